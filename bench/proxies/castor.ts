@@ -1,0 +1,56 @@
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { stringify } from 'yaml'
+import { proxyCore } from '../machine.js'
+import { castorMain, castorVersion } from '../paths.js'
+import { freePorts } from '../ports.js'
+import { start } from '../processes.js'
+import { waitForHttp } from '../ready.js'
+import type { Contender, ProxySetup } from './proxy.js'
+
+const READY_WITHIN_MS = 15_000
+
+export const castor: Contender = {
+  name: 'castor',
+  title: 'Castor',
+  version: () => (existsSync(castorMain) ? castorVersion : undefined),
+  features: new Set(['http', 'websocket', 'tcp', 'access-log']),
+  async start(setup) {
+    const [adminPort] = await freePorts(1)
+    const file = join(setup.folder, 'castor.yaml')
+    writeFileSync(file, stringify(castorConfig(setup, adminPort!)))
+    const started = start({
+      command: process.execPath,
+      args: [castorMain, 'start', '-c', file],
+      core: proxyCore,
+    })
+    try {
+      await waitForHttp(adminPort!, '/readyz', started, READY_WITHIN_MS)
+      return started
+    } catch (error) {
+      await started.stop()
+      throw error
+    }
+  },
+}
+
+/** Defaults all over, except one proxy thread and, of the headers about the client, only X-Forwarded-For. */
+function castorConfig({ mode, port, targetPort, accessLog }: ProxySetup, adminPort: number): object {
+  const forwarded = { proto: false, port: false, host: false }
+  return {
+    node: 'bench',
+    workers: 1,
+    log: { level: 'warn', access: accessLog ?? 'off' },
+    admin: { listen: `127.0.0.1:${adminPort}` },
+    shutdownTimeout: '1s',
+    listeners: [{ name: 'bench', protocol: mode, listen: `127.0.0.1:${port}`, targetGroup: 'target' }],
+    targetGroups: [
+      {
+        name: 'target',
+        protocol: mode,
+        targets: [{ address: `127.0.0.1:${targetPort}` }],
+        ...(mode === 'http' ? { forwarded } : {}),
+      },
+    ],
+  }
+}

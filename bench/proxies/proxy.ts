@@ -1,0 +1,26 @@
+import type { Started } from '../processes.js'
+
+/** What a proxy has to be able to do for a scenario. */
+export type Feature = 'http' | 'websocket' | 'tcp' | 'access-log'
+
+/** One proxy's part in one scenario. */
+export interface ProxySetup {
+  /** A folder of its own for configuration and logs; removed by the bench. */
+  readonly folder: string
+  readonly mode: 'http' | 'tcp'
+  readonly port: number
+  readonly targetPort: number
+  /** Access log off without it. */
+  readonly accessLog?: string
+}
+
+export interface Contender {
+  readonly name: string
+  /** Name as readers know it. */
+  readonly title: string
+  /** Undefined = it is not on this machine. Asked once. */
+  version(): string | undefined
+  readonly features: ReadonlySet<Feature>
+  /** Resolves when it is ready to serve; rejects, with nothing left running, when it could not be started. */
+  start(setup: ProxySetup): Promise<Started>
+}

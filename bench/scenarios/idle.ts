@@ -1,0 +1,61 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { failureText } from '../failure.js'
+import { httpLoad } from '../load/http.js'
+import type { IdleOptions, IdleResult } from '../load/idle.js'
+import { loadCore } from '../machine.js'
+import { residentBytes } from '../measure.js'
+import { order } from '../order.js'
+import { SMALL_PATH } from '../origin/content.js'
+import type { ProxyFigures, ProxyResult } from '../report/result.js'
+import type { Bench, RunningProxy, Scenario } from './scenario.js'
+
+const OPEN_WITHIN_MS = 60_000
+/** For what the proxy puts off until it has nothing else to do. */
+const SETTLE_MS = 2000
+
+/** Memory that each idle keep-alive connection costs, after one request on it. */
+export const idleScenario: Scenario = {
+  name: 'idle-10k',
+  title: 'Idle keep-alive connections',
+  unit: 'connection',
+  needs: ['http'],
+  mode: 'http',
+  origin: 'http',
+  limit: { kind: 'bytes-each', most: 12 * 1024 },
+  load: () => 'own',
+  async run(bench) {
+    const results: ProxyResult[] = []
+    for (const proxy of bench.proxies) {
+      const figures = await hold(bench, proxy).catch(
+        (error: unknown): ProxyFigures => ({
+          kind: 'failed',
+          message: failureText(error),
+        }),
+      )
+      bench.progress(
+        `${proxy.name} ${figures.kind === 'memory' ? `${(figures.bytesEach / 1024).toFixed(1)} KiB each` : 'failed'}`,
+      )
+      results.push({ proxy: proxy.name, figures })
+    }
+    return results
+  },
+}
+
+async function hold(bench: Bench, proxy: RunningProxy): Promise<ProxyFigures> {
+  const connections = bench.settings.idleConnections
+  // Pools, caches and compiled code are there before the first reading.
+  await httpLoad(bench.settings, { path: SMALL_PATH, bodyBytes: 0, closeEach: false })(proxy.port, 1)
+  await sleep(SETTLE_MS)
+  const beforeBytes = residentBytes(proxy.pid)
+  const options: IdleOptions = { port: proxy.port, connections, path: SMALL_PATH }
+  const holder = await order<IdleOptions, IdleResult>('load/idle', options, loadCore, OPEN_WITHIN_MS)
+  try {
+    const { opened, errors } = holder.answer
+    if (errors > 0) throw new Error(`${errors} of ${connections} connections failed`)
+    await sleep(SETTLE_MS)
+    const afterBytes = residentBytes(proxy.pid)
+    return { kind: 'memory', beforeBytes, afterBytes, count: opened, bytesEach: (afterBytes - beforeBytes) / opened }
+  } finally {
+    await holder.process.stop()
+  }
+}

@@ -1,0 +1,47 @@
+import type { OriginKind } from '../origin/origin.js'
+import type { Feature } from '../proxies/proxy.js'
+import type { ProxyResult } from '../report/result.js'
+import type { Settings } from '../settings.js'
+
+/** A proxy that is up and has its part of the scenario's configuration. */
+export interface RunningProxy {
+  readonly name: string
+  readonly port: number
+  /** Leader of its process group. */
+  readonly pid: number
+  readonly accessLog?: string
+}
+
+/** What a scenario has to work with. */
+export interface Bench {
+  readonly settings: Settings
+  readonly proxies: readonly RunningProxy[]
+  /** The origin itself, for a look at what remains without any proxy. */
+  readonly originPort: number
+  /** Tells on stderr what is going on. */
+  progress(text: string): void
+}
+
+/** What a scenario must come to for Castor. */
+export type Limit =
+  /** CPU a request, as a multiple of the reference's. */
+  | { readonly kind: 'ratio'; readonly most: number }
+  /** Resident bytes a connection. */
+  | { readonly kind: 'bytes-each'; readonly most: number }
+  /** Resident bytes gained over the whole run. */
+  | { readonly kind: 'growth'; readonly mostBytes: number }
+
+export interface Scenario {
+  readonly name: string
+  readonly title: string
+  readonly unit: string
+  readonly needs: readonly Feature[]
+  readonly mode: 'http' | 'tcp'
+  readonly origin: OriginKind
+  readonly limit?: Limit
+  /** Only these proxies, where it says nothing about the others. */
+  readonly only?: readonly string[]
+  /** Which generator it will use, for the report. */
+  load(settings: Settings): string
+  run(bench: Bench): Promise<ProxyResult[]>
+}

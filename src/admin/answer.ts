@@ -1,0 +1,48 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+/** On every answer: nothing is cached, framed, sniffed or loaded from elsewhere. */
+const SECURITY_HEADERS: readonly (readonly [string, string])[] = [
+  ['Cache-Control', 'no-store'],
+  ['Content-Security-Policy', "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"],
+  ['X-Content-Type-Options', 'nosniff'],
+  ['X-Frame-Options', 'DENY'],
+  ['Referrer-Policy', 'no-referrer'],
+  ['Cross-Origin-Resource-Policy', 'same-origin'],
+]
+
+export function setSecurityHeaders(response: ServerResponse): void {
+  for (const [name, value] of SECURITY_HEADERS) response.setHeader(name, value)
+}
+
+/** Sends a whole body; to HEAD only its head. */
+export function sendBody(
+  request: IncomingMessage,
+  response: ServerResponse,
+  status: number,
+  contentType: string,
+  body: string | Uint8Array,
+): void {
+  response.statusCode = status
+  response.setHeader('Content-Type', contentType)
+  response.setHeader('Content-Length', Buffer.byteLength(body))
+  response.end(request.method === 'HEAD' ? undefined : body)
+}
+
+export function sendText(request: IncomingMessage, response: ServerResponse, status: number, text: string): void {
+  sendBody(request, response, status, 'text/plain; charset=utf-8', text)
+}
+
+export function sendJson(request: IncomingMessage, response: ServerResponse, status: number, value: unknown): void {
+  sendBody(request, response, status, 'application/json; charset=utf-8', `${JSON.stringify(value)}\n`)
+}
+
+/** Every failure has this form: `{ "error": { "code", "message" } }`. */
+export function sendError(
+  request: IncomingMessage,
+  response: ServerResponse,
+  status: number,
+  code: string,
+  message: string,
+): void {
+  sendJson(request, response, status, { error: { code, message } })
+}

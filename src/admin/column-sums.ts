@@ -1,0 +1,71 @@
+import { REASONS, type ReasonCode } from '../core/reasons.js'
+import type { HistogramSample } from '../observe/prometheus.js'
+import { bucketBoundMs, type Columns } from '../shm/columns.js'
+import {
+  HISTOGRAM_BUCKETS,
+  HISTOGRAM_OCTAVES,
+  HISTOGRAM_SUM,
+  HISTOGRAM_WORDS,
+  LISTENER_REASONS,
+  SERIES_CODE_COUNT,
+} from '../shm/layout.js'
+
+/** Upper bounds of the shared histogram's buckets, in milliseconds. */
+export const BUCKET_BOUNDS_MS: readonly number[] = Array.from({ length: HISTOGRAM_BUCKETS }, (_, i) => bucketBoundMs(i))
+
+/** The same once an octave, in seconds: what `/metrics` shows as `le`. */
+const OCTAVE_BOUNDS_SECONDS: readonly number[] = Array.from(
+  { length: HISTOGRAM_OCTAVES + 1 },
+  (_, octave) => bucketBoundMs(octave * 4) / 1000,
+)
+
+/** `into.length` words from `offset` on within a column, each added up over all columns. */
+export function sumWords(columns: Columns, offset: number, into: Float64Array): Float64Array {
+  const { words, layout } = columns
+  into.fill(0)
+  for (let base = 0; base < words.length; base += layout.stride) {
+    for (let i = 0; i < into.length; i++) into[i]! += words[base + offset + i]!
+  }
+  return into
+}
+
+const histogramWords = new Float64Array(HISTOGRAM_WORDS)
+
+/** The histogram at `offset` within a column, added up over all; undefined when it has counted nothing. */
+export function histogramSample(columns: Columns, offset: number): HistogramSample | undefined {
+  const words = sumWords(columns, offset, histogramWords)
+  const cumulative: number[] = []
+  let count = 0
+  for (let bucket = 0; bucket < HISTOGRAM_BUCKETS; bucket++) {
+    count += words[bucket]!
+    if (bucket % 4 === 0 && bucket < HISTOGRAM_BUCKETS - 1) cumulative.push(count)
+  }
+  if (count === 0) return undefined
+  return { boundsSeconds: OCTAVE_BOUNDS_SECONDS, cumulative, count, sumSeconds: words[HISTOGRAM_SUM]! / 1000 }
+}
+
+const codeWords = new Float64Array(SERIES_CODE_COUNT)
+
+/** How many answers of each status a series counted. Index 0 is status 100. Valid until the next call. */
+export function codeCounts(columns: Columns, series: number): Float64Array {
+  return sumWords(columns, columns.seriesAt(0, series), codeWords)
+}
+
+export interface ReasonCount {
+  readonly code: ReasonCode
+  readonly origin: 'client' | 'server'
+  readonly count: number
+}
+
+const reasonWords = new Float64Array(REASONS.length)
+
+/** The failures a listener counted, without those that never happened. */
+export function reasonCounts(columns: Columns, listener: number): ReasonCount[] {
+  sumWords(columns, columns.listenerAt(0, listener) + LISTENER_REASONS, reasonWords)
+  const counts: ReasonCount[] = []
+  REASONS.forEach(({ code, origin }, index) => {
+    const count = reasonWords[index]!
+    if (origin !== 'none' && count > 0) counts.push({ code, origin, count })
+  })
+  return counts
+}

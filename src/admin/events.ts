@@ -1,0 +1,73 @@
+import type { ServerResponse } from 'node:http'
+
+export const MAX_STREAMS = 32
+const INTERVAL_MS = 1000
+/** A reader that has not taken this much is left out until it has. */
+const MAX_BEHIND_BYTES = 256 * 1024
+/** And one that has taken nothing for so many events in a row is cut. */
+const MAX_SKIPPED = 30
+
+interface Stream {
+  readonly response: ServerResponse
+  skipped: number
+}
+
+/**
+ * Server-sent events: one status a second to everyone who listens, made once for all, and not at all while nobody does.
+ */
+export class EventStreams {
+  readonly #render: () => string
+  readonly #streams = new Set<Stream>()
+  #timer: NodeJS.Timeout | undefined
+
+  /** `render` makes one event's data: a single line. */
+  constructor(render: () => string) {
+    this.#render = render
+  }
+
+  get size(): number {
+    return this.#streams.size
+  }
+
+  /** Takes the response over and sends a first event at once. False, and nothing sent, when there are too many. */
+  add(response: ServerResponse): boolean {
+    if (this.#streams.size >= MAX_STREAMS) return false
+    const stream = { response, skipped: 0 }
+    this.#streams.add(stream)
+    response.on('close', () => this.#remove(stream))
+    response.on('error', () => this.#remove(stream))
+    response.writeHead(200, { 'Content-Type': 'text/event-stream; charset=utf-8' })
+    response.write(`retry: 2000\n\ndata: ${this.#render()}\n\n`)
+    this.#timer ??= setInterval(() => this.#tick(), INTERVAL_MS)
+    return true
+  }
+
+  /** Ends every stream. Idempotent. */
+  close(): void {
+    for (const { response } of [...this.#streams]) response.end()
+    this.#streams.clear()
+    this.#stop()
+  }
+
+  #tick(): void {
+    const event = `data: ${this.#render()}\n\n`
+    for (const stream of this.#streams) {
+      if (stream.response.writableLength <= MAX_BEHIND_BYTES) {
+        stream.skipped = 0
+        stream.response.write(event)
+      } else if (++stream.skipped > MAX_SKIPPED) {
+        stream.response.destroy()
+      }
+    }
+  }
+
+  #remove(stream: Stream): void {
+    this.#streams.delete(stream)
+    if (this.#streams.size === 0) this.#stop()
+  }
+
+  #stop(): void {
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+}

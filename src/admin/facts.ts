@@ -1,0 +1,39 @@
+import type { Config } from '../core/config.js'
+import type { Directory } from '../core/directory.js'
+import type { Logger } from '../observe/log.js'
+import type { Columns } from '../shm/columns.js'
+
+export type ProcessState = 'starting' | 'running' | 'draining'
+
+export type WorkerState = 'starting' | 'running' | 'restarting'
+
+export interface WorkerFacts {
+  /** Its column in shared memory, 1 upwards. */
+  readonly id: number
+  readonly state: WorkerState
+  /** Threads that died in this slot since the process started. */
+  readonly restarts: number
+}
+
+export interface ListenerFacts {
+  readonly name: string
+  /** What is bound now, with the real port, as `0.0.0.0:8080` or `[::]:8080`. */
+  readonly addresses: readonly string[]
+}
+
+/**
+ * What the administration is told about the process. The primary implements it with getters: every request reads what
+ * holds at that moment, so that a reload or a restarted worker needs no call to here.
+ */
+export interface AdminFacts {
+  readonly version: string
+  /** Milliseconds since the epoch. */
+  readonly startedAtMs: number
+  readonly state: ProcessState
+  readonly config: Config
+  readonly directory: Directory
+  readonly columns: Columns
+  readonly workers: readonly WorkerFacts[]
+  readonly listeners: readonly ListenerFacts[]
+  readonly log: Logger
+}

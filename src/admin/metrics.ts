@@ -1,0 +1,194 @@
+import type { Directory } from '../core/directory.js'
+import type { ReasonCode } from '../core/reasons.js'
+import { Exposition, type Labels } from '../observe/prometheus.js'
+import type { Columns } from '../shm/columns.js'
+import {
+  LISTENER_CONNECTIONS_ACTIVE,
+  LISTENER_CONNECTIONS_TOTAL,
+  LISTENER_RECEIVED_BYTES,
+  LISTENER_SENT_BYTES,
+  SERIES_CODE_FIRST,
+  SERIES_CONNECT_DURATION,
+  SERIES_REQUEST_DURATION,
+  SERIES_RESPONSE_DURATION,
+  TARGET_CONNECTIONS,
+  TARGET_FAILURES,
+  TARGET_REQUESTS,
+  WORKER_ACCESS_RECORDS_DROPPED,
+  WORKER_CONNECTIONS_ACTIVE,
+  WORKER_LOOP_DELAY_MAX_MS,
+  WORKER_LOOP_DELAY_P50_MS,
+  WORKER_LOOP_DELAY_P99_MS,
+  WORKER_RETRIES_TOTAL,
+  WORKER_UPSTREAM_IDLE,
+} from '../shm/layout.js'
+import { codeCounts, histogramSample, reasonCounts } from './column-sums.js'
+import type { ProcessFacts } from './process-facts.js'
+
+/** Reasons that mean Castor turned a connection or request away for its own sake, before any target was asked. */
+const REJECTIONS: readonly ReasonCode[] = ['PROXY_PROTOCOL_INVALID', 'CONNECTION_LIMIT', 'SHUTTING_DOWN']
+
+/** All of `/metrics`; every name is explained in docs/METRICS.md. Only codes and reasons that occurred have a line. */
+export function renderMetrics(columns: Columns, directory: Directory, facts: ProcessFacts): string {
+  const out = new Exposition()
+  requests(out, columns, directory)
+  listeners(out, columns, directory)
+  failures(out, columns, directory)
+  targets(out, columns, directory)
+  workers(out, columns, facts)
+  processItself(out, facts)
+  return out.text()
+}
+
+function requests(out: Exposition, columns: Columns, { series, listeners, groups }: Directory): void {
+  const labels = series.map(({ listener, group }) => ({ listener: listeners[listener]!, target_group: groups[group]! }))
+  out.family('castor_requests_total', 'counter', 'Requests answered, by status code sent to the client.')
+  labels.forEach((label, index) => {
+    codeCounts(columns, index).forEach((count, code) => {
+      if (count > 0) out.sample({ ...label, code: String(SERIES_CODE_FIRST + code) }, count)
+    })
+  })
+  const durations = [
+    [
+      'castor_request_duration_seconds',
+      SERIES_REQUEST_DURATION,
+      'From the first byte of a request to the last byte of its answer.',
+    ],
+    [
+      'castor_upstream_connect_duration_seconds',
+      SERIES_CONNECT_DURATION,
+      'From asking a target for a connection to having it.',
+    ],
+    [
+      'castor_upstream_response_duration_seconds',
+      SERIES_RESPONSE_DURATION,
+      'From sending a request to a target to the head of its answer.',
+    ],
+  ] as const
+  for (const [name, offset, help] of durations) {
+    out.family(name, 'histogram', help)
+    labels.forEach((label, index) => {
+      const sample = histogramSample(columns, columns.seriesAt(0, index) + offset)
+      if (sample) out.histogram(label, sample)
+    })
+  }
+}
+
+function listeners(out: Exposition, columns: Columns, directory: Directory): void {
+  const families = [
+    ['castor_connections_active', 'gauge', LISTENER_CONNECTIONS_ACTIVE, 'Client connections open now.'],
+    ['castor_connections_total', 'counter', LISTENER_CONNECTIONS_TOTAL, 'Client connections accepted.'],
+    ['castor_received_bytes_total', 'counter', LISTENER_RECEIVED_BYTES, 'Bytes received from clients.'],
+    ['castor_sent_bytes_total', 'counter', LISTENER_SENT_BYTES, 'Bytes sent to clients.'],
+  ] as const
+  for (const [name, type, word, help] of families) {
+    out.family(name, type, help)
+    directory.listeners.forEach((listener, index) => {
+      out.sample({ listener }, columns.sum(columns.listenerAt(0, index) + word))
+    })
+  }
+}
+
+function failures(out: Exposition, columns: Columns, directory: Directory): void {
+  const counted = directory.listeners.map((listener, index) => ({ listener, reasons: reasonCounts(columns, index) }))
+  const family = (name: string, help: string, belongs: (code: ReasonCode, origin: 'client' | 'server') => boolean) => {
+    out.family(name, 'counter', help)
+    for (const { listener, reasons } of counted) {
+      for (const { code, origin, count } of reasons)
+        if (belongs(code, origin)) out.sample({ listener, reason: code }, count)
+    }
+  }
+  family('castor_client_errors_total', 'Failures on the client side, by reason.', (_, origin) => origin === 'client')
+  family(
+    'castor_server_errors_total',
+    'Failures of targets or of Castor, by reason.',
+    (_, origin) => origin === 'server',
+  )
+  family('castor_rejected_total', 'Connections and requests turned away by a limit.', (code) =>
+    REJECTIONS.includes(code),
+  )
+}
+
+function targets(out: Exposition, columns: Columns, directory: Directory): void {
+  const families = [
+    [
+      'castor_target_connections_active',
+      'gauge',
+      TARGET_CONNECTIONS,
+      'Connections open to the target, idle ones included.',
+    ],
+    [
+      'castor_target_requests_total',
+      'counter',
+      TARGET_REQUESTS,
+      'Requests, or connections of tcp groups, sent to the target.',
+    ],
+    ['castor_target_failures_total', 'counter', TARGET_FAILURES, 'Of these, those the target failed.'],
+  ] as const
+  for (const [name, type, word, help] of families) {
+    out.family(name, type, help)
+    directory.targets.forEach(({ group, id }, slot) => {
+      const labels: Labels = { target_group: directory.groups[group]!, target: id }
+      out.sample(labels, columns.sum(columns.targetAt(0, slot) + word))
+    })
+  }
+}
+
+function workers(out: Exposition, columns: Columns, { workers, primaryLoopDelay }: ProcessFacts): void {
+  const perWorker = (word: number): void => {
+    for (const { id } of workers) out.sample({ worker: String(id) }, columns.words[columns.workerAt(id) + word]!)
+  }
+  out.family('castor_worker_connections_active', 'gauge', 'Client connections open on the worker.')
+  perWorker(WORKER_CONNECTIONS_ACTIVE)
+  out.family('castor_worker_upstream_idle', 'gauge', 'Idle connections to targets that the worker keeps for reuse.')
+  perWorker(WORKER_UPSTREAM_IDLE)
+  out.family('castor_worker_up', 'gauge', '1 while the worker takes connections, 0 while it starts.')
+  for (const { id, state } of workers) out.sample({ worker: String(id) }, state === 'running' ? 1 : 0)
+  out.family('castor_worker_restarts_total', 'counter', 'Worker threads that died and were replaced.')
+  for (const { id, restarts } of workers) out.sample({ worker: String(id) }, restarts)
+  out.family('castor_retries_total', 'counter', 'Requests and connections sent to a target once more.')
+  out.sample({}, columns.sum(WORKER_RETRIES_TOTAL))
+  out.family(
+    'castor_access_log_dropped_total',
+    'counter',
+    'Access log records dropped because writing was behind or failed.',
+  )
+  out.sample({}, columns.sum(WORKER_ACCESS_RECORDS_DROPPED))
+
+  out.family(
+    'castor_event_loop_delay_seconds',
+    'gauge',
+    'Lateness of timers in the last second, by thread; quantile 1 is the maximum.',
+  )
+  const delay = (thread: string, p50: number, p99: number, max: number): void => {
+    out.sample({ thread, quantile: '0.5' }, p50 / 1000)
+    out.sample({ thread, quantile: '0.99' }, p99 / 1000)
+    out.sample({ thread, quantile: '1' }, max / 1000)
+  }
+  delay('primary', primaryLoopDelay.p50Ms, primaryLoopDelay.p99Ms, primaryLoopDelay.maxMs)
+  for (const { id } of workers) {
+    const at = columns.workerAt(id)
+    const { words } = columns
+    delay(
+      `proxy-${id}`,
+      words[at + WORKER_LOOP_DELAY_P50_MS]!,
+      words[at + WORKER_LOOP_DELAY_P99_MS]!,
+      words[at + WORKER_LOOP_DELAY_MAX_MS]!,
+    )
+  }
+}
+
+function processItself(out: Exposition, facts: ProcessFacts): void {
+  out.family('castor_build_info', 'gauge', 'Always 1; the labels say what runs.')
+  out.sample({ version: facts.version, node_version: process.version, node: facts.node }, 1)
+  out.family('process_cpu_seconds_total', 'counter', 'CPU time of all threads, in seconds.')
+  out.sample({}, facts.cpuSeconds)
+  out.family('process_resident_memory_bytes', 'gauge', 'Resident memory.')
+  out.sample({}, facts.residentBytes)
+  if (facts.openFds !== undefined) {
+    out.family('process_open_fds', 'gauge', 'Open file descriptors.')
+    out.sample({}, facts.openFds)
+  }
+  out.family('process_start_time_seconds', 'gauge', 'When the process started, in seconds since the epoch.')
+  out.sample({}, facts.startedAtMs / 1000)
+}

@@ -1,0 +1,112 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Exposition } from '../observe/prometheus.js'
+import { sendBody, sendError, sendJson, sendText } from './answer.js'
+import type { DashboardFile } from './dashboard-files.js'
+import { type EventStreams, MAX_STREAMS } from './events.js'
+import type { AdminFacts } from './facts.js'
+import type { Status } from './status-shape.js'
+
+/** What handlers work with. */
+export interface AdminContext {
+  readonly facts: AdminFacts
+  readonly dashboard: ReadonlyMap<string, DashboardFile>
+  readonly events: EventStreams
+  status(): Status
+  metrics(): Promise<string>
+}
+
+export interface Route {
+  readonly methods: readonly string[]
+  /** Answered without a token and whatever the Host header says. */
+  readonly open: boolean
+  handle(context: AdminContext, request: IncomingMessage, response: ServerResponse): void | Promise<void>
+}
+
+const READ = ['GET', 'HEAD'] as const
+
+const EXACT: ReadonlyMap<string, Route> = new Map<string, Route>([
+  [
+    '/healthz',
+    { methods: READ, open: true, handle: (_, request, response) => sendText(request, response, 200, 'ok\n') },
+  ],
+  ['/readyz', { methods: READ, open: true, handle: ready }],
+  ['/metrics', { methods: READ, open: false, handle: metrics }],
+  [
+    '/api/v1/status',
+    { methods: READ, open: false, handle: (c, request, response) => sendJson(request, response, 200, c.status()) },
+  ],
+  ['/api/v1/listeners', { methods: READ, open: false, handle: listeners }],
+  ['/api/v1/target-groups', { methods: READ, open: false, handle: targetGroups }],
+  ['/api/v1/events', { methods: READ, open: false, handle: events }],
+])
+
+const GROUP_PATH = /^\/api\/v1\/target-groups\/([^/]+)$/
+
+/** The route of a path, or undefined. The page's own files are open: they hold nothing but the program. */
+export function findRoute(path: string, dashboard: ReadonlyMap<string, DashboardFile>): Route | undefined {
+  const exact = EXACT.get(path)
+  if (exact !== undefined) return exact
+  const group = GROUP_PATH.exec(path)?.[1]
+  if (group !== undefined) {
+    return {
+      methods: READ,
+      open: false,
+      handle: (context, request, response) => targetGroup(context, request, response, group),
+    }
+  }
+  const file = dashboard.get(path)
+  if (file !== undefined) {
+    return {
+      methods: READ,
+      open: true,
+      handle: (_, request, response) => sendBody(request, response, 200, file.contentType, file.body),
+    }
+  }
+  if (path === '/') return { methods: READ, open: true, handle: notBuilt }
+  return undefined
+}
+
+function ready({ facts }: AdminContext, request: IncomingMessage, response: ServerResponse): void {
+  sendText(request, response, facts.state === 'running' ? 200 : 503, `${facts.state}\n`)
+}
+
+async function metrics(context: AdminContext, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  sendBody(request, response, 200, Exposition.contentType, await context.metrics())
+}
+
+function listeners(context: AdminContext, request: IncomingMessage, response: ServerResponse): void {
+  sendJson(request, response, 200, { listeners: context.status().listeners })
+}
+
+function targetGroups(context: AdminContext, request: IncomingMessage, response: ServerResponse): void {
+  sendJson(request, response, 200, { targetGroups: context.status().targetGroups })
+}
+
+function targetGroup(context: AdminContext, request: IncomingMessage, response: ServerResponse, encoded: string): void {
+  const name = decode(encoded)
+  const group = context.status().targetGroups.find((candidate) => candidate.name === name)
+  if (group !== undefined) sendJson(request, response, 200, group)
+  else sendError(request, response, 404, 'UNKNOWN_TARGET_GROUP', `there is no target group ${JSON.stringify(name)}`)
+}
+
+function decode(encoded: string): string {
+  try {
+    return decodeURIComponent(encoded)
+  } catch {
+    return encoded
+  }
+}
+
+function events(context: AdminContext, request: IncomingMessage, response: ServerResponse): void {
+  if (request.method === 'HEAD') {
+    response.writeHead(200, { 'Content-Type': 'text/event-stream; charset=utf-8' }).end()
+    return
+  }
+  if (context.events.add(response)) return
+  response.setHeader('Retry-After', '5')
+  sendError(request, response, 503, 'TOO_MANY_STREAMS', `${MAX_STREAMS} event streams are open already`)
+}
+
+function notBuilt(_: AdminContext, request: IncomingMessage, response: ServerResponse): void {
+  sendText(request, response, 404, 'The dashboard is not built; run "npm run build". The API is under /api/v1/.\n')
+}

@@ -1,0 +1,73 @@
+import type { Algorithm, GroupProtocol, ListenerProtocol } from '../core/config.js'
+import type { ReasonCode } from '../core/reasons.js'
+import type { ProcessState, WorkerState } from './facts.js'
+import type { Latency } from './latency-window.js'
+
+/** The body of `GET /api/v1/status` and of each event. Times are milliseconds, timestamps ISO 8601, counts since the start. */
+export interface Status {
+  readonly node: string
+  readonly version: string
+  readonly time: string
+  readonly uptimeMs: number
+  readonly state: ProcessState
+  readonly health: 'healthy' | 'degraded'
+  /** Why it is degraded, one sentence each. */
+  readonly problems: readonly string[]
+  readonly workers: readonly WorkerStatus[]
+  readonly listeners: readonly ListenerStatus[]
+  readonly targetGroups: readonly TargetGroupStatus[]
+}
+
+export interface WorkerStatus {
+  readonly id: number
+  readonly state: WorkerState
+  readonly connections: number
+  readonly restarts: number
+  /** Over the last second. */
+  readonly loopDelayMs: { readonly p50: number; readonly p99: number; readonly max: number }
+}
+
+export interface ListenerStatus {
+  readonly name: string
+  readonly protocol: ListenerProtocol
+  readonly addresses: readonly string[]
+  readonly targetGroup: string
+  readonly connections: number
+  readonly connectionsTotal: number
+  /** Answers given; on tcp listeners 0. */
+  readonly requests: number
+  readonly responses: Readonly<Record<ResponseClass, number>>
+  readonly receivedBytes: number
+  readonly sentBytes: number
+  readonly errors: {
+    readonly client: number
+    readonly server: number
+    /** The same by reason, only those that occurred. */
+    readonly reasons: Readonly<Partial<Record<ReasonCode, number>>>
+  }
+}
+
+export type ResponseClass = '1xx' | '2xx' | '3xx' | '4xx' | '5xx'
+
+export interface TargetGroupStatus {
+  readonly name: string
+  readonly protocol: GroupProtocol
+  readonly algorithm: Algorithm
+  readonly targets: readonly TargetStatus[]
+}
+
+export interface TargetStatus {
+  readonly id: string
+  readonly address: string
+  readonly weight: number
+  readonly state: 'active' | 'draining' | 'maintenance'
+  readonly health: 'initial' | 'healthy' | 'unhealthy' | 'ejected' | 'unchecked'
+  readonly reason: string | null
+  /** When `state` or `health` last changed. */
+  readonly since: string
+  readonly connections: number
+  readonly requests: number
+  readonly failures: number
+  /** Of the answers of the last 30 to 60 seconds. */
+  readonly latency: Latency
+}

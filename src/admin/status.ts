@@ -1,0 +1,149 @@
+import type { Columns } from '../shm/columns.js'
+import {
+  LISTENER_CONNECTIONS_ACTIVE,
+  LISTENER_CONNECTIONS_TOTAL,
+  LISTENER_RECEIVED_BYTES,
+  LISTENER_SENT_BYTES,
+  TARGET_CONNECTIONS,
+  TARGET_FAILURES,
+  TARGET_REQUESTS,
+  WORKER_CONNECTIONS_ACTIVE,
+  WORKER_LOOP_DELAY_MAX_MS,
+  WORKER_LOOP_DELAY_P50_MS,
+  WORKER_LOOP_DELAY_P99_MS,
+} from '../shm/layout.js'
+import { codeCounts, reasonCounts } from './column-sums.js'
+import type { AdminFacts } from './facts.js'
+import type { LatencyWindow } from './latency-window.js'
+import type {
+  ListenerStatus,
+  ResponseClass,
+  Status,
+  TargetGroupStatus,
+  TargetStatus,
+  WorkerStatus,
+} from './status-shape.js'
+
+/** Everything the process says about itself. Nothing of the config but names, addresses and weights gets in here. */
+export function buildStatus(facts: AdminFacts, latency: LatencyWindow, nowMs = Date.now()): Status {
+  const workers = buildWorkers(facts)
+  const listeners = buildListeners(facts)
+  const targetGroups = buildTargetGroups(facts, latency)
+  const problems = findProblems(workers, listeners, targetGroups)
+  return {
+    node: facts.config.node,
+    version: facts.version,
+    time: new Date(nowMs).toISOString(),
+    uptimeMs: Math.max(0, Math.round(nowMs - facts.startedAtMs)),
+    state: facts.state,
+    health: problems.length === 0 ? 'healthy' : 'degraded',
+    problems,
+    workers,
+    listeners,
+    targetGroups,
+  }
+}
+
+function buildWorkers({ workers, columns }: AdminFacts): WorkerStatus[] {
+  return workers.map(({ id, state, restarts }) => {
+    const word = (offset: number): number => columns.words[columns.workerAt(id) + offset]!
+    return {
+      id,
+      state,
+      connections: word(WORKER_CONNECTIONS_ACTIVE),
+      restarts,
+      loopDelayMs: {
+        p50: word(WORKER_LOOP_DELAY_P50_MS),
+        p99: word(WORKER_LOOP_DELAY_P99_MS),
+        max: word(WORKER_LOOP_DELAY_MAX_MS),
+      },
+    }
+  })
+}
+
+function buildListeners({ config, directory, columns, listeners }: AdminFacts): ListenerStatus[] {
+  return config.listeners.map(({ name, protocol, targetGroup }) => {
+    const index = directory.listeners.indexOf(name)
+    const word = (offset: number): number => (index < 0 ? 0 : columns.sum(columns.listenerAt(0, index) + offset))
+    const responses = countResponses(columns, directory.series, index)
+    const errors = { client: 0, server: 0, reasons: {} as Record<string, number> }
+    for (const { code, origin, count } of index < 0 ? [] : reasonCounts(columns, index)) {
+      errors[origin] += count
+      errors.reasons[code] = count
+    }
+    return {
+      name,
+      protocol,
+      addresses: listeners.find((listener) => listener.name === name)?.addresses ?? [],
+      targetGroup,
+      connections: word(LISTENER_CONNECTIONS_ACTIVE),
+      connectionsTotal: word(LISTENER_CONNECTIONS_TOTAL),
+      requests: Object.values(responses).reduce((sum, count) => sum + count, 0),
+      responses,
+      receivedBytes: word(LISTENER_RECEIVED_BYTES),
+      sentBytes: word(LISTENER_SENT_BYTES),
+      errors,
+    }
+  })
+}
+
+const CLASSES: readonly ResponseClass[] = ['1xx', '2xx', '3xx', '4xx', '5xx']
+
+function countResponses(
+  columns: Columns,
+  series: readonly { readonly listener: number }[],
+  listener: number,
+): Record<ResponseClass, number> {
+  const counts: Record<ResponseClass, number> = { '1xx': 0, '2xx': 0, '3xx': 0, '4xx': 0, '5xx': 0 }
+  series.forEach((entry, index) => {
+    if (entry.listener !== listener) return
+    codeCounts(columns, index).forEach((count, code) => {
+      counts[CLASSES[Math.floor(code / 100)]!] += count
+    })
+  })
+  return counts
+}
+
+function buildTargetGroups(facts: AdminFacts, latency: LatencyWindow): TargetGroupStatus[] {
+  const { config, directory, columns } = facts
+  const since = new Date(facts.startedAtMs).toISOString()
+  return config.targetGroups.map(({ name, protocol, algorithm, targets }) => ({
+    name,
+    protocol,
+    algorithm,
+    targets: targets.map(({ id, host, port, weight }): TargetStatus => {
+      const slot = directory.targets.findIndex((target) => target.id === id && directory.groups[target.group] === name)
+      const word = (offset: number): number => (slot < 0 ? 0 : columns.sum(columns.targetAt(0, slot) + offset))
+      return {
+        id,
+        address: directory.targets[slot]?.address ?? `${host.includes(':') ? `[${host}]` : host}:${port}`,
+        weight,
+        state: 'active',
+        health: 'unchecked',
+        reason: null,
+        since,
+        connections: word(TARGET_CONNECTIONS),
+        requests: word(TARGET_REQUESTS),
+        failures: word(TARGET_FAILURES),
+        latency: slot < 0 ? { p50: null, p99: null } : latency.of(slot),
+      }
+    }),
+  }))
+}
+
+function findProblems(
+  workers: readonly WorkerStatus[],
+  listeners: readonly ListenerStatus[],
+  groups: readonly TargetGroupStatus[],
+): string[] {
+  const problems: string[] = []
+  for (const { id, state } of workers) if (state !== 'running') problems.push(`worker ${id} is ${state}`)
+  for (const { name, addresses } of listeners) {
+    if (addresses.length === 0) problems.push(`listener ${name} is not listening`)
+  }
+  for (const { name, targets } of groups) {
+    if (!targets.some(({ weight }) => weight > 0))
+      problems.push(`target group ${name} has no target that takes traffic`)
+  }
+  return problems
+}

@@ -1,0 +1,49 @@
+import type { Command } from 'commander'
+import { loadConfig } from '../config/load.js'
+import { ConfigError } from '../config/problems.js'
+import { configFile, DEFAULT_CONFIG_FILE } from './config-file.js'
+import { EXIT, type ExitCode } from './exit-code.js'
+import { collectSet } from './set-option.js'
+
+export function addCheck(program: Command): void {
+  program
+    .command('check')
+    .summary('validate a configuration file')
+    .description('Validates a configuration file and says everything that is wrong with it, not the first thing.')
+    .option('-c, --config <file>', `the configuration file (default: ./${DEFAULT_CONFIG_FILE})`)
+    .option('--set <path=value>', 'put a value over what the file says (repeatable)', collectSet)
+    .addHelpText(
+      'after',
+      `
+Nothing is started and no port is opened: whether the addresses are free shows when castor starts.
+Exits 0 when the file is valid, else 2.
+
+Example:
+  castor check -c castor.yaml`,
+    )
+    .action((options: { config?: string; set?: string[] }) => {
+      process.exitCode = check(configFile(options.config), options.set ?? [])
+    })
+}
+
+function check(file: string, set: readonly string[]): ExitCode {
+  try {
+    const config = loadConfig(file, { set })
+    const targets = config.targetGroups.reduce((sum, group) => sum + group.targets.length, 0)
+    const parts = [
+      plural(config.listeners.length, 'listener'),
+      plural(config.targetGroups.length, 'target group'),
+      plural(targets, 'target'),
+    ]
+    process.stdout.write(`${file} is valid: ${parts.join(', ')}\n`)
+    return EXIT.ok
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    process.stderr.write(`${error.message}\n${file} is not valid: ${plural(error.problems.length, 'problem')}\n`)
+    return EXIT.invalid
+  }
+}
+
+function plural(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`
+}

@@ -1,0 +1,12 @@
+/** What a command's exit code says; the same in all of them. */
+export const EXIT = {
+  ok: 0,
+  /** The command could not do its work; for `status`: the process answers and is degraded. */
+  failed: 1,
+  /** Wrong configuration or wrong usage: nothing was begun. */
+  invalid: 2,
+  /** `status` only: the process does not answer. */
+  unreachable: 3,
+} as const
+
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT]

@@ -1,0 +1,128 @@
+import type { Command } from 'commander'
+import { formatAddress } from '../config/addresses.js'
+import { loadConfig } from '../config/load.js'
+import type { Config } from '../core/config.js'
+import { CastorError } from '../core/errors.js'
+import type { RunningCastor } from '../primary/assemble.js'
+import { configFile, DEFAULT_CONFIG_FILE } from './config-file.js'
+import { EXIT, type ExitCode } from './exit-code.js'
+import { demoConfigFile } from './package-files.js'
+import { collectSet } from './set-option.js'
+
+interface StartOptions {
+  readonly config?: string
+  readonly demo?: boolean
+  readonly set?: string[]
+}
+
+export function addStart(program: Command): void {
+  program
+    .command('start')
+    .summary('run in the foreground')
+    .description('Runs the load balancer in the foreground. Prints one line a listener when it is ready.')
+    .option('-c, --config <file>', `the configuration file (default: ./${DEFAULT_CONFIG_FILE})`)
+    .option('--demo', 'run before three small targets inside the program; needs no file')
+    .option('--set <path=value>', 'put a value over what the file says (repeatable)', collectSet)
+    .addHelpText(
+      'after',
+      `
+SIGTERM or SIGINT (Ctrl-C) stop accepting and let what is in flight finish, at most shutdownTimeout long;
+a second one stops at once. Exits 0 after a clean stop, 1 after a failure, 2 for wrong configuration or usage.
+
+Examples:
+  castor start -c castor.yaml
+  castor start --demo
+  castor start -c castor.yaml --set log.level=debug --set listeners.0.listen=0.0.0.0:9000`,
+    )
+    .action(async (options: StartOptions) => {
+      const code = await start(options)
+      // Whatever a dependency has left open must not keep a stopped balancer alive.
+      process.exit(code)
+    })
+}
+
+async function start(options: StartOptions): Promise<ExitCode> {
+  if (options.demo && options.config !== undefined) {
+    throw new CastorError('USAGE', '--demo brings its own configuration; give either --demo or -c FILE')
+  }
+  if (options.demo) return startDemoAndRun(options.set ?? [])
+  const file = configFile(options.config, 'or try castor start --demo')
+  return run(loadConfig(file, { set: options.set ?? [] }))
+}
+
+async function startDemoAndRun(set: readonly string[]): Promise<ExitCode> {
+  const { startDemo } = await import('../primary/demo.js')
+  const demo = await startDemo()
+  try {
+    const env: NodeJS.ProcessEnv = { ...process.env }
+    for (const [index, address] of demo.addresses.entries()) env[`CASTOR_DEMO_TARGET_${index + 1}`] = address
+    return await run(loadConfig(demoConfigFile(), { set, env }))
+  } finally {
+    await demo.stop()
+  }
+}
+
+async function run(config: Config): Promise<ExitCode> {
+  const stopping = watchSignals()
+  // Loaded only now: the other commands need neither the threads nor the native addon.
+  const { startCastor } = await import('../primary/assemble.js')
+  const castor = await startCastor(config, {})
+  process.stdout.write(readyLines(config, castor))
+  return stopping.drive(castor)
+}
+
+/** One line a listening address, and one for the admin API. */
+export function readyLines(config: Config, castor: Pick<RunningCastor, 'listeners' | 'admin'>): string {
+  const lines = castor.listeners.map(({ name, protocol, address, port }) => {
+    const group = config.listeners.find((listener) => listener.name === name)?.targetGroup ?? '?'
+    return `listening on ${protocol}://${formatAddress(address, port)} (listener ${name} → group ${group})`
+  })
+  const { address, port } = castor.admin
+  lines.push(`admin and dashboard on http://${formatAddress(address, port)}/`)
+  return `${lines.join('\n')}\n`
+}
+
+interface Stopping {
+  drive(castor: RunningCastor): Promise<ExitCode>
+}
+
+/** From before the start, so that a Ctrl-C in the middle of it is obeyed as soon as there is something to stop. */
+function watchSignals(): Stopping {
+  let asked = 0
+  let running: RunningCastor | undefined
+  let fail: (cause: unknown) => void = () => {}
+
+  const obey = (): void => {
+    if (running === undefined) {
+      if (asked > 1) process.exit(EXIT.failed)
+    } else if (asked === 1) {
+      running.stop().catch(fail)
+    } else if (asked === 2) {
+      running.stopNow().catch(fail)
+    }
+  }
+  const onStop = (): void => {
+    asked++
+    const note = asked === 1 ? 'stopping: finishing what is in flight; once more to stop at once' : 'stopping at once'
+    if (asked <= 2) process.stderr.write(`${note}\n`)
+    obey()
+  }
+  process.on('SIGTERM', onStop)
+  process.on('SIGINT', onStop)
+  process.on('SIGHUP', () => {
+    process.stderr.write('SIGHUP: reload is not supported yet in this version; restart to change the configuration\n')
+  })
+
+  return {
+    async drive(castor) {
+      running = castor
+      const failed = new Promise<never>((_, reject) => {
+        fail = reject
+      })
+      if (asked > 0) obey()
+      await Promise.race([castor.finished, failed])
+      // Asked twice, connections were cut: it stopped, but not cleanly.
+      return asked <= 1 ? EXIT.ok : EXIT.failed
+    },
+  }
+}

@@ -1,0 +1,62 @@
+import { z } from 'zod'
+
+/** What `GET /api/v1/status` answers, as far as the command shows it; more is let through, less is not fatal. */
+
+const amount = z.number().catch(0)
+
+const target = z.object({
+  id: z.string(),
+  address: z.string().catch(''),
+  weight: amount,
+  state: z.string().catch('active'),
+  health: z.string().catch('unchecked'),
+  reason: z.string().nullish().catch(null),
+  connections: amount,
+  requests: amount,
+  latency: z.object({ p50: z.number().nullish(), p99: z.number().nullish() }).nullish().catch(null),
+})
+
+const statusReport = z.object({
+  node: z.string(),
+  version: z.string().catch('?'),
+  uptimeMs: amount,
+  state: z.string().catch('running'),
+  health: z.string(),
+  problems: z.array(z.string()).catch([]),
+  workers: z
+    .array(z.object({ id: z.number(), state: z.string().catch('running'), connections: amount, restarts: amount }))
+    .catch([]),
+  listeners: z
+    .array(
+      z.object({
+        name: z.string(),
+        protocol: z.string().catch('?'),
+        addresses: z.array(z.string()).catch([]),
+        targetGroup: z.string().catch('?'),
+        connections: amount,
+        requests: amount,
+        receivedBytes: amount,
+        sentBytes: amount,
+        errors: z.object({ client: amount, server: amount }).catch({ client: 0, server: 0 }),
+      }),
+    )
+    .catch([]),
+  targetGroups: z
+    .array(
+      z.object({
+        name: z.string(),
+        protocol: z.string().catch('?'),
+        algorithm: z.string().catch('?'),
+        targets: z.array(target).catch([]),
+      }),
+    )
+    .catch([]),
+})
+
+export type StatusReport = z.output<typeof statusReport>
+
+/** The report, or undefined when the answer is not one. */
+export function readStatusReport(answer: unknown): StatusReport | undefined {
+  const result = statusReport.safeParse(answer)
+  return result.success ? result.data : undefined
+}

@@ -1,0 +1,90 @@
+import type { StatusReport } from './status-report.js'
+import { bytes, type Column, count, milliseconds, type Paint, type Palette, table, uptime } from './table.js'
+
+const right = (title: string): Column => ({ title, align: 'right' })
+
+const LISTENER_COLUMNS: readonly Column[] = [
+  { title: 'LISTENER' },
+  { title: 'PROTOCOL' },
+  { title: 'ADDRESS' },
+  { title: 'GROUP' },
+  right('CONNECTIONS'),
+  right('REQUESTS'),
+  right('IN'),
+  right('OUT'),
+  right('CLIENT ERRORS'),
+  right('SERVER ERRORS'),
+]
+
+const TARGET_COLUMNS: readonly Column[] = [
+  { title: 'TARGET' },
+  { title: 'ADDRESS' },
+  right('WEIGHT'),
+  { title: 'STATE' },
+  { title: 'HEALTH' },
+  right('CONNECTIONS'),
+  right('REQUESTS'),
+  right('P50'),
+  right('P99'),
+]
+
+/** The whole picture as a person reads it: the process, its listeners, and each group with its targets. */
+export function statusView(report: StatusReport, palette: Palette): string {
+  const running = report.workers.filter((worker) => worker.state === 'running').length
+  const restarts = report.workers.reduce((sum, worker) => sum + worker.restarts, 0)
+  const head = [
+    palette.bold(`castor ${report.node}`),
+    `version ${report.version}`,
+    (report.state === 'running' ? palette.good : palette.warn)(report.state),
+    (report.health === 'healthy' ? palette.good : palette.bad)(report.health),
+    `up ${uptime(report.uptimeMs)}`,
+    `workers ${running}/${report.workers.length}`,
+    ...(restarts > 0 ? [palette.warn(`${count(restarts)} restarts`)] : []),
+  ]
+  const listeners = report.listeners.map((listener) => [
+    palette.bold(listener.name),
+    listener.protocol,
+    listener.addresses.join(', '),
+    listener.targetGroup,
+    count(listener.connections),
+    listener.protocol === 'http' ? count(listener.requests) : '–',
+    bytes(listener.receivedBytes),
+    bytes(listener.sentBytes),
+    errors(listener.errors.client, palette.warn),
+    errors(listener.errors.server, palette.bad),
+  ])
+  const problems = report.problems.map((problem) => `\n${palette.bad('!')} ${problem}`)
+  const blocks = [head.join('  ') + problems.join(''), table(LISTENER_COLUMNS, listeners, palette)]
+  for (const group of report.targetGroups) {
+    const targets = group.targets.map((target) => [
+      palette.bold(target.id),
+      target.address,
+      String(target.weight),
+      (target.state === 'active' ? palette.good : palette.warn)(target.state),
+      healthPaint(target.health, palette)(target.reason ? `${target.health} (${target.reason})` : target.health),
+      count(target.connections),
+      count(target.requests),
+      milliseconds(target.latency?.p50),
+      milliseconds(target.latency?.p99),
+    ])
+    const title = `group ${palette.bold(group.name)} (${group.protocol}, ${group.algorithm})`
+    blocks.push(`${title}\n${table(TARGET_COLUMNS, targets, palette)}`)
+  }
+  return `${blocks.join('\n\n')}\n`
+}
+
+function errors(value: number, paint: Paint): string {
+  return value > 0 ? paint(count(value)) : '0'
+}
+
+function healthPaint(health: string, palette: Palette): Paint {
+  switch (health) {
+    case 'healthy':
+      return palette.good
+    case 'unhealthy':
+    case 'ejected':
+      return palette.bad
+    default:
+      return palette.dim
+  }
+}

@@ -1,0 +1,123 @@
+import { isIP, isIPv4 } from 'node:net'
+import ipaddr from 'ipaddr.js'
+import type { ListenAddress } from '../core/config.js'
+import type { Parsed } from './units.js'
+
+export interface TargetAddress {
+  /** As written: also the target's id where none is given. */
+  readonly text: string
+  /** A host name or an address, without brackets. */
+  readonly host: string
+  readonly port: number
+}
+
+interface HostAndPort {
+  readonly host: string
+  readonly port: number
+  readonly bracketed: boolean
+}
+
+const MAX_PORT = 65_535
+const HOST_LABEL = /^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/
+
+function split(text: string, example: string): Parsed<HostAndPort> {
+  const fail = (why: string): Parsed<HostAndPort> => ({ ok: false, problem: `${JSON.stringify(text)} ${why}` })
+  const scheme = /^[a-z][a-z0-9+.-]*:\/\/([^/]*)/i.exec(text)
+  if (scheme) return fail(`is a URL; write host and port only${scheme[1] ? `, like ${scheme[1]}` : ''}`)
+  if (isIP(text) === 6) return fail(`has no port; write "[${text}]:PORT"`)
+  const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::([^:]*))?$/.exec(text)
+  if (!match) return fail(`is not host:port; write it like ${example}, an IPv6 address in brackets`)
+  const bracketed = match[1] !== undefined
+  const host = match[1] ?? match[2]!
+  const portText = match[3]
+  if (portText === undefined || portText === '') {
+    if (/^\d+$/.test(host)) return fail(`has no address; write ${example.slice(0, example.lastIndexOf(':'))}:${host}`)
+    return fail(`has no port; write it like ${bracketed ? `"[${host}]:8080"` : `${host || '0.0.0.0'}:8080`}`)
+  }
+  const port = /^\d{1,5}$/.test(portText) ? Number(portText) : Number.NaN
+  if (!(port <= MAX_PORT)) return fail(`has the port ${JSON.stringify(portText)}; a port is a number up to ${MAX_PORT}`)
+  if (bracketed && isIP(host) !== 6) return fail('has no IPv6 address between the brackets')
+  return { ok: true, value: { host, port, bracketed } }
+}
+
+/** `0.0.0.0:8080` or `[::]:8080`; port 0 = any free one. Names are refused: what they mean could change under us. */
+export function parseListenAddress(text: string): Parsed<ListenAddress> {
+  const parts = split(text, '0.0.0.0:8080')
+  if (!parts.ok) return parts
+  const { host, port } = parts.value
+  if (host === '' || host === '*') {
+    return { ok: false, problem: `${JSON.stringify(text)} has no address; write 0.0.0.0:${port} for all of IPv4` }
+  }
+  if (isIP(host) === 0) {
+    const instead = host === 'localhost' ? `127.0.0.1:${port}` : `0.0.0.0:${port}`
+    return { ok: false, problem: `${JSON.stringify(host)} is not an IP address; write one, like ${instead}` }
+  }
+  return { ok: true, value: { address: host, port } }
+}
+
+/** `10.0.0.5:9001`, `app.internal:9001` or `[2001:db8::5]:9001`. */
+export function parseTargetAddress(text: string): Parsed<TargetAddress> {
+  const parts = split(text, '127.0.0.1:9001')
+  if (!parts.ok) return parts
+  const { host, port, bracketed } = parts.value
+  if (port === 0) return { ok: false, problem: `${JSON.stringify(text)} has port 0; a target needs its real port` }
+  if (!bracketed && isIP(host) === 0) {
+    const looksNumeric = /^[\d.]+$/.test(host)
+    const isName = host.length <= 253 && host.split('.').every((label) => HOST_LABEL.test(label))
+    if (looksNumeric || !isName) {
+      return { ok: false, problem: `${JSON.stringify(host)} is neither an IP address nor a host name` }
+    }
+  }
+  return { ok: true, value: { text, host, port } }
+}
+
+/** Checks `10.0.0.0/8` or `2001:db8::/32`; gives it back as written. */
+export function parseCidr(text: string): Parsed<string> {
+  const slash = text.lastIndexOf('/')
+  const address = slash < 0 ? text : text.slice(0, slash)
+  const family = isIP(address)
+  if (family === 0) {
+    return {
+      ok: false,
+      problem: `${JSON.stringify(text)} is not a CIDR; write an address and a length, like 10.0.0.0/8`,
+    }
+  }
+  const bits = family === 4 ? 32 : 128
+  if (slash < 0)
+    return { ok: false, problem: `${JSON.stringify(text)} has no length; write ${text}/${bits} for this one address` }
+  const length = text.slice(slash + 1)
+  if (!/^\d{1,3}$/.test(length) || Number(length) > bits) {
+    return {
+      ok: false,
+      problem: `${JSON.stringify(text)} has the length ${JSON.stringify(length)}; it goes from 0 to ${bits}`,
+    }
+  }
+  return { ok: true, value: text }
+}
+
+/** True for 127.0.0.0/8, ::1, and IPv4 loopback mapped into IPv6. */
+export function isLoopback(address: string): boolean {
+  if (isIP(address) === 0) return false
+  return ipaddr.process(address).range() === 'loopback'
+}
+
+/**
+ * True when both cannot be listened on at once: same port, and the same address or one that stands for all of its
+ * family. IPv4 and IPv6 are apart, because an IPv6 listener takes IPv6 only. Port 0 never clashes.
+ */
+export function clash(a: ListenAddress, b: ListenAddress): boolean {
+  if (a.port !== b.port || a.port === 0) return false
+  if (isIPv4(a.address) !== isIPv4(b.address)) return false
+  const one = ipaddr.parse(a.address).toNormalizedString()
+  const other = ipaddr.parse(b.address).toNormalizedString()
+  return one === other || isWildcard(one) || isWildcard(other)
+}
+
+function isWildcard(normalized: string): boolean {
+  return normalized === '0.0.0.0' || normalized === '0:0:0:0:0:0:0:0'
+}
+
+/** `127.0.0.1:80`, `[::1]:80`. */
+export function formatAddress(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}

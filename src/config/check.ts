@@ -1,0 +1,169 @@
+import type { ListenAddress } from '../core/config.js'
+import { clash, formatAddress, isLoopback, parseListenAddress } from './addresses.js'
+import type { Path } from './problems.js'
+import { didYouMean } from './suggest.js'
+
+type Report = (path: Path, message: string, at?: 'key' | 'value') => void
+type Fields = Readonly<Record<string, unknown>>
+
+interface Entry {
+  readonly path: Path
+  readonly fields: Fields
+}
+
+/**
+ * What no single value shows: names used twice, groups that are missing, protocols and addresses that do not go
+ * together. Works on the tree as read, so that these are said even while other values are still wrong; what is of the
+ * wrong type is passed over here, since the schema has complained about it.
+ */
+export function crossCheck(tree: unknown, report: Report): void {
+  const root = isFields(tree) ? tree : {}
+  const listeners = entries(root, 'listeners')
+  const groups = entries(root, 'targetGroups')
+  unique(listeners, (entry) => text(entry.fields.name), 'name', report)
+  unique(groups, (entry) => text(entry.fields.name), 'name', report)
+  for (const listener of listeners) {
+    checkGroupOf(listener, groups, report)
+    checkListenerKeys(listener, report)
+  }
+  for (const group of groups) checkGroup(group, report)
+  checkAdmin(root, report)
+  checkAddresses(root, listeners, report)
+}
+
+function checkGroupOf(listener: Entry, groups: readonly Entry[], report: Report): void {
+  const wanted = text(listener.fields.targetGroup)
+  if (wanted === undefined) return
+  const names = groups.flatMap((group) => text(group.fields.name) ?? [])
+  const group = groups.find((candidate) => text(candidate.fields.name) === wanted)
+  const path = [...listener.path, 'targetGroup']
+  if (group === undefined) {
+    const hint = didYouMean(wanted, names) || (names.length > 0 ? `; there are: ${names.join(', ')}` : '')
+    report(path, `no target group is named "${wanted}"${hint}`)
+    return
+  }
+  const own = listener.fields.protocol
+  const theirs = group.fields.protocol
+  if (isProtocol(own) && isProtocol(theirs) && own !== theirs) {
+    report(path, `the listener speaks ${own} and the group "${wanted}" ${theirs}; both must be the same`)
+  }
+}
+
+const HTTP_LISTENER_KEYS = ['websocketIdleTimeout', 'trustForwardedFrom']
+
+/** A key that could have no effect is refused: whoever wrote it counts on it. */
+function checkListenerKeys(listener: Entry, report: Report): void {
+  if (listener.fields.protocol !== 'tcp') return
+  for (const key of HTTP_LISTENER_KEYS) {
+    const value = listener.fields[key]
+    if (value === undefined || (Array.isArray(value) && value.length === 0)) continue
+    report([...listener.path, key], `${key} has no effect on a tcp listener; leave it out`, 'key')
+  }
+}
+
+function checkGroup(group: Entry, report: Report): void {
+  const { protocol, proxyProtocol } = group.fields
+  const targets = entries(group.fields, 'targets', group.path)
+  const idOf = (target: Entry): string | undefined => text(target.fields.id) ?? text(target.fields.address)
+  unique(targets, idOf, (target) => (target.fields.id === undefined ? 'address' : 'id'), report)
+  if (protocol === 'http' && proxyProtocol !== undefined && proxyProtocol !== 'off' && proxyProtocol !== false) {
+    report([...group.path, 'proxyProtocol'], 'proxyProtocol works in tcp groups only; leave it out', 'key')
+  }
+  if (protocol === 'tcp') {
+    if (group.fields.forwarded !== undefined) {
+      report([...group.path, 'forwarded'], 'forwarded has no effect in a tcp group; leave it out', 'key')
+    }
+    if (isFields(group.fields.timeouts) && group.fields.timeouts.response !== undefined) {
+      const path = [...group.path, 'timeouts', 'response']
+      report(path, 'timeouts.response has no effect in a tcp group; use the listener’s idleTimeout', 'key')
+    }
+  }
+}
+
+const ADMIN_DEFAULT = '127.0.0.1:9900'
+
+function adminListen(root: Fields): string | undefined {
+  if (!isFields(root.admin)) return ADMIN_DEFAULT
+  return root.admin.listen === undefined ? ADMIN_DEFAULT : text(root.admin.listen)
+}
+
+function checkAdmin(root: Fields, report: Report): void {
+  const listen = address(adminListen(root))
+  const token = isFields(root.admin) ? root.admin.token : undefined
+  if (listen === undefined || isLoopback(listen.address) || (token !== undefined && token !== '')) return
+  const instead = `set admin.token, or listen on 127.0.0.1:${listen.port}`
+  report(
+    ['admin', 'listen'],
+    `${formatAddress(listen.address, listen.port)} is not loopback and no token is set; ${instead}`,
+  )
+}
+
+function checkAddresses(root: Fields, listeners: readonly Entry[], report: Report): void {
+  const taken: { readonly listen: ListenAddress; readonly by: string }[] = []
+  const take = (written: unknown, path: Path, by: string): void => {
+    const listen = address(text(written))
+    if (listen === undefined) return
+    const other = taken.find((candidate) => clash(candidate.listen, listen))
+    if (other === undefined) {
+      taken.push({ listen, by })
+      return
+    }
+    const own = formatAddress(listen.address, listen.port)
+    const theirs = formatAddress(other.listen.address, other.listen.port)
+    const which = own === theirs ? own : `${own} overlaps with ${theirs}, which`
+    report(path, `${which} is already taken by ${other.by}; use another address or port`)
+  }
+  // Admin first: a listener that wants its address is the one to say something about, all the more where nothing names it.
+  take(adminListen(root), ['admin', 'listen'], 'admin')
+  for (const { path, fields } of listeners) {
+    const by = text(fields.name) === undefined ? path.join('.') : `listener "${fields.name}"`
+    if (Array.isArray(fields.listen)) {
+      for (const [index, item] of fields.listen.entries()) take(item, [...path, 'listen', index], by)
+    } else {
+      take(fields.listen, [...path, 'listen'], by)
+    }
+  }
+}
+
+function unique(
+  list: readonly Entry[],
+  identity: (entry: Entry) => string | undefined,
+  keyName: string | ((entry: Entry) => string),
+  report: Report,
+): void {
+  const first = new Map<string, Entry>()
+  for (const entry of list) {
+    const value = identity(entry)
+    if (value === undefined) continue
+    const before = first.get(value)
+    if (before === undefined) {
+      first.set(value, entry)
+      continue
+    }
+    const key = typeof keyName === 'string' ? keyName : keyName(entry)
+    report([...entry.path, key], `"${value}" is already used by ${before.path.join('.')}; give each its own`)
+  }
+}
+
+function entries(fields: Fields, key: string, above: Path = []): Entry[] {
+  const list = fields[key]
+  if (!Array.isArray(list)) return []
+  return list.flatMap((item, index) => (isFields(item) ? [{ path: [...above, key, index], fields: item }] : []))
+}
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isProtocol(value: unknown): value is 'tcp' | 'http' {
+  return value === 'tcp' || value === 'http'
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined
+}
+
+function address(written: string | undefined): ListenAddress | undefined {
+  const parsed = written === undefined ? undefined : parseListenAddress(written)
+  return parsed?.ok ? parsed.value : undefined
+}

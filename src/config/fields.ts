@@ -1,0 +1,98 @@
+import { z } from 'zod'
+import { parseCidr, parseListenAddress, parseTargetAddress } from './addresses.js'
+import { formatDuration, formatSize, type Parsed, parseByteRate, parseDuration, parseSize } from './units.js'
+
+/** What editors accept beside the field's own form: anything with a reference to the environment. */
+const OR_REFERENCE = '|\\$\\{'
+
+/** A value as an error message shows it. */
+export function show(value: unknown): string {
+  if (Array.isArray(value)) return 'a list'
+  if (typeof value === 'object' && value !== null) return 'a map'
+  if (typeof value !== 'string') return String(value)
+  const text = JSON.stringify(value)
+  return text.length > 60 ? `${text.slice(0, 57)}…"` : text
+}
+
+/** The complaint of a field with alternatives; what is missing or empty is complained about elsewhere. */
+export function mustBe(what: string) {
+  return {
+    error: ({ input }: { readonly input?: unknown }) =>
+      input === undefined || input === null ? undefined : `must be ${what}, not ${show(input)}`,
+  }
+}
+
+/** A string field read by one of the parsers, whose complaint becomes the issue's message. */
+function parsed<T>(
+  parse: (text: string) => Parsed<T>,
+  pattern: string | undefined,
+  bareNumber?: (n: number) => string,
+) {
+  const text = z.string({
+    error: (issue) => (typeof issue.input === 'number' && bareNumber ? bareNumber(issue.input) : undefined),
+  })
+  return (pattern === undefined ? text : text.meta({ pattern: pattern + OR_REFERENCE })).transform(
+    (written, context): T => {
+      const result = parse(written)
+      if (result.ok) return result.value
+      context.issues.push({ code: 'custom', message: result.problem, input: written })
+      return z.NEVER
+    },
+  )
+}
+
+function within(parse: (text: string) => Parsed<number>, min: number, max: number, format: (value: number) => string) {
+  return (text: string): Parsed<number> => {
+    const result = parse(text)
+    if (!result.ok || (result.value >= min && result.value <= max)) return result
+    return { ok: false, problem: `must be from ${format(min)} to ${format(max)}, not ${text}` }
+  }
+}
+
+const noUnit = (usual: string) => (n: number) => `${n} has no unit; write ${n}${usual}`
+
+/** A duration in milliseconds, bounds included. */
+export function duration(minMs: number, maxMs: number) {
+  return parsed(within(parseDuration, minMs, maxMs, formatDuration), '^\\d+(\\.\\d+)?(ms|s|m|h)$', noUnit('s'))
+}
+
+/** A size in bytes, bounds included. */
+export function size(minBytes: number, maxBytes: number) {
+  return parsed(within(parseSize, minBytes, maxBytes, formatSize), '^\\d+(\\.\\d+)?(B|KiB|MiB|GiB)$', noUnit('KiB'))
+}
+
+/** A rate in bytes a second, bounds included. */
+export function byteRate(min: number, max: number) {
+  const format = (value: number): string => `${formatSize(value)}/s`
+  return parsed(within(parseByteRate, min, max, format), '^\\d+(\\.\\d+)?(B|KiB|MiB|GiB)/s$', noUnit('B/s'))
+}
+
+const onlyPort = (n: number): string => `${n} is a port without an address; write 0.0.0.0:${n}`
+
+export const listenAddress = () => parsed(parseListenAddress, undefined, onlyPort)
+export const targetAddress = () =>
+  parsed(parseTargetAddress, undefined, (n) => `${n} is a port without an address; write 127.0.0.1:${n}`)
+export const cidr = () => parsed(parseCidr, undefined)
+
+/** Listeners, groups, targets and nodes are named in metrics, URLs and cookies, so the letters are few. */
+export function name() {
+  return z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/, {
+    error: (issue) => `${JSON.stringify(issue.input)} is not a name; use 1 to 64 of the characters A–Z a–z 0–9 _ . -`,
+  })
+}
+
+export function wholeNumber(min: number, max: number) {
+  return z.int().min(min).max(max)
+}
+
+/** `true`/`false`, or `on`/`off`, which YAML 1.2 reads as text. */
+export function flag() {
+  return z
+    .union([z.boolean(), z.enum(['on', 'off'])], mustBe('true or false'))
+    .transform((value) => value === true || value === 'on')
+}
+
+/** The word `off`; `false` is what YAML 1.1 editors make of it. */
+export function off() {
+  return z.union([z.literal('off'), z.literal(false)]).transform((): 'off' => 'off')
+}

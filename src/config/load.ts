@@ -1,0 +1,131 @@
+import { readFileSync } from 'node:fs'
+import type { Config } from '../core/config.js'
+import { CastorError } from '../core/errors.js'
+import { crossCheck } from './check.js'
+import type { Environment } from './interpolate.js'
+import { findLater } from './later.js'
+import { applyOverrides, type Override } from './overrides.js'
+import { ConfigError, formatPath, type Path, type Problem } from './problems.js'
+import { pathKey, readYaml, type YamlTree } from './read-yaml.js'
+import { type Machine, resolveConfig, thisMachine } from './resolve.js'
+import { type Issue, type Validated, validate } from './validate.js'
+
+export interface LoadOptions {
+  /** `path=value` each, put over what the file says. */
+  readonly set?: readonly string[]
+  /** Where `${NAME}` looks; the process's own environment where left out. */
+  readonly env?: Environment
+  readonly machine?: Machine
+}
+
+/** Reads and checks a file. Throws CONFIG_UNREADABLE, or `ConfigError` (CONFIG_INVALID) with every problem. */
+export function loadConfig(path: string, options: LoadOptions = {}): Config {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code
+    const why =
+      code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'it is a directory' : String(code ?? cause)
+    throw new CastorError('CONFIG_UNREADABLE', `${path}: the configuration file cannot be read: ${why}`, { cause })
+  }
+  return parseConfig(text, path, options)
+}
+
+/** The same for text that is at hand; `fileName` is what problems are reported under. */
+export function parseConfig(text: string, fileName: string, options: LoadOptions = {}): Config {
+  const environment = options.env ?? process.env
+  const yaml = readYaml(text, environment)
+  const problems: Problem[] = yaml.problems.map((problem) => ({
+    source: fileName,
+    ...yaml.position(problem.offset),
+    path: formatPath(problem.path),
+    message: problem.message,
+  }))
+  // Nothing can be said about the values of what could not be read.
+  if (yaml.broken) throw new ConfigError(sorted(problems))
+
+  const overridden = applyOverrides(yaml.value === undefined ? {} : yaml.value, options.set ?? [], environment)
+  for (const { path, message, source } of overridden.problems) {
+    problems.push({ source, line: 0, column: 0, path: formatPath(path), message })
+  }
+  const tree = overridden.tree
+  const locate = locator(fileName, yaml, overridden.overrides)
+  const later = new Set<string>()
+  findLater(tree, (path, message, at) => {
+    later.add(pathKey(path))
+    problems.push(locate({ path, message, at }))
+  })
+
+  const fromEnvironment = new Set([...yaml.fromEnvironment, ...overridden.fromEnvironment])
+  const validated = validateTyped(tree, fromEnvironment)
+  // What is said already needs no second complaint about the same value or what is inside it.
+  const told = (path: Path): boolean =>
+    yaml.unresolved.has(pathKey(path)) || path.some((_, index) => later.has(pathKey(path.slice(0, index + 1))))
+  const report = (issue: Issue): void => {
+    if (!told(issue.path)) problems.push(locate(issue))
+  }
+  if ('issues' in validated) for (const issue of validated.issues) report(issue)
+  crossCheck(tree, (path, message, at = 'value') => report({ path, message, at }))
+  if (problems.length > 0 || 'issues' in validated) throw new ConfigError(sorted(problems))
+  return resolveConfig(validated.file, options.machine ?? thisMachine)
+}
+
+/**
+ * Validates; and where the schema wants a number or a boolean and the environment gave its text, once more with that
+ * read as one. Text stays text where text is wanted, so that a secret made of digits is not a number.
+ */
+function validateTyped(tree: unknown, fromEnvironment: ReadonlySet<string>): Validated {
+  const first = validate(tree)
+  if (!('issues' in first)) return first
+  let changed = false
+  for (const { path } of first.issues) {
+    if (!fromEnvironment.has(pathKey(path))) continue
+    const holder = path
+      .slice(0, -1)
+      .reduce<unknown>((inner, step) => (inner as Record<string | number, unknown>)[step], tree)
+    const key = path.at(-1)!
+    const written = (holder as Record<string | number, unknown>)[key]
+    const typed = written === 'true' ? true : written === 'false' ? false : numberOf(written)
+    if (typed === undefined) continue
+    ;(holder as Record<string | number, unknown>)[key] = typed
+    changed = true
+  }
+  return changed ? validate(tree) : first
+}
+
+function numberOf(written: unknown): number | undefined {
+  return typeof written === 'string' && /^[-+]?\d+(\.\d+)?$/.test(written) ? Number(written) : undefined
+}
+
+/** Finds where a problem stands: in the file, at its nearest ancestor there, or in a `--set`. */
+function locator(fileName: string, yaml: YamlTree, overrides: readonly Override[]): (issue: Issue) => Problem {
+  return ({ path, message, at }) => {
+    const override = overrides.findLast((candidate) => isPrefix(candidate.path, path))
+    const problem = { path: formatPath(path), message }
+    if (override !== undefined) return { ...problem, source: override.source, line: 0, column: 0 }
+    for (let length = path.length; length >= 0; length--) {
+      const found = yaml.places.get(pathKey(path.slice(0, length)))
+      if (found === undefined) {
+        const made = overrides.find((candidate) => isPrefix(path.slice(0, length), candidate.path))
+        if (made !== undefined && length > 0) return { ...problem, source: made.source, line: 0, column: 0 }
+        continue
+      }
+      // What is missing is missing from the map that should hold it: its own key says which.
+      const whole = length === path.length && at === 'value'
+      const offset = whole ? found.value : (found.key ?? found.value)
+      return { ...problem, source: fileName, ...yaml.position(offset) }
+    }
+    return { ...problem, source: fileName, line: 1, column: 1 }
+  }
+}
+
+function isPrefix(prefix: Path, path: Path): boolean {
+  return prefix.length <= path.length && prefix.every((step, index) => String(step) === String(path[index]))
+}
+
+/** In the order of the file; what came from the command line last. */
+function sorted(problems: readonly Problem[]): Problem[] {
+  const rank = (problem: Problem): number => (problem.line === 0 ? Number.POSITIVE_INFINITY : problem.line)
+  return [...problems].sort((a, b) => (rank(a) === rank(b) ? a.column - b.column : rank(a) - rank(b)))
+}

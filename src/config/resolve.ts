@@ -1,0 +1,90 @@
+import { hostname } from 'node:os'
+import type { Config, ListenerConfig, RetryConfig, TargetGroupConfig } from '../core/config.js'
+import { usableCores } from './cores.js'
+import type { ConfigFile, ListenerFile, TargetGroupFile } from './schema.js'
+
+/** What defaults need to know of the machine. */
+export interface Machine {
+  hostName(): string
+  cores(): number
+}
+
+export const thisMachine: Machine = { hostName: hostname, cores: usableCores }
+
+const MAX_WORKERS = 256
+const HTTP_IDLE_MS = 60_000
+const TCP_IDLE_MS = 1_800_000
+const RESPONSE_MS = 60_000
+const NO_RETRIES: RetryConfig = { attempts: 0, on: [], budgetPercent: 0 }
+const DEFAULT_RETRIES: RetryConfig = {
+  attempts: 1,
+  on: ['connect-failure', 'reset-before-response'],
+  budgetPercent: 20,
+}
+const DEFAULT_FORWARDED = {
+  proto: true,
+  port: true,
+  host: true,
+  vip: false,
+  clientPort: false,
+  rfc7239: false,
+  via: false,
+}
+
+/** The checked file in the program's form. Its type is the compile-time proof that the schema fits the contract. */
+export function resolveConfig(file: ConfigFile, machine: Machine): Config {
+  return {
+    node: file.node ?? asName(machine.hostName()),
+    workers: file.workers === 'auto' ? Math.min(MAX_WORKERS, machine.cores()) : file.workers,
+    log: file.log,
+    admin: file.admin,
+    shutdownTimeoutMs: file.shutdownTimeout,
+    listeners: file.listeners.map(resolveListener),
+    targetGroups: file.targetGroups.map(resolveGroup),
+    protection: {
+      headerTimeoutMs: file.protection.headerTimeout,
+      bodyMinRateBytesPerSecond: file.protection.bodyMinRate,
+      maxHeaderBytes: file.protection.maxHeaderBytes,
+      maxHeaders: file.protection.maxHeaders,
+      maxConnections: file.protection.maxConnections,
+    },
+  }
+}
+
+function resolveListener(listener: ListenerFile): ListenerConfig {
+  const idleTimeoutMs = listener.idleTimeout ?? (listener.protocol === 'http' ? HTTP_IDLE_MS : TCP_IDLE_MS)
+  return {
+    name: listener.name,
+    protocol: listener.protocol,
+    listen: listener.listen,
+    targetGroup: listener.targetGroup,
+    idleTimeoutMs,
+    websocketIdleTimeoutMs: listener.websocketIdleTimeout ?? idleTimeoutMs,
+    acceptProxyProtocol: listener.acceptProxyProtocol,
+    trustForwardedFrom: listener.trustForwardedFrom,
+  }
+}
+
+function resolveGroup(group: TargetGroupFile): TargetGroupConfig {
+  return {
+    name: group.name,
+    protocol: group.protocol,
+    algorithm: group.algorithm,
+    targets: group.targets.map(({ id, address, weight }) => ({
+      id: id ?? address.text,
+      host: address.host,
+      port: address.port,
+      weight,
+    })),
+    proxyProtocol: group.proxyProtocol,
+    forwarded: group.forwarded ?? DEFAULT_FORWARDED,
+    retries: group.retries === 'off' ? NO_RETRIES : (group.retries ?? DEFAULT_RETRIES),
+    timeouts: { connectMs: group.timeouts.connect, responseMs: group.timeouts.response ?? RESPONSE_MS },
+  }
+}
+
+/** Host names may hold what names here may not. */
+function asName(hostName: string): string {
+  const name = hostName.replace(/[^A-Za-z0-9_.-]/g, '-').slice(0, 64)
+  return name === '' ? 'node' : name
+}

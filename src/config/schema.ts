@@ -1,0 +1,291 @@
+import { z } from 'zod'
+import {
+  byteRate,
+  cidr,
+  duration,
+  flag,
+  listenAddress,
+  mustBe,
+  name,
+  off,
+  size,
+  targetAddress,
+  wholeNumber,
+} from './fields.js'
+
+/**
+ * The configuration file's form. Every description gives the unit, the default, and what raising and lowering the value
+ * costs: it is what an editor shows. Values of parts that this version does not have are listed in `later.ts`.
+ */
+
+const SECOND = 1_000
+const MINUTE = 60 * SECOND
+const HOUR = 60 * MINUTE
+const KIB = 1_024
+const MIB = 1_024 * KIB
+
+const log = z
+  .strictObject({
+    level: z
+      .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+      .prefault('info')
+      .describe(
+        'Least severe message that is logged. Default info. Lower (debug, trace) shows more and costs CPU and disk under load; higher hides what happened when you look back.',
+      ),
+    format: z
+      .enum(['json', 'pretty'])
+      .prefault('json')
+      .describe(
+        'How log lines look. Default json, for log collectors; pretty is for people and costs more CPU a line.',
+      ),
+    access: z
+      .string()
+      .min(1, mustBe('off, stdout or a file’s path'))
+      .prefault('stdout')
+      .describe(
+        'Where the access log goes: off, stdout, or the path of a file. Default stdout. One JSON line a request or TCP connection; off saves the CPU and disk and loses the record of who asked what.',
+      ),
+  })
+  .prefault({})
+  .describe('What is logged, how and where.')
+
+const admin = z
+  .strictObject({
+    listen: listenAddress()
+      .prefault('127.0.0.1:9900')
+      .describe(
+        'Address and port of the admin API, metrics and dashboard. Default 127.0.0.1:9900; port 0 takes any free one. Beyond loopback a token is required.',
+      ),
+    token: z
+      .string()
+      .prefault('')
+      .describe(
+        'Bearer token that the admin API asks for; best kept in the environment and named here as a reference. Default empty: none is asked for, which only a loopback address allows.',
+      ),
+  })
+  .prefault({})
+  .describe('The admin API: status, metrics, dashboard.')
+
+const unlimited = () =>
+  z.literal('unlimited').optional().describe('Only "unlimited" in this version, which is what leaving it out means.')
+
+const listener = z
+  .strictObject({
+    name: name().describe('Name of the listener, unique: 1 to 64 of A–Z a–z 0–9 _ . - ; appears in logs and metrics.'),
+    protocol: z
+      .enum(['tcp', 'http'])
+      .describe(
+        'http reads requests (HTTP/1.0, HTTP/1.1, WebSocket) and balances each; tcp passes bytes through and balances connections, at less CPU and without anything that needs the request.',
+      ),
+    listen: z
+      .union(
+        [listenAddress().transform((address) => [address]), z.array(listenAddress()).min(1)],
+        mustBe('an address, like 0.0.0.0:8080, or a list of them'),
+      )
+      .describe(
+        'Where to listen: address:port, "[IPv6]:port", or a list. 0.0.0.0 is all of IPv4, "[::]" all of IPv6. Port 0 takes any free port and prints it.',
+      ),
+    targetGroup: name().describe('The target group that serves this listener; of the same protocol.'),
+    idleTimeout: duration(SECOND, 24 * HOUR)
+      .optional()
+      .describe(
+        'How long nothing may be sent either way before both sides are closed. Duration, 1s to 24h. Default 60s for http, 1800s for tcp. Higher keeps slow or silent clients and costs memory for dead ones; lower frees memory and cuts long polls and quiet connections.',
+      ),
+    websocketIdleTimeout: duration(SECOND, 24 * HOUR)
+      .optional()
+      .describe(
+        'The same for WebSocket tunnels on an http listener. Duration, 1s to 24h. Default: the listener’s idleTimeout. Higher keeps sockets whose ends send no pings, and dead ones with them; lower cuts quiet ones.',
+      ),
+    acceptProxyProtocol: z
+      .array(cidr())
+      .prefault([])
+      .describe(
+        'CIDRs whose connections must begin with a PROXY protocol header (v1 or v2), which then says who the client is. Default none. Too wide lets clients claim any address; too narrow refuses the balancer in front.',
+      ),
+    trustForwardedFrom: z
+      .array(cidr())
+      .prefault([])
+      .describe(
+        'CIDRs whose X-Forwarded-For is kept and appended to, on an http listener; from anyone else it is replaced. Default none. Too wide lets clients forge their address; too narrow hides clients behind the proxy in front.',
+      ),
+    limits: z
+      .strictObject({ connections: unlimited(), requestsPerSecond: unlimited() })
+      .optional()
+      .describe('Limits of the listener. Only "unlimited" in this version.'),
+  })
+  .describe('One place where clients connect.')
+
+const target = z
+  .strictObject({
+    address: targetAddress().describe('Where the target is: address:port, name:port or "[IPv6]:port".'),
+    id: name().optional().describe('Name of the target, unique in its group. Default: the address as written.'),
+    weight: wholeNumber(0, 100)
+      .prefault(10)
+      .describe(
+        'Share of new traffic beside the other targets. 0 to 100, default 10; 0 takes no new traffic. Twice the weight is twice the traffic.',
+      ),
+  })
+  .describe('One server.')
+
+const forwarded = z
+  .strictObject({
+    proto: flag().prefault(true).describe('Send X-Forwarded-Proto. Default true.'),
+    port: flag().prefault(true).describe('Send X-Forwarded-Port, the port that the client dialled. Default true.'),
+    host: flag().prefault(true).describe('Send X-Forwarded-Host. Default true.'),
+    vip: flag().prefault(false).describe('Send X-Forwarded-LBIP, the address that the client dialled. Default false.'),
+    clientPort: flag().prefault(false).describe('Send X-Forwarded-Client-Port. Default false.'),
+    rfc7239: flag().prefault(false).describe('Send Forwarded as in RFC 7239. Default false.'),
+    via: flag()
+      .prefault(false)
+      .describe('Send Via. Default false, because nginx targets stop compressing when they see it.'),
+  })
+  .describe(
+    'Which headers about the client go to http targets; X-Forwarded-For always does. More headers cost bytes a request; fewer leave the application guessing.',
+  )
+
+const retries = z
+  .union(
+    [
+      off(),
+      z.strictObject({
+        attempts: wholeNumber(0, 10)
+          .prefault(1)
+          .describe(
+            'Further tries after the first. 0 to 10, default 1. Higher hides more broken targets and keeps a client waiting longer; 0 shows every failure.',
+          ),
+        on: z
+          .array(z.enum(['connect-failure', 'reset-before-response']))
+          .prefault(['connect-failure', 'reset-before-response'])
+          .describe(
+            'After what a request is tried again; one that may have been acted on only where it is idempotent. Default both.',
+          ),
+        budgetPercent: wholeNumber(0, 100)
+          .prefault(20)
+          .describe(
+            'Retries allowed in percent of recent requests. 0 to 100, default 20. Higher multiplies the load on targets that are failing; lower gives up sooner.',
+          ),
+      }),
+    ],
+    mustBe('off, or a map of attempts, on and budgetPercent'),
+  )
+  .optional()
+  .describe(
+    'Trying again on another target. Default { attempts: 1, on: [connect-failure, reset-before-response], budgetPercent: 20 }; or off.',
+  )
+
+const timeouts = z
+  .strictObject({
+    connect: duration(10, 10 * MINUTE)
+      .prefault('5s')
+      .describe(
+        'How long a target may take to accept a connection. Duration, 10ms to 10m, default 5s. Higher waits longer on dead hosts; lower fails targets that are merely busy or far away.',
+      ),
+    response: duration(10, 24 * HOUR)
+      .optional()
+      .describe(
+        'How long an http target may take from the end of the request to its response head; then the client gets 504. Duration, 10ms to 24h, default 60s. Higher lets slow answers through and hung targets hold connections; lower cuts slow answers.',
+      ),
+  })
+  .prefault({})
+  .describe('Patience with targets.')
+
+const targetGroup = z
+  .strictObject({
+    name: name().describe('Name of the group, unique: 1 to 64 of A–Z a–z 0–9 _ . -'),
+    protocol: z
+      .enum(['tcp', 'http'])
+      .describe('What the targets speak; the same as the listeners that name the group.'),
+    algorithm: z
+      .enum(['round-robin', 'least-connections', 'source-ip', 'random-two'])
+      .prefault('round-robin')
+      .describe(
+        'How a target is chosen, all by weight. round-robin (default): in turn, exactly. least-connections: the least busy, for requests of uneven length. source-ip: the same client the same target. random-two: the less busy of two drawn at random.',
+      ),
+    targets: z.array(target).describe('The servers of the group.'),
+    proxyProtocol: z
+      .union([off(), z.enum(['v1', 'v2'])], mustBe('off, v1 or v2'))
+      .prefault('off')
+      .describe(
+        'Send a PROXY protocol header to the targets of a tcp group, which must expect it. off (default), v1 (text) or v2 (binary, with a unique id).',
+      ),
+    forwarded: forwarded.optional(),
+    retries,
+    timeouts,
+    failOpen: z
+      .union([z.literal(false), z.literal('off')])
+      .optional()
+      .describe('Only false in this version, which is what leaving it out means.'),
+    stickiness: off().optional().describe('Only off in this version, which is what leaving it out means.'),
+    outlierDetection: off().optional().describe('Only off in this version, which is what leaving it out means.'),
+    slowStart: z.literal('0s').optional().describe('Only 0s in this version, which is what leaving it out means.'),
+    maxConnectionsPerTarget: unlimited(),
+  })
+  .describe('Servers that do the same work.')
+
+const protection = z
+  .strictObject({
+    headerTimeout: duration(10, HOUR)
+      .prefault('10s')
+      .describe(
+        'How long a client may take to send a whole request head; then 408. Duration, 10ms to 1h, default 10s. Higher lets slow attackers hold connections; lower refuses clients on bad links.',
+      ),
+    bodyMinRate: byteRate(0, 1_024 * MIB)
+      .prefault('500B/s')
+      .describe(
+        'Least speed of a request body. Bytes a second, 0B/s (no demand) to 1GiB/s, default 500B/s. Higher cuts clients on bad links; lower lets slow attackers hold connections.',
+      ),
+    maxHeaderBytes: size(KIB, MIB)
+      .prefault('32KiB')
+      .describe(
+        'Longest request head; then 431. Size, 1KiB to 1MiB, default 32KiB. Higher costs memory for each connection that sends that much; lower refuses large cookies.',
+      ),
+    maxHeaders: wholeNumber(1, 10_000)
+      .prefault(128)
+      .describe(
+        'Most header fields in a request; then 431. 1 to 10000, default 128. Higher costs CPU on hostile requests; lower refuses unusual clients.',
+      ),
+    maxConnections: z
+      .union([z.literal('auto'), wholeNumber(1, 10_000_000)], mustBe('auto or a whole number from 1 to 10000000'))
+      .prefault('auto')
+      .describe(
+        'Client connections at once, over all listeners; more are refused. Default auto: from the open-file limit, two files a connection. Higher than the limit allows runs out of files; lower turns clients away early.',
+      ),
+    connectionsPerSource: unlimited(),
+    newConnectionsPerSource: unlimited(),
+    requestsPerSource: unlimited(),
+  })
+  .prefault({})
+  .describe('Limits that keep one client from spoiling it for the others.')
+
+export const fileSchema = z
+  .strictObject({
+    node: name().optional().describe('Name of this host in logs, metrics and status. Default: the host name.'),
+    workers: z
+      .union([z.literal('auto'), wholeNumber(1, 256)], mustBe('auto or a whole number from 1 to 256'))
+      .prefault('auto')
+      .describe(
+        'Proxy threads. auto or 1 to 256. Default auto: the cores this process may use, CPU quota respected. More than cores costs switching and memory; fewer leaves cores idle.',
+      ),
+    log,
+    admin,
+    shutdownTimeout: duration(0, 24 * HOUR)
+      .prefault('30s')
+      .describe(
+        'How long a stop waits for requests, WebSockets and TCP connections to finish. Duration, 0ms to 24h, default 30s. Higher delays deployments by whoever stays connected; lower cuts them off.',
+      ),
+    listeners: z
+      .array(listener)
+      .min(1, { error: 'must hold at least one listener' })
+      .describe('Where clients connect, and which group serves them.'),
+    targetGroups: z
+      .array(targetGroup)
+      .min(1, { error: 'must hold at least one target group' })
+      .describe('Where the traffic goes: groups of servers that do the same work.'),
+    protection,
+  })
+  .describe('Configuration of the Castor load balancer.')
+
+/** The file after reading: units resolved, constant defaults filled in, names as in the file. */
+export type ConfigFile = z.output<typeof fileSchema>
+export type ListenerFile = ConfigFile['listeners'][number]
+export type TargetGroupFile = ConfigFile['targetGroups'][number]

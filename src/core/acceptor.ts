@@ -1,0 +1,47 @@
+export interface ListenSpec {
+  /** A descriptor that listens already, to be shared instead of opening the address; the implementation then owns it. */
+  readonly fd?: number
+  /** IPv4 or IPv6 address in text, without brackets. */
+  readonly address: string
+  /** 0 takes any free port. */
+  readonly port: number
+  readonly backlog: number
+  readonly ipv6Only: boolean
+  /** Linux TCP_DEFER_ACCEPT in seconds; 0 = off. */
+  readonly deferAcceptSeconds: number
+}
+
+/**
+ * Connections the kernel has accepted and nobody has adopted yet, valid until the call that brought them returns.
+ * `records` holds `count` connection records one behind the other (see `core/connection-record.ts`). Descriptors in it
+ * have one owner: whoever holds the batch, until it is placed. `sockets` is set by an implementation that has no
+ * descriptors to give (the records then say −1) and runs parallel to the records.
+ */
+export interface AcceptedBatch {
+  readonly count: number
+  readonly records: Int32Array
+  readonly sockets?: readonly unknown[]
+  /** Closes the connection at `index` without adopting it. */
+  discard(index: number): void
+}
+
+export interface AcceptorEvents {
+  /** One call a batch, in order of arrival. */
+  onAccepted(batch: AcceptedBatch): void
+  /** The open-file limit was hit: accepting stands still for `pausedMs`; what the kernel's queue can hold is not lost. */
+  onOutOfDescriptors(pausedMs: number): void
+}
+
+/** One listening address. `pause` leaves new connections waiting unreported; `close` is idempotent. */
+export interface Listening {
+  readonly address: string
+  readonly port: number
+  pause(): void
+  resume(): void
+  close(): void
+}
+
+/** `listen` rejects with `CastorError` LISTEN_FAILED, naming the address and the system's reason. */
+export interface Acceptor {
+  listen(spec: ListenSpec, events: AcceptorEvents): Promise<Listening>
+}

@@ -1,0 +1,102 @@
+/**
+ * The configuration as the program sees it: checked, every default filled in, durations in milliseconds, sizes in
+ * bytes, rates in bytes or events a second. `config/schema.ts` makes it from the file; the file's form is documented
+ * there, key by key.
+ */
+export interface Config {
+  readonly node: string
+  readonly workers: number
+  readonly log: LogConfig
+  readonly admin: AdminConfig
+  readonly shutdownTimeoutMs: number
+  readonly listeners: readonly ListenerConfig[]
+  readonly targetGroups: readonly TargetGroupConfig[]
+  readonly protection: ProtectionConfig
+}
+
+export interface LogConfig {
+  readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
+  readonly format: 'json' | 'pretty'
+  /** `off`, `stdout`, or a file's path. */
+  readonly access: string
+}
+
+export interface AdminConfig {
+  readonly listen: ListenAddress
+  /** Empty = none required; refused by the checks unless `listen` is a loopback address. */
+  readonly token: string
+}
+
+export interface ListenAddress {
+  readonly address: string
+  readonly port: number
+}
+
+export type ListenerProtocol = 'tcp' | 'http'
+export type GroupProtocol = 'tcp' | 'http'
+
+export interface ListenerConfig {
+  readonly name: string
+  readonly protocol: ListenerProtocol
+  readonly listen: readonly ListenAddress[]
+  readonly targetGroup: string
+  readonly idleTimeoutMs: number
+  /** For WebSocket tunnels on http listeners; the file's default is the listener's `idleTimeout`. */
+  readonly websocketIdleTimeoutMs: number
+  /** CIDRs, as written. */
+  readonly acceptProxyProtocol: readonly string[]
+  readonly trustForwardedFrom: readonly string[]
+}
+
+export type Algorithm = 'round-robin' | 'least-connections' | 'source-ip' | 'random-two'
+
+export interface TargetConfig {
+  /** `address` as written unless `id` was given; unique in its group. */
+  readonly id: string
+  /** A host name or an address, without brackets. */
+  readonly host: string
+  readonly port: number
+  /** 0–100; 0 takes no new traffic. */
+  readonly weight: number
+}
+
+export interface TargetGroupConfig {
+  readonly name: string
+  readonly protocol: GroupProtocol
+  readonly algorithm: Algorithm
+  readonly targets: readonly TargetConfig[]
+  readonly proxyProtocol: 'off' | 'v1' | 'v2'
+  readonly forwarded: ForwardedConfig
+  readonly retries: RetryConfig
+  readonly timeouts: { readonly connectMs: number; readonly responseMs: number }
+}
+
+/** Which headers about the client go to the targets, beside X-Forwarded-For. */
+export interface ForwardedConfig {
+  readonly proto: boolean
+  readonly port: boolean
+  readonly host: boolean
+  readonly vip: boolean
+  readonly clientPort: boolean
+  readonly rfc7239: boolean
+  readonly via: boolean
+}
+
+export type RetryCondition = 'connect-failure' | 'reset-before-response'
+
+export interface RetryConfig {
+  /** Further tries after the first; 0 = off. */
+  readonly attempts: number
+  readonly on: readonly RetryCondition[]
+  /** Retries allowed, in percent of the requests of the last seconds. */
+  readonly budgetPercent: number
+}
+
+export interface ProtectionConfig {
+  readonly headerTimeoutMs: number
+  readonly bodyMinRateBytesPerSecond: number
+  readonly maxHeaderBytes: number
+  readonly maxHeaders: number
+  /** Client connections at once, over all listeners; worked out from the open-file limit when the file says `auto`. */
+  readonly maxConnections: number | 'auto'
+}

@@ -1,0 +1,76 @@
+import type { Clock } from './clock.js'
+import type { CastorError } from './errors.js'
+
+/**
+ * What a connection tells whoever owns it. One object handles many connections, so nothing is bound per event:
+ * each call names the connection it is about.
+ */
+export interface ConnHandler {
+  /** A connection that was dialled is there. Never called for one that was accepted. */
+  onOpen(conn: Conn): void
+  /** Bytes [0, length) of a borrowed buffer, valid until the call returns: parse, copy or write them now. */
+  onData(conn: Conn, buffer: Uint8Array, length: number): void
+  /** The peer will send no more (half-close). Writing is still possible. */
+  onEnd(conn: Conn): void
+  /** After `write()` returned false: the queue is empty again. */
+  onWritable(conn: Conn): void
+  /**
+   * Exactly once, last of all; never from within `write`, `pause`, `resume` or `end`. `cause` is missing after an orderly
+   * close by both sides, `close()` or `abort()`. A dial that failed ends here too, with CONNECT_FAILED.
+   */
+  onClose(conn: Conn, cause?: CastorError): void
+}
+
+/** One byte stream, however it is carried. Nothing above this contract knows about streams, sockets or descriptors. */
+export interface Conn {
+  handler: ConnHandler
+  /** Free for the handler: its state for this connection. */
+  context: unknown
+  readonly peer: Endpoint
+  /** The address the peer dialled; looked up when first asked for. */
+  readonly local: Endpoint
+  /** Bytes read and written so far. */
+  readonly bytesRead: number
+  readonly bytesWritten: number
+  /** Loop time (`Clock.nowMs`) of the last byte in either direction. */
+  readonly lastActiveMs: number
+  /** The most bytes one `onData` brings, where the implementation can choose; small while heads are read, large for bodies. */
+  readSize: number
+  /** True once `onClose` was or is about to be called. */
+  readonly closed: boolean
+  /** True when the kernel took it all. False: the rest was kept (copied if the buffer is borrowed), `onWritable` follows. */
+  write(buffer: Uint8Array, start: number, end: number): boolean
+  pause(): void
+  resume(): void
+  /** Half-close after what is queued. When the peer has ended too, the connection closes. Idempotent. */
+  end(): void
+  /** Closes both ways after what is queued, for when all that the peer sent has been read. Idempotent. */
+  close(): void
+  /** Reset now; `onClose` follows before the call returns. Idempotent. */
+  abort(): void
+}
+
+/** What makes connections in a thread: adopts accepted ones, dials new ones. */
+export interface Transport {
+  readonly clock: Clock
+  /**
+   * A buffer to put bytes together in before one `write`. Its content is gone after the call that wrote it: it is shared
+   * by all connections of the thread.
+   */
+  readonly scratch: Uint8Array
+  /** Takes over the connection at word `at` of `records` (or `socket`, where the acceptor hands sockets over). */
+  adopt(records: Int32Array, at: number, socket: unknown, handler: ConnHandler): Conn
+  /** `address` is an IP address in text. Writes before `onOpen` are kept. */
+  dial(address: string, port: number, handler: ConnHandler): Conn
+  /** Connections open now, accepted and dialled. */
+  readonly size: number
+  /** Resets what is open and gives back what the thread held. Idempotent. */
+  dispose(): void
+}
+
+/** One side of a TCP connection. `family` 4 or 6; `address` in text, IPv4-mapped IPv6 addresses written as IPv4. */
+export interface Endpoint {
+  readonly family: 4 | 6
+  readonly address: string
+  readonly port: number
+}

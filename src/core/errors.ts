@@ -1,0 +1,52 @@
+/** Whose fault a failure is: the client's, the target's, Castor's own, or the operator's (config, machine limits). */
+export type ErrorOrigin = 'client' | 'target' | 'castor' | 'operator'
+
+interface ErrorKind {
+  readonly origin: ErrorOrigin
+  /** True when the same request may be sent to another target: the failed one cannot have acted on it. */
+  readonly retryable: boolean
+  readonly summary: string
+}
+
+/** Every code a `CastorError` may carry. `docs/ERRORS.md` explains each; `test/meta` fails when one is missing there. */
+export const ERROR_KINDS = {
+  CONFIG_INVALID: { origin: 'operator', retryable: false, summary: 'the configuration file has errors' },
+  CONFIG_UNREADABLE: { origin: 'operator', retryable: false, summary: 'the configuration file cannot be read' },
+  USAGE: { origin: 'operator', retryable: false, summary: 'the command was called wrongly' },
+  LISTEN_FAILED: { origin: 'operator', retryable: false, summary: 'an address could not be listened on' },
+  OUT_OF_DESCRIPTORS: { origin: 'operator', retryable: false, summary: 'the open-file limit is reached' },
+  NATIVE_UNAVAILABLE: { origin: 'operator', retryable: false, summary: 'the native addon is not built' },
+  ADMIN_UNREACHABLE: { origin: 'operator', retryable: false, summary: 'the running process does not answer' },
+  WORKER_DIED: { origin: 'castor', retryable: false, summary: 'a proxy thread ended unexpectedly' },
+  CONNECT_FAILED: { origin: 'target', retryable: true, summary: 'the target refused the connection' },
+  CONNECT_TIMEOUT: { origin: 'target', retryable: true, summary: 'the target did not accept the connection in time' },
+  PEER_RESET: { origin: 'target', retryable: false, summary: 'the other side reset the connection' },
+  RESPONSE_TIMEOUT: { origin: 'target', retryable: false, summary: 'the target did not answer in time' },
+  RESPONSE_MALFORMED: { origin: 'target', retryable: false, summary: 'the target answered nonsense' },
+  IDLE_TIMEOUT: { origin: 'client', retryable: false, summary: 'nothing was sent either way for too long' },
+  REQUEST_MALFORMED: { origin: 'client', retryable: false, summary: 'the request is malformed or ambiguous' },
+  PROXY_PROTOCOL_INVALID: {
+    origin: 'client',
+    retryable: false,
+    summary: 'the PROXY protocol header is missing or wrong',
+  },
+  ABORTED: { origin: 'castor', retryable: false, summary: 'Castor closed the connection itself' },
+} as const satisfies Record<string, ErrorKind>
+
+export type ErrorCode = keyof typeof ERROR_KINDS
+
+/** The one family of errors: a stable `code`, whose fault it is, whether another target may be tried, and the cause. */
+export class CastorError extends Error {
+  override readonly name = 'CastorError'
+  readonly code: ErrorCode
+  readonly origin: ErrorOrigin
+  readonly retryable: boolean
+
+  constructor(code: ErrorCode, message?: string, options?: { cause?: unknown }) {
+    const kind: ErrorKind = ERROR_KINDS[code]
+    super(message ?? kind.summary, options)
+    this.code = code
+    this.origin = kind.origin
+    this.retryable = kind.retryable
+  }
+}

@@ -1,0 +1,44 @@
+import type { MessagePort } from 'node:worker_threads'
+import type { Config } from './config.js'
+import type { Directory } from './directory.js'
+import type { SharedCounters } from './shared-counters.js'
+
+/** One address a listener listens on. Connection records name it by its index. */
+export interface Entrance {
+  /** Index of the listener in the directory. */
+  readonly listener: number
+  readonly address: string
+  readonly port: number
+}
+
+/** What a proxy thread is given when it starts. Buffers are shared, the rest is copied. */
+export interface ProxyTask {
+  /** 1 to the number of workers: the thread's name in shared memory. */
+  readonly column: number
+  readonly config: Config
+  readonly directory: Directory
+  readonly counters: SharedCounters
+  /** Connections come through this ring; the waker says that there are some. Absent when the thread listens itself. */
+  readonly inbox?: { readonly ring: SharedArrayBuffer; readonly wakerFd: number }
+  readonly entrances: readonly Entrance[]
+  /** Without the addon: a listening descriptor of the thread's own for each entrance. */
+  readonly listeningFds?: readonly number[]
+  /** IP address of each target by slot; empty while its name could not be resolved. */
+  readonly targetAddresses: readonly string[]
+  readonly port: MessagePort
+}
+
+export type ToProxy =
+  /** Take no new work, finish what is in flight, cut what is left after `timeoutMs`. */
+  | { readonly type: 'drain'; readonly timeoutMs: number }
+  /** Some names resolve to other addresses now. */
+  | { readonly type: 'addresses'; readonly targetAddresses: readonly string[] }
+  /** So many bytes of the access log were written. */
+  | { readonly type: 'logged'; readonly bytes: number }
+
+export type FromProxy =
+  | { readonly type: 'ready' }
+  /** A complete log line. */
+  | { readonly type: 'log'; readonly line: string }
+  /** Complete lines of the access log. */
+  | { readonly type: 'access'; readonly lines: Uint8Array }

@@ -1,0 +1,15 @@
+/** How many of each the shared tables hold. Fixed when the process starts, with room for what a reload may add. */
+export interface Capacity {
+  readonly workers: number
+  readonly listeners: number
+  readonly series: number
+  readonly groups: number
+  readonly targets: number
+}
+
+/** The shared buffers and their sizes: what a thread is given to find everything. Posted, not copied. */
+export interface SharedCounters {
+  readonly capacity: Capacity
+  readonly columns: SharedArrayBuffer
+  readonly tickets: SharedArrayBuffer
+}

@@ -1,0 +1,110 @@
+// Hot path: a response head as it goes to the client, written from what was understood.
+import { copyAll, copyBytes, latin1, writeDecimal } from './bytes.js'
+import { SP } from './characters.js'
+import { HEADER_ID, HEADER_STRIDE, NAME_START, VALUE_END } from './head-layout.js'
+import { endLine, isPlainLine, writeLine } from './header-line.js'
+import {
+  HEADER_CONTENT_LENGTH,
+  HEADER_DROPPED,
+  HEADER_OTHER,
+  HEADER_TRANSFER_ENCODING,
+  HEADER_UNDERSCORE_FLAG,
+  HOP_BY_HOP,
+} from './header-names.js'
+import type { ResponseParser } from './response-parser.js'
+
+export interface ResponseHeadOptions {
+  clientMinor: 0 | 1
+  /** The body is sent chunked; only to HTTP/1.1 clients. */
+  chunked: boolean
+  /** The connection to the client is closed after this response. */
+  close: boolean
+  /** Say `connection: keep-alive`, which HTTP/1.0 clients that asked for it wait for. */
+  keepAliveHeader: boolean
+  via: boolean
+  /** Further header lines, each with its CRLF. */
+  extraLines?: Uint8Array
+}
+
+const VERSION = latin1('HTTP/1.1 ')
+const CONTENT_LENGTH = latin1('content-length: ')
+const CHUNKED = latin1('transfer-encoding: chunked\r\n')
+const CLOSE = latin1('connection: close\r\n')
+const KEEP_ALIVE = latin1('connection: keep-alive\r\n')
+const WEBSOCKET = latin1('connection: upgrade\r\nupgrade: websocket\r\n')
+const VIA_1_0 = latin1('via: 1.0 castor\r\n')
+const VIA_1_1 = latin1('via: 1.1 castor\r\n')
+
+/** More than all constants above and a 16-digit length together. */
+const CONSTANT_BYTES = 256
+
+/** Bytes that the head written for `head` cannot exceed. */
+export function responseHeadBound(head: ResponseParser, options: ResponseHeadOptions): number {
+  const extra = options.extraLines === undefined ? 0 : options.extraLines.length
+  return CONSTANT_BYTES + head.headLength + head.headerCount + extra
+}
+
+/** Whether a header is passed on: not hop-by-hop, not named by Connection, not one that frames or looks like framing. */
+function isPassedOn(id: number): boolean {
+  if (id === HEADER_OTHER) return true
+  if (id === HEADER_DROPPED || id === HEADER_CONTENT_LENGTH) return false
+  const plain = id & ~HEADER_UNDERSCORE_FLAG
+  if (plain !== id) return plain !== HEADER_CONTENT_LENGTH && plain !== HEADER_TRANSFER_ENCODING
+  return HOP_BY_HOP[id] === 0
+}
+
+/**
+ * Writes the head for a client at `at` of `out` and returns where it ends, or −1 when fewer than `responseHeadBound`
+ * bytes are left there. Always HTTP/1.1 (RFC 9110 6.2), the target's reason phrase kept; framing is written from the
+ * parsed numbers, Content-Length also where there is no body because of HEAD or 304.
+ */
+export function writeResponseHead(
+  out: Uint8Array,
+  at: number,
+  head: ResponseParser,
+  buffer: Uint8Array,
+  start: number,
+  options: ResponseHeadOptions,
+): number {
+  if (out.length - at < responseHeadBound(head, options)) return -1
+  at = copyAll(out, at, VERSION)
+  at = writeDecimal(out, at, head.status)
+  out[at++] = SP
+  at = copyBytes(out, at, buffer, start + head.reasonStart, start + head.reasonEnd)
+  at = endLine(out, at)
+
+  const { headers } = head
+  // Neighbouring lines already written as we would write them are copied in one go.
+  let runFrom = 0
+  let runTo = 0
+  for (let entry = 0, last = head.headerCount * HEADER_STRIDE; entry < last; entry += HEADER_STRIDE) {
+    if (!isPassedOn(headers[entry + HEADER_ID]!)) continue
+    const nameStart = start + headers[entry + NAME_START]!
+    if (nameStart !== runTo) {
+      at = copyBytes(out, at, buffer, runFrom, runTo)
+      runFrom = nameStart
+    }
+    if (isPlainLine(headers, entry, buffer, start)) {
+      runTo = start + headers[entry + VALUE_END]! + 2
+      continue
+    }
+    at = copyBytes(out, at, buffer, runFrom, nameStart)
+    at = writeLine(out, at, headers, entry, buffer, start)
+    runFrom = 0
+    runTo = 0
+  }
+  at = copyBytes(out, at, buffer, runFrom, runTo)
+
+  if (options.chunked) at = copyAll(out, at, CHUNKED)
+  else if (head.contentLength !== -1) {
+    at = copyAll(out, at, CONTENT_LENGTH)
+    at = writeDecimal(out, at, head.contentLength)
+    at = endLine(out, at)
+  }
+  if (head.upgrade) at = copyAll(out, at, WEBSOCKET)
+  else if (options.close) at = copyAll(out, at, CLOSE)
+  else if (options.keepAliveHeader) at = copyAll(out, at, KEEP_ALIVE)
+  if (options.via) at = copyAll(out, at, head.versionMinor === 0 ? VIA_1_0 : VIA_1_1)
+  if (options.extraLines !== undefined) at = copyAll(out, at, options.extraLines)
+  return endLine(out, at)
+}

@@ -1,0 +1,23 @@
+import { equalsIgnoringCase, latin1 } from './bytes.js'
+import { HEADER_OTHER } from './header-names.js'
+
+/** Families of fields about framing, content, routing or authorisation, none of which may come after the body. */
+const FORBIDDEN_PREFIXES = ['content-', 'proxy-', 'sec-', 'if-', 'access-control-', 'x-forwarded-', 'x-original-'].map(
+  latin1,
+)
+/** Of those families, the one made to be a trailer (RFC 9530 2). */
+const CONTENT_DIGEST = latin1('content-digest')
+
+/**
+ * Whether the field named in [from, to), known by `id`, may be passed on as a trailer (RFC 9110 6.5.1): nothing that
+ * frames, routes, authorises or describes the message, and no field that a recipient may have acted on already. Every
+ * field that Castor knows by id is of that kind.
+ */
+export function isTrailerAllowed(id: number, buffer: Uint8Array, from: number, to: number): boolean {
+  if (id !== HEADER_OTHER) return false
+  if (equalsIgnoringCase(buffer, from, to, CONTENT_DIGEST)) return true
+  for (const prefix of FORBIDDEN_PREFIXES) {
+    if (to - from > prefix.length && equalsIgnoringCase(buffer, from, from + prefix.length, prefix)) return false
+  }
+  return true
+}

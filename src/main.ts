@@ -1,0 +1,59 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from 'commander'
+import { addBench } from './commands/bench.js'
+import { addCheck } from './commands/check.js'
+import { EXIT, type ExitCode } from './commands/exit-code.js'
+import { packageVersion } from './commands/package-files.js'
+import { addSchema } from './commands/schema.js'
+import { addStart } from './commands/start.js'
+import { addStatus } from './commands/status.js'
+import { CastorError, type ErrorCode } from './core/errors.js'
+
+const USAGE_ERRORS: readonly ErrorCode[] = ['CONFIG_INVALID', 'CONFIG_UNREADABLE', 'USAGE']
+
+function program(): Command {
+  const castor = new Command('castor')
+    .description('An application load balancer for your own hosts: TCP, HTTP and WebSocket on every core.')
+    .version(packageVersion(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print help; also after a command')
+    .helpCommand('help [command]', 'print help for a command')
+    .showHelpAfterError('(castor --help shows the commands, castor COMMAND --help the options of one)')
+    .exitOverride()
+    .addHelpText(
+      'after',
+      `
+Examples:
+  castor start --demo              three targets, a listener on 8080, the dashboard on 9900
+  castor check -c castor.yaml      everything that is wrong with a configuration
+  castor start -c castor.yaml      run it
+  castor status --watch            how it is doing
+  castor bench -c 64 -d 10         put load on it
+
+Exit codes: 0 done, 1 failed (status: degraded), 2 wrong configuration or usage, 3 status: does not answer.`,
+    )
+  addStart(castor)
+  addCheck(castor)
+  addSchema(castor)
+  addStatus(castor)
+  addBench(castor)
+  return castor
+}
+
+/** What an error that a command has not dealt with itself means for the caller. */
+function report(error: unknown): ExitCode {
+  // Commander has said its part already; anything but help and version that was asked for is a usage error.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.invalid
+  if (error instanceof CastorError) {
+    process.stderr.write(`${error.message}\n`)
+    return USAGE_ERRORS.includes(error.code) ? EXIT.invalid : EXIT.failed
+  }
+  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+  return EXIT.failed
+}
+
+try {
+  await program().parseAsync()
+} catch (error) {
+  // Not just a code for later: whatever a failed start has left open must not keep the process.
+  process.exit(report(error))
+}

@@ -1,0 +1,77 @@
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+
+/** The C side as TypeScript sees it. Calls answer a count or descriptor, or a negative errno (`errorName` names it). */
+export interface NativeAddon {
+  listenTcp(address: string, port: number, backlog: number, ipv6Only: number, deferAcceptSeconds: number): number
+  connectTcp(address: string, port: number): number
+  /** Fills family, port and address of `record`; `peer` 1 asks for the other side's, 0 for this side's. */
+  address(fd: number, peer: 0 | 1, record: Int32Array): number
+  /** 0, or the negative errno the socket is in, which is cleared by asking. */
+  socketError(fd: number): number
+  shutdownWrite(fd: number): number
+  closeFd(fd: number, reset: 0 | 1): number
+  duplicate(fd: number): number
+  openWaker(): number
+  wake(fd: number): number
+  errorName(errno: number): string
+
+  /** Owns `fd` from here on. `records` takes a batch of connection records. Answers an id. */
+  acceptorOpen(fd: number, records: Int32Array, callback: (event: number, value: number) => void): number
+  acceptorPause(id: number): void
+  acceptorResume(id: number): void
+  acceptorClose(id: number): void
+
+  /** One a thread. `events` takes EVENT_BATCH events of EVENT_WORDS words each. */
+  pollerOpen(
+    events: Int32Array,
+    readBuffer: Uint8Array,
+    writeBuffer: Uint8Array,
+    callback: (count: number) => void,
+  ): number
+  pollerClose(): void
+  collect(): number
+  /** An event with tag 0 whenever `fd` becomes readable; it stays the caller's. */
+  watch(fd: number): number
+  /** Watches for everything, edge-triggered, and owns `fd` until `release` or `drop`. */
+  adopt(fd: number, tag: number): number
+  release(fd: number): void
+  drop(fd: number, reset: 0 | 1): number
+  /** Reads at most `limit` bytes into the start of the read buffer. */
+  receive(fd: number, limit: number): number
+  /** From the read buffer (0) or the write buffer (1). */
+  send(fd: number, which: 0 | 1, start: number, end: number): number
+  sendFrom(fd: number, bytes: Uint8Array, start: number, end: number): number
+}
+
+/** Events of the acceptor's callback: so many connections in the records; out of descriptors, paused for so many ms. */
+export const ACCEPTED = 0
+export const OUT_OF_DESCRIPTORS = 1
+/** Connections one callback may bring. */
+export const ACCEPT_BATCH = 64
+
+/** An event of the poller: descriptor, tag, flags. */
+export const EVENT_WORDS = 3
+export const EVENT_BATCH = 256
+/** Flags, as Linux numbers them. */
+export const EPOLLIN = 0x001
+export const EPOLLOUT = 0x004
+export const EPOLLERR = 0x008
+export const EPOLLHUP = 0x010
+export const EPOLLRDHUP = 0x2000
+
+/** Negative errno values that mean something to the caller, as Linux numbers them. */
+export const EAGAIN = -11
+
+let loaded: NativeAddon | undefined | null = null
+
+/** The addon, or undefined where it is not built or CASTOR_NATIVE=off. Looked for once a thread. */
+export function nativeAddon(): NativeAddon | undefined {
+  if (loaded !== null) return loaded
+  loaded = undefined
+  if (process.env.CASTOR_NATIVE === 'off' || process.platform !== 'linux') return loaded
+  const file = fileURLToPath(new URL('../../native/castor.node', import.meta.url))
+  if (existsSync(file)) loaded = createRequire(import.meta.url)(file) as NativeAddon
+  return loaded
+}

@@ -1,0 +1,63 @@
+/* What the addon's files share. Linux only: epoll, accept4, eventfd. Plain C over Node-API 9 and libuv. */
+#ifndef CASTOR_H
+#define CASTOR_H
+
+#define NAPI_VERSION 9
+#define _GNU_SOURCE
+
+#include <errno.h>
+#include <node_api.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <uv.h>
+
+/* A connection record: eight words, as src/core/connection-record.ts describes. */
+#define RECORD_WORDS 8
+#define RECORD_FD 0
+#define RECORD_FAMILY 1
+#define RECORD_PORT 2
+#define RECORD_ADDRESS 3
+
+struct poller;
+struct acceptor;
+
+/* One per thread that loaded the addon. The thread's cleanup hook closes whatever it still holds. */
+struct thread_state {
+  napi_env env;
+  uv_loop_t *loop;
+  struct poller *poller;
+  struct acceptor *acceptors;
+  napi_async_cleanup_hook_handle cleanup;
+  /* libuv handles that are being closed; the hook is removed, and this freed, when none is left. */
+  int closing_handles;
+  bool ended;
+};
+
+struct thread_state *thread_state(napi_env env);
+/* Called from a handle's close callback. */
+void thread_handle_closed(struct thread_state *state);
+
+void poller_dispose(struct poller *poller);
+void acceptor_dispose(struct acceptor *acceptor);
+
+void sockets_define(napi_env env, napi_value exports);
+void poller_define(napi_env env, napi_value exports);
+void acceptor_define(napi_env env, napi_value exports);
+
+/* Writes family, port and address of `storage` into the record; IPv4-mapped addresses as IPv4. */
+void record_address(int32_t *record, const struct sockaddr_storage *storage);
+
+/* Arguments: at most eight numbers or objects. Returns how many were given. */
+size_t arguments(napi_env env, napi_callback_info info, napi_value values[8]);
+int32_t int_argument(napi_env env, napi_value value);
+napi_value int_result(napi_env env, int64_t value);
+/* The bytes of a Uint8Array or Int32Array; `length` in bytes. NULL when it is neither. */
+void *bytes_argument(napi_env env, napi_value value, size_t *length);
+void define_function(napi_env env, napi_value exports, const char *name, napi_callback function);
+/* Calls back into JavaScript from the loop; an exception there ends the thread as an uncaught one. */
+void call_back(napi_env env, napi_ref function, size_t count, const int32_t *numbers);
+
+#endif

@@ -1,0 +1,100 @@
+/* The addon's entry: thread state, and the small change of Node-API that the other files use. */
+#include "castor.h"
+
+size_t arguments(napi_env env, napi_callback_info info, napi_value values[8]) {
+  size_t count = 8;
+  napi_get_cb_info(env, info, &count, values, NULL, NULL);
+  return count;
+}
+
+int32_t int_argument(napi_env env, napi_value value) {
+  int32_t number = 0;
+  napi_get_value_int32(env, value, &number);
+  return number;
+}
+
+napi_value int_result(napi_env env, int64_t number) {
+  napi_value value = NULL;
+  if (number >= INT32_MIN && number <= INT32_MAX)
+    napi_create_int32(env, (int32_t)number, &value);
+  else
+    napi_create_int64(env, number, &value);
+  return value;
+}
+
+void *bytes_argument(napi_env env, napi_value value, size_t *length) {
+  void *data = NULL;
+  napi_typedarray_type type;
+  size_t count = 0;
+  if (napi_get_typedarray_info(env, value, &type, &count, &data, NULL, NULL) != napi_ok) return NULL;
+  if (type == napi_uint8_array)
+    *length = count;
+  else if (type == napi_int32_array)
+    *length = count * sizeof(int32_t);
+  else
+    return NULL;
+  return data;
+}
+
+void define_function(napi_env env, napi_value exports, const char *name, napi_callback function) {
+  napi_value value;
+  napi_create_function(env, name, NAPI_AUTO_LENGTH, function, NULL, &value);
+  napi_set_named_property(env, exports, name, value);
+}
+
+void call_back(napi_env env, napi_ref function, size_t count, const int32_t *numbers) {
+  napi_handle_scope scope;
+  if (napi_open_handle_scope(env, &scope) != napi_ok) return;
+  napi_value receiver, callee, result, values[4];
+  napi_get_global(env, &receiver);
+  napi_get_reference_value(env, function, &callee);
+  for (size_t i = 0; i < count && i < 4; i++) napi_create_int32(env, numbers[i], &values[i]);
+  if (napi_make_callback(env, NULL, receiver, callee, count, values, &result) == napi_pending_exception) {
+    napi_value error;
+    napi_get_and_clear_last_exception(env, &error);
+    napi_fatal_exception(env, error);
+  }
+  napi_close_handle_scope(env, scope);
+}
+
+struct thread_state *thread_state(napi_env env) {
+  void *data = NULL;
+  napi_get_instance_data(env, &data);
+  return data;
+}
+
+static void finish(struct thread_state *state) {
+  if (!state->ended || state->closing_handles > 0) return;
+  napi_remove_async_cleanup_hook(state->cleanup);
+  free(state);
+}
+
+void thread_handle_closed(struct thread_state *state) {
+  state->closing_handles--;
+  finish(state);
+}
+
+/* The thread ends, for whatever reason: every descriptor it owns is closed, so that its peers learn of it at once. */
+static void on_thread_end(napi_async_cleanup_hook_handle handle, void *data) {
+  (void)handle;
+  struct thread_state *state = data;
+  if (state->poller) poller_dispose(state->poller);
+  while (state->acceptors) acceptor_dispose(state->acceptors);
+  state->ended = true;
+  finish(state);
+}
+
+static napi_value init(napi_env env, napi_value exports) {
+  struct thread_state *state = calloc(1, sizeof *state);
+  if (state == NULL) return NULL;
+  state->env = env;
+  napi_get_uv_event_loop(env, &state->loop);
+  napi_set_instance_data(env, state, NULL, NULL);
+  napi_add_async_cleanup_hook(env, on_thread_end, state, &state->cleanup);
+  sockets_define(env, exports);
+  poller_define(env, exports);
+  acceptor_define(env, exports);
+  return exports;
+}
+
+NAPI_MODULE(castor, init)

@@ -1,0 +1,180 @@
+/* Plain socket calls. Every function answers a descriptor or count, or a negative errno. */
+#include "castor.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+void record_address(int32_t *record, const struct sockaddr_storage *storage) {
+  memset(record + RECORD_ADDRESS, 0, 16);
+  if (storage->ss_family == AF_INET) {
+    const struct sockaddr_in *v4 = (const struct sockaddr_in *)storage;
+    record[RECORD_FAMILY] = 4;
+    record[RECORD_PORT] = ntohs(v4->sin_port);
+    memcpy(record + RECORD_ADDRESS, &v4->sin_addr, 4);
+    return;
+  }
+  const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)storage;
+  record[RECORD_PORT] = ntohs(v6->sin6_port);
+  if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
+    record[RECORD_FAMILY] = 4;
+    memcpy(record + RECORD_ADDRESS, v6->sin6_addr.s6_addr + 12, 4);
+  } else {
+    record[RECORD_FAMILY] = 6;
+    memcpy(record + RECORD_ADDRESS, &v6->sin6_addr, 16);
+  }
+}
+
+/* Address text and port to a socket address; 0 when the text is neither IPv4 nor IPv6. */
+static socklen_t parse_address(napi_env env, napi_value text, int port, struct sockaddr_storage *storage) {
+  char name[INET6_ADDRSTRLEN + 1];
+  size_t length = 0;
+  if (napi_get_value_string_latin1(env, text, name, sizeof name, &length) != napi_ok) return 0;
+  memset(storage, 0, sizeof *storage);
+  struct sockaddr_in *v4 = (struct sockaddr_in *)storage;
+  if (inet_pton(AF_INET, name, &v4->sin_addr) == 1) {
+    v4->sin_family = AF_INET;
+    v4->sin_port = htons((uint16_t)port);
+    return sizeof *v4;
+  }
+  struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)storage;
+  if (inet_pton(AF_INET6, name, &v6->sin6_addr) == 1) {
+    v6->sin6_family = AF_INET6;
+    v6->sin6_port = htons((uint16_t)port);
+    return sizeof *v6;
+  }
+  return 0;
+}
+
+static int set_flag(int fd, int level, int option, int value) { return setsockopt(fd, level, option, &value, sizeof value); }
+
+/* listenTcp(address, port, backlog, ipv6Only, deferAcceptSeconds) → fd */
+static napi_value listen_tcp(napi_env env, napi_callback_info info) {
+  napi_value values[8];
+  arguments(env, info, values);
+  struct sockaddr_storage storage;
+  socklen_t size = parse_address(env, values[0], int_argument(env, values[1]), &storage);
+  if (size == 0) return int_result(env, -EINVAL);
+  int fd = socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return int_result(env, -errno);
+  int defer = int_argument(env, values[4]);
+  /* TCP_NODELAY is inherited by accepted sockets, which saves a system call for each. */
+  if (set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1) || set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1) ||
+      (storage.ss_family == AF_INET6 && set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, int_argument(env, values[3]))) ||
+      (defer > 0 && set_flag(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, defer)) || bind(fd, (struct sockaddr *)&storage, size) ||
+      listen(fd, int_argument(env, values[2]))) {
+    int error = errno;
+    close(fd);
+    return int_result(env, -error);
+  }
+  return int_result(env, fd);
+}
+
+/* connectTcp(address, port) → fd of a connection under way */
+static napi_value connect_tcp(napi_env env, napi_callback_info info) {
+  napi_value values[8];
+  arguments(env, info, values);
+  struct sockaddr_storage storage;
+  socklen_t size = parse_address(env, values[0], int_argument(env, values[1]), &storage);
+  if (size == 0) return int_result(env, -EINVAL);
+  int fd = socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return int_result(env, -errno);
+  set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  if (connect(fd, (struct sockaddr *)&storage, size) != 0 && errno != EINPROGRESS) {
+    int error = errno;
+    close(fd);
+    return int_result(env, -error);
+  }
+  return int_result(env, fd);
+}
+
+/* address(fd, peer: 0 | 1, record) → 0: fills family, port and address of the record */
+static napi_value address(napi_env env, napi_callback_info info) {
+  napi_value values[8];
+  arguments(env, info, values);
+  struct sockaddr_storage storage;
+  socklen_t size = sizeof storage;
+  int fd = int_argument(env, values[0]);
+  struct sockaddr *into = (struct sockaddr *)&storage;
+  int failed = int_argument(env, values[1]) ? getpeername(fd, into, &size) : getsockname(fd, into, &size);
+  if (failed) return int_result(env, -errno);
+  size_t length = 0;
+  int32_t *record = bytes_argument(env, values[2], &length);
+  if (record == NULL || length < RECORD_WORDS * sizeof(int32_t)) return int_result(env, -EINVAL);
+  record_address(record, &storage);
+  return int_result(env, 0);
+}
+
+/* socketError(fd) → 0, or the error that the socket is in, which is cleared by asking */
+static napi_value socket_error(napi_env env, napi_callback_info info) {
+  napi_value values[8];
+  arguments(env, info, values);
+  int error = 0;
+  socklen_t size = sizeof error;
+  if (getsockopt(int_argument(env, values[0]), SOL_SOCKET, SO_ERROR, &error, &size)) return int_result(env, -errno);
+  return int_result(env, -error);
+}
+
+/* shutdownWrite(fd) */
+static napi_value shutdown_write(napi_env env, napi_callback_info info) {
+  napi_value values[8];
+  arguments(env, info, values);
+  return int_result(env, shutdown(int_argument(env, values[0]), SHUT_WR) ? -errno : 0);
+}
+
+/* closeFd(fd, reset: 0 | 1): with reset the peer gets RST and unsent bytes are dropped */
+static napi_value close_fd(napi_env env, napi_callback_info info) {
+  napi_value values[8];
+  arguments(env, info, values);
+  int fd = int_argument(env, values[0]);
+  if (int_argument(env, values[1])) {
+    struct linger now = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  }
+  return int_result(env, close(fd) ? -errno : 0);
+}
+
+/* duplicate(fd) → another descriptor for the same socket */
+static napi_value duplicate(napi_env env, napi_callback_info info) {
+  napi_value values[8];
+  arguments(env, info, values);
+  int fd = dup(int_argument(env, values[0]));
+  return int_result(env, fd < 0 ? -errno : fd);
+}
+
+/* openWaker() → an eventfd: wake(fd) makes it readable for whoever polls it */
+static napi_value open_waker(napi_env env, napi_callback_info info) {
+  (void)info;
+  int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  return int_result(env, fd < 0 ? -errno : fd);
+}
+
+static napi_value wake(napi_env env, napi_callback_info info) {
+  napi_value values[8];
+  arguments(env, info, values);
+  uint64_t one = 1;
+  return int_result(env, write(int_argument(env, values[0]), &one, sizeof one) < 0 ? -errno : 0);
+}
+
+/* errorName(negative errno) → "ECONNREFUSED" */
+static napi_value error_name(napi_env env, napi_callback_info info) {
+  napi_value values[8], text;
+  arguments(env, info, values);
+  napi_create_string_utf8(env, uv_err_name(int_argument(env, values[0])), NAPI_AUTO_LENGTH, &text);
+  return text;
+}
+
+void sockets_define(napi_env env, napi_value exports) {
+  define_function(env, exports, "listenTcp", listen_tcp);
+  define_function(env, exports, "connectTcp", connect_tcp);
+  define_function(env, exports, "address", address);
+  define_function(env, exports, "socketError", socket_error);
+  define_function(env, exports, "shutdownWrite", shutdown_write);
+  define_function(env, exports, "closeFd", close_fd);
+  define_function(env, exports, "duplicate", duplicate);
+  define_function(env, exports, "openWaker", open_waker);
+  define_function(env, exports, "wake", wake);
+  define_function(env, exports, "errorName", error_name);
+}

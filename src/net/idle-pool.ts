@@ -1,0 +1,105 @@
+// Hot path: every request to a kept-alive target takes a connection from here and puts it back.
+import type { Clock } from '../core/clock.js'
+import type { Conn, ConnHandler } from '../core/conn.js'
+import type { Timed, TimerWheel } from './timer-wheel.js'
+
+/** More idle connections to one target than this are closed rather than kept, per thread. */
+const CAPACITY = 1024
+/** Long enough to be of use, shorter than the patience of most servers. */
+const DEFAULT_KEEP_MS = 30_000
+/** Never so close to the target's own limit that a request may cross its close. */
+const MARGIN_MS = 1_000
+
+/**
+ * One target's idle connections in one thread. The last put is the first taken: the busiest stay warm and the rest run
+ * out. Bytes or the end of the stream on an idle connection mean that it must never serve anybody again.
+ */
+export class IdlePool implements ConnHandler, Timed {
+  timerNext: Timed | null = null
+  timerPrevious: Timed | null = null
+  timerSlot = -1
+  timerDeadlineMs = 0
+  readonly #clock: Clock
+  readonly #wheel: TimerWheel
+  readonly #onGone: () => void
+  readonly #conns: Conn[] = []
+  readonly #expiresMs: number[] = []
+
+  /** `onGone` is told of each connection that closes while it lies here. */
+  constructor(clock: Clock, wheel: TimerWheel, onGone: () => void) {
+    this.#onGone = onGone
+    this.#clock = clock
+    this.#wheel = wheel
+  }
+
+  get size(): number {
+    return this.#conns.length
+  }
+
+  /** The connection that was used last, or undefined. Its handler is the caller's to set. */
+  take(): Conn | undefined {
+    this.#expiresMs.pop()
+    return this.#conns.pop()
+  }
+
+  /** `keepSeconds` is what the target said of its own patience, −1 where it said nothing. */
+  put(conn: Conn, keepSeconds: number): void {
+    const keepMs = keepSeconds < 0 ? DEFAULT_KEEP_MS : Math.min(DEFAULT_KEEP_MS, keepSeconds * 1000 - MARGIN_MS)
+    conn.handler = this
+    if (this.#conns.length >= CAPACITY || keepMs <= 0) {
+      conn.close()
+      return
+    }
+    conn.context = undefined
+    this.#conns.push(conn)
+    this.#expiresMs.push(this.#clock.nowMs + keepMs)
+    if (this.timerSlot < 0) this.#wheel.schedule(this, keepMs)
+  }
+
+  closeAll(): void {
+    this.#wheel.cancel(this)
+    this.#expiresMs.length = 0
+    for (const conn of this.#conns.splice(0)) conn.close()
+  }
+
+  onTimeout(nowMs: number): number {
+    // Nearly in order of expiry: the oldest lie at the bottom.
+    let kept = 0
+    let nextMs = Number.POSITIVE_INFINITY
+    const expired: Conn[] = []
+    for (let i = 0; i < this.#conns.length; i++) {
+      const at = this.#expiresMs[i]!
+      if (at <= nowMs) {
+        expired.push(this.#conns[i]!)
+        continue
+      }
+      this.#conns[kept] = this.#conns[i]!
+      this.#expiresMs[kept++] = at
+      if (at < nextMs) nextMs = at
+    }
+    this.#conns.length = kept
+    this.#expiresMs.length = kept
+    for (const conn of expired) conn.close()
+    return kept === 0 ? 0 : Math.max(nextMs - nowMs, 1)
+  }
+
+  onOpen(): void {}
+
+  onData(conn: Conn): void {
+    conn.abort()
+  }
+
+  onEnd(conn: Conn): void {
+    conn.close()
+  }
+
+  onWritable(): void {}
+
+  onClose(conn: Conn): void {
+    this.#onGone()
+    const at = this.#conns.lastIndexOf(conn)
+    if (at < 0) return
+    this.#conns.splice(at, 1)
+    this.#expiresMs.splice(at, 1)
+  }
+}

@@ -1,0 +1,191 @@
+// Hot path: every event of every connection of a thread passes here. No allocation or closure per event.
+import type { Clock } from '../core/clock.js'
+import type { Conn, ConnHandler, Transport } from '../core/conn.js'
+import { RECORD_FD } from '../core/connection-record.js'
+import { CastorError } from '../core/errors.js'
+import { EVENT_BATCH, EVENT_WORDS, type NativeAddon } from '../native/addon.js'
+import { NativeConn, READ_BYTES } from './native-conn.js'
+
+const SCRATCH_BYTES = 256 * 1024
+/** Looks at the poller again within one turn while there is work, before timers and messages have their say. */
+const ROUNDS_PER_TURN = 4
+
+/**
+ * Connections on an epoll of the thread's own. The addon tells once a turn which descriptors are ready; what happens to
+ * them is decided here and in `NativeConn`. Edge-triggered: a connection that was not read to the end is kept on a list
+ * of its own and read on, in turn with the others.
+ */
+export class NativeTransport implements Transport {
+  readonly clock: Clock
+  readonly readBuffer: Uint8Array = Buffer.allocUnsafeSlow(READ_BYTES)
+  readonly scratch: Uint8Array = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
+  readonly addon: NativeAddon
+  size = 0
+  readonly #events = new Int32Array(EVENT_BATCH * EVENT_WORDS)
+  /** By descriptor. */
+  readonly #conns: (NativeConn | undefined)[] = []
+  /** Descriptors watched for someone else's purposes, such as a waker. */
+  readonly #watches: ((() => void) | undefined)[] = []
+  #tag = 0
+  #unread: NativeConn[] = []
+  #unreadNext: NativeConn[] = []
+  #failed: NativeConn[] = []
+  #inTurn = false
+  #turnScheduled = false
+  #disposed = false
+  readonly #onFault: (fault: unknown) => void
+  readonly #laterTurn = (): void => {
+    this.#turnScheduled = false
+    this.#turn(0)
+  }
+
+  /**
+   * `onFault` is told of what a handler threw; its connection alone is reset. Throws CastorError NATIVE_UNAVAILABLE when
+   * the thread's poller cannot be made.
+   */
+  constructor(addon: NativeAddon, clock: Clock, onFault: (fault: unknown) => void) {
+    this.#onFault = onFault
+    this.addon = addon
+    this.clock = clock
+    const error = addon.pollerOpen(this.#events, this.readBuffer, this.scratch, (count) => this.#turn(count))
+    if (error < 0)
+      throw new CastorError('NATIVE_UNAVAILABLE', `the poller could not be made: ${addon.errorName(error)}`)
+  }
+
+  adopt(records: Int32Array, at: number, _socket: unknown, handler: ConnHandler): Conn {
+    const fd = records[at + RECORD_FD]!
+    const conn = new NativeConn(this, fd, this.#nextTag(), handler, false)
+    conn.rememberPeer(records, at)
+    const error = this.addon.adopt(fd, conn.tag)
+    if (error < 0) {
+      this.addon.closeFd(fd, 1)
+      throw new CastorError('OUT_OF_DESCRIPTORS', `a connection could not be adopted: ${this.addon.errorName(error)}`)
+    }
+    this.#conns[fd] = conn
+    this.size++
+    return conn
+  }
+
+  dial(address: string, port: number, handler: ConnHandler): Conn {
+    const fd = this.addon.connectTcp(address, port)
+    const conn = new NativeConn(this, fd, this.#nextTag(), handler, true)
+    const error = fd < 0 ? fd : this.addon.adopt(fd, conn.tag)
+    this.size++
+    if (error < 0) {
+      if (fd >= 0) this.addon.closeFd(fd, 1)
+      conn.fail(error)
+    } else {
+      this.#conns[fd] = conn
+    }
+    return conn
+  }
+
+  /** Calls `callback` in a turn whenever the descriptor becomes readable. The descriptor stays the caller's. */
+  watch(fd: number, callback: () => void): void {
+    this.#watches[fd] = callback
+    this.addon.watch(fd)
+  }
+
+  unwatch(fd: number): void {
+    this.#watches[fd] = undefined
+    this.addon.release(fd)
+  }
+
+  dispose(): void {
+    if (this.#disposed) return
+    this.#disposed = true
+    for (const conn of [...this.#conns]) conn?.abort()
+    this.addon.pollerClose()
+  }
+
+  /** The connection has bytes waiting that no event will announce again. */
+  readLater(conn: NativeConn): void {
+    this.#unreadNext.push(conn)
+    this.#ensureTurn()
+  }
+
+  /** The connection failed in the middle of a call: it is closed once the caller is done. */
+  failLater(conn: NativeConn): void {
+    this.#failed.push(conn)
+    this.#ensureTurn()
+  }
+
+  forget(conn: NativeConn): void {
+    if (this.#conns[conn.fd] === conn) this.#conns[conn.fd] = undefined
+    this.size--
+  }
+
+  #nextTag(): number {
+    // 0 is for watches.
+    this.#tag = (this.#tag % 0x7fff_fffe) + 1
+    return this.#tag
+  }
+
+  #ensureTurn(): void {
+    if (this.#inTurn || this.#turnScheduled || this.#disposed) return
+    this.#turnScheduled = true
+    setImmediate(this.#laterTurn)
+  }
+
+  #turn(count: number): void {
+    this.clock.refresh()
+    this.#inTurn = true
+    try {
+      let ready = count
+      for (let round = 0; ; ) {
+        this.#handleEvents(ready)
+        this.#readOn()
+        this.#closeFailed()
+        if (++round === ROUNDS_PER_TURN || this.#disposed) break
+        ready = this.addon.collect()
+        this.clock.refresh()
+        if (ready <= 0 && this.#unreadNext.length === 0 && this.#failed.length === 0) break
+      }
+    } finally {
+      this.#inTurn = false
+    }
+    if (this.#unreadNext.length > 0 || this.#failed.length > 0) this.#ensureTurn()
+  }
+
+  #handleEvents(count: number): void {
+    const events = this.#events
+    for (let i = 0, at = 0; i < count; i++, at += EVENT_WORDS) {
+      const fd = events[at]!
+      const conn = this.#conns[fd]
+      if (conn !== undefined) {
+        // A descriptor that was closed and given out again within this turn bears another tag.
+        if (conn.tag === events[at + 1]) this.#guarded(conn, events[at + 2]!)
+      } else if (events[at + 1] === 0) {
+        this.#watches[fd]?.()
+      }
+    }
+  }
+
+  #readOn(): void {
+    const list = this.#unreadNext
+    if (list.length === 0) return
+    this.#unreadNext = this.#unread
+    this.#unread = list
+    for (let i = 0; i < list.length; i++) this.#guarded(list[i]!, 0)
+    list.length = 0
+  }
+
+  /** A fault in one connection's handling is that connection's end and nobody else's. Flags 0: read on. */
+  #guarded(conn: NativeConn, flags: number): void {
+    try {
+      if (flags === 0) conn.readOn()
+      else conn.onEvents(flags)
+    } catch (fault) {
+      this.#onFault(fault)
+      conn.abort()
+    }
+  }
+
+  #closeFailed(): void {
+    while (this.#failed.length > 0) {
+      const list = this.#failed
+      this.#failed = []
+      for (const conn of list) conn.closeFailed()
+    }
+  }
+}

@@ -1,0 +1,193 @@
+import { connect, type Socket } from 'node:net'
+import type { Clock } from '../core/clock.js'
+import type { Conn, ConnHandler, Endpoint, Transport } from '../core/conn.js'
+import { recordPeer } from '../core/connection-record.js'
+import { CastorError } from '../core/errors.js'
+
+const SCRATCH_BYTES = 256 * 1024
+const UNKNOWN: Endpoint = { family: 4, address: '0.0.0.0', port: 0 }
+
+/** Connections on `net.Socket`: for machines without the addon, and for whatever must be a stream to Node. */
+export class SocketTransport implements Transport {
+  readonly clock: Clock
+  readonly scratch: Uint8Array = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
+  readonly #open = new Set<SocketConn>()
+
+  constructor(clock: Clock) {
+    this.clock = clock
+  }
+
+  get size(): number {
+    return this.#open.size
+  }
+
+  adopt(records: Int32Array, at: number, socket: unknown, handler: ConnHandler): Conn {
+    const conn = new SocketConn(socket as Socket, this.clock, handler, recordPeer(records, at), (gone) =>
+      this.#open.delete(gone),
+    )
+    this.#open.add(conn)
+    conn.start()
+    return conn
+  }
+
+  dial(address: string, port: number, handler: ConnHandler): Conn {
+    const socket = connect({ host: address, port, allowHalfOpen: true, noDelay: true })
+    const conn = new SocketConn(socket, this.clock, handler, undefined, (gone) => this.#open.delete(gone))
+    this.#open.add(conn)
+    return conn
+  }
+
+  dispose(): void {
+    for (const conn of [...this.#open]) conn.abort()
+  }
+}
+
+class SocketConn implements Conn {
+  handler: ConnHandler
+  context: unknown = undefined
+  closed = false
+  /** Node reads 64 KiB at a time whatever is asked for. */
+  readSize = 65536
+  lastActiveMs: number
+  readonly #socket: Socket
+  readonly #clock: Clock
+  readonly #forget: (conn: SocketConn) => void
+  #peer: Endpoint | undefined
+  #local: Endpoint | undefined
+  #failure: NodeJS.ErrnoException | undefined
+  #opened: boolean
+  #readEnded = false
+  #ending = false
+  #aborting = false
+  #wantsWritable = false
+
+  constructor(
+    socket: Socket,
+    clock: Clock,
+    handler: ConnHandler,
+    peer: Endpoint | undefined,
+    forget: (conn: SocketConn) => void,
+  ) {
+    this.#socket = socket
+    this.#clock = clock
+    this.handler = handler
+    this.#peer = peer
+    this.#forget = forget
+    this.#opened = peer !== undefined
+    this.lastActiveMs = clock.nowMs
+    socket.once('connect', () => this.#onConnect())
+    socket.on('data', (chunk: Buffer) => this.#onData(chunk))
+    socket.on('end', () => this.#onEnd())
+    socket.on('error', (error) => {
+      this.#failure = error
+    })
+    socket.on('close', () => this.#onClose())
+  }
+
+  get peer(): Endpoint {
+    return (this.#peer ??= endpoint(this.#socket.remoteFamily, this.#socket.remoteAddress, this.#socket.remotePort))
+  }
+
+  get local(): Endpoint {
+    return (this.#local ??= endpoint(this.#socket.localFamily, this.#socket.localAddress, this.#socket.localPort))
+  }
+
+  get bytesRead(): number {
+    return this.#socket.bytesRead
+  }
+
+  get bytesWritten(): number {
+    return this.#socket.bytesWritten
+  }
+
+  /** Accepted sockets come paused, so that nothing is lost before somebody listens. */
+  start(): void {
+    this.#socket.resume()
+  }
+
+  write(buffer: Uint8Array, start: number, end: number): boolean {
+    if (this.closed || this.#ending || this.#socket.destroyed) return false
+    if (start === end) return this.#socket.writableLength === 0
+    // The buffer is borrowed and the stream may keep it: only a copy is safe to give away.
+    this.#socket.write(Buffer.from(buffer.subarray(start, end)), this.#onWritten)
+    this.lastActiveMs = this.#clock.nowMs
+    if (this.#socket.writableLength === 0) return true
+    this.#wantsWritable = true
+    return false
+  }
+
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#socket.resume()
+  }
+
+  end(): void {
+    if (this.#ending || this.closed) return
+    this.#ending = true
+    this.#socket.end()
+  }
+
+  close(): void {
+    if (this.closed) return
+    this.#ending = true
+    this.#socket.destroySoon()
+  }
+
+  abort(): void {
+    if (this.closed) return
+    this.#aborting = true
+    this.#socket.resetAndDestroy()
+    this.#onClose()
+  }
+
+  readonly #onWritten = (): void => {
+    if (!this.#wantsWritable || this.#socket.writableLength > 0 || this.closed || this.#ending) return
+    this.#wantsWritable = false
+    this.handler.onWritable(this)
+  }
+
+  #onConnect(): void {
+    this.#clock.refresh()
+    this.#opened = true
+    this.handler.onOpen(this)
+  }
+
+  #onData(chunk: Buffer): void {
+    if (this.closed) return
+    this.#clock.refresh()
+    this.lastActiveMs = this.#clock.nowMs
+    this.handler.onData(this, chunk, chunk.length)
+  }
+
+  #onEnd(): void {
+    if (this.closed || this.#readEnded) return
+    this.#readEnded = true
+    if (!this.#socket.writableFinished) this.handler.onEnd(this)
+  }
+
+  #onClose(): void {
+    if (this.closed) return
+    void this.local
+    this.closed = true
+    this.#forget(this)
+    const failure = this.#aborting ? undefined : this.#failure
+    this.handler.onClose(
+      this,
+      failure &&
+        new CastorError(this.#opened ? 'PEER_RESET' : 'CONNECT_FAILED', failure.code ?? failure.message, {
+          cause: failure,
+        }),
+    )
+  }
+}
+
+function endpoint(family: string | undefined, address: string | undefined, port: number | undefined): Endpoint {
+  if (address === undefined) return UNKNOWN
+  if (family === 'IPv6' && address.startsWith('::ffff:') && address.includes('.')) {
+    return { family: 4, address: address.slice(7), port: port ?? 0 }
+  }
+  return { family: family === 'IPv6' ? 6 : 4, address, port: port ?? 0 }
+}

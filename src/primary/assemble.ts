@@ -1,0 +1,221 @@
+import { fileURLToPath } from 'node:url'
+import type { AdminFacts, ProcessState, WorkerFacts } from '../admin/facts.js'
+import { type Admin, startAdmin } from '../admin/server.js'
+import { formatAddress } from '../config/addresses.js'
+import type { Config, ListenerProtocol } from '../core/config.js'
+import type { FromProxy, ToProxy } from '../core/messages.js'
+import { nativeAddon } from '../native/addon.js'
+import { AccessWriter } from '../observe/access-writer.js'
+import { createLogger, type LogDestination, type Logger, openLogDestination } from '../observe/log.js'
+import { Columns, createSharedCounters } from '../shm/columns.js'
+import { ConnectionLimit, connectionsFor, openFileLimit } from './connection-limit.js'
+import { buildDirectory, capacityFor } from './directory.js'
+import { type Entrances, openNative, openShared } from './entrances.js'
+import { Placement } from './place.js'
+import { TargetAddresses } from './resolve.js'
+import { Supervisor } from './supervise.js'
+import { version } from './version.js'
+
+export interface RunningCastor {
+  readonly listeners: readonly { name: string; protocol: ListenerProtocol; address: string; port: number }[]
+  readonly admin: { readonly address: string; readonly port: number }
+  readonly workers: readonly WorkerFacts[]
+  /** Takes no new connections, lets what is in flight finish for `shutdownTimeout`, then ends. Idempotent. */
+  stop(): Promise<void>
+  /** Ends now. */
+  stopNow(): Promise<void>
+  /** Resolves when it has stopped. */
+  readonly finished: Promise<void>
+}
+
+export interface StartOptions {
+  /** Where log lines go; standard error if not given. */
+  readonly logDestination?: LogDestination
+  /** The file that proxy threads run; the product's own if not given. */
+  readonly workerFile?: string
+}
+
+const WORKER_FILE = fileURLToPath(new URL('../../workers/proxy/entry.js', import.meta.url))
+
+/**
+ * Starts the whole balancer: opens every address, starts the threads, then accepts. Rejects with a `CastorError`, and
+ * leaves nothing behind, where any of it fails.
+ */
+export async function startCastor(config: Config, options: StartOptions = {}): Promise<RunningCastor> {
+  const destination = options.logDestination ?? openLogDestination(config.log)
+  const log = createLogger(config.log, destination, { node: config.node, thread: 'primary' })
+  const primary = new Primary(config, log, destination, options.workerFile ?? WORKER_FILE)
+  try {
+    await primary.start()
+  } catch (cause) {
+    await primary.stopNow()
+    throw cause
+  }
+  return primary
+}
+
+/** The parts of the primary thread, joined. */
+class Primary implements RunningCastor, AdminFacts {
+  readonly version = version()
+  readonly startedAtMs = Date.now()
+  readonly config: Config
+  readonly directory
+  readonly columns: Columns
+  readonly log: Logger
+  readonly finished: Promise<void>
+  state: ProcessState = 'starting'
+  readonly #destination: LogDestination
+  readonly #counters
+  readonly #addresses: TargetAddresses
+  readonly #supervisor: Supervisor
+  readonly #placement: Placement
+  readonly #addon = nativeAddon()
+  #entrances: Entrances | undefined
+  #limit: ConnectionLimit | undefined
+  #access: AccessWriter | undefined
+  #admin: Admin | undefined
+  #stopping: Promise<void> | undefined
+  #markFinished: () => void = () => {}
+
+  constructor(config: Config, log: Logger, destination: LogDestination, workerFile: string) {
+    this.config = config
+    this.log = log
+    this.#destination = destination
+    this.finished = new Promise((resolve) => {
+      this.#markFinished = resolve
+    })
+    this.directory = buildDirectory(config)
+    this.#counters = createSharedCounters(capacityFor(config, this.directory))
+    this.columns = new Columns(this.#counters)
+    this.#addresses = new TargetAddresses(config, log)
+    const addon = this.#addon
+    this.#supervisor = new Supervisor({
+      workerFile,
+      workers: config.workers,
+      columns: this.columns,
+      log,
+      task: () => this.#task(),
+      waker: addon && { open: () => addon.openWaker(), wake: (fd) => addon.wake(fd) },
+      onMessage: (message, reply) => this.#onMessage(message, reply),
+      onDeath: (slot) => this.#placement.replace(slot),
+    })
+    this.#placement = new Placement(this.columns, this.#supervisor.slots, (fd) => addon?.closeFd(fd, 1))
+  }
+
+  get workers(): readonly WorkerFacts[] {
+    return this.#supervisor.slots.map(({ column, state, restarts }) => ({
+      id: column,
+      state: state === 'stopped' ? 'restarting' : state,
+      restarts,
+    }))
+  }
+
+  get listeners(): readonly {
+    name: string
+    protocol: ListenerProtocol
+    address: string
+    port: number
+    addresses: string[]
+  }[] {
+    const entrances = this.#entrances?.list ?? []
+    return entrances.map(({ listener, address, port }) => {
+      const { name, protocol } = this.config.listeners[listener]!
+      const addresses = entrances
+        .filter((entrance) => entrance.listener === listener)
+        .map((entrance) => formatAddress(entrance.address, entrance.port))
+      return { name, protocol, address, port, addresses }
+    })
+  }
+
+  get admin(): { address: string; port: number } {
+    return this.#admin ?? { address: this.config.admin.listen.address, port: this.config.admin.listen.port }
+  }
+
+  async start(): Promise<void> {
+    const { config, log } = this
+    this.#access = await AccessWriter.open(config.log.access)
+    await this.#addresses.refresh()
+    this.#entrances = await this.#open()
+    this.#admin = await startAdmin({ config: config.admin, facts: this })
+    await this.#supervisor.start()
+    const configured = config.protection.maxConnections
+    const max = configured === 'auto' ? connectionsFor(openFileLimit(), config.workers) : configured
+    this.#limit = new ConnectionLimit(max, () => this.#placement.open, this.#entrances.listenings, log)
+    for (const listening of this.#entrances.listenings) listening.resume()
+    this.#addresses.watch(() => {
+      this.#supervisor.broadcast({ type: 'addresses', targetAddresses: this.#addresses.current })
+    })
+    this.state = 'running'
+    log.info({ workers: config.workers, maxConnections: max, native: this.#addon !== undefined }, 'started')
+  }
+
+  stop(): Promise<void> {
+    return (this.#stopping ??= this.#stop(this.config.shutdownTimeoutMs))
+  }
+
+  async stopNow(): Promise<void> {
+    this.#stopping ??= Promise.resolve()
+    this.#closeEntrances()
+    await this.#supervisor.destroy()
+    await this.#finish()
+  }
+
+  async #stop(timeoutMs: number): Promise<void> {
+    this.log.info({ timeoutMs }, 'draining')
+    this.#closeEntrances()
+    await this.#supervisor.drain(timeoutMs)
+    await this.#supervisor.destroy()
+    await this.#finish()
+  }
+
+  #closeEntrances(): void {
+    this.state = 'draining'
+    this.#limit?.stop()
+    this.#addresses.stop()
+    this.#entrances?.close()
+  }
+
+  async #finish(): Promise<void> {
+    await this.#admin?.close()
+    await this.#access?.close()
+    this.log.info('stopped')
+    await this.#destination.close()
+    this.#markFinished()
+  }
+
+  async #open(): Promise<Entrances> {
+    if (this.#addon === undefined) {
+      this.log.warn('the native addon is not there: listening sockets are shared by the threads, which is slower')
+      return openShared(this.config)
+    }
+    return openNative(this.config, this.#addon, this.log, (batch, entrance) => {
+      this.#placement.placeBatch(batch, entrance)
+      this.#limit?.check()
+    })
+  }
+
+  async #task() {
+    const listeningFds = await this.#entrances!.descriptors()
+    return {
+      config: this.config,
+      directory: this.directory,
+      counters: this.#counters,
+      entrances: this.#entrances!.list,
+      targetAddresses: this.#addresses.current,
+      ...(listeningFds === undefined ? {} : { listeningFds }),
+    }
+  }
+
+  #onMessage(message: FromProxy, reply: (message: ToProxy) => void): void {
+    switch (message.type) {
+      case 'log':
+        this.#destination.write(message.line)
+        return
+      case 'access':
+        this.#access?.write(message.lines, (bytes) => reply({ type: 'logged', bytes }))
+        return
+      case 'ready':
+        return
+    }
+  }
+}

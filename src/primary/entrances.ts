@@ -1,0 +1,83 @@
+import type { AcceptedBatch, Listening } from '../core/acceptor.js'
+import type { Config } from '../core/config.js'
+import type { Entrance } from '../core/messages.js'
+import type { NativeAddon } from '../native/addon.js'
+import { NativeAcceptor } from '../net/native-acceptor.js'
+import type { Logger } from '../observe/log.js'
+import { type SharedListening, SharedListeningSockets } from './shared-listening.js'
+
+/** Long enough for a burst of thousands between two turns of the loop; the kernel cuts it to its own limit. */
+const BACKLOG = 4096
+
+/** The addresses the process listens on. Native: accepted here. Shared: each worker gets descriptors of its own. */
+export interface Entrances {
+  readonly list: readonly Entrance[]
+  readonly listenings: readonly Listening[]
+  /** Descriptors for one more worker, where workers accept themselves. */
+  descriptors(): Promise<readonly number[] | undefined>
+  close(): void
+}
+
+/** Opens every address or none: rejects with LISTEN_FAILED. Accepting is paused until `resume` of each. */
+export async function openNative(
+  config: Config,
+  addon: NativeAddon,
+  log: Logger,
+  onAccepted: (batch: AcceptedBatch, entrance: number) => void,
+): Promise<Entrances> {
+  const acceptor = new NativeAcceptor(addon)
+  const list: Entrance[] = []
+  const listenings: Listening[] = []
+  try {
+    for (const { listener, address, port } of addresses(config)) {
+      const entrance = list.length
+      const listening = await acceptor.listen(spec(address, port), {
+        onAccepted: (batch) => onAccepted(batch, entrance),
+        onOutOfDescriptors: (pausedMs) => log.warn({ pausedMs }, 'out of file descriptors: new connections wait'),
+      })
+      listening.pause()
+      listenings.push(listening)
+      list.push({ listener, address: listening.address, port: listening.port })
+    }
+  } catch (cause) {
+    for (const listening of listenings) listening.close()
+    throw cause
+  }
+  const close = (): void => {
+    for (const listening of listenings) listening.close()
+  }
+  return { list, listenings, descriptors: async () => undefined, close }
+}
+
+/** The same without the addon. */
+export async function openShared(config: Config): Promise<Entrances> {
+  const sockets = new SharedListeningSockets()
+  const list: Entrance[] = []
+  const open: SharedListening[] = []
+  try {
+    for (const { listener, address, port } of addresses(config)) {
+      const listening = await sockets.open(spec(address, port))
+      open.push(listening)
+      list.push({ listener, address: listening.address, port: listening.port })
+    }
+  } catch (cause) {
+    sockets.close()
+    throw cause
+  }
+  return {
+    list,
+    listenings: [],
+    descriptors: () => Promise.all(open.map((listening) => listening.duplicate())),
+    close: () => sockets.close(),
+  }
+}
+
+function addresses(config: Config): { listener: number; address: string; port: number }[] {
+  return config.listeners.flatMap((listener, index) =>
+    listener.listen.map((address) => ({ listener: index, ...address })),
+  )
+}
+
+function spec(address: string, port: number) {
+  return { address, port, backlog: BACKLOG, ipv6Only: true, deferAcceptSeconds: 0 }
+}

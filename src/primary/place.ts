@@ -1,0 +1,100 @@
+// Hot path of the primary: once a connection.
+
+import type { AcceptedBatch } from '../core/acceptor.js'
+import { RECORD_FD, RECORD_LISTENER, RECORD_WORDS } from '../core/connection-record.js'
+import type { Columns } from '../shm/columns.js'
+import type { ConnectionRing } from '../shm/connection-ring.js'
+import { WORKER_CONNECTIONS_ACTIVE } from '../shm/layout.js'
+
+/** A worker as the placing of connections sees it. */
+export interface Place {
+  /** Its column in shared memory. */
+  readonly column: number
+  readonly ring: ConnectionRing
+  /** It takes connections; one that is being started again is passed over while another is there. */
+  readonly running: boolean
+  /** Says that there is something in the ring. */
+  wake(): void
+}
+
+/** Puts each connection on the worker with the fewest open, in turn where several have as few. */
+export class Placement {
+  readonly #columns: Columns
+  readonly #places: readonly Place[]
+  readonly #close: (fd: number) => void
+  readonly #touched: boolean[]
+  #turn = 0
+
+  /** `close` is for a connection that nobody has room for. */
+  constructor(columns: Columns, places: readonly Place[], close: (fd: number) => void) {
+    this.#columns = columns
+    this.#places = places
+    this.#close = close
+    this.#touched = places.map(() => false)
+  }
+
+  /** Connections open or on their way, over all workers. */
+  get open(): number {
+    let total = 0
+    for (const place of this.#places) total += this.#load(place)
+    return total
+  }
+
+  /** Places a whole batch, then wakes each worker once. `entrance` is written into the records. */
+  placeBatch(batch: AcceptedBatch, entrance: number): void {
+    for (let i = 0; i < batch.count; i++) {
+      batch.records[i * RECORD_WORDS + RECORD_LISTENER] = entrance
+      this.#place(batch.records, i * RECORD_WORDS)
+    }
+    this.#wakeTouched()
+  }
+
+  /** A worker died: what it had not taken out of its ring yet goes to the others, if there are any. */
+  replace(dead: Place): void {
+    if (!this.#places.some((place) => place.running && place !== dead)) return
+    for (let at = dead.ring.peek(); at >= 0; at = dead.ring.peek()) {
+      const record = dead.ring.words.slice(at, at + RECORD_WORDS)
+      dead.ring.advance()
+      this.#place(record, 0)
+    }
+    this.#wakeTouched()
+  }
+
+  #place(records: Int32Array, at: number): void {
+    const index = this.#choose()
+    const place = this.#places[index]!
+    if (place.ring.push(records, at)) this.#touched[index] = true
+    else this.#close(records[at + RECORD_FD]!)
+  }
+
+  #choose(): number {
+    const count = this.#places.length
+    let best = -1
+    let bestLoad = Number.POSITIVE_INFINITY
+    for (let step = 1; step <= count; step++) {
+      const index = (this.#turn + step) % count
+      const place = this.#places[index]!
+      // One that is starting keeps what it is given until it is there, but is the last choice.
+      const load = this.#load(place) + (place.running ? 0 : 1e9)
+      if (load < bestLoad) {
+        best = index
+        bestLoad = load
+      }
+    }
+    this.#turn = best
+    return best
+  }
+
+  #load(place: Place): number {
+    const at = this.#columns.workerAt(place.column)
+    return this.#columns.words[at + WORKER_CONNECTIONS_ACTIVE]! + place.ring.waiting
+  }
+
+  #wakeTouched(): void {
+    for (let i = 0; i < this.#touched.length; i++) {
+      if (!this.#touched[i]) continue
+      this.#touched[i] = false
+      this.#places[i]!.wake()
+    }
+  }
+}

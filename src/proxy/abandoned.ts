@@ -1,0 +1,10 @@
+import type { ConnHandler } from '../core/conn.js'
+
+/** For a dial that nobody waits for any more. */
+export const ABANDONED: ConnHandler = {
+  onOpen: (conn) => conn.abort(),
+  onData: () => {},
+  onEnd: () => {},
+  onWritable: () => {},
+  onClose: () => {},
+}

@@ -1,0 +1,52 @@
+import type { ForwardedConfig } from '../core/config.js'
+import type { Conn, Endpoint } from '../core/conn.js'
+
+/**
+ * Where a connection comes from, as everything above the socket is told: the peer itself, or whom a trusted proxy in
+ * front names in its PROXY header. `vip` and `vport` are what the client dialled.
+ */
+export interface ClientOrigin {
+  readonly client: Endpoint
+  readonly vip: string
+  readonly vport: number
+}
+
+/** The origin of a connection that no proxy stands before. `vport` is the entrance's, which costs no system call. */
+export function directOrigin(conn: Conn, entranceAddress: string, entrancePort: number): ClientOrigin {
+  const wildcard = entranceAddress === '0.0.0.0' || entranceAddress === '::'
+  return {
+    client: conn.peer,
+    // Asked for only when somebody wants to know: it is a system call.
+    get vip() {
+      return wildcard ? conn.local.address : entranceAddress
+    },
+    vport: entrancePort,
+  }
+}
+
+const ascii = (text: string): Uint8Array => Buffer.from(text, 'latin1')
+
+/** RFC 7239 6: IPv6 addresses are bracketed and quoted. */
+const node = (endpoint: Endpoint): string => (endpoint.family === 6 ? `"[${endpoint.address}]"` : endpoint.address)
+
+/** What a group's targets are told of one client connection, ready to be copied into each request's head. */
+export interface ForwardedLines {
+  readonly clientAddress: Uint8Array
+  readonly fixedLines: Uint8Array
+  readonly forwardedPrefix: Uint8Array | undefined
+}
+
+/** `scheme` is http or https. */
+export function forwardedLines(origin: ClientOrigin, scheme: string, config: ForwardedConfig): ForwardedLines {
+  const { client } = origin
+  let lines = ''
+  if (config.proto) lines += `X-Forwarded-Proto: ${scheme}\r\n`
+  if (config.port) lines += `X-Forwarded-Port: ${origin.vport}\r\n`
+  if (config.vip) lines += `X-Forwarded-LBIP: ${origin.vip}\r\n`
+  if (config.clientPort) lines += `X-Forwarded-Client-Port: ${client.port}\r\n`
+  return {
+    clientAddress: ascii(client.address),
+    fixedLines: ascii(lines),
+    forwardedPrefix: config.rfc7239 ? ascii(`for=${node(client)};proto=${scheme}`) : undefined,
+  }
+}

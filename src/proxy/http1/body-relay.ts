@@ -1,0 +1,171 @@
+// Hot path: every byte of every body passes here. No allocation; bodies are copied only where framing is rewritten.
+import type { Conn } from '../../core/conn.js'
+import { copyBytes } from '../../http/bytes.js'
+import { CHUNK_DATA, CHUNK_END, CHUNK_ERROR, type ChunkedDecoder } from '../../http/chunked-decoder.js'
+import {
+  CHUNK_HEADER_MAX,
+  CHUNK_TERMINATOR,
+  LAST_CHUNK,
+  LAST_CHUNK_BEFORE_TRAILERS,
+  writeChunkHeader,
+} from '../../http/chunked-writer.js'
+import {
+  FRAMING_CHUNKED,
+  FRAMING_LENGTH,
+  FRAMING_NONE,
+  FRAMING_UNTIL_CLOSE,
+  type Framing,
+} from '../../http/response-parser.js'
+
+/** Body bytes up to this size ride behind a head in the same write; larger ones are written from where they lie. */
+const RIDE_ALONG_BYTES = 32 * 1024
+const CHUNK_OVERHEAD = CHUNK_HEADER_MAX + CHUNK_TERMINATOR.length
+
+/**
+ * Carries one body from one connection to another, reading its framing and writing its own: a length is counted, chunks
+ * are decoded and encoded anew, a body that ends with the connection becomes chunks where the receiver can take them.
+ */
+export class BodyRelay {
+  /** All of the body was read and written. */
+  done = true
+  /** The sender's framing is broken: nothing more may be relayed. */
+  malformed = false
+  /** The last `relay` left bytes the receiver's kernel would not take: the sender is to be paused. */
+  blocked = false
+  /** Body bytes relayed, without framing. */
+  bytes = 0
+  readonly #decoder: ChunkedDecoder
+  #framing: Framing = FRAMING_NONE
+  #chunkedOut = false
+  #remaining = 0
+  #scratch: Uint8Array = new Uint8Array(0)
+  #at = 0
+  #to: Conn | undefined
+
+  constructor(decoder: ChunkedDecoder) {
+    this.#decoder = decoder
+  }
+
+  /** `length` counts where `framing` is FRAMING_LENGTH. */
+  begin(framing: Framing, length: number, chunkedOut: boolean): void {
+    this.#framing = framing
+    this.#remaining = length
+    this.#chunkedOut = chunkedOut
+    this.malformed = false
+    this.blocked = false
+    this.bytes = 0
+    this.done = framing === FRAMING_NONE || (framing === FRAMING_LENGTH && length === 0)
+    if (framing === FRAMING_CHUNKED) this.#decoder.reset()
+  }
+
+  /**
+   * Relays what of [start, end) belongs to the body, behind the first `at` bytes of `scratch`, which are written in any
+   * case. Returns the first byte that does not belong to it, or `end`.
+   */
+  relay(to: Conn, scratch: Uint8Array, at: number, buffer: Uint8Array, start: number, end: number): number {
+    this.blocked = false
+    this.#to = to
+    this.#scratch = scratch
+    this.#at = at
+    let next = start
+    if (!this.done) {
+      if (this.#framing === FRAMING_CHUNKED) next = this.#relayChunks(buffer, start, end)
+      else next = this.#relayPlain(buffer, start, end)
+    }
+    this.#flush()
+    this.#to = undefined
+    return next
+  }
+
+  /** The sender ended its stream: the end of a body that lasts until then, else the body is cut short. */
+  endOfStream(to: Conn, scratch: Uint8Array): void {
+    if (this.done) return
+    if (this.#framing !== FRAMING_UNTIL_CLOSE) {
+      this.malformed = true
+      return
+    }
+    this.done = true
+    if (!this.#chunkedOut) return
+    scratch.set(LAST_CHUNK, 0)
+    this.blocked = !to.write(scratch, 0, LAST_CHUNK.length)
+  }
+
+  #relayPlain(buffer: Uint8Array, start: number, end: number): number {
+    const stop = this.#framing === FRAMING_LENGTH && end - start > this.#remaining ? start + this.#remaining : end
+    this.#data(buffer, start, stop)
+    if (this.#framing === FRAMING_LENGTH) {
+      this.#remaining -= stop - start
+      this.done = this.#remaining === 0
+    }
+    return stop
+  }
+
+  #relayChunks(buffer: Uint8Array, start: number, end: number): number {
+    const decoder = this.#decoder
+    let at = start
+    for (;;) {
+      const event = decoder.next(buffer, at, end)
+      at = decoder.position
+      switch (event) {
+        case CHUNK_DATA:
+          this.#data(buffer, decoder.dataStart, decoder.dataEnd)
+          break
+        case CHUNK_END:
+          this.done = true
+          if (this.#chunkedOut) this.#lastChunk()
+          return at
+        case CHUNK_ERROR:
+          this.malformed = true
+          return at
+        default:
+          return at
+      }
+    }
+  }
+
+  #data(buffer: Uint8Array, start: number, end: number): void {
+    const length = end - start
+    if (length === 0) return
+    this.bytes += length
+    if (this.#chunkedOut) {
+      if (this.#at + length + CHUNK_OVERHEAD > this.#scratch.length) this.#flush()
+      this.#at = writeChunkHeader(this.#scratch, this.#at, length)
+      this.#copy(buffer, start, end)
+      this.#put(CHUNK_TERMINATOR)
+      return
+    }
+    if (this.#framing === FRAMING_CHUNKED || (this.#at > 0 && length <= RIDE_ALONG_BYTES)) {
+      if (this.#at + length > this.#scratch.length) this.#flush()
+      this.#copy(buffer, start, end)
+      return
+    }
+    this.#flush()
+    if (!this.#to!.write(buffer, start, end)) this.blocked = true
+  }
+
+  #copy(buffer: Uint8Array, start: number, end: number): void {
+    this.#at = copyBytes(this.#scratch, this.#at, buffer, start, end)
+  }
+
+  #lastChunk(): void {
+    const decoder = this.#decoder
+    if (this.#at + decoder.trailersLength + LAST_CHUNK.length > this.#scratch.length) this.#flush()
+    if (decoder.trailersLength === 0) {
+      this.#put(LAST_CHUNK)
+      return
+    }
+    this.#put(LAST_CHUNK_BEFORE_TRAILERS)
+    this.#copy(decoder.trailers, 0, decoder.trailersLength)
+    this.#put(CHUNK_TERMINATOR)
+  }
+
+  #put(bytes: Uint8Array): void {
+    this.#copy(bytes, 0, bytes.length)
+  }
+
+  #flush(): void {
+    if (this.#at === 0) return
+    if (!this.#to!.write(this.#scratch, 0, this.#at)) this.blocked = true
+    this.#at = 0
+  }
+}

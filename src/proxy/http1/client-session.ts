@@ -1,0 +1,411 @@
+// Hot path: every request passes here. No closures or promises; bytes are kept only when a head came in pieces.
+import type { Conn, ConnHandler } from '../../core/conn.js'
+import type { CastorError } from '../../core/errors.js'
+import { REASON, type ReasonCode } from '../../core/reasons.js'
+import { writeReply } from '../../http/reply.js'
+import { PARSE_COMPLETE, PARSE_INCOMPLETE, type RequestParser } from '../../http/request-parser.js'
+import type { RequestHeadOptions } from '../../http/request-writer.js'
+import type { Timed } from '../../net/timer-wheel.js'
+import { type ClientOrigin, type ForwardedLines, forwardedLines } from '../client-origin.js'
+import type { Listener } from '../listener.js'
+import type { Session } from '../plane.js'
+import type { Exchange } from './exchange.js'
+import type { Http1Plane } from './http1-plane.js'
+import { recordRefusal } from './record.js'
+import type { RequestFacts } from './request-facts.js'
+
+/** Where the connection stands. */
+const READING = 0
+const EXCHANGING = 1
+/** The last answer is out; what the client still sends is thrown away, so that it reads the answer before a reset. */
+const LINGERING = 2
+const TUNNELLING = 3
+/** The answer is on its way to a client that reads slowly; the next request waits until it is out. */
+const FLUSHING = 4
+const ENDED = 5
+
+/** While a head is awaited nobody may make Castor keep more than this of what comes behind it. */
+const HEAD_READ_BYTES = 16 * 1024
+const BODY_READ_BYTES = 128 * 1024
+const LINGER_MS = 2_000
+const LINGER_BYTES = 1024 * 1024
+/** Timers look at a session at least this often, which keeps byte counters fresh. */
+const LOOK_MS = 5_000
+const FIRST_KEPT_BYTES = 2 * 1024
+
+/** One client connection of an http listener: reads requests one after the other and hands each to an exchange. */
+export class ClientSession implements ConnHandler, Timed, Session {
+  timerNext: Timed | null = null
+  timerPrevious: Timed | null = null
+  timerSlot = -1
+  timerDeadlineMs = 0
+  readonly plane: Http1Plane
+  readonly listener: Listener
+  readonly conn: Conn
+  readonly origin: ClientOrigin
+  /** The peer is one of `trustForwardedFrom`. */
+  readonly trusted: boolean
+  #forwarded: ForwardedLines | undefined
+  #state = READING
+  #exchange: Exchange | undefined
+  #parser: RequestParser | undefined
+  /** Bytes not dealt with yet: an unfinished head, a pipelined request, a body that its target is not ready for. */
+  #kept: Uint8Array | undefined
+  #keptLength = 0
+  /** Loop time of the first byte of an unfinished head; −1 between requests. */
+  #headStartedMs = -1
+  #lingerUntilMs = 0
+  #lingerBytes = 0
+  /** The client has half-closed. */
+  #inputEnded = false
+  #receivedCounted = 0
+  #sentCounted = 0
+  /** A loop over kept requests is under way further up the stack. */
+  #reading = false
+
+  constructor(plane: Http1Plane, listener: Listener, conn: Conn, origin: ClientOrigin) {
+    this.plane = plane
+    this.listener = listener
+    this.conn = conn
+    this.origin = origin
+    this.trusted = listener.trusted.has(conn.peer)
+  }
+
+  get forwarded(): ForwardedLines {
+    return (this.#forwarded ??= forwardedLines(this.origin, 'http', this.listener.group.config.forwarded))
+  }
+
+  get ended(): boolean {
+    return this.#state === ENDED
+  }
+
+  /** What the request writer is to add; one object for the whole thread. */
+  headOptions(facts: RequestFacts): RequestHeadOptions {
+    const { forwarded } = this
+    const { config } = this.listener.group
+    const options = this.plane.headOptions
+    options.clientAddress = forwarded.clientAddress
+    options.fixedLines = forwarded.fixedLines
+    options.forwardedPrefix = forwarded.forwardedPrefix
+    options.appendForwarded = this.trusted
+    options.forwardHost = config.forwarded.host
+    options.via = config.forwarded.via
+    options.requestId = facts.requestIdBytes
+    return options
+  }
+
+  /** `early` is what came behind a PROXY header in the same read; borrowed. */
+  start(early: Uint8Array | undefined): void {
+    this.plane.sessions.add(this)
+    this.conn.handler = this
+    this.conn.readSize = HEAD_READ_BYTES
+    this.plane.wheel.schedule(this, Math.min(this.listener.config.idleTimeoutMs, LOOK_MS))
+    if (early !== undefined && early.length > 0) this.#read(early, 0, early.length)
+  }
+
+  drain(): void {
+    if (this.#state === READING && this.#headStartedMs < 0) this.conn.close()
+  }
+
+  cut(): void {
+    this.conn.abort()
+  }
+
+  /** Looks at the timers again within `delayMs`, sooner than they would by themselves. */
+  lookWithin(delayMs: number): void {
+    if (delayMs < LOOK_MS && this.plane.clock.nowMs + delayMs < this.timerDeadlineMs)
+      this.plane.wheel.schedule(this, delayMs)
+  }
+
+  onOpen(): void {}
+
+  onData(_conn: Conn, buffer: Uint8Array, length: number): void {
+    switch (this.#state) {
+      case READING:
+        if (this.#kept === undefined) this.#read(buffer, 0, length)
+        else {
+          this.#keep(buffer, 0, length)
+          this.#readKept()
+        }
+        return
+      case EXCHANGING:
+        this.#whileExchanging(buffer, 0, length)
+        return
+      case LINGERING:
+        this.#lingerBytes += length
+        if (this.#lingerBytes > LINGER_BYTES) this.conn.abort()
+        return
+    }
+  }
+
+  onEnd(): void {
+    this.#inputEnded = true
+    switch (this.#state) {
+      case READING:
+        this.conn.close()
+        return
+      case EXCHANGING:
+        this.#exchange!.onClientEnd()
+        return
+      case LINGERING:
+        this.conn.close()
+        return
+    }
+  }
+
+  onWritable(): void {
+    if (this.#state === FLUSHING) this.#next()
+    else this.#exchange?.onClientWritable()
+  }
+
+  onClose(_conn: Conn, cause?: CastorError): void {
+    const exchange = this.#exchange
+    const state = this.#state
+    this.#state = ENDED
+    this.#exchange = undefined
+    if (exchange !== undefined) exchange.onClientGone(cause === undefined ? 'CLIENT_CLOSED' : 'CLIENT_RESET')
+    if (state === READING && this.#headStartedMs >= 0) this.listener.countReason(REASON.CLIENT_CLOSED)
+    this.#end()
+  }
+
+  onTimeout(nowMs: number): number {
+    this.countBytes()
+    let restMs = LOOK_MS
+    switch (this.#state) {
+      case READING:
+        restMs = this.#checkReading(nowMs)
+        break
+      case EXCHANGING:
+        restMs = this.#exchange!.checkTime(nowMs)
+        break
+      case FLUSHING:
+        restMs = this.conn.lastActiveMs + this.listener.config.idleTimeoutMs - nowMs
+        if (restMs <= 0) this.conn.abort()
+        break
+      case LINGERING:
+        restMs = this.#lingerUntilMs - nowMs
+        if (restMs <= 0) this.conn.abort()
+        break
+    }
+    if (this.ended || this.#state === TUNNELLING) return 0
+    return Math.min(Math.max(restMs, 1), LOOK_MS)
+  }
+
+  countBytes(): void {
+    this.listener.countBytes(this.conn.bytesRead - this.#receivedCounted, this.conn.bytesWritten - this.#sentCounted)
+    this.#receivedCounted = this.conn.bytesRead
+    this.#sentCounted = this.conn.bytesWritten
+  }
+
+  /**
+   * The exchange is over. `keep`: the connection may carry another request. `blocked`: the answer is not all with the
+   * kernel yet, and a client that reads nothing must not have more fetched for it.
+   */
+  onExchangeDone(keep: boolean, requestComplete: boolean, blocked: boolean): void {
+    this.#exchange = undefined
+    if (this.#state === ENDED) return
+    this.countBytes()
+    if (!keep) {
+      // A client that pipelined more than it will get would lose the answer to a reset.
+      if ((requestComplete && this.#kept === undefined) || this.#inputEnded) this.#closeAfterAnswer()
+      else this.linger()
+      return
+    }
+    if (blocked) {
+      this.#state = FLUSHING
+      this.conn.pause()
+      return
+    }
+    this.#next()
+  }
+
+  /** The response was cut off; `reset` where nothing in its framing would tell. */
+  cutShort(reset: boolean): void {
+    this.#exchange = undefined
+    if (this.#state === ENDED) return
+    this.#dropKept()
+    if (reset) this.conn.abort()
+    else this.#closeAfterAnswer()
+  }
+
+  /** The exchange needs body bytes that were kept while it had nowhere to send them. */
+  feedBody(): void {
+    const kept = this.#kept
+    if (kept !== undefined) {
+      const length = this.#keptLength
+      this.#dropKept()
+      this.#whileExchanging(kept, 0, length)
+    } else if (this.#state === EXCHANGING) {
+      this.conn.resume()
+    }
+  }
+
+  /** The answer is out and the connection is to end, but the client may not have sent all it wanted to. */
+  linger(): void {
+    this.#dropKept()
+    this.#state = LINGERING
+    this.#lingerUntilMs = this.plane.clock.nowMs + LINGER_MS
+    this.lookWithin(LINGER_MS)
+    this.conn.end()
+    if (this.#inputEnded) this.conn.close()
+    else this.conn.resume()
+  }
+
+  /** From here on a tunnel owns the connection. Returns what the client sent ahead, if anything. */
+  becomeTunnel(): Uint8Array | undefined {
+    const ahead = this.#kept?.subarray(0, this.#keptLength)
+    this.#dropKept()
+    this.#state = TUNNELLING
+    this.#exchange = undefined
+    this.plane.wheel.cancel(this)
+    this.conn.readSize = BODY_READ_BYTES
+    return ahead
+  }
+
+  onTunnelClosed(): void {
+    this.#state = ENDED
+    this.#end()
+  }
+
+  #checkReading(nowMs: number): number {
+    if (this.#headStartedMs >= 0) {
+      const restMs = this.#headStartedMs + this.plane.protection.headerTimeoutMs - nowMs
+      if (restMs <= 0) this.#refuse(408, 'HEADER_TIMEOUT', undefined)
+      return restMs
+    }
+    const restMs = this.conn.lastActiveMs + this.listener.config.idleTimeoutMs - nowMs
+    if (restMs <= 0) this.conn.close()
+    return restMs
+  }
+
+  #readKept(): void {
+    const kept = this.#kept!
+    const length = this.#keptLength
+    if (this.#parser === undefined) {
+      // Nothing of it was parsed: it may be read as if it had just come.
+      this.#kept = undefined
+      this.#keptLength = 0
+    }
+    this.#read(kept, 0, length)
+  }
+
+  /** Reads requests from [start, end), which begins where a request does. */
+  #read(buffer: Uint8Array, start: number, end: number): void {
+    this.#reading = true
+    let at = start
+    while (at < end && this.#state === READING) {
+      const parser = (this.#parser ??= this.plane.takeParser())
+      const outcome = parser.parse(buffer, at, end)
+      if (outcome === PARSE_COMPLETE) {
+        this.#headStartedMs = -1
+        this.#parser = undefined
+        if (buffer === this.#kept) this.#dropKept()
+        at = this.#begin(parser, buffer, at, end)
+      } else if (outcome === PARSE_INCOMPLETE) {
+        this.#awaitRest(buffer, at, end)
+        at = end
+      } else {
+        this.#parser = undefined
+        this.#refuse(parser.errorStatus, parser.errorReason, parser)
+        this.plane.giveParser(parser)
+        at = end
+      }
+    }
+    this.#reading = false
+    // More is here than can be dealt with now.
+    if (at < end && (this.#state === EXCHANGING || this.#state === FLUSHING)) this.#keepPaused(buffer, at, end)
+  }
+
+  #begin(parser: RequestParser, buffer: Uint8Array, start: number, end: number): number {
+    const exchange = this.plane.takeExchange()
+    this.#exchange = exchange
+    this.#state = EXCHANGING
+    if (parser.hasBody) this.conn.readSize = BODY_READ_BYTES
+    const next = exchange.begin(this, parser, buffer, start, end)
+    this.plane.giveParser(parser)
+    return next
+  }
+
+  #whileExchanging(buffer: Uint8Array, start: number, end: number): void {
+    const next = this.#exchange!.onRequestBytes(buffer, start, end)
+    if (next < end && this.#state === EXCHANGING) this.#keepPaused(buffer, next, end)
+  }
+
+  #keepPaused(buffer: Uint8Array, start: number, end: number): void {
+    this.conn.pause()
+    this.#keep(buffer, start, end)
+  }
+
+  #awaitRest(buffer: Uint8Array, start: number, end: number): void {
+    if (this.#headStartedMs < 0) {
+      this.#headStartedMs = this.plane.clock.nowMs
+      this.lookWithin(this.plane.protection.headerTimeoutMs)
+    }
+    if (buffer !== this.#kept) this.#keep(buffer, start, end)
+  }
+
+  #keep(buffer: Uint8Array, start: number, end: number): void {
+    const length = this.#keptLength + end - start
+    if (this.#kept === undefined || length > this.#kept.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(FIRST_KEPT_BYTES, length * 2))
+      if (this.#kept !== undefined) grown.set(this.#kept.subarray(0, this.#keptLength))
+      this.#kept = grown
+    }
+    this.#kept.set(buffer.subarray(start, end), this.#keptLength)
+    this.#keptLength = length
+  }
+
+  #dropKept(): void {
+    this.#kept = undefined
+    this.#keptLength = 0
+  }
+
+  /** Answers a request that never became an exchange, and closes. `parser` has the request as far as it was understood. */
+  #refuse(status: number, reason: ReasonCode, parser: RequestParser | undefined): void {
+    const requestId = this.plane.requestIds.next()
+    const { scratch } = this.plane.transport
+    const end = writeReply(scratch, 0, { status, requestId, close: true, head: false, versionMinor: 1 })
+    this.conn.write(scratch, 0, end)
+    this.#state = LINGERING
+    recordRefusal(
+      this,
+      status,
+      reason,
+      requestId,
+      this.#headStartedMs < 0 ? 0 : this.plane.clock.nowMs - this.#headStartedMs,
+    )
+    this.plane.log.debug(
+      { client: this.origin.client.address, status, reason, detail: parser?.errorDetail },
+      'request refused',
+    )
+    this.#headStartedMs = -1
+    this.linger()
+  }
+
+  #next(): void {
+    this.#state = READING
+    this.conn.readSize = HEAD_READ_BYTES
+    // Called from within the loop over what was read: that loop goes on by itself.
+    if (this.#reading) return
+    if (this.#kept !== undefined) this.#readKept()
+    if (this.#state !== READING) return
+    if (this.#inputEnded) this.conn.close()
+    else this.conn.resume()
+  }
+
+  #closeAfterAnswer(): void {
+    this.#state = LINGERING
+    this.#lingerUntilMs = this.plane.clock.nowMs + this.listener.config.idleTimeoutMs
+    this.conn.close()
+  }
+
+  #end(): void {
+    this.plane.wheel.cancel(this)
+    this.plane.sessions.delete(this)
+    if (this.#parser !== undefined) this.plane.giveParser(this.#parser)
+    this.#parser = undefined
+    this.#dropKept()
+    this.countBytes()
+    this.listener.connectionClosed()
+  }
+}

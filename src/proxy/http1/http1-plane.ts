@@ -1,0 +1,114 @@
+import type { Logger } from 'pino'
+import { ChunkedDecoder } from '../../http/chunked-decoder.js'
+import type { HeadLimits } from '../../http/head-layout.js'
+import { RequestParser } from '../../http/request-parser.js'
+import type { RequestHeadOptions } from '../../http/request-writer.js'
+import { ResponseParser } from '../../http/response-parser.js'
+import type { ResponseHeadOptions } from '../../http/response-writer.js'
+import { WORKER_RETRIES_TOTAL } from '../../shm/layout.js'
+import type { Plane } from '../plane.js'
+import { Exchange } from './exchange.js'
+
+/** The request target may not be longer than this; an URL that no browser would send. */
+const MAX_TARGET_BYTES = 8 * 1024
+
+/**
+ * What the HTTP/1.1 connections of a thread share: beside the plane, parsers and exchanges that are used again and
+ * again, so that an idle connection holds none.
+ */
+export class Http1Plane {
+  readonly transport: Plane['transport']
+  readonly clock: Plane['clock']
+  readonly wheel: Plane['wheel']
+  readonly protection: Plane['protection']
+  readonly accessLog: Plane['accessLog']
+  readonly entry: Plane['entry']
+  readonly requestIds: Plane['requestIds']
+  readonly sessions: Plane['sessions']
+  readonly log: Logger
+  /** Set for each request and read before the next. */
+  readonly headOptions: RequestHeadOptions = {
+    clientAddress: new Uint8Array(0),
+    appendForwarded: false,
+    fixedLines: new Uint8Array(0),
+    forwardHost: true,
+    forwardedPrefix: undefined,
+    requestId: new Uint8Array(0),
+    via: false,
+  }
+  readonly #responseOptions: ResponseHeadOptions = {
+    clientMinor: 1,
+    chunked: false,
+    close: false,
+    keepAliveHeader: false,
+    via: false,
+  }
+  readonly #workerAt: number
+  readonly #plane: Plane
+  readonly #limits: HeadLimits
+  readonly #parsers: RequestParser[] = []
+  readonly #exchanges: Exchange[] = []
+
+  constructor(plane: Plane, log: Logger) {
+    this.#plane = plane
+    this.#workerAt = plane.columns.workerAt(plane.column)
+    this.log = log
+    this.transport = plane.transport
+    this.clock = plane.clock
+    this.wheel = plane.wheel
+    this.protection = plane.protection
+    this.accessLog = plane.accessLog
+    this.entry = plane.entry
+    this.requestIds = plane.requestIds
+    this.sessions = plane.sessions
+    this.#limits = {
+      maxHeaderBytes: plane.protection.maxHeaderBytes,
+      maxHeaders: plane.protection.maxHeaders,
+      maxTargetBytes: MAX_TARGET_BYTES,
+    }
+  }
+
+  get draining(): boolean {
+    return this.#plane.draining
+  }
+
+  countRetry(): void {
+    this.#plane.columns.words[this.#workerAt + WORKER_RETRIES_TOTAL]!++
+  }
+
+  /** One object for the whole thread: read before the next call. */
+  responseOptions(clientMinor: 0 | 1, chunked: boolean, close: boolean, via: boolean): ResponseHeadOptions {
+    const options = this.#responseOptions
+    options.clientMinor = clientMinor
+    options.chunked = chunked
+    options.close = close
+    options.keepAliveHeader = clientMinor === 0 && !close
+    options.via = via
+    return options
+  }
+
+  takeParser(): RequestParser {
+    const parser = this.#parsers.pop() ?? new RequestParser(this.#limits)
+    parser.reset()
+    return parser
+  }
+
+  giveParser(parser: RequestParser): void {
+    this.#parsers.push(parser)
+  }
+
+  takeExchange(): Exchange {
+    return (
+      this.#exchanges.pop() ??
+      new Exchange(this, new ResponseParser(this.#limits), this.chunkedDecoder(), this.chunkedDecoder())
+    )
+  }
+
+  giveExchange(exchange: Exchange): void {
+    this.#exchanges.push(exchange)
+  }
+
+  chunkedDecoder(): ChunkedDecoder {
+    return new ChunkedDecoder(this.#limits)
+  }
+}

@@ -1,0 +1,85 @@
+// Hot path: counts for every connection and request.
+import type { ListenerConfig } from '../core/config.js'
+import { REASONS } from '../core/reasons.js'
+import type { CidrSet } from '../net/cidr-set.js'
+import { type Columns, recordDuration } from '../shm/columns.js'
+import {
+  LISTENER_CONNECTIONS_ACTIVE,
+  LISTENER_CONNECTIONS_TOTAL,
+  LISTENER_REASONS,
+  LISTENER_RECEIVED_BYTES,
+  LISTENER_SENT_BYTES,
+  SERIES_CODE_COUNT,
+  SERIES_CODE_FIRST,
+  SERIES_CODES,
+  SERIES_CONNECT_DURATION,
+  SERIES_REQUEST_DURATION,
+  SERIES_RESPONSE_DURATION,
+  WORKER_CONNECTIONS_ACTIVE,
+  WORKER_CONNECTIONS_TOTAL,
+} from '../shm/layout.js'
+import type { TargetGroup } from './target-group.js'
+
+/** A listener in one thread: its config, where its connections go, and its words in the thread's column. */
+export class Listener {
+  readonly config: ListenerConfig
+  readonly group: TargetGroup
+  readonly trusted: CidrSet
+  readonly proxied: CidrSet
+  readonly #words: Float64Array
+  readonly #workerAt: number
+  readonly #at: number
+  readonly #seriesAt: number
+
+  constructor(
+    config: ListenerConfig,
+    group: TargetGroup,
+    sets: { readonly trusted: CidrSet; readonly proxied: CidrSet },
+    place: { readonly columns: Columns; readonly column: number; readonly listener: number; readonly series: number },
+  ) {
+    this.config = config
+    this.group = group
+    this.trusted = sets.trusted
+    this.proxied = sets.proxied
+    this.#words = place.columns.words
+    this.#workerAt = place.columns.workerAt(place.column)
+    this.#at = place.columns.listenerAt(place.column, place.listener)
+    this.#seriesAt = place.columns.seriesAt(place.column, place.series)
+  }
+
+  connectionOpened(): void {
+    const words = this.#words
+    words[this.#workerAt + WORKER_CONNECTIONS_ACTIVE]!++
+    words[this.#workerAt + WORKER_CONNECTIONS_TOTAL]!++
+    words[this.#at + LISTENER_CONNECTIONS_ACTIVE]!++
+    words[this.#at + LISTENER_CONNECTIONS_TOTAL]!++
+  }
+
+  connectionClosed(): void {
+    this.#words[this.#workerAt + WORKER_CONNECTIONS_ACTIVE]!--
+    this.#words[this.#at + LISTENER_CONNECTIONS_ACTIVE]!--
+  }
+
+  countBytes(received: number, sent: number): void {
+    this.#words[this.#at + LISTENER_RECEIVED_BYTES]! += received
+    this.#words[this.#at + LISTENER_SENT_BYTES]! += sent
+  }
+
+  countReason(reason: number): void {
+    if (reason > 0 && reason < REASONS.length) this.#words[this.#at + LISTENER_REASONS + reason]!++
+  }
+
+  countRequest(status: number, durationMs: number): void {
+    const code = status - SERIES_CODE_FIRST
+    if (code >= 0 && code < SERIES_CODE_COUNT) this.#words[this.#seriesAt + SERIES_CODES + code]!++
+    recordDuration(this.#words, this.#seriesAt + SERIES_REQUEST_DURATION, durationMs)
+  }
+
+  countConnect(durationMs: number): void {
+    recordDuration(this.#words, this.#seriesAt + SERIES_CONNECT_DURATION, durationMs)
+  }
+
+  countResponse(durationMs: number): void {
+    recordDuration(this.#words, this.#seriesAt + SERIES_RESPONSE_DURATION, durationMs)
+  }
+}

@@ -1,0 +1,32 @@
+import type { Clock } from '../core/clock.js'
+import type { ProtectionConfig } from '../core/config.js'
+import type { Transport } from '../core/conn.js'
+import type { TimerWheel } from '../net/timer-wheel.js'
+import type { AccessEntry, AccessLog } from '../observe/access-log.js'
+import type { Columns } from '../shm/columns.js'
+import type { RequestIds } from './request-ids.js'
+
+/** A connection being served, as whoever drains or stops the thread sees it. */
+export interface Session {
+  /** Take no new request; end as soon as nothing is in flight. */
+  drain(): void
+  /** End now. */
+  cut(): void
+}
+
+/** What all connections of one proxy thread share. Built once in the thread's `assemble.ts`. */
+export interface Plane {
+  readonly transport: Transport
+  readonly clock: Clock
+  readonly wheel: TimerWheel
+  readonly columns: Columns
+  /** This thread's column in shared memory; nobody else writes it. */
+  readonly column: number
+  readonly protection: ProtectionConfig
+  /** Undefined where the access log is off. `entry` is filled in and recorded at once, never kept. */
+  readonly accessLog: AccessLog | undefined
+  readonly entry: AccessEntry
+  readonly requestIds: RequestIds
+  readonly sessions: Set<Session>
+  draining: boolean
+}

@@ -1,0 +1,100 @@
+import type { Conn, ConnHandler } from '../core/conn.js'
+import { REASON } from '../core/reasons.js'
+import { PROXY_DONE, PROXY_NEED_MORE, ProxyProtocolReader } from '../net/proxy-protocol-reader.js'
+import type { Timed } from '../net/timer-wheel.js'
+import type { ClientOrigin } from './client-origin.js'
+import type { Listener } from './listener.js'
+import type { Plane, Session } from './plane.js'
+
+/** Reads the PROXY protocol header that a trusted proxy in front must send, then lets the connection in as its client's. */
+export class ProxyGate implements ConnHandler, Timed, Session {
+  timerNext: Timed | null = null
+  timerPrevious: Timed | null = null
+  timerSlot = -1
+  timerDeadlineMs = 0
+  readonly #plane: Plane
+  readonly #listener: Listener
+  readonly #direct: ClientOrigin
+  readonly #enter: (origin: ClientOrigin, early: Uint8Array) => void
+  readonly #reader = new ProxyProtocolReader()
+  readonly #conn: Conn
+  #kept: Uint8Array | undefined
+
+  /** `direct` is who the connection is from if the header leaves that open; `enter` is called once, with what follows. */
+  constructor(
+    plane: Plane,
+    listener: Listener,
+    conn: Conn,
+    direct: ClientOrigin,
+    enter: (origin: ClientOrigin, early: Uint8Array) => void,
+  ) {
+    this.#plane = plane
+    this.#listener = listener
+    this.#conn = conn
+    this.#direct = direct
+    this.#enter = enter
+  }
+
+  start(): void {
+    this.#plane.sessions.add(this)
+    this.#conn.handler = this
+    this.#plane.wheel.schedule(this, this.#plane.protection.headerTimeoutMs)
+  }
+
+  drain(): void {
+    this.#conn.close()
+  }
+
+  cut(): void {
+    this.#conn.abort()
+  }
+
+  onOpen(): void {}
+
+  onData(conn: Conn, buffer: Uint8Array, length: number): void {
+    const bytes =
+      this.#kept === undefined ? buffer.subarray(0, length) : Buffer.concat([this.#kept, buffer.subarray(0, length)])
+    const outcome = this.#reader.feed(bytes, 0, bytes.length)
+    if (outcome === PROXY_NEED_MORE) {
+      this.#kept = Uint8Array.from(bytes)
+    } else if (outcome === PROXY_DONE) {
+      this.#leave()
+      this.#enter(this.#origin(), bytes.subarray(this.#reader.headerLength))
+    } else {
+      this.#listener.countReason(REASON.PROXY_PROTOCOL_INVALID)
+      conn.abort()
+    }
+  }
+
+  onEnd(conn: Conn): void {
+    conn.close()
+  }
+
+  onWritable(): void {}
+
+  onClose(): void {
+    this.#leave()
+    this.#listener.connectionClosed()
+  }
+
+  onTimeout(): number {
+    this.#listener.countReason(REASON.HEADER_TIMEOUT)
+    this.#conn.abort()
+    return 0
+  }
+
+  #origin(): ClientOrigin {
+    const { source, destination } = this.#reader
+    if (source === undefined) return this.#direct
+    return {
+      client: source,
+      vip: destination?.address ?? this.#direct.vip,
+      vport: destination?.port ?? this.#direct.vport,
+    }
+  }
+
+  #leave(): void {
+    this.#plane.wheel.cancel(this)
+    this.#plane.sessions.delete(this)
+  }
+}

@@ -1,0 +1,219 @@
+import type { Conn, ConnHandler } from '../../core/conn.js'
+import type { CastorError } from '../../core/errors.js'
+import { REASON, REASONS, type ReasonCode } from '../../core/reasons.js'
+import { PROXY_V2_MAX_BYTES } from '../../net/proxy-protocol.js'
+import { writeProxyV1, writeProxyV2 } from '../../net/proxy-protocol-writer.js'
+import type { Timed } from '../../net/timer-wheel.js'
+import { ABANDONED } from '../abandoned.js'
+import type { ClientOrigin } from '../client-origin.js'
+import type { Listener } from '../listener.js'
+import type { Plane, Session } from '../plane.js'
+import type { Target } from '../target-group.js'
+import { Tunnel, type TunnelEnd, type TunnelOwner } from '../tunnel.js'
+
+const END_REASONS: Record<TunnelEnd, ReasonCode> = {
+  closed: 'NONE',
+  idle: 'IDLE_TIMEOUT',
+  'client-failed': 'CLIENT_RESET',
+  'target-failed': 'TARGET_RESET',
+  cut: 'SHUTTING_DOWN',
+}
+
+/** One client connection of a tcp listener: pick, connect (again elsewhere where that fails), announce, carry, log. */
+export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner {
+  timerNext: Timed | null = null
+  timerPrevious: Timed | null = null
+  timerSlot = -1
+  timerDeadlineMs = 0
+  readonly #plane: Plane
+  readonly #listener: Listener
+  readonly #conn: Conn
+  readonly #origin: ClientOrigin
+  readonly #startedMs: number
+  readonly #startedWallMs: number
+  readonly #requestId: Uint8Array
+  /** What the client sent behind a PROXY header in the same read. */
+  #early: Uint8Array | undefined
+  readonly #tried: number[] = []
+  #attemptsLeft: number
+  #target: Target | undefined
+  #upstream: Conn | undefined
+  #tunnel: Tunnel | undefined
+  #connectMs = -1
+  #receivedCounted = 0
+  #sentCounted = 0
+  #ended = false
+
+  constructor(plane: Plane, listener: Listener, conn: Conn, origin: ClientOrigin) {
+    this.#plane = plane
+    this.#listener = listener
+    this.#conn = conn
+    this.#origin = origin
+    this.#startedMs = plane.clock.nowMs
+    this.#startedWallMs = plane.clock.wallMs
+    this.#requestId = plane.requestIds.next().slice()
+    this.#attemptsLeft = listener.group.config.retries.attempts
+  }
+
+  /** `early` is borrowed. */
+  start(early: Uint8Array | undefined): void {
+    this.#plane.sessions.add(this)
+    this.#conn.handler = this
+    this.#conn.pause()
+    this.#early = early?.slice()
+    this.#connect()
+  }
+
+  drain(): void {}
+
+  cut(): void {
+    if (this.#tunnel !== undefined) this.#tunnel.cut('cut')
+    else this.#fail('SHUTTING_DOWN')
+  }
+
+  onOpen(conn: Conn): void {
+    const target = this.#target!
+    const { config } = this.#listener.group
+    this.#plane.wheel.cancel(this)
+    target.connectionOpened()
+    this.#connectMs = this.#plane.clock.nowMs - this.#startedMs
+    this.#listener.countConnect(this.#connectMs)
+    if (config.proxyProtocol !== 'off') this.#announce(conn, config.proxyProtocol)
+    this.#tunnel = new Tunnel(this.#conn, conn, this.#listener.config.idleTimeoutMs, this.#plane.wheel, this)
+    // A write that was kept holds the client back until the target has it.
+    const waiting = this.#early !== undefined && !conn.write(this.#early, 0, this.#early.length)
+    this.#early = undefined
+    if (!waiting) this.#conn.resume()
+  }
+
+  onData(): void {}
+
+  onEnd(conn: Conn): void {
+    // Before the target was reached: the client gave up, or has said all it has to say and waits.
+    if (conn === this.#conn) this.#conn.pause()
+  }
+
+  onWritable(): void {}
+
+  onClose(conn: Conn, cause?: CastorError): void {
+    if (this.#ended) return
+    if (conn === this.#conn) {
+      this.#fail(cause === undefined ? 'CLIENT_CLOSED' : 'CLIENT_RESET')
+      return
+    }
+    this.#upstream = undefined
+    this.#retry('CONNECT_FAILED')
+  }
+
+  onTimeout(): number {
+    const late = this.#upstream
+    this.#upstream = undefined
+    if (late !== undefined) {
+      late.handler = ABANDONED
+      late.abort()
+    }
+    this.#retry('CONNECT_TIMEOUT')
+    return 0
+  }
+
+  onTunnelAlive(): void {
+    this.#countBytes()
+  }
+
+  onTunnelClosed(end: TunnelEnd): void {
+    this.#target?.connectionClosed()
+    this.#finish(END_REASONS[end])
+  }
+
+  #connect(): void {
+    const { group } = this.#listener
+    const target = group.pick(this.#origin.client, this.#tried)
+    if (target === undefined) {
+      this.#fail(this.#tried.length === 0 ? 'NO_TARGET' : 'CONNECT_FAILED')
+      return
+    }
+    this.#target = target
+    this.#tried.push(target.slot)
+    target.begin()
+    this.#plane.wheel.schedule(this, group.config.timeouts.connectMs)
+    this.#upstream = this.#plane.transport.dial(target.address, target.port, this)
+  }
+
+  #retry(reason: ReasonCode): void {
+    this.#plane.wheel.cancel(this)
+    this.#target?.failed()
+    this.#target?.finish()
+    this.#target = undefined
+    if (this.#attemptsLeft === 0 || !this.#listener.group.config.retries.on.includes('connect-failure')) {
+      this.#fail(reason)
+      return
+    }
+    this.#attemptsLeft--
+    this.#connect()
+  }
+
+  #announce(conn: Conn, version: 'v1' | 'v2'): void {
+    const { client, vip, vport } = this.#origin
+    const destination = { family: vip.includes(':') ? (6 as const) : (4 as const), address: vip, port: vport }
+    const header = Buffer.allocUnsafe(PROXY_V2_MAX_BYTES)
+    const end =
+      version === 'v1'
+        ? writeProxyV1(header, 0, client, destination)
+        : writeProxyV2(header, 0, client, destination, { uniqueId: this.#requestId })
+    conn.write(header, 0, end)
+  }
+
+  /** Ends a session that has no tunnel. */
+  #fail(reason: ReasonCode): void {
+    if (this.#ended) return
+    this.#finish(reason)
+    this.#plane.wheel.cancel(this)
+    const upstream = this.#upstream
+    this.#upstream = undefined
+    if (upstream !== undefined) {
+      upstream.handler = ABANDONED
+      upstream.abort()
+    }
+    if (!this.#conn.closed) this.#conn.abort()
+  }
+
+  #countBytes(): void {
+    this.#listener.countBytes(this.#conn.bytesRead - this.#receivedCounted, this.#conn.bytesWritten - this.#sentCounted)
+    this.#receivedCounted = this.#conn.bytesRead
+    this.#sentCounted = this.#conn.bytesWritten
+  }
+
+  #finish(reason: ReasonCode): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#target?.finish()
+    this.#countBytes()
+    this.#listener.countReason(REASON[reason])
+    this.#listener.connectionClosed()
+    this.#plane.sessions.delete(this)
+    this.#record(reason)
+  }
+
+  #record(reason: ReasonCode): void {
+    const { accessLog, entry, clock } = this.#plane
+    if (accessLog === undefined) return
+    entry.reset()
+    entry.timeMs = this.#startedWallMs
+    entry.requestId = this.#requestId
+    entry.listener = this.#listener.config.name
+    entry.clientIp = this.#origin.client.address
+    entry.clientPort = this.#origin.client.port
+    entry.vip = this.#origin.vip
+    entry.vport = this.#origin.vport
+    entry.target = this.#target?.id ?? ''
+    entry.targetGroup = this.#listener.group.config.name
+    entry.protocol = 'TCP'
+    entry.scheme = 'tcp'
+    entry.requestBytes = this.#conn.bytesRead
+    entry.sentBytes = this.#conn.bytesWritten
+    entry.requestMs = clock.nowMs - this.#startedMs
+    entry.connectMs = this.#connectMs
+    entry.reason = reason === 'NONE' ? '' : REASONS[REASON[reason]]!.code
+    accessLog.record(entry)
+  }
+}

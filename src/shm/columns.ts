@@ -1,0 +1,138 @@
+// Hot path: workers count here on every request. No allocation, no bounds beyond the tables' own.
+import type { Capacity, SharedCounters } from '../core/shared-counters.js'
+import {
+  type ColumnLayout,
+  columnBytes,
+  columnLayout,
+  HISTOGRAM_BUCKETS,
+  HISTOGRAM_FIRST_OCTAVE,
+  HISTOGRAM_OCTAVES,
+  HISTOGRAM_SUM,
+  LISTENER_CONNECTIONS_ACTIVE,
+  LISTENER_WORDS,
+  SERIES_WORDS,
+  TARGET_CONNECTIONS,
+  TARGET_WORDS,
+  TICKET_STRIDE,
+  ticketBytes,
+  WORKER_CONNECTIONS_ACTIVE,
+} from './layout.js'
+
+export function createSharedCounters(capacity: Capacity): SharedCounters {
+  return {
+    capacity,
+    columns: new SharedArrayBuffer(columnBytes(capacity)),
+    tickets: new SharedArrayBuffer(ticketBytes(capacity)),
+  }
+}
+
+/** Every column, for readers; `sum` adds a word up over the primary's and all workers'. */
+export class Columns {
+  readonly layout: ColumnLayout
+  readonly capacity: Capacity
+  readonly words: Float64Array
+  readonly #tickets: Int32Array
+
+  constructor(shared: SharedCounters) {
+    this.capacity = shared.capacity
+    this.layout = columnLayout(shared.capacity)
+    this.words = new Float64Array(shared.columns)
+    this.#tickets = new Int32Array(shared.tickets)
+  }
+
+  /** First word of a column; 0 is the primary's. */
+  base(column: number): number {
+    return column * this.layout.stride
+  }
+
+  workerAt(column: number): number {
+    return this.base(column) + this.layout.worker
+  }
+
+  listenerAt(column: number, listener: number): number {
+    return this.base(column) + this.layout.listeners + listener * LISTENER_WORDS
+  }
+
+  targetAt(column: number, target: number): number {
+    return this.base(column) + this.layout.targets + target * TARGET_WORDS
+  }
+
+  inFlightAt(column: number, target: number): number {
+    return this.base(column) + this.layout.inFlight + target
+  }
+
+  seriesAt(column: number, series: number): number {
+    return this.base(column) + this.layout.series + series * SERIES_WORDS
+  }
+
+  /** The word at `offset` within a column, added up over all columns. */
+  sum(offset: number): number {
+    let total = 0
+    for (let at = offset; at < this.words.length; at += this.layout.stride) total += this.words[at]!
+    return total
+  }
+
+  inFlight(target: number): number {
+    return this.sum(this.layout.inFlight + target)
+  }
+
+  /** The group's next ticket, 0 to 2^32 − 1. The atomic add orders nothing else: a ticket is only a number. */
+  nextTicket(group: number): number {
+    return Atomics.add(this.#tickets, group * TICKET_STRIDE, 1) >>> 0
+  }
+
+  /**
+   * A worker died: adds what it counted to the primary's column, so that totals never fall, and zeroes its own, so that
+   * nothing it had open stays counted. Only the primary calls this, and only once the thread has ended.
+   */
+  retire(column: number): void {
+    const from = this.base(column)
+    for (const gauge of this.#gauges()) this.words[from + gauge] = 0
+    for (let offset = 0; offset < this.layout.stride; offset++) {
+      this.words[offset]! += this.words[from + offset]!
+      this.words[from + offset] = 0
+    }
+  }
+
+  /** Offsets of the words that say how much is open now, as against how much there ever was. */
+  *#gauges(): Generator<number> {
+    yield this.layout.worker + WORKER_CONNECTIONS_ACTIVE
+    // Loop delay and idle connections describe a thread that is gone.
+    for (let word = 2; word <= 5; word++) yield this.layout.worker + word
+    for (let i = 0; i < this.capacity.listeners; i++) {
+      yield this.layout.listeners + i * LISTENER_WORDS + LISTENER_CONNECTIONS_ACTIVE
+    }
+    for (let i = 0; i < this.capacity.targets; i++) {
+      yield this.layout.targets + i * TARGET_WORDS + TARGET_CONNECTIONS
+      yield this.layout.inFlight + i
+    }
+  }
+}
+
+/** Counts one duration into the histogram that begins at word `at`. */
+export function recordDuration(words: Float64Array, at: number, durationMs: number): void {
+  words[at + bucketOf(durationMs)]!++
+  words[at + HISTOGRAM_SUM]! += durationMs
+}
+
+const floatBits = new Float64Array(1)
+const intBits = new Uint32Array(floatBits.buffer)
+// Every machine Node runs on is little-endian: the exponent is in the second word.
+const EXPONENT_WORD = 1
+
+/** The bucket a duration falls into: read off the number's own exponent and first two bits of mantissa. */
+export function bucketOf(durationMs: number): number {
+  if (!(durationMs >= 2 ** HISTOGRAM_FIRST_OCTAVE)) return 0
+  floatBits[0] = durationMs
+  const high = intBits[EXPONENT_WORD]!
+  const octave = (high >>> 20) - 1023 - HISTOGRAM_FIRST_OCTAVE
+  if (octave >= HISTOGRAM_OCTAVES) return HISTOGRAM_BUCKETS - 1
+  return 1 + octave * 4 + ((high >>> 18) & 3)
+}
+
+/** The upper bound, in milliseconds and not included, of a bucket; the last has none. */
+export function bucketBoundMs(bucket: number): number {
+  if (bucket >= HISTOGRAM_BUCKETS - 1) return Number.POSITIVE_INFINITY
+  const octave = Math.floor(bucket / 4)
+  return 2 ** (HISTOGRAM_FIRST_OCTAVE + octave) * (1 + (bucket % 4) / 4)
+}

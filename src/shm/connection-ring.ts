@@ -1,0 +1,54 @@
+import { RECORD_WORDS } from '../core/connection-record.js'
+
+/**
+ * A ring of connection records from the primary (one producer) to one worker (one consumer). Words: [0] head, written by
+ * the consumer · [32] tail, written by the producer (apart, so that they share no cache line) · records from [64] on.
+ * Head and tail only ever grow (modulo 2^32); their difference is what waits.
+ */
+const HEAD = 0
+const TAIL = 32
+const RECORDS = 64
+const CAPACITY = 4096
+
+export function createConnectionRing(): SharedArrayBuffer {
+  return new SharedArrayBuffer((RECORDS + CAPACITY * RECORD_WORDS) * Int32Array.BYTES_PER_ELEMENT)
+}
+
+export class ConnectionRing {
+  readonly words: Int32Array
+
+  constructor(shared: SharedArrayBuffer) {
+    this.words = new Int32Array(shared)
+  }
+
+  get waiting(): number {
+    return (Atomics.load(this.words, TAIL) - Atomics.load(this.words, HEAD)) >>> 0
+  }
+
+  /** Copies the record at word `at` in. False when the ring is full: the caller still owns the descriptor. */
+  push(records: Int32Array, at: number): boolean {
+    const tail = this.words[TAIL]!
+    // Acquire: the consumer has finished with every slot before its head.
+    if ((tail - Atomics.load(this.words, HEAD)) >>> 0 >= CAPACITY) return false
+    const to = slotAt(tail)
+    for (let i = 0; i < RECORD_WORDS; i++) this.words[to + i] = records[at + i]!
+    // Release: the record is whole before the tail says that it is there.
+    Atomics.store(this.words, TAIL, (tail + 1) | 0)
+    return true
+  }
+
+  /** The word where the oldest record begins, or −1. It stays in the ring until `advance`. */
+  peek(): number {
+    const head = this.words[HEAD]!
+    return Atomics.load(this.words, TAIL) === head ? -1 : slotAt(head)
+  }
+
+  /** The oldest record has been read; whoever read it owns its descriptor from here on. */
+  advance(): void {
+    Atomics.store(this.words, HEAD, (this.words[HEAD]! + 1) | 0)
+  }
+}
+
+function slotAt(position: number): number {
+  return RECORDS + ((position >>> 0) % CAPACITY) * RECORD_WORDS
+}

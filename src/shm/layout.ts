@@ -1,0 +1,91 @@
+import { REASONS } from '../core/reasons.js'
+import type { Capacity } from '../core/shared-counters.js'
+
+/**
+ * Where everything lies in shared memory; drawn in docs/SHARED-MEMORY.md. Counters are columns: column 0 belongs to the
+ * primary (what dead workers left behind), column w to worker w, and only the owner writes its column. All words are
+ * 64-bit floats, which one thread writes whole and another reads whole on every machine that Node runs on; counts
+ * stay exact to 2^53.
+ */
+export const LAYOUT_VERSION = 1
+
+/** Words per 128 bytes: two cache lines, because processors fetch lines in pairs. */
+const PAD_WORDS = 16
+const padded = (words: number): number => Math.ceil(words / PAD_WORDS) * PAD_WORDS
+
+/** Histogram: four linear steps an octave from 2^−2 ms to 2^17 ms, one word below, one above, then sum (ms). */
+export const HISTOGRAM_OCTAVES = 19
+export const HISTOGRAM_FIRST_OCTAVE = -2
+export const HISTOGRAM_BUCKETS = HISTOGRAM_OCTAVES * 4 + 2
+export const HISTOGRAM_SUM = HISTOGRAM_BUCKETS
+export const HISTOGRAM_WORDS = HISTOGRAM_BUCKETS + 1
+
+/** Of a worker as a whole. The first word is a gauge and zeroed when the worker dies; loop delay is over the last second. */
+export const WORKER_CONNECTIONS_ACTIVE = 0
+export const WORKER_CONNECTIONS_TOTAL = 1
+export const WORKER_LOOP_DELAY_P50_MS = 2
+export const WORKER_LOOP_DELAY_P99_MS = 3
+export const WORKER_LOOP_DELAY_MAX_MS = 4
+export const WORKER_UPSTREAM_IDLE = 5
+export const WORKER_ACCESS_RECORDS_DROPPED = 6
+export const WORKER_RETRIES_TOTAL = 7
+const WORKER_WORDS = padded(8)
+
+/** Of a listener. */
+export const LISTENER_CONNECTIONS_ACTIVE = 0
+export const LISTENER_CONNECTIONS_TOTAL = 1
+export const LISTENER_RECEIVED_BYTES = 2
+export const LISTENER_SENT_BYTES = 3
+/** One word a reason of `core/reasons.ts`. */
+export const LISTENER_REASONS = 4
+export const REASON_CAPACITY = 44
+export const LISTENER_WORDS = padded(LISTENER_REASONS + REASON_CAPACITY)
+if (REASONS.length > REASON_CAPACITY) throw new RangeError('REASON_CAPACITY is too small for the catalogue')
+
+/** Of a series: one listener serving one target group. Status codes 100–599 in order, then three histograms. */
+export const SERIES_CODES = 0
+export const SERIES_CODE_FIRST = 100
+export const SERIES_CODE_COUNT = 500
+export const SERIES_REQUEST_DURATION = SERIES_CODES + SERIES_CODE_COUNT
+export const SERIES_CONNECT_DURATION = SERIES_REQUEST_DURATION + HISTOGRAM_WORDS
+export const SERIES_RESPONSE_DURATION = SERIES_CONNECT_DURATION + HISTOGRAM_WORDS
+export const SERIES_WORDS = padded(SERIES_RESPONSE_DURATION + HISTOGRAM_WORDS)
+
+/** Of a target: open connections to it (gauge), requests or connections sent to it, failures, response times. */
+export const TARGET_CONNECTIONS = 0
+export const TARGET_REQUESTS = 1
+export const TARGET_FAILURES = 2
+export const TARGET_LATENCY = 3
+export const TARGET_WORDS = padded(TARGET_LATENCY + HISTOGRAM_WORDS)
+
+/** Word offsets within one column. `inFlight` lies apart, dense, because balancers read it for every target of a group. */
+export interface ColumnLayout {
+  readonly worker: number
+  readonly listeners: number
+  readonly targets: number
+  readonly inFlight: number
+  readonly series: number
+  /** Words in one column. */
+  readonly stride: number
+}
+
+export function columnLayout(capacity: Capacity): ColumnLayout {
+  const worker = 0
+  const listeners = worker + WORKER_WORDS
+  const targets = listeners + capacity.listeners * LISTENER_WORDS
+  const inFlight = targets + capacity.targets * TARGET_WORDS
+  const series = inFlight + padded(capacity.targets)
+  return { worker, listeners, targets, inFlight, series, stride: series + capacity.series * SERIES_WORDS }
+}
+
+/** Bytes for the primary's column and one for each worker. */
+export function columnBytes(capacity: Capacity): number {
+  return columnLayout(capacity).stride * (capacity.workers + 1) * Float64Array.BYTES_PER_ELEMENT
+}
+
+/** 32-bit words from one group's ticket to the next: a cache-line pair each, since every thread adds to it. */
+export const TICKET_STRIDE = 32
+
+export function ticketBytes(capacity: Capacity): number {
+  return capacity.groups * TICKET_STRIDE * Int32Array.BYTES_PER_ELEMENT
+}

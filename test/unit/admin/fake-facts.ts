@@ -1,0 +1,181 @@
+import type { AdminFacts, ListenerFacts, ProcessState, WorkerFacts } from '../../../src/admin/facts.js'
+import type { AdminConfig, Config, ListenerConfig, TargetGroupConfig } from '../../../src/core/config.js'
+import type { Directory } from '../../../src/core/directory.js'
+import { REASON, type ReasonCode } from '../../../src/core/reasons.js'
+import { createLogger } from '../../../src/observe/log.js'
+import { Columns, createSharedCounters, recordDuration } from '../../../src/shm/columns.js'
+import {
+  LISTENER_CONNECTIONS_ACTIVE,
+  LISTENER_CONNECTIONS_TOTAL,
+  LISTENER_REASONS,
+  LISTENER_RECEIVED_BYTES,
+  LISTENER_SENT_BYTES,
+  SERIES_CODE_FIRST,
+  SERIES_REQUEST_DURATION,
+  TARGET_CONNECTIONS,
+  TARGET_LATENCY,
+  TARGET_REQUESTS,
+  WORKER_CONNECTIONS_ACTIVE,
+  WORKER_LOOP_DELAY_MAX_MS,
+  WORKER_LOOP_DELAY_P50_MS,
+  WORKER_LOOP_DELAY_P99_MS,
+} from '../../../src/shm/layout.js'
+
+const listener = (name: string, protocol: 'http' | 'tcp', port: number, targetGroup: string): ListenerConfig => ({
+  name,
+  protocol,
+  listen: [{ address: '0.0.0.0', port }],
+  targetGroup,
+  idleTimeoutMs: 60_000,
+  websocketIdleTimeoutMs: 60_000,
+  acceptProxyProtocol: [],
+  trustForwardedFrom: [],
+})
+
+const group = (
+  name: string,
+  protocol: 'http' | 'tcp',
+  weights: readonly number[],
+  firstPort: number,
+): TargetGroupConfig => ({
+  name,
+  protocol,
+  algorithm: protocol === 'http' ? 'round-robin' : 'least-connections',
+  targets: weights.map((weight, index) => {
+    const port = firstPort + index
+    return { id: `10.0.0.${11 + index}:${port}`, host: `10.0.0.${11 + index}`, port, weight }
+  }),
+  proxyProtocol: 'off',
+  forwarded: { proto: true, port: true, host: true, vip: false, clientPort: false, rfc7239: false, via: false },
+  retries: { attempts: 1, on: ['connect-failure'], budgetPercent: 20 },
+  timeouts: { connectMs: 5000, responseMs: 60_000 },
+})
+
+export const SECRET = 'a-secret-token-that-must-not-leak'
+
+function config(admin: AdminConfig): Config {
+  return {
+    node: 'lb-a',
+    workers: 2,
+    log: { level: 'silent', format: 'json', access: 'off' },
+    admin,
+    shutdownTimeoutMs: 30_000,
+    listeners: [listener('web', 'http', 8080, 'app'), listener('db', 'tcp', 5432, 'postgres')],
+    targetGroups: [group('app', 'http', [10, 10, 5], 9001), group('postgres', 'tcp', [10, 0], 5432)],
+    protection: {
+      headerTimeoutMs: 10_000,
+      bodyMinRateBytesPerSecond: 500,
+      maxHeaderBytes: 32_768,
+      maxHeaders: 128,
+      maxConnections: 'auto',
+    },
+  }
+}
+
+/** A process that exists only as numbers: two workers, a listener of each kind, five targets. */
+export class FakeFacts implements AdminFacts {
+  readonly version = '0.1.0'
+  startedAtMs = Date.now() - 3_723_000
+  state: ProcessState = 'running'
+  readonly config: Config
+  readonly directory: Directory
+  readonly columns = new Columns(createSharedCounters({ workers: 2, listeners: 4, series: 4, groups: 4, targets: 8 }))
+  workers: WorkerFacts[] = [
+    { id: 1, state: 'running', restarts: 0 },
+    { id: 2, state: 'running', restarts: 1 },
+  ]
+  listeners: ListenerFacts[] = [
+    { name: 'web', addresses: ['0.0.0.0:8080', '[::]:8080'] },
+    { name: 'db', addresses: ['0.0.0.0:5432'] },
+  ]
+  readonly log = createLogger(
+    { level: 'silent', format: 'json', access: 'off' },
+    { write() {}, flushSync() {}, close: async () => {} },
+    { node: 'lb-a', thread: 'primary' },
+  )
+
+  constructor(admin: Partial<AdminConfig> = {}) {
+    this.config = config({ listen: { address: '127.0.0.1', port: 0 }, token: '', ...admin })
+    const groups = this.config.targetGroups.map(({ name }) => name)
+    this.directory = {
+      listeners: this.config.listeners.map(({ name }) => name),
+      groups,
+      series: [
+        { listener: 0, group: 0 },
+        { listener: 1, group: 1 },
+      ],
+      targets: this.config.targetGroups.flatMap(({ targets }, index) =>
+        targets.map(({ id, host, port }) => ({ group: index, id, address: `${host}:${port}` })),
+      ),
+    }
+  }
+
+  worker(column: number, word: number, value: number): void {
+    this.columns.words[this.columns.workerAt(column) + word] = value
+  }
+
+  listener(column: number, index: number, word: number, by: number): void {
+    this.columns.words[this.columns.listenerAt(column, index) + word]! += by
+  }
+
+  reason(column: number, index: number, code: ReasonCode, by = 1): void {
+    this.listener(column, index, LISTENER_REASONS + REASON[code], by)
+  }
+
+  answer(column: number, series: number, code: number, durationMs: number): void {
+    const at = this.columns.seriesAt(column, series)
+    this.columns.words[at + code - SERIES_CODE_FIRST]!++
+    recordDuration(this.columns.words, at + SERIES_REQUEST_DURATION, durationMs)
+  }
+
+  target(column: number, slot: number, word: number, by: number): void {
+    this.columns.words[this.columns.targetAt(column, slot) + word]! += by
+  }
+
+  latency(column: number, slot: number, durationMs: number): void {
+    recordDuration(this.columns.words, this.columns.targetAt(column, slot) + TARGET_LATENCY, durationMs)
+  }
+
+  /** A second of traffic, `requests` of them over the first three targets; `random` is 0–1. */
+  traffic(requests: number, random: () => number): void {
+    for (let i = 0; i < requests; i++) {
+      const column = 1 + (i % 2)
+      const slot = i % 5 < 4 ? i % 2 : 2
+      const ms = 0.6 + random() ** 6 * 120 * (slot === 2 ? 2 : 1)
+      const dice = random()
+      const code = dice < 0.004 ? 502 : dice < 0.02 ? 404 : 200
+      if (code === 502) this.reason(column, 0, random() < 0.7 ? 'CONNECT_FAILED' : 'TARGET_RESET')
+      if (random() < 0.003) this.reason(column, 0, 'CLIENT_RESET')
+      this.answer(column, 0, code, ms)
+      this.target(column, slot, TARGET_REQUESTS, 1)
+      this.latency(column, slot, ms)
+      this.listener(column, 0, LISTENER_RECEIVED_BYTES, 420)
+      this.listener(column, 0, LISTENER_SENT_BYTES, 2000 + Math.floor(random() * 9000))
+    }
+    const columns = [1, 2]
+    for (const column of columns) {
+      const at = this.columns.listenerAt(column, 0) + LISTENER_CONNECTIONS_ACTIVE
+      const open = Math.round(requests / 4 + random() * 12)
+      this.listener(column, 0, LISTENER_CONNECTIONS_TOTAL, Math.round(requests / 20))
+      this.columns.words[at] = open
+      this.worker(column, WORKER_CONNECTIONS_ACTIVE, open)
+      this.worker(column, WORKER_LOOP_DELAY_P50_MS, 0.1 + random() * 0.2)
+      this.worker(column, WORKER_LOOP_DELAY_P99_MS, 0.8 + random())
+      this.worker(column, WORKER_LOOP_DELAY_MAX_MS, 2 + random() * 9)
+      for (const slot of [0, 1, 2]) {
+        this.columns.words[this.columns.targetAt(column, slot) + TARGET_CONNECTIONS] = Math.round(open / 4)
+      }
+    }
+  }
+}
+
+/** Numbers 0–1 that a seed repeats (mulberry32). */
+export function seeded(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let t = Math.imul(state ^ (state >>> 15), 1 | state)
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
+  }
+}

@@ -1,0 +1,84 @@
+import t from 'tap'
+import { LATER } from '../../../src/config/later.js'
+import { problemsOf, SMALL } from './support.js'
+
+/** A value of each later part, as the documentation shows it. */
+const EXAMPLES: Readonly<Record<string, string>> = {
+  availabilityGroups: '[{ name: web, min: 2 }]',
+  cluster: '{ name: shop, redis: redis://127.0.0.1:6379 }',
+  vips: '[{ address: 192.0.2.10/24 }]',
+  'listeners.0.protocol': 'https',
+  'listeners.0.tls': '{ certificates: [{ cert: a.pem, key: a.key }] }',
+  'listeners.0.rules': `[{ match: { host: "*.x" }, redirect: { host: "\${host}" } }]`,
+  'listeners.0.limits.connections': '100',
+  'listeners.0.limits.requestsPerSecond': '100/s',
+  'targetGroups.0.protocol': 'tls',
+  'targetGroups.0.algorithm': 'maglev',
+  'targetGroups.0.hashOn': 'header:x-user',
+  'targetGroups.0.availabilityGroup': 'web',
+  'targetGroups.0.failOpen': 'true',
+  'targetGroups.0.healthCheck': '{ protocol: http, path: /health }',
+  'targetGroups.0.outlierDetection': '{ consecutiveFailures: 5 }',
+  'targetGroups.0.stickiness': '{ type: cookie, name: CASTOR }',
+  'targetGroups.0.slowStart': '30s',
+  'targetGroups.0.draining': '300s',
+  'targetGroups.0.maxConnectionsPerTarget': '100',
+  'targetGroups.0.queue': '{ size: 5 }',
+  'protection.allow': '[10.0.0.0/8]',
+  'protection.deny': '[]',
+  'protection.connectionsPerSource': '10000',
+  'protection.newConnectionsPerSource': '1000/s',
+  'protection.requestsPerSource': '5/s',
+}
+
+t.test('each key of a later part is refused as not supported yet, once, and not called unknown', (t) => {
+  const paths = LATER.map((later) => later.path.replace('*', '0'))
+  t.same([...paths].sort(), Object.keys(EXAMPLES).sort(), 'the table and its examples name the same keys')
+  for (const [path, value] of Object.entries(EXAMPLES)) {
+    const problems = problemsOf(SMALL, { set: [`${path}=${value}`] })
+    t.equal(problems.length, 1, `${path}: ${problems.join('\n')}`)
+    t.match(problems[0], new RegExp(`: ${path.replaceAll('.', '\\.')}: .*is not supported yet in this version`), path)
+  }
+  t.end()
+})
+
+t.test('each later value of a known key is refused with its own name', (t) => {
+  const values: [string, string][] = [
+    ['listeners.0.protocol', 'tls'],
+    ['listeners.0.protocol', 'https'],
+    ['targetGroups.0.protocol', 'tls'],
+    ['targetGroups.0.protocol', 'https'],
+    ['targetGroups.0.algorithm', 'peak-ewma'],
+    ['targetGroups.0.algorithm', 'maglev'],
+  ]
+  for (const [path, value] of values) {
+    const set = `${path}=${value}`
+    t.same(problemsOf(SMALL, { set: [set] }), [`--set ${set}: ${path}: ${value} is not supported yet in this version`])
+  }
+  t.end()
+})
+
+t.test('a value that says what this version does anyway is accepted', (t) => {
+  const values = [
+    'listeners.0.limits={ connections: unlimited, requestsPerSecond: unlimited }',
+    'targetGroups.0.failOpen=false',
+    'targetGroups.0.stickiness=off',
+    'targetGroups.0.outlierDetection=off',
+    'targetGroups.0.slowStart=0s',
+    'targetGroups.0.maxConnectionsPerTarget=unlimited',
+    'protection.connectionsPerSource=unlimited',
+    'protection.newConnectionsPerSource=unlimited',
+    'protection.requestsPerSource=unlimited',
+  ]
+  t.same(problemsOf(SMALL, { set: values }), [])
+  t.end()
+})
+
+t.test('a later key is shown where it stands in the file', (t) => {
+  const text = SMALL.replace('    targets:', '    healthCheck: { path: / }\n    slowStart: 5s\n    targets:')
+  t.same(problemsOf(text), [
+    'test.yaml:9:5: targetGroups.0.healthCheck: is not supported yet in this version; leave it out',
+    'test.yaml:10:5: targetGroups.0.slowStart: is not supported yet in this version; leave it out or write 0s',
+  ])
+  t.end()
+})

@@ -1,0 +1,445 @@
+import t from 'tap'
+import { loadConfig } from '../../../src/config/load.js'
+import { ConfigError } from '../../../src/config/problems.js'
+import { CastorError } from '../../../src/core/errors.js'
+import { parse, problemsOf, SMALL } from './support.js'
+
+/** SMALL with one line replaced; lines count from 1, as in the messages. */
+function withLine(line: number, text: string): string {
+  return SMALL.split('\n')
+    .map((old, index) => (index === line - 1 ? text : old))
+    .join('\n')
+}
+
+interface Case {
+  readonly title: string
+  readonly text: string
+  /** Without `test.yaml:` in front. */
+  readonly says: readonly string[]
+}
+
+function table(title: string, cases: readonly Case[]): void {
+  t.test(title, (t) => {
+    for (const { title, text, says } of cases) {
+      t.same(
+        problemsOf(text),
+        says.map((line) => `test.yaml:${line}`),
+        title,
+      )
+    }
+    t.end()
+  })
+}
+
+table('text that is not YAML is shown where it breaks', [
+  {
+    title: 'tab',
+    text: 'log:\n\tlevel: info\n',
+    says: ['2:1: is not YAML: a tab stands where the indentation is; use spaces'],
+  },
+  {
+    title: 'unquoted IPv6 address',
+    text: withLine(4, '    listen: [::]:8080'),
+    says: ['4:17: is not YAML: brackets begin a list; put quotes around the address: "[::]:8080"'],
+  },
+  {
+    title: 'open list',
+    text: 'a: [1, 2\nb: 3\n',
+    says: ['2:1: is not YAML: flow sequence in block collection must be sufficiently indented and end with a ]'],
+  },
+  {
+    title: 'reserved character',
+    text: 'node: @a\n',
+    says: ['1:7: is not YAML: plain value cannot start with reserved character @; put quotes around the text'],
+  },
+  {
+    title: 'two documents',
+    text: 'node: a\n---\nnode: b\n',
+    says: ['2:1: is not YAML: the file holds more than one document; remove the line ---'],
+  },
+  { title: 'unknown tag', text: 'node: !secret x\n', says: ['1:7: is not YAML: unresolved tag: !secret'] },
+])
+
+table('a key is given once', [
+  {
+    title: 'at the top, with the value after it checked too',
+    text: `workers: 2\nworkers: 3\n${SMALL}`,
+    says: ['2:1: workers: the key "workers" was given already in line 1; remove one'],
+  },
+  {
+    title: 'in a flow map',
+    text: withLine(10, '      - { address: a:1, weight: 1, weight: 2 }'),
+    says: ['10:36: targetGroups.0.targets.0.weight: the key "weight" was given already in line 10; remove one'],
+  },
+])
+
+table('unknown keys are named with what was meant', [
+  {
+    title: 'a slip',
+    text: withLine(5, '    targetGruop: app'),
+    says: [
+      '2:5: listeners.0.targetGroup: is required and missing',
+      '5:5: listeners.0.targetGruop: unknown key "targetGruop" (did you mean "targetGroup"?)',
+    ],
+  },
+  {
+    title: 'another style',
+    text: `shutdown_timeout: 5s\n${SMALL}`,
+    says: ['1:1: shutdown_timeout: unknown key "shutdown_timeout" (did you mean "shutdownTimeout"?)'],
+  },
+  {
+    title: 'nothing near',
+    text: `log: { colour: red }\n${SMALL}`,
+    says: ['1:8: log.colour: unknown key "colour"; known here: level, format, access'],
+  },
+  {
+    title: 'inside of what may also be off',
+    text: withLine(9, '    retries: { attemps: 2 }\n    targets:'),
+    says: ['9:16: targetGroups.0.retries.attemps: unknown key "attemps" (did you mean "attempts"?)'],
+  },
+  {
+    title: 'a key that JavaScript knows',
+    text: `__proto__: { polluted: true }\nconstructor: 1\n${SMALL}`,
+    says: [
+      '1:1: __proto__: unknown key "__proto__"; known here: node, workers, log, admin, shutdownTimeout, listeners, targetGroups, protection',
+      '2:1: constructor: unknown key "constructor"; known here: node, workers, log, admin, shutdownTimeout, listeners, targetGroups, protection',
+    ],
+  },
+])
+
+table('a value of the wrong kind is shown with what it should be', [
+  { title: 'number for a word', text: `node: 5\n${SMALL}`, says: ['1:7: node: must be text, not 5'] },
+  {
+    title: 'text for a number',
+    text: withLine(10, '      - { address: a:1, weight: heavy }'),
+    says: ['10:33: targetGroups.0.targets.0.weight: must be a number, not "heavy"'],
+  },
+  {
+    title: 'part of a number',
+    text: withLine(10, '      - { address: a:1, weight: 1.5 }'),
+    says: ['10:33: targetGroups.0.targets.0.weight: must be a whole number, not 1.5'],
+  },
+  {
+    title: 'map for a list',
+    text: SMALL.replace(/targets:.*/s, 'targets: {}\n'),
+    says: ['9:14: targetGroups.0.targets: must be a list, not a map'],
+  },
+  {
+    title: 'list for a map',
+    text: `log: [info]\n${SMALL}`,
+    says: ['1:6: log: must be a map of keys and values, not a list'],
+  },
+  { title: 'nothing', text: `log:\n${SMALL}`, says: ['1:1: log: is empty; give it a value or leave the key out'] },
+  {
+    title: 'nothing where text is wanted',
+    text: withLine(4, '    listen:'),
+    says: ['4:5: listeners.0.listen: is empty; give it a value or leave the key out'],
+  },
+  {
+    title: 'neither of two kinds',
+    text: `workers: many\n${SMALL}`,
+    says: ['1:10: workers: must be auto or a whole number from 1 to 256, not "many"'],
+  },
+  {
+    title: 'neither off nor a map',
+    text: withLine(9, '    retries: never\n    targets:'),
+    says: ['9:14: targetGroups.0.retries: must be off, or a map of attempts, on and budgetPercent, not "never"'],
+  },
+  {
+    title: 'not a flag',
+    text: withLine(9, '    forwarded: { via: maybe }\n    targets:'),
+    says: ['9:23: targetGroups.0.forwarded.via: must be true or false, not "maybe"'],
+  },
+  { title: 'the file is a list', text: '- a\n', says: ['1:1: must be a map of keys and values, not a list'] },
+])
+
+table('a value out of its range is shown with the range', [
+  { title: 'too small', text: `workers: 0\n${SMALL}`, says: ['1:10: workers: must be at least 1, not 0'] },
+  { title: 'too large', text: `workers: 257\n${SMALL}`, says: ['1:10: workers: must be at most 256, not 257'] },
+  {
+    title: 'weight',
+    text: withLine(10, '      - { address: a:1, weight: 101 }'),
+    says: ['10:33: targetGroups.0.targets.0.weight: must be at most 100, not 101'],
+  },
+  {
+    title: 'short',
+    text: withLine(5, '    targetGroup: app\n    idleTimeout: 999ms'),
+    says: ['6:18: listeners.0.idleTimeout: must be from 1s to 24h, not 999ms'],
+  },
+  {
+    title: 'long',
+    text: withLine(5, '    targetGroup: app\n    idleTimeout: 25h'),
+    says: ['6:18: listeners.0.idleTimeout: must be from 1s to 24h, not 25h'],
+  },
+  {
+    title: 'no unit',
+    text: `shutdownTimeout: 30\n${SMALL}`,
+    says: ['1:18: shutdownTimeout: 30 has no unit; write 30s'],
+  },
+  {
+    title: 'size',
+    text: `protection: { maxHeaderBytes: 2MiB }\n${SMALL}`,
+    says: ['1:31: protection.maxHeaderBytes: must be from 1KiB to 1MiB, not 2MiB'],
+  },
+  {
+    title: 'word',
+    text: `log: { level: verbose }\n${SMALL}`,
+    says: ['1:15: log.level: must be one of trace, debug, info, warn, error, fatal, silent, not "verbose"'],
+  },
+  {
+    title: 'word that was nearly right',
+    text: withLine(9, '    algorithm: least-conections\n    targets:'),
+    says: [
+      '9:16: targetGroups.0.algorithm: must be one of round-robin, least-connections, source-ip, random-two, not "least-conections" (did you mean "least-connections"?)',
+    ],
+  },
+  {
+    title: 'no listeners',
+    text: SMALL.replace(/^listeners:.*?(?=targetGroups)/s, 'listeners: []\n'),
+    says: ['1:12: listeners: must hold at least one listener'],
+  },
+  {
+    title: 'name',
+    text: withLine(2, '  - name: my web'),
+    says: ['2:11: listeners.0.name: "my web" is not a name; use 1 to 64 of the characters A–Z a–z 0–9 _ . -'],
+  },
+  {
+    title: 'log file without a name',
+    text: `log: { access: "" }\n${SMALL}`,
+    says: ['1:16: log.access: must be off, stdout or a file’s path, not ""'],
+  },
+  {
+    title: 'address',
+    text: withLine(4, '    listen: [127.0.0.1:80, localhost:81]'),
+    says: ['4:28: listeners.0.listen.1: "localhost" is not an IP address; write one, like 127.0.0.1:81'],
+  },
+  {
+    title: 'port alone',
+    text: withLine(4, '    listen: 8080'),
+    says: ['4:13: listeners.0.listen: must be an address, like 0.0.0.0:8080, or a list of them, not 8080'],
+  },
+  {
+    title: 'CIDR',
+    text: withLine(5, '    targetGroup: app\n    trustForwardedFrom: [10.0.0.1]'),
+    says: ['6:26: listeners.0.trustForwardedFrom.0: "10.0.0.1" has no length; write 10.0.0.1/32 for this one address'],
+  },
+])
+
+table('what must be there and is not is missed', [
+  {
+    title: 'an empty file',
+    text: '',
+    says: ['1:1: listeners: is required and missing', '1:1: targetGroups: is required and missing'],
+  },
+  {
+    title: 'a file of comments',
+    text: '# soon\n',
+    says: ['1:1: listeners: is required and missing', '1:1: targetGroups: is required and missing'],
+  },
+  {
+    title: 'a listener without protocol',
+    text: withLine(3, '    idleTimeout: 5s'),
+    says: ['2:5: listeners.0.protocol: is required and missing'],
+  },
+  {
+    title: 'a target without address',
+    text: withLine(10, '      - weight: 5'),
+    says: ['10:9: targetGroups.0.targets.0.address: is required and missing'],
+  },
+])
+
+const SECOND_LISTENER = (name: string, listen: string, group = 'app', protocol = 'http') =>
+  SMALL.replace(
+    'targetGroups:',
+    `  - { name: ${name}, protocol: ${protocol}, listen: ${listen}, targetGroup: ${group} }\ntargetGroups:`,
+  )
+
+table('values that do not go together are found', [
+  {
+    title: 'a listener twice',
+    text: SECOND_LISTENER('web', '127.0.0.1:8081'),
+    says: ['6:13: listeners.1.name: "web" is already used by listeners.0; give each its own'],
+  },
+  {
+    title: 'a group twice',
+    text: `${SMALL}  - { name: app, protocol: http, targets: [] }\n`,
+    says: ['11:13: targetGroups.1.name: "app" is already used by targetGroups.0; give each its own'],
+  },
+  {
+    title: 'a missing group with a near name',
+    text: withLine(5, '    targetGroup: apps'),
+    says: ['5:18: listeners.0.targetGroup: no target group is named "apps" (did you mean "app"?)'],
+  },
+  {
+    title: 'a missing group',
+    text: withLine(5, '    targetGroup: backend'),
+    says: ['5:18: listeners.0.targetGroup: no target group is named "backend"; there are: app'],
+  },
+  {
+    title: 'protocols that differ',
+    text: withLine(3, '    protocol: tcp'),
+    says: ['5:18: listeners.0.targetGroup: the listener speaks tcp and the group "app" http; both must be the same'],
+  },
+  {
+    title: 'an address twice',
+    text: SECOND_LISTENER('more', '127.0.0.1:8080'),
+    says: ['6:43: listeners.1.listen: 127.0.0.1:8080 is already taken by listener "web"; use another address or port'],
+  },
+  {
+    title: 'an address within another',
+    text: SECOND_LISTENER('more', '0.0.0.0:8080'),
+    says: [
+      '6:43: listeners.1.listen: 0.0.0.0:8080 overlaps with 127.0.0.1:8080, which is already taken by listener "web"; use another address or port',
+    ],
+  },
+  {
+    title: 'an address twice in one list',
+    text: withLine(4, '    listen: [127.0.0.1:80, 127.0.0.1:80]'),
+    says: ['4:28: listeners.0.listen.1: 127.0.0.1:80 is already taken by listener "web"; use another address or port'],
+  },
+  {
+    title: 'the admin address',
+    text: withLine(4, '    listen: 127.0.0.1:9900'),
+    says: ['4:13: listeners.0.listen: 127.0.0.1:9900 is already taken by admin; use another address or port'],
+  },
+  {
+    title: 'a target twice',
+    text: `${SMALL}      - address: 127.0.0.1:9001\n`,
+    says: [
+      '11:18: targetGroups.0.targets.1.address: "127.0.0.1:9001" is already used by targetGroups.0.targets.0; give each its own',
+    ],
+  },
+  {
+    title: 'a target id twice',
+    text: withLine(10, '      - { address: a:1, id: one }\n      - { address: b:1, id: one }'),
+    says: ['11:29: targetGroups.0.targets.1.id: "one" is already used by targetGroups.0.targets.0; give each its own'],
+  },
+  {
+    title: 'admin in the open without a token',
+    text: `admin: { listen: 0.0.0.0:9900 }\n${SMALL}`,
+    says: [
+      '1:18: admin.listen: 0.0.0.0:9900 is not loopback and no token is set; set admin.token, or listen on 127.0.0.1:9900',
+    ],
+  },
+  {
+    title: 'http keys on a tcp listener and in a tcp group',
+    text: withLine(3, '    protocol: tcp\n    websocketIdleTimeout: 5s\n    trustForwardedFrom: [10.0.0.0/8]').replace(
+      '  - name: app\n    protocol: http',
+      '  - name: app\n    protocol: tcp\n    forwarded: {}\n    timeouts: { response: 5s }',
+    ),
+    says: [
+      '4:5: listeners.0.websocketIdleTimeout: websocketIdleTimeout has no effect on a tcp listener; leave it out',
+      '5:5: listeners.0.trustForwardedFrom: trustForwardedFrom has no effect on a tcp listener; leave it out',
+      '11:5: targetGroups.0.forwarded: forwarded has no effect in a tcp group; leave it out',
+      '12:17: targetGroups.0.timeouts.response: timeouts.response has no effect in a tcp group; use the listener’s idleTimeout',
+    ],
+  },
+  {
+    title: 'PROXY protocol in an http group',
+    text: withLine(9, '    proxyProtocol: v1\n    targets:'),
+    says: ['9:5: targetGroups.0.proxyProtocol: proxyProtocol works in tcp groups only; leave it out'],
+  },
+])
+
+t.test('what is free to be used twice is accepted', (t) => {
+  t.same(problemsOf(SECOND_LISTENER('more', '"[::]:8080"')), [], 'the same port of IPv4 and IPv6')
+  t.same(problemsOf(SECOND_LISTENER('more', '127.0.0.2:8080')), [], 'the same port of another address')
+  t.same(problemsOf(withLine(4, '    listen: [127.0.0.1:0, 127.0.0.1:0]')), [], 'any free port, twice')
+  t.same(problemsOf(`admin: { listen: 0.0.0.0:9900, token: x }\n${SMALL}`), [], 'admin in the open with a token')
+  t.same(
+    problemsOf(`${SMALL}  - { name: b, protocol: http, targets: [{ address: "127.0.0.1:9001" }] }\n`),
+    [],
+    'a target in two groups',
+  )
+  t.end()
+})
+
+t.test('everything that is wrong is said at once, in the order of the file', (t) => {
+  const text = `workers: 0
+listeners:
+  - name: web
+    name: web
+    protocol: htpp
+    listen: 8080
+    targetGroup: \${GROUP}
+    idleTimeout: 5
+targetGroups:
+  - name: app
+    protocol: http
+    algoritm: random-two
+    targets:
+      - address: a
+      - address: a:1
+      - address: a:1
+cluster: { name: shop }
+`
+  const problems = problemsOf(text)
+  t.same(
+    problems.map((line) => line.split(': ').slice(0, 2).join(' ')),
+    [
+      'test.yaml:1:10 workers',
+      'test.yaml:4:5 listeners.0.name',
+      'test.yaml:5:15 listeners.0.protocol',
+      'test.yaml:6:13 listeners.0.listen',
+      'test.yaml:7:18 listeners.0.targetGroup',
+      'test.yaml:8:18 listeners.0.idleTimeout',
+      'test.yaml:12:5 targetGroups.0.algoritm',
+      'test.yaml:14:18 targetGroups.0.targets.0.address',
+      'test.yaml:16:18 targetGroups.0.targets.2.address',
+      'test.yaml:17:1 cluster',
+    ],
+    problems.join('\n'),
+  )
+  t.end()
+})
+
+t.test('problems come as data too', (t) => {
+  try {
+    parse(`workers: 0\n${SMALL}`)
+    t.fail('the text was accepted')
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    t.equal(error.code, 'CONFIG_INVALID')
+    t.equal(error.origin, 'operator')
+    t.same(error.problems, [
+      { source: 'test.yaml', line: 1, column: 10, path: 'workers', message: 'must be at least 1, not 0' },
+    ])
+    t.equal(error.message, 'test.yaml:1:10: workers: must be at least 1, not 0')
+  }
+  t.end()
+})
+
+t.test('aliases that turn in circles or name nothing are refused', (t) => {
+  t.match(
+    problemsOf(`log: *nothing\n${SMALL}`)[0],
+    /^test.yaml:1:6: log: "\*nothing" names no anchor; write &nothing before/,
+  )
+  t.match(
+    problemsOf(`log: &me { level: *me }\n${SMALL}`)[0],
+    /^test.yaml:1:19: log.level: an alias repeats the value that it stands in$/,
+  )
+  const bomb = ['a: &a0 [x, x]', ...Array.from({ length: 30 }, (_, n) => `a${n}: &a${n + 1} [*a${n}, *a${n}]`)].join(
+    '\n',
+  )
+  t.match(problemsOf(bomb).join('\n'), /the file holds too many values/)
+  t.end()
+})
+
+t.test('a file that cannot be read is an error of its own', (t) => {
+  const directory = t.testdir({})
+  const codeOf = (path: string): [string, string] => {
+    try {
+      loadConfig(path)
+    } catch (error) {
+      if (error instanceof CastorError) return [error.code, error.message]
+      throw error
+    }
+    return ['none', '']
+  }
+  t.match(codeOf(`${directory}/none.yaml`), [
+    'CONFIG_UNREADABLE',
+    /none.yaml: the configuration file cannot be read: there is no such file/,
+  ])
+  t.match(codeOf(directory), ['CONFIG_UNREADABLE', /it is a directory/])
+  t.end()
+})

@@ -1,0 +1,82 @@
+// Hot path: every connection enters its thread here.
+import type { AcceptedBatch } from '../../src/core/acceptor.js'
+import { RECORD_LISTENER, RECORD_WORDS } from '../../src/core/connection-record.js'
+import type { ProxyTask } from '../../src/core/messages.js'
+import { NativeTransport } from '../../src/net/native-transport.js'
+import { SharedListenAcceptor } from '../../src/net/shared-listen-acceptor.js'
+import { ABANDONED } from '../../src/proxy/abandoned.js'
+import { serve } from '../../src/proxy/serve.js'
+import { ConnectionRing } from '../../src/shm/connection-ring.js'
+import type { ProxyThread } from './assemble.js'
+
+/** Where a thread's connections come from; `stop` ends that and leaves those it has alone. */
+export interface Intake {
+  stop(): void
+}
+
+/** Begins to take connections in: out of the primary's ring, or from listening sockets of the thread's own. */
+export async function openIntake(task: ProxyTask, thread: ProxyThread): Promise<Intake> {
+  const { transport } = thread.plane
+  if (task.inbox !== undefined && transport instanceof NativeTransport)
+    return openInbox(task, task.inbox, thread, transport)
+  const acceptor = new SharedListenAcceptor()
+  const listenings = await Promise.all(
+    (task.listeningFds ?? []).map((fd, entrance) => {
+      const spec = { ...task.entrances[entrance]!, fd, backlog: 0, ipv6Only: false, deferAcceptSeconds: 0 }
+      return acceptor.listen(spec, {
+        onAccepted: (batch) => adoptBatch(task, thread, batch, entrance),
+        onOutOfDescriptors: () => thread.log.warn('out of file descriptors: new connections wait'),
+      })
+    }),
+  )
+  return {
+    stop() {
+      for (const listening of listenings) listening.close()
+    },
+  }
+}
+
+function openInbox(
+  task: ProxyTask,
+  inbox: NonNullable<ProxyTask['inbox']>,
+  thread: ProxyThread,
+  transport: NativeTransport,
+): Intake {
+  const ring = new ConnectionRing(inbox.ring)
+  const take = (): void => {
+    for (let at = ring.peek(); at >= 0; at = ring.peek()) {
+      const entrance = ring.words[at + RECORD_LISTENER]!
+      // Out of the ring first: from here on the descriptor is this thread's, whatever happens to it.
+      const record = ring.words.slice(at, at + RECORD_WORDS)
+      ring.advance()
+      adopt(task, thread, record, 0, undefined, entrance)
+    }
+  }
+  transport.watch(inbox.wakerFd, take)
+  // What was placed before the watch began announces itself no more.
+  take()
+  return { stop: () => transport.unwatch(inbox.wakerFd) }
+}
+
+function adoptBatch(task: ProxyTask, thread: ProxyThread, batch: AcceptedBatch, entrance: number): void {
+  for (let i = 0; i < batch.count; i++)
+    adopt(task, thread, batch.records, i * RECORD_WORDS, batch.sockets?.[i], entrance)
+}
+
+function adopt(
+  task: ProxyTask,
+  thread: ProxyThread,
+  records: Int32Array,
+  at: number,
+  socket: unknown,
+  entranceIndex: number,
+): void {
+  const entrance = task.entrances[entranceIndex]!
+  const { plane, http1, listeners } = thread
+  try {
+    const conn = plane.transport.adopt(records, at, socket, ABANDONED)
+    serve(plane, http1, listeners[entrance.listener]!, entrance, conn)
+  } catch (fault) {
+    thread.log.error({ err: fault }, 'a connection could not be taken in')
+  }
+}

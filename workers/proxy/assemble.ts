@@ -1,0 +1,79 @@
+import type { Logger } from 'pino'
+import { ALGORITHMS } from '../../src/balance/algorithms.js'
+import { type Clock, SystemClock } from '../../src/core/clock.js'
+import type { Transport } from '../../src/core/conn.js'
+import type { ProxyTask } from '../../src/core/messages.js'
+import { nativeAddon } from '../../src/native/addon.js'
+import { CidrSet } from '../../src/net/cidr-set.js'
+import { NativeTransport } from '../../src/net/native-transport.js'
+import { SocketTransport } from '../../src/net/socket-transport.js'
+import { TimerWheel } from '../../src/net/timer-wheel.js'
+import { AccessEntry, AccessLog } from '../../src/observe/access-log.js'
+import { Http1Plane } from '../../src/proxy/http1/http1-plane.js'
+import { Listener } from '../../src/proxy/listener.js'
+import type { Plane } from '../../src/proxy/plane.js'
+import { RequestIds } from '../../src/proxy/request-ids.js'
+import { Target, TargetGroup, type TargetServices } from '../../src/proxy/target-group.js'
+import { Columns } from '../../src/shm/columns.js'
+
+/** Everything a proxy thread is made of. */
+export interface ProxyThread {
+  readonly plane: Plane
+  readonly http1: Http1Plane
+  readonly groups: readonly TargetGroup[]
+  /** By index in the directory. */
+  readonly listeners: readonly Listener[]
+  readonly log: Logger
+}
+
+/** Joins the parts of a proxy thread. `onAccess` gets complete lines of the access log. */
+export function assemble(
+  task: ProxyTask,
+  log: Logger,
+  onAccess: (lines: Uint8Array<ArrayBuffer>) => void,
+): ProxyThread {
+  const clock = new SystemClock()
+  const columns = new Columns(task.counters)
+  const wheel = new TimerWheel(clock)
+  const services: TargetServices = { clock, wheel, columns, column: task.column }
+  const groups = task.directory.groups.map((name, slot) => group(task, name, slot, services))
+  const plane: Plane = {
+    transport: transport(task, clock, log),
+    clock,
+    wheel,
+    columns,
+    column: task.column,
+    protection: task.config.protection,
+    accessLog: task.config.log.access === 'off' ? undefined : new AccessLog(onAccess),
+    entry: new AccessEntry(),
+    requestIds: new RequestIds(),
+    sessions: new Set(),
+    draining: false,
+  }
+  const listeners = task.config.listeners.map((_, index) => listener(task, index, groups, columns))
+  return { plane, http1: new Http1Plane(plane, log), groups, listeners, log }
+}
+
+/** The fast transport where connections come as descriptors, else the one on Node's own sockets. */
+function transport(task: ProxyTask, clock: Clock, log: Logger): Transport {
+  const addon = task.inbox === undefined ? undefined : nativeAddon()
+  const onFault = (fault: unknown): void => log.error({ err: fault }, 'a fault ended one connection')
+  return addon === undefined ? new SocketTransport(clock) : new NativeTransport(addon, clock, onFault)
+}
+
+function group(task: ProxyTask, name: string, slot: number, services: TargetServices): TargetGroup {
+  const config = task.config.targetGroups.find((candidate) => candidate.name === name)!
+  const targets = config.targets.map((target) => {
+    const targetSlot = task.directory.targets.findIndex((entry) => entry.group === slot && entry.id === target.id)
+    return new Target(targetSlot, target, task.targetAddresses[targetSlot] ?? '', services)
+  })
+  return new TargetGroup(config, slot, targets, ALGORITHMS[config.algorithm](), services)
+}
+
+function listener(task: ProxyTask, index: number, groups: readonly TargetGroup[], columns: Columns): Listener {
+  const config = task.config.listeners[index]!
+  const groupSlot = task.directory.groups.indexOf(config.targetGroup)
+  const series = task.directory.series.findIndex((entry) => entry.listener === index && entry.group === groupSlot)
+  const sets = { trusted: new CidrSet(config.trustForwardedFrom), proxied: new CidrSet(config.acceptProxyProtocol) }
+  return new Listener(config, groups[groupSlot]!, sets, { columns, column: task.column, listener: index, series })
+}

@@ -1,0 +1,29 @@
+import type { ProxyThread } from './assemble.js'
+
+/** How often a draining thread looks whether the last connection has gone. */
+const LOOK_MS = 20
+
+/**
+ * Lets what is in flight finish: idle connections close at once, requests get their answer, tunnels go on until
+ * `timeoutMs`, when what is left is cut. Resolves when no connection is left.
+ */
+export function drain(thread: ProxyThread, timeoutMs: number): Promise<void> {
+  const { plane, groups } = thread
+  plane.draining = true
+  plane.clock.refresh()
+  for (const session of [...plane.sessions]) session.drain()
+  for (const group of groups) group.closeIdle()
+  return new Promise((resolve) => {
+    const finish = (): void => {
+      clearInterval(look)
+      clearTimeout(deadline)
+      for (const session of [...plane.sessions]) session.cut()
+      resolve()
+    }
+    const look = setInterval(() => {
+      if (plane.sessions.size === 0) finish()
+    }, LOOK_MS)
+    const deadline = setTimeout(finish, timeoutMs)
+    if (plane.sessions.size === 0) finish()
+  })
+}

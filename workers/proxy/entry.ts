@@ -1,0 +1,74 @@
+import type { FromProxy, ProxyTask, ToProxy } from '../../src/core/messages.js'
+import { createWorkerLogger } from '../../src/observe/log.js'
+import { LoopDelay } from '../../src/observe/loop-delay.js'
+import {
+  WORKER_ACCESS_RECORDS_DROPPED,
+  WORKER_LOOP_DELAY_MAX_MS,
+  WORKER_LOOP_DELAY_P50_MS,
+  WORKER_LOOP_DELAY_P99_MS,
+  WORKER_UPSTREAM_IDLE,
+} from '../../src/shm/layout.js'
+import { openIntake } from './adopt.js'
+import { assemble, type ProxyThread } from './assemble.js'
+import { drain } from './drain.js'
+
+const TICK_MS = 100
+const REPORT_MS = 1_000
+
+/** A proxy thread from beginning to end, as a task that Piscina runs once: resolves when it has drained. */
+export default async function proxyThread(task: ProxyTask): Promise<void> {
+  const post = (message: FromProxy, transfer: ArrayBuffer[] = []): void => task.port.postMessage(message, transfer)
+  const identity = { node: task.config.node, thread: `proxy-${task.column}` }
+  const log = createWorkerLogger(task.config.log, (line) => post({ type: 'log', line }), identity)
+  const thread = assemble(task, log, (lines) => post({ type: 'access', lines }, [lines.buffer]))
+  const intake = await openIntake(task, thread)
+  const stopTicking = tick(task, thread)
+  await new Promise<void>((resolve) => {
+    task.port.on('message', (message: ToProxy) => {
+      switch (message.type) {
+        case 'drain':
+          intake.stop()
+          void drain(thread, message.timeoutMs).then(resolve)
+          return
+        case 'addresses':
+          for (const group of thread.groups) group.readdress(message.targetAddresses)
+          return
+        case 'logged':
+          thread.plane.accessLog?.acknowledge(message.bytes)
+          return
+      }
+    })
+    post({ type: 'ready' })
+  })
+  stopTicking()
+  thread.plane.accessLog?.flush()
+  thread.plane.transport.dispose()
+  task.port.close()
+}
+
+/** Timers of the thread: the wheel and the access log ten times a second, what it reports about itself once. */
+function tick(task: ProxyTask, thread: ProxyThread): () => void {
+  const { plane, groups } = thread
+  const at = plane.columns.workerAt(task.column)
+  const { words } = plane.columns
+  const delay = new LoopDelay()
+  const sample = { p50Ms: 0, p99Ms: 0, maxMs: 0 }
+  const ticking = setInterval(() => {
+    plane.clock.refresh()
+    plane.wheel.tick()
+    plane.accessLog?.flush()
+  }, TICK_MS)
+  const reporting = setInterval(() => {
+    delay.sample(sample)
+    words[at + WORKER_LOOP_DELAY_P50_MS] = sample.p50Ms
+    words[at + WORKER_LOOP_DELAY_P99_MS] = sample.p99Ms
+    words[at + WORKER_LOOP_DELAY_MAX_MS] = sample.maxMs
+    words[at + WORKER_UPSTREAM_IDLE] = groups.reduce((sum, group) => sum + group.idleConnections, 0)
+    words[at + WORKER_ACCESS_RECORDS_DROPPED] = plane.accessLog?.dropped ?? 0
+  }, REPORT_MS)
+  return () => {
+    clearInterval(ticking)
+    clearInterval(reporting)
+    delay.stop()
+  }
+}
