@@ -13,7 +13,7 @@ import { renderTable } from './report/table.js'
 import { readLatest, writePicture, writeReadme, writeReport } from './report/write.js'
 import { runScenario } from './run-scenario.js'
 import { allScenarios } from './scenarios/all.js'
-import type { Scenario } from './scenarios/scenario.js'
+import { DIRECT, type Scenario } from './scenarios/scenario.js'
 import type { Settings } from './settings.js'
 
 const { settings, ...asked } = parseArguments(process.argv.slice(2))
@@ -59,7 +59,7 @@ async function bench(): Promise<number> {
     seconds: settings.seconds,
     connections: settings.connections,
     versions: versions(present, settings, results),
-    titles: Object.fromEntries(present.map(({ name, title }) => [name, title])),
+    titles: { ...Object.fromEntries(present.map(({ name, title }) => [name, title])), [DIRECT]: 'no proxy' },
     scenarios: results,
   }
   if (asked.save) {

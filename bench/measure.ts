@@ -94,3 +94,11 @@ export function readCore(core: number): { readonly busy: number; readonly idle: 
     .map(Number)
   return { busy: user + nice + system + irq + softirq + steal, idle: idle + wait }
 }
+
+/** Connections the kernel holds open at a local port. */
+export function establishedAt(port: number): number {
+  const hexPort = port.toString(16).toUpperCase().padStart(4, '0')
+  // "  12: 0100007F:1F90 0200007F:D431 01 …": number, local end, far end, state (01 = established).
+  const lines = readFileSync('/proc/net/tcp', 'latin1').split('\n')
+  return lines.filter((line) => /^\s*\d+: [0-9A-F]{8}:([0-9A-F]{4}) \S+ 01 /.exec(line)?.[1] === hexPort).length
+}

@@ -23,7 +23,7 @@ export interface Started {
   readonly child: ChildProcess
   /** Resolves with everything it printed once it has ended. */
   readonly ended: Promise<{ code: number | null; stdout: string; stderr: string }>
-  /** The last of what it had to say, for error messages. */
+  /** What it had to say against its own end, in one line. */
   complaint(): string
   /** Asks it to end, then makes it. Idempotent. */
   stop(): Promise<void>
@@ -79,11 +79,18 @@ export function start(what: Command): Started {
     pid: child.pid ?? 0,
     child,
     ended,
-    complaint: () => (stderr.trim() || stdout.trim()).slice(-600),
+    complaint: () => complaintIn(stderr.trim() || stdout.trim()),
     stop: () => stopGroup(started),
   }
   running.add(started)
   return started
+}
+
+/** The line that names the error, else the last one. */
+function complaintIn(output: string): string {
+  const lines = output.split('\n')
+  const named = lines.find((line) => /\b(\w*Error|error|ALERT|emerg|fatal)\b/.test(line))
+  return (named ?? lines.at(-1) ?? '').slice(0, 400)
 }
 
 async function stopGroup(started: Started): Promise<void> {

@@ -3,18 +3,18 @@ import { Command, CommanderError } from 'commander'
 import { addBench } from './commands/bench.js'
 import { addCheck } from './commands/check.js'
 import { EXIT, type ExitCode } from './commands/exit-code.js'
-import { packageVersion } from './commands/package-files.js'
 import { addSchema } from './commands/schema.js'
 import { addStart } from './commands/start.js'
 import { addStatus } from './commands/status.js'
-import { CastorError, type ErrorCode } from './core/errors.js'
+import { CastorError, ERROR_KINDS, type ErrorCode } from './core/errors.js'
+import { version } from './primary/version.js'
 
 const USAGE_ERRORS: readonly ErrorCode[] = ['CONFIG_INVALID', 'CONFIG_UNREADABLE', 'USAGE']
 
 function program(): Command {
   const castor = new Command('castor')
     .description('An application load balancer for your own hosts: TCP, HTTP and WebSocket on every core.')
-    .version(packageVersion(), '-V, --version', 'print the version')
+    .version(version(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print help; also after a command')
     .helpCommand('help [command]', 'print help for a command')
     .showHelpAfterError('(castor --help shows the commands, castor COMMAND --help the options of one)')
@@ -44,8 +44,11 @@ function report(error: unknown): ExitCode {
   // Commander has said its part already; anything but help and version that was asked for is a usage error.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.invalid
   if (error instanceof CastorError) {
-    process.stderr.write(`${error.message}\n`)
-    return USAGE_ERRORS.includes(error.code) ? EXIT.invalid : EXIT.failed
+    const usage = USAGE_ERRORS.includes(error.code)
+    // What the machine or its settings did not allow comes as the system's own word: say what it was about.
+    const summary = error.origin === 'operator' && !usage ? `${ERROR_KINDS[error.code].summary}: ` : ''
+    process.stderr.write(`${summary}${error.message}\n`)
+    return usage ? EXIT.invalid : EXIT.failed
   }
   process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
   return EXIT.failed

@@ -1,3 +1,4 @@
+import { DIRECT } from '../scenarios/scenario.js'
 import type { Report, ScenarioResult } from './result.js'
 import { figuresOf } from './table.js'
 import { caption, inShort, machineInWords, participants, versionsInWords } from './words.js'
@@ -7,7 +8,7 @@ const END = '<!-- bench:end -->'
 
 /** The run as markdown: one row a scenario, one column a proxy. */
 export function renderMarkdown(report: Report): string {
-  const names = participants(report)
+  const names = participants(report).filter((name) => name !== DIRECT)
   const head = ['', 'what', ...names.map((name) => report.titles[name]!), 'limit']
   const rows = report.scenarios.map((scenario) => [
     scenario.title,
@@ -23,7 +24,7 @@ export function renderMarkdown(report: Report): string {
     '',
     `${report.date.slice(0, 10)}, medians of ${report.rounds} rounds of ${report.seconds} s with ` +
       `${report.connections} connections, in brackets the multiple of HAProxy in the same rounds. ` +
-      `${machineInWords(report)}. ${versionsInWords(report)}. Load: ${loads(report)}.`,
+      `${machineInWords(report)}. ${versionsInWords(report)}. Load: ${loads(report)}.${withoutProxy(report)}`,
   ].join('\n')
 }
 
@@ -44,6 +45,12 @@ function limit(scenario: ScenarioResult): string {
   if (scenario.judgement === undefined) return ''
   const mark = { pass: 'met', fail: 'missed', 'not judged': 'not judged' }[scenario.judgement.verdict]
   return scenario.limit === undefined ? mark : `${scenario.limit}×: ${mark}`
+}
+
+/** The floor that no proxy's latency can get under. */
+function withoutProxy(report: Report): string {
+  const figures = report.scenarios.map((scenario) => figuresOf(scenario, DIRECT)).find((found) => found !== undefined)
+  return figures === undefined ? '' : ` Latency without any proxy: ${inShort(figures)} ms.`
 }
 
 function loads(report: Report): string {

@@ -125,7 +125,7 @@ function panel(report: Report, scenario: ScenarioResult, x: number, y: number, h
     const tail = (bar.tail / longest) * room
     const shade = bar.name === 'castor' ? 'castor' : bar.name === 'haproxy' ? 'reference' : 'other'
     const strong = bar.name === 'castor' ? ' strong' : ''
-    const title = bar.name === 'direct' ? 'no proxy' : (report.titles[bar.name] ?? bar.name)
+    const title = report.titles[bar.name] ?? bar.name
     parts.push(text(left - 10, base, `end${strong}`, title))
     if (tail > 0) parts.push(rect(`${shade} tail`, left, top, width + tail))
     parts.push(rect(shade, left, top, width))

@@ -10,6 +10,8 @@ const request = { path: SMALL_PATH, bodyBytes: 0, closeEach: false }
 
 /** Of the requests, the share after which everything that is made once has been made. */
 const WARM_UP_SHARE = 0.2
+/** Memory is read after each. */
+const SLICE_SECONDS = 2
 const GIVE_UP_AFTER_MS = 240_000
 /** Heaps breathe: of this many readings the least counts, before and after. */
 const READINGS = 3
@@ -52,7 +54,7 @@ async function watch(bench: Bench, proxy: RunningProxy): Promise<ProxyFigures> {
   let requestsAtEarly = 0
   while (requests < total || late.length < READINGS) {
     if (performance.now() > deadline) throw new Error(`only ${requests} requests in ${GIVE_UP_AFTER_MS / 1000} s`)
-    const result = await load(proxy.port, 1)
+    const result = await load(proxy.port, SLICE_SECONDS)
     if (result.requests === 0) throw new Error('no request was answered')
     requests += result.requests
     const bytes = residentBytes(proxy.pid)

@@ -3,7 +3,7 @@ import { failureText } from '../failure.js'
 import { httpLoad } from '../load/http.js'
 import type { IdleOptions, IdleResult } from '../load/idle.js'
 import { loadCore } from '../machine.js'
-import { residentBytes } from '../measure.js'
+import { establishedAt, residentBytes } from '../measure.js'
 import { order } from '../order.js'
 import { SMALL_PATH } from '../origin/content.js'
 import type { ProxyFigures, ProxyResult } from '../report/result.js'
@@ -50,11 +50,12 @@ async function hold(bench: Bench, proxy: RunningProxy): Promise<ProxyFigures> {
   const options: IdleOptions = { port: proxy.port, connections, path: SMALL_PATH }
   const holder = await order<IdleOptions, IdleResult>('load/idle', options, loadCore, OPEN_WITHIN_MS)
   try {
-    const { opened, errors } = holder.answer
-    if (errors > 0) throw new Error(`${errors} of ${connections} connections failed`)
+    if (holder.answer.errors > 0) throw new Error(`${holder.answer.errors} of ${connections} connections failed`)
     await sleep(SETTLE_MS)
     const afterBytes = residentBytes(proxy.pid)
-    return { kind: 'memory', beforeBytes, afterBytes, count: opened, bytesEach: (afterBytes - beforeBytes) / opened }
+    const count = establishedAt(proxy.port)
+    if (count < connections) throw new Error(`only ${count} of ${connections} connections were still open`)
+    return { kind: 'memory', beforeBytes, afterBytes, count, bytesEach: (afterBytes - beforeBytes) / count }
   } finally {
     await holder.process.stop()
   }

@@ -4,11 +4,10 @@ import { fixedRate } from '../load/http.js'
 import { latencyHistogram, summarise } from '../load/latency.js'
 import { SMALL_PATH } from '../origin/content.js'
 import type { ProxyFigures, ProxyResult } from '../report/result.js'
-import type { Scenario } from './scenario.js'
+import { DIRECT, type Scenario } from './scenario.js'
 
 /** Well under what any of the proxies can do: at saturation one would measure the queue. */
 const REQUESTS_PER_SECOND = 2000
-const DIRECT = 'direct'
 
 interface Gathered {
   readonly histogram: Histogram

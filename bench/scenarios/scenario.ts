@@ -22,6 +22,9 @@ export interface Bench {
   progress(text: string): void
 }
 
+/** What stands in results where no proxy was between load and origin. */
+export const DIRECT = 'direct'
+
 /** What a scenario must come to for Castor. */
 export type Limit =
   /** CPU a request, as a multiple of the reference's. */

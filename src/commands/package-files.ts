@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -11,11 +11,6 @@ export function packageRoot(): string {
     directory = above
   }
   return directory
-}
-
-export function packageVersion(): string {
-  const parsed: unknown = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8'))
-  return String((parsed as { version?: unknown }).version ?? 'unknown')
 }
 
 /** The configuration of `castor start --demo`. */

@@ -1,4 +1,15 @@
-import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, Scalar, type YAMLMap } from 'yaml'
+import {
+  type Alias,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+  Scalar,
+  type YAMLMap,
+} from 'yaml'
 import { asWritten, type Environment, mask, resolveReference, unmask } from './interpolate.js'
 import type { Path } from './problems.js'
 
@@ -31,7 +42,7 @@ export interface YamlTree {
 }
 
 /** Far beyond any real file; stops aliases that multiply themselves. */
-const MAX_NODES = 500_000
+const MAX_NODES = 200_000
 
 export const pathKey = (path: Path): string => path.join('\u0000')
 
@@ -46,6 +57,7 @@ export function readYaml(text: string, environment: Environment, base: Path = []
   const problems: YamlProblem[] = []
   const told = new Set<string>()
   const open = new Set<Node>()
+  const aliased = new Map<Alias, Node | undefined>()
   let nodes = 0
 
   const report = (path: Path, offset: number, message: string): void => {
@@ -78,7 +90,7 @@ export function readYaml(text: string, environment: Environment, base: Path = []
 
   function convert(written: unknown, path: Path, key: number | undefined): unknown {
     const start = offsetOf(written)
-    const node = isAlias(written) ? written.resolve(document) : written
+    const node = isAlias(written) ? resolve(written) : written
     if (isAlias(written) && node === undefined) {
       report(
         path,
@@ -107,6 +119,12 @@ export function readYaml(text: string, environment: Environment, base: Path = []
       : node.items.map((item, index) => convert(item, [...path, index], undefined))
     open.delete(node)
     return result
+  }
+
+  /** Remembered, because the library looks through the whole document each time. */
+  function resolve(alias: Alias): Node | undefined {
+    if (!aliased.has(alias)) aliased.set(alias, alias.resolve(document))
+    return aliased.get(alias)
   }
 
   function map(node: YAMLMap, path: Path): Record<string, unknown> {
@@ -147,7 +165,7 @@ export function readYaml(text: string, environment: Environment, base: Path = []
 
   /** `<<: *other` or `<<: [*one, *two]`: keys that are not given here come from there, from the first that has them. */
   function mergeInto(result: Record<string, unknown>, merged: unknown, path: Path): void {
-    const source = isAlias(merged) ? merged.resolve(document) : merged
+    const source = isAlias(merged) ? resolve(merged) : merged
     if (isSeq(source)) {
       for (const item of [...source.items].reverse()) mergeInto(result, item, path)
     } else if (isMap(source)) {
@@ -167,7 +185,7 @@ export function readYaml(text: string, environment: Environment, base: Path = []
       if (resolved.ok) return resolved.value
       unresolved.add(pathKey(path))
       report(path, reference.offset, resolved.problem)
-      return ''
+      return reference.raw
     })
     if (replaced && node.type === Scalar.PLAIN) fromEnvironment.add(pathKey(path))
     if (!replaced && node.value.includes('${')) {

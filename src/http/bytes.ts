@@ -6,9 +6,8 @@ export function latin1(text: string): Uint8Array {
   return Uint8Array.from(text, (character) => character.charCodeAt(0))
 }
 
-/** From these lengths on, the fixed price of the engine's own copy is less than a loop's; found by measuring. */
-const COPY_BY_VIEW = 64
-const COPY_BY_SET = 40
+/** From this length on, making a view for the engine's own copy costs less than a loop; found by measuring. */
+const COPY_BY_VIEW = 48
 
 /** Copies [from, to) of `source` to `at` and returns where it ends. The caller has made sure that it fits. */
 export function copyBytes(out: Uint8Array, at: number, source: Uint8Array, from: number, to: number): number {
@@ -24,10 +23,8 @@ export function copyBytes(out: Uint8Array, at: number, source: Uint8Array, from:
 
 /** Copies all of `source` to `at` and returns where it ends. */
 export function copyAll(out: Uint8Array, at: number, source: Uint8Array): number {
-  const length = source.length
-  if (length >= COPY_BY_SET) out.set(source, at)
-  else for (let i = 0; i < length; i++) out[at + i] = source[i]!
-  return at + length
+  out.set(source, at)
+  return at + source.length
 }
 
 /** Writes a whole number, 0 to 2^53 − 1, in decimal. */

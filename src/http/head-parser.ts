@@ -213,7 +213,7 @@ export abstract class HeadParser {
       }
       // END_LF: the last byte of the head.
       if (buffer[at] !== LF) return this.malformed('bare CR')
-      this.headLength = at + 1 - start
+      this.headLength = this.position = at + 1 - start
       this.#entry = entry
       this.finish(buffer, start)
       if (this.errorStatus !== 0) return PARSE_REFUSED

@@ -11,6 +11,7 @@ import type { Listener } from '../listener.js'
 import type { Session } from '../plane.js'
 import type { Exchange } from './exchange.js'
 import type { Http1Plane } from './http1-plane.js'
+import { KeptBytes } from './kept-bytes.js'
 import { recordRefusal } from './record.js'
 import type { RequestFacts } from './request-facts.js'
 
@@ -31,7 +32,6 @@ const LINGER_MS = 2_000
 const LINGER_BYTES = 1024 * 1024
 /** Timers look at a session at least this often, which keeps byte counters fresh. */
 const LOOK_MS = 5_000
-const FIRST_KEPT_BYTES = 2 * 1024
 
 /** One client connection of an http listener: reads requests one after the other and hands each to an exchange. */
 export class ClientSession implements ConnHandler, Timed, Session {
@@ -50,8 +50,7 @@ export class ClientSession implements ConnHandler, Timed, Session {
   #exchange: Exchange | undefined
   #parser: RequestParser | undefined
   /** Bytes not dealt with yet: an unfinished head, a pipelined request, a body that its target is not ready for. */
-  #kept: Uint8Array | undefined
-  #keptLength = 0
+  readonly #kept = new KeptBytes()
   /** Loop time of the first byte of an unfinished head; −1 between requests. */
   #headStartedMs = -1
   #lingerUntilMs = 0
@@ -122,10 +121,10 @@ export class ClientSession implements ConnHandler, Timed, Session {
   onData(_conn: Conn, buffer: Uint8Array, length: number): void {
     switch (this.#state) {
       case READING:
-        if (this.#kept === undefined) this.#read(buffer, 0, length)
+        if (this.#kept.empty) this.#read(buffer, 0, length)
         else {
-          this.#keep(buffer, 0, length)
-          this.#readKept()
+          this.#kept.append(buffer, 0, length)
+          this.#read(this.#kept.buffer, 0, this.#kept.length)
         }
         return
       case EXCHANGING:
@@ -207,7 +206,7 @@ export class ClientSession implements ConnHandler, Timed, Session {
     this.countBytes()
     if (!keep) {
       // A client that pipelined more than it will get would lose the answer to a reset.
-      if ((requestComplete && this.#kept === undefined) || this.#inputEnded) this.#closeAfterAnswer()
+      if ((requestComplete && this.#kept.empty) || this.#inputEnded) this.#closeAfterAnswer()
       else this.linger()
       return
     }
@@ -223,26 +222,24 @@ export class ClientSession implements ConnHandler, Timed, Session {
   cutShort(reset: boolean): void {
     this.#exchange = undefined
     if (this.#state === ENDED) return
-    this.#dropKept()
+    this.#kept.clear()
     if (reset) this.conn.abort()
     else this.#closeAfterAnswer()
   }
 
   /** The exchange needs body bytes that were kept while it had nowhere to send them. */
   feedBody(): void {
-    const kept = this.#kept
-    if (kept !== undefined) {
-      const length = this.#keptLength
-      this.#dropKept()
-      this.#whileExchanging(kept, 0, length)
-    } else if (this.#state === EXCHANGING) {
-      this.conn.resume()
+    if (!this.#kept.empty) {
+      const { buffer, length } = this.#kept
+      this.#kept.clear()
+      this.#whileExchanging(buffer, 0, length)
     }
+    if (this.#kept.empty && this.#state === EXCHANGING) this.conn.resume()
   }
 
   /** The answer is out and the connection is to end, but the client may not have sent all it wanted to. */
   linger(): void {
-    this.#dropKept()
+    this.#kept.clear()
     this.#state = LINGERING
     this.#lingerUntilMs = this.plane.clock.nowMs + LINGER_MS
     this.lookWithin(LINGER_MS)
@@ -253,8 +250,8 @@ export class ClientSession implements ConnHandler, Timed, Session {
 
   /** From here on a tunnel owns the connection. Returns what the client sent ahead, if anything. */
   becomeTunnel(): Uint8Array | undefined {
-    const ahead = this.#kept?.subarray(0, this.#keptLength)
-    this.#dropKept()
+    const ahead = this.#kept.empty ? undefined : this.#kept.buffer.subarray(0, this.#kept.length)
+    this.#kept.clear()
     this.#state = TUNNELLING
     this.#exchange = undefined
     this.plane.wheel.cancel(this)
@@ -278,17 +275,6 @@ export class ClientSession implements ConnHandler, Timed, Session {
     return restMs
   }
 
-  #readKept(): void {
-    const kept = this.#kept!
-    const length = this.#keptLength
-    if (this.#parser === undefined) {
-      // Nothing of it was parsed: it may be read as if it had just come.
-      this.#kept = undefined
-      this.#keptLength = 0
-    }
-    this.#read(kept, 0, length)
-  }
-
   /** Reads requests from [start, end), which begins where a request does. */
   #read(buffer: Uint8Array, start: number, end: number): void {
     this.#reading = true
@@ -299,7 +285,7 @@ export class ClientSession implements ConnHandler, Timed, Session {
       if (outcome === PARSE_COMPLETE) {
         this.#headStartedMs = -1
         this.#parser = undefined
-        if (buffer === this.#kept) this.#dropKept()
+        this.#kept.clear()
         at = this.#begin(parser, buffer, at, end)
       } else if (outcome === PARSE_INCOMPLETE) {
         this.#awaitRest(buffer, at, end)
@@ -333,7 +319,7 @@ export class ClientSession implements ConnHandler, Timed, Session {
 
   #keepPaused(buffer: Uint8Array, start: number, end: number): void {
     this.conn.pause()
-    this.#keep(buffer, start, end)
+    this.#kept.append(buffer, start, end)
   }
 
   #awaitRest(buffer: Uint8Array, start: number, end: number): void {
@@ -341,23 +327,8 @@ export class ClientSession implements ConnHandler, Timed, Session {
       this.#headStartedMs = this.plane.clock.nowMs
       this.lookWithin(this.plane.protection.headerTimeoutMs)
     }
-    if (buffer !== this.#kept) this.#keep(buffer, start, end)
-  }
-
-  #keep(buffer: Uint8Array, start: number, end: number): void {
-    const length = this.#keptLength + end - start
-    if (this.#kept === undefined || length > this.#kept.length) {
-      const grown = Buffer.allocUnsafeSlow(Math.max(FIRST_KEPT_BYTES, length * 2))
-      if (this.#kept !== undefined) grown.set(this.#kept.subarray(0, this.#keptLength))
-      this.#kept = grown
-    }
-    this.#kept.set(buffer.subarray(start, end), this.#keptLength)
-    this.#keptLength = length
-  }
-
-  #dropKept(): void {
-    this.#kept = undefined
-    this.#keptLength = 0
+    // What was kept from before is what is being read: it lies there already.
+    if (this.#kept.empty || start > 0) this.#kept.replace(buffer, start, end)
   }
 
   /** Answers a request that never became an exchange, and closes. `parser` has the request as far as it was understood. */
@@ -387,7 +358,7 @@ export class ClientSession implements ConnHandler, Timed, Session {
     this.conn.readSize = HEAD_READ_BYTES
     // Called from within the loop over what was read: that loop goes on by itself.
     if (this.#reading) return
-    if (this.#kept !== undefined) this.#readKept()
+    if (!this.#kept.empty) this.#read(this.#kept.buffer, 0, this.#kept.length)
     if (this.#state !== READING) return
     if (this.#inputEnded) this.conn.close()
     else this.conn.resume()
@@ -404,7 +375,7 @@ export class ClientSession implements ConnHandler, Timed, Session {
     this.plane.sessions.delete(this)
     if (this.#parser !== undefined) this.plane.giveParser(this.#parser)
     this.#parser = undefined
-    this.#dropKept()
+    this.#kept.clear()
     this.countBytes()
     this.listener.connectionClosed()
   }

@@ -7,6 +7,7 @@ import { ResponseParser } from '../../http/response-parser.js'
 import type { ResponseHeadOptions } from '../../http/response-writer.js'
 import { WORKER_RETRIES_TOTAL } from '../../shm/layout.js'
 import type { Plane } from '../plane.js'
+import { BodyRelay } from './body-relay.js'
 import { Exchange } from './exchange.js'
 
 /** The request target may not be longer than this; an URL that no browser would send. */
@@ -98,17 +99,15 @@ export class Http1Plane {
   }
 
   takeExchange(): Exchange {
-    return (
-      this.#exchanges.pop() ??
-      new Exchange(this, new ResponseParser(this.#limits), this.chunkedDecoder(), this.chunkedDecoder())
-    )
+    const known = this.#exchanges.pop()
+    return known ?? new Exchange(this, new ResponseParser(this.#limits), this.#relay(), this.#relay())
   }
 
   giveExchange(exchange: Exchange): void {
     this.#exchanges.push(exchange)
   }
 
-  chunkedDecoder(): ChunkedDecoder {
-    return new ChunkedDecoder(this.#limits)
+  #relay(): BodyRelay {
+    return new BodyRelay(new ChunkedDecoder(this.#limits))
   }
 }

@@ -1,42 +1,68 @@
 // Hot path: once a request.
+import type { Clock } from '../../core/clock.js'
 import { REASON, REASONS, type ReasonCode } from '../../core/reasons.js'
 import type { AccessEntry } from '../../observe/access-log.js'
+import type { Target } from '../target-group.js'
 import type { ClientSession } from './client-session.js'
-import type { RequestFacts } from './request-facts.js'
+import { RequestFacts } from './request-facts.js'
 
-/** What a finished exchange leaves behind for counters and log. Durations in milliseconds, −1 where there was none. */
-export interface ExchangeOutcome {
-  readonly facts: RequestFacts
-  readonly target: string
-  readonly status: number
-  readonly targetStatus: number
-  readonly requestBytes: number
-  readonly sentBytes: number
-  readonly startedWallMs: number
-  readonly requestMs: number
-  readonly connectMs: number
-  readonly responseMs: number
-  readonly reason: ReasonCode
-}
+/** What is counted instead of a status for a client that left before its answer; never sent. */
+const CLIENT_CLOSED_STATUS = 499
 
-export function recordExchange(session: ClientSession, outcome: ExchangeOutcome): void {
-  const { listener, plane } = session
-  listener.countRequest(outcome.status, outcome.requestMs)
-  listener.countReason(REASON[outcome.reason])
-  if (plane.accessLog === undefined) return
-  const entry = describe(session, plane.entry)
-  outcome.facts.describe(entry)
-  entry.timeMs = outcome.startedWallMs
-  entry.target = outcome.target
-  entry.status = outcome.status
-  entry.targetStatus = outcome.targetStatus
-  entry.requestBytes = outcome.requestBytes
-  entry.sentBytes = outcome.sentBytes
-  entry.requestMs = outcome.requestMs
-  entry.connectMs = outcome.connectMs
-  entry.responseMs = outcome.responseMs
-  entry.reason = codeOf(outcome.reason)
-  plane.accessLog.record(entry)
+/** The course of one exchange in numbers, for counters and log. Loop times and durations in milliseconds, −1 for none. */
+export class Tally {
+  readonly facts = new RequestFacts()
+  /** What the client was answered; 0 until then. */
+  status = 0
+  /** The target's answer is on its way to the client. */
+  headSent = false
+  startedMs = 0
+  startedWallMs = 0
+  /** When the target had, or should have had, the whole request. */
+  requestDoneMs = 0
+  responseMs = -1
+  /** Bytes of the response heads. */
+  sentHeadBytes = 0
+
+  begin(clock: Clock): void {
+    this.status = 0
+    this.headSent = false
+    this.startedMs = clock.nowMs
+    this.startedWallMs = clock.wallMs
+    this.requestDoneMs = clock.nowMs
+    this.responseMs = -1
+    this.sentHeadBytes = 0
+  }
+
+  /** `received` and `sent` are bytes of bodies; `targetStatus` what the target's last head said. */
+  record(
+    session: ClientSession,
+    upstream: { readonly target: Target | undefined; readonly connectMs: number },
+    targetStatus: number,
+    received: number,
+    sent: number,
+    reason: ReasonCode,
+  ): void {
+    const { listener, plane } = session
+    const requestMs = plane.clock.nowMs - this.startedMs
+    const status = this.status === 0 ? CLIENT_CLOSED_STATUS : this.status
+    listener.countRequest(status, requestMs)
+    listener.countReason(REASON[reason])
+    if (plane.accessLog === undefined) return
+    const entry = describe(session, plane.entry)
+    this.facts.describe(entry)
+    entry.timeMs = this.startedWallMs
+    entry.target = upstream.target?.id ?? ''
+    entry.status = status
+    entry.targetStatus = this.headSent ? targetStatus : 0
+    entry.requestBytes = this.facts.headBytes + received
+    entry.sentBytes = this.sentHeadBytes + sent
+    entry.requestMs = requestMs
+    entry.connectMs = upstream.connectMs
+    entry.responseMs = this.responseMs
+    entry.reason = codeOf(reason)
+    plane.accessLog.record(entry)
+  }
 }
 
 /** A request that was answered before it could become an exchange. */

@@ -61,6 +61,7 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner {
     this.#conn.handler = this
     this.#conn.pause()
     this.#early = early?.slice()
+    this.#listener.group.retryBudget.countRequest()
     this.#connect()
   }
 
@@ -144,7 +145,8 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner {
     this.#target?.failed()
     this.#target?.finish()
     this.#target = undefined
-    if (this.#attemptsLeft === 0 || !this.#listener.group.config.retries.on.includes('connect-failure')) {
+    const { config, retryBudget } = this.#listener.group
+    if (this.#attemptsLeft === 0 || !config.retries.on.includes('connect-failure') || !retryBudget.tryRetry()) {
       this.#fail(reason)
       return
     }

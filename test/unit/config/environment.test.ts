@@ -131,7 +131,7 @@ t.test('stand-ins are as long as what they stand for and come back as it', (t) =
       unmask(masked.text, masked, (found) => found.raw),
       text,
     )
-    for (const { offset, raw } of masked.references) t.equal(text.slice(offset, offset + raw.length), raw)
+    t.ok(masked.references.every(({ offset, raw }) => text.startsWith(raw, offset)))
   }
   t.end()
 })

@@ -71,8 +71,8 @@ t.test('a problem with a value of the command line names it', (t) => {
 
 t.test('problems of the file come before those of the command line', (t) => {
   t.same(
-    problemsOf(`workers: 0\n${SMALL}`, { set: ['log.level=loud', 'node=a b'] }).map((line) => line.slice(0, 14)),
-    ['test.yaml:1:10', '--set log.leve', '--set node=a b'],
+    problemsOf(`workers: 0\n${SMALL}`, { set: ['node=a b', 'log.level=loud'] }).map((line) => line.slice(0, 14)),
+    ['test.yaml:1:10', '--set node=a b', '--set log.leve'],
   )
   t.end()
 })

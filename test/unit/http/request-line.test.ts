@@ -99,7 +99,7 @@ const REFUSED: readonly [section: string, head: string, status: number, detail: 
   ['RFC 9112 3: one space between the parts', 'GET  / HTTP/1.1\r\n', 400, 'empty target'],
   ['RFC 9112 3: one space between the parts', 'GET /  HTTP/1.1\r\n', 400, 'too many spaces in the request line'],
   ['RFC 9112 3: no other white space', 'GET\t/ HTTP/1.1\r\n', 400, 'control character'],
-  ['RFC 9112 3: no white space before the method', ' GET / HTTP/1.1\r\n', 400, 'character not allowed here'],
+  ['RFC 9112 3: no white space before the method', ' GET / HTTP/1.1\r\n', 400, 'empty method'],
   ['RFC 9112 3: no white space after the version', 'GET / HTTP/1.1 \r\n', 400, 'too many spaces in the request line'],
   ['RFC 9112 3: no space within the target', 'GET /a b HTTP/1.1\r\n', 400, 'malformed version'],
   ['RFC 9110 9.1: methods are tokens', 'G(T / HTTP/1.1\r\n', 400, 'character not allowed here'],

@@ -1,0 +1,40 @@
+const FIRST_BYTES = 2 * 1024
+
+/** Bytes that came before they could be dealt with, in memory that exists only while there are some. */
+export class KeptBytes {
+  #buffer: Buffer | undefined
+  length = 0
+
+  get empty(): boolean {
+    return this.#buffer === undefined
+  }
+
+  /** Throws away what is kept. */
+  clear(): void {
+    this.#buffer = undefined
+    this.length = 0
+  }
+
+  /** The memory itself; what is kept is its first `length` bytes. Only where not empty. */
+  get buffer(): Buffer {
+    return this.#buffer!
+  }
+
+  append(source: Uint8Array, start: number, end: number): void {
+    const length = this.length + end - start
+    if (this.#buffer === undefined || length > this.#buffer.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(FIRST_BYTES, length * 2))
+      if (this.#buffer !== undefined) grown.set(this.#buffer.subarray(0, this.length))
+      this.#buffer = grown
+    }
+    this.#buffer.set(source.subarray(start, end), this.length)
+    this.length = length
+  }
+
+  /** Keeps [start, end) of `source`, which may be the memory itself, in place of what was kept. */
+  replace(source: Uint8Array, start: number, end: number): void {
+    const rest = Buffer.from(source.subarray(start, end))
+    this.#buffer = rest
+    this.length = rest.length
+  }
+}

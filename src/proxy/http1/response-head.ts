@@ -1,0 +1,86 @@
+// Hot path: every response's head is read here.
+import { PARSE_COMPLETE, PARSE_INCOMPLETE } from '../../http/head-layout.js'
+import type { ResponseParser } from '../../http/response-parser.js'
+import { KeptBytes } from './kept-bytes.js'
+
+/** More is to come. */
+export const HEAD_INCOMPLETE = 0
+/** The final response's head is there. */
+export const HEAD_FINAL = 1
+/** An interim response's head (1xx but 101); another head follows. */
+export const HEAD_INTERIM = 2
+export const HEAD_SWITCHING = 3
+/** What came is no response; `fault` says why. */
+export const HEAD_REFUSED = 4
+
+/** Interim responses before the final one; more is a target that has lost its way. */
+const MAX_INTERIM = 16
+
+/** Reads the heads that answer one request, interim ones included, however the bytes are cut. */
+export class ResponseHead {
+  readonly parser: ResponseParser
+  /** Where the head of the last outcome lies: in `buffer` from `start` on; what was read ends at `end`. */
+  buffer: Uint8Array = new Uint8Array(0)
+  start = 0
+  end = 0
+  /** Bytes came, if only of an interim response or half a head. */
+  begun = false
+  fault = ''
+  readonly #kept = new KeptBytes()
+  #interims = 0
+
+  constructor(parser: ResponseParser) {
+    this.parser = parser
+  }
+
+  reset(): void {
+    this.parser.reset()
+    this.#kept.clear()
+    this.begun = false
+    this.#interims = 0
+  }
+
+  /** First byte behind the head. */
+  get bodyStart(): number {
+    return this.start + this.parser.headLength
+  }
+
+  /** Takes bytes as they came; borrowed. */
+  feed(buffer: Uint8Array, length: number): number {
+    this.begun = true
+    if (this.#kept.empty) return this.#read(buffer, 0, length)
+    this.#kept.append(buffer, 0, length)
+    return this.#read(this.#kept.buffer, 0, this.#kept.length)
+  }
+
+  /** After HEAD_INTERIM: on to the next head. */
+  next(): number {
+    const at = this.bodyStart
+    this.parser.reset()
+    if (at < this.end) return this.#read(this.buffer, at, this.end)
+    this.#kept.clear()
+    return HEAD_INCOMPLETE
+  }
+
+  #read(buffer: Uint8Array, start: number, end: number): number {
+    this.buffer = buffer
+    this.start = start
+    this.end = end
+    const outcome = this.parser.parse(buffer, start, end)
+    if (outcome === PARSE_INCOMPLETE) {
+      if (this.#kept.empty || start > 0) this.#kept.replace(buffer, start, end)
+      return HEAD_INCOMPLETE
+    }
+    if (outcome !== PARSE_COMPLETE) return this.#refuse(this.parser.errorDetail)
+    const { status } = this.parser
+    if (status >= 200) return HEAD_FINAL
+    if (status === 101) return HEAD_SWITCHING
+    if (++this.#interims > MAX_INTERIM) return this.#refuse('too many interim responses')
+    return HEAD_INTERIM
+  }
+
+  #refuse(fault: string): number {
+    this.fault = fault
+    return HEAD_REFUSED
+  }
+}

@@ -1,0 +1,58 @@
+import type { Conn } from '../../core/conn.js'
+import type { ReasonCode } from '../../core/reasons.js'
+import type { Target } from '../target-group.js'
+import { Tunnel, type TunnelEnd, type TunnelOwner } from '../tunnel.js'
+import type { ClientSession } from './client-session.js'
+
+const REASONS: Record<TunnelEnd, ReasonCode> = {
+  closed: 'NONE',
+  idle: 'IDLE_TIMEOUT',
+  'client-failed': 'CLIENT_RESET',
+  'target-failed': 'TARGET_CUT',
+  cut: 'SHUTTING_DOWN',
+}
+
+/** A WebSocket from its 101 on: a tunnel that ends the session it grew out of (RFC 6455). */
+export class UpgradedTunnel implements TunnelOwner {
+  readonly #session: ClientSession
+  readonly #target: Target
+  readonly #onEnded: (reason: ReasonCode, received: number, sent: number) => void
+  readonly #receivedBefore: number
+  readonly #sentBefore: number
+
+  /** `onEnded` is called once, with the tunnel's own bytes from and to the client. */
+  constructor(
+    session: ClientSession,
+    target: Target,
+    onEnded: (reason: ReasonCode, received: number, sent: number) => void,
+  ) {
+    this.#session = session
+    this.#target = target
+    this.#onEnded = onEnded
+    this.#receivedBefore = session.conn.bytesRead
+    this.#sentBefore = session.conn.bytesWritten
+  }
+
+  /** `early` is what the target sent behind its 101; `clientReady` is false while that response is still going out. */
+  begin(upstream: Conn, early: Uint8Array, clientReady: boolean): void {
+    const session = this.#session
+    const { conn } = session
+    let ready = clientReady
+    if (early.length > 0) ready = conn.write(early, 0, early.length)
+    const ahead = session.becomeTunnel()
+    new Tunnel(conn, upstream, session.listener.config.websocketIdleTimeoutMs, session.plane.wheel, this)
+    if (!ready) upstream.pause()
+    if (ahead === undefined || upstream.write(ahead, 0, ahead.length)) conn.resume()
+  }
+
+  onTunnelAlive(): void {
+    this.#session.countBytes()
+  }
+
+  onTunnelClosed(end: TunnelEnd): void {
+    const { conn } = this.#session
+    this.#target.connectionClosed()
+    this.#onEnded(REASONS[end], conn.bytesRead - this.#receivedBefore, conn.bytesWritten - this.#sentBefore)
+    this.#session.onTunnelClosed()
+  }
+}

@@ -1,0 +1,199 @@
+// Hot path: every request takes its way to a target here.
+import type { Conn, ConnHandler } from '../../core/conn.js'
+import type { CastorError } from '../../core/errors.js'
+import type { ReasonCode } from '../../core/reasons.js'
+import { ABANDONED } from '../abandoned.js'
+import type { Target } from '../target-group.js'
+import type { ClientSession } from './client-session.js'
+import type { Http1Plane } from './http1-plane.js'
+
+const FIRST_HEAD_BYTES = 1024
+
+/** What became of an attempt to reach a target. */
+export const UPSTREAM_NONE = 0
+/** A connection that was open already: the head may be written to it now. */
+export const UPSTREAM_READY = 1
+/** A connection under way; the head waits in it. */
+export const UPSTREAM_DIALLING = 2
+export type UpstreamState = typeof UPSTREAM_NONE | typeof UPSTREAM_READY | typeof UPSTREAM_DIALLING
+
+/** Whose request it is. */
+export interface UpstreamUser {
+  onUpstreamOpen(): void
+  onUpstreamData(buffer: Uint8Array, length: number): void
+  onUpstreamEnd(): void
+  onUpstreamWritable(): void
+  /** The dial failed, and what was tried is let go of. */
+  onConnectFailed(reason: ReasonCode): void
+  /** The connection was lost after it had been open. */
+  onUpstreamLost(cause: CastorError | undefined): void
+}
+
+/** One request's way to a target: pick, take an open connection or dial, and where that fails, elsewhere. */
+export class Upstream implements ConnHandler {
+  readonly #plane: Http1Plane
+  readonly #user: UpstreamUser
+  #session!: ClientSession
+  /** The head as it goes to the target, kept until the response begins: it may have to go to another. */
+  #head: Buffer = Buffer.allocUnsafeSlow(FIRST_HEAD_BYTES)
+  #headLength = 0
+  readonly #tried: number[] = []
+  #attemptsLeft = 0
+  #attemptMs = 0
+  /** The connection served another request before, and may have been closed by the target in the meantime. */
+  #reused = false
+  target: Target | undefined
+  conn: Conn | undefined
+  connecting = false
+  /** How long the dial took; −1 where none was needed. */
+  connectMs = -1
+
+  constructor(plane: Http1Plane, user: UpstreamUser) {
+    this.#plane = plane
+    this.#user = user
+  }
+
+  /** Loop time by which a dial must have succeeded. */
+  get connectDeadlineMs(): number {
+    return this.#attemptMs + this.#session.listener.group.config.timeouts.connectMs
+  }
+
+  /** Nothing was there to be picked, now or after failures. */
+  get triedAny(): boolean {
+    return this.#tried.length > 0
+  }
+
+  begin(session: ClientSession): void {
+    this.#session = session
+    this.#attemptsLeft = session.listener.group.config.retries.attempts
+    this.#tried.length = 0
+    this.target = undefined
+    this.conn = undefined
+    this.connecting = false
+    this.connectMs = -1
+  }
+
+  rememberHead(scratch: Uint8Array, end: number): void {
+    if (end > this.#head.length) this.#head = Buffer.allocUnsafeSlow(end * 2)
+    this.#head.set(scratch.subarray(0, end))
+    this.#headLength = end
+  }
+
+  /** Picks a target and a connection to it. */
+  connect(): UpstreamState {
+    const target = this.#session.listener.group.pick(this.#session.origin.client, this.#tried)
+    if (target === undefined) return UPSTREAM_NONE
+    target.begin()
+    this.target = target
+    const idle = target.pool.take()
+    if (idle === undefined) return this.#dial(target)
+    this.#attemptMs = this.#plane.clock.nowMs
+    this.#reused = true
+    idle.handler = this
+    this.conn = idle
+    return UPSTREAM_READY
+  }
+
+  /**
+   * The connection was lost before a byte of the response came, and the request may be sent again: once more on a new
+   * connection where this was an old one that the target may have closed while it was idle, else as `retries` allows.
+   */
+  resend(): UpstreamState {
+    if (!this.#reused) return this.connectElsewhere('reset-before-response')
+    this.#plane.countRetry()
+    return this.#dial(this.target!)
+  }
+
+  /** Tries another target where `retries`, its budget and the other targets allow. The head is written again. */
+  connectElsewhere(condition: 'connect-failure' | 'reset-before-response'): UpstreamState {
+    const { group } = this.#session.listener
+    const failed = this.target!
+    failed.failed()
+    if (this.#attemptsLeft === 0 || !group.config.retries.on.includes(condition)) return UPSTREAM_NONE
+    if (!group.hasOther(failed, this.#tried) || !group.retryBudget.tryRetry()) return UPSTREAM_NONE
+    failed.finish()
+    this.#tried.push(failed.slot)
+    this.target = undefined
+    this.#attemptsLeft--
+    this.#plane.countRetry()
+    const state = this.connect()
+    if (state === UPSTREAM_READY) this.conn!.write(this.#head, 0, this.#headLength)
+    return state
+  }
+
+  /** The dial took too long. */
+  abandonDial(): void {
+    this.#letGo()
+    this.#user.onConnectFailed('CONNECT_TIMEOUT')
+  }
+
+  /** The exchange went well: the connection may serve another. `keepSeconds` as the target said, −1 where it did not. */
+  giveBack(keepSeconds: number): void {
+    const { conn, target } = this
+    this.conn = undefined
+    if (conn === undefined) return
+    conn.resume()
+    target!.pool.put(conn, keepSeconds)
+  }
+
+  /** The connection is of no more use to anybody. */
+  drop(): void {
+    if (this.conn !== undefined) this.#letGo()
+  }
+
+  /** The request is over, whatever became of it. */
+  finish(): void {
+    this.target?.finish()
+    this.target = undefined
+  }
+
+  onOpen(conn: Conn): void {
+    this.connecting = false
+    this.target!.connectionOpened()
+    this.connectMs = this.#plane.clock.nowMs - this.#attemptMs
+    this.#session.listener.countConnect(this.connectMs)
+    if (!conn.closed) this.#user.onUpstreamOpen()
+  }
+
+  onData(_conn: Conn, buffer: Uint8Array, length: number): void {
+    this.#user.onUpstreamData(buffer, length)
+  }
+
+  onEnd(): void {
+    this.#user.onUpstreamEnd()
+  }
+
+  onWritable(): void {
+    this.#user.onUpstreamWritable()
+  }
+
+  onClose(_conn: Conn, cause?: CastorError): void {
+    this.conn = undefined
+    if (this.connecting) {
+      this.connecting = false
+      this.#user.onConnectFailed('CONNECT_FAILED')
+    } else {
+      this.target!.connectionClosed()
+      this.#user.onUpstreamLost(cause)
+    }
+  }
+
+  #dial(target: Target): UpstreamState {
+    this.#attemptMs = this.#plane.clock.nowMs
+    this.#reused = false
+    this.connecting = true
+    const conn = this.#plane.transport.dial(target.address, target.port, this)
+    this.conn = conn
+    conn.write(this.#head, 0, this.#headLength)
+    return UPSTREAM_DIALLING
+  }
+
+  #letGo(): void {
+    const conn = this.conn!
+    this.conn = undefined
+    // A connection that was open is counted as closed by the pool, where all of the target's end.
+    conn.handler = this.connecting ? ABANDONED : this.target!.pool
+    this.connecting = false
+    conn.abort()
+  }
+}

@@ -1,0 +1,47 @@
+import t from 'tap'
+import { bytes, count, milliseconds, paletteFor, table, uptime } from '../../../src/commands/table.js'
+
+t.test('numbers are written for people', (t) => {
+  const cases: [string, string][] = [
+    [count(0), '0'],
+    [count(1_234_567), '1,234,567'],
+    [bytes(0), '0 B'],
+    [bytes(1_023), '1023 B'],
+    [bytes(1_024), '1.0 KiB'],
+    [bytes(150 * 1_024), '150 KiB'],
+    [bytes(3 * 2 ** 40), '3.0 TiB'],
+    [bytes(5_000 * 2 ** 40), '5000 TiB'],
+    [milliseconds(0.123), '0.12 ms'],
+    [milliseconds(12.34), '12.3 ms'],
+    [milliseconds(123.4), '123 ms'],
+    [milliseconds(1_234), '1.2 s'],
+    [milliseconds(null), '–'],
+    [milliseconds(undefined), '–'],
+    [milliseconds(Number.NaN), '–'],
+    [uptime(0), '0s'],
+    [uptime(59_999), '59s'],
+    [uptime(61_000), '1m 1s'],
+    [uptime(3_600_000), '1h 0m'],
+    [uptime(90_061_000), '1d 1h'],
+  ]
+  for (const [written, expected] of cases) t.equal(written, expected)
+  t.end()
+})
+
+t.test('columns are as wide as their widest cell, numbers to the right', (t) => {
+  const plain = paletteFor({ isTTY: false }, {})
+  const columns = [{ title: 'NAME' }, { title: 'N', align: 'right' as const }]
+  t.equal(
+    table(
+      columns,
+      [
+        ['a', '1'],
+        ['longer', '1000'],
+      ],
+      plain,
+    ),
+    'NAME       N\na          1\nlonger  1000',
+  )
+  t.equal(table(columns, [], plain), 'NAME  N')
+  t.end()
+})

@@ -1,0 +1,59 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { packageRoot } from '../../../src/commands/package-files.js'
+import { castor } from './castor.js'
+
+interface Case {
+  readonly args: readonly string[]
+  readonly says: readonly RegExp[]
+}
+
+const cwd = t.testdir({})
+
+const WRONG: readonly Case[] = [
+  { args: ['statsu'], says: [/unknown command 'statsu'/, /Did you mean status\?/] },
+  { args: ['start', '--dmeo'], says: [/unknown option '--dmeo'/, /Did you mean --demo\?/] },
+  { args: ['check', '--confg', 'x'], says: [/unknown option '--confg'/, /Did you mean --config\?/] },
+  { args: ['check', '-c'], says: [/argument missing/] },
+  { args: ['check', 'castor.yaml'], says: [/too many arguments/] },
+  { args: ['bench', '-c', '0'], says: [/'0' is invalid\. Write a whole number from 1 to 100000/] },
+  { args: ['bench', '-d', '1.5'], says: [/'1\.5' is invalid/] },
+  { args: ['bench', '--url', 'localhost'], says: [/'localhost' is invalid\. Write a URL like/] },
+  { args: ['status', '--admin', 'nowhere'], says: [/--admin: "nowhere" has no port/] },
+  { args: ['start', '--demo', '-c', 'x.yaml'], says: [/give either --demo or -c FILE/] },
+  { args: ['reload'], says: [/unknown command 'reload'/] },
+  { args: [], says: [/Usage: castor/, /start \[options\]/] },
+]
+
+t.test('wrong usage exits 2, says what is wrong on stderr, and prints nothing on stdout', async (t) => {
+  await Promise.all(
+    WRONG.map(async ({ args, says }) => {
+      const { code, stdout, stderr } = await castor(args, { cwd })
+      t.equal(code, 2, args.join(' '))
+      t.equal(stdout, '', args.join(' '))
+      for (const pattern of says) t.match(stderr, pattern, args.join(' '))
+    }),
+  )
+})
+t.test('the version is the package’s', async (t) => {
+  const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string }
+  t.same(await castor(['--version']), { code: 0, stdout: `${version}\n`, stderr: '' })
+})
+
+t.test('help names every command and shows examples', async (t) => {
+  const help = await castor(['--help'])
+  t.equal(help.code, 0)
+  for (const command of ['start', 'check', 'schema', 'status', 'bench']) {
+    t.match(help.stdout, new RegExp(`^ {2}${command}\\b`, 'm'))
+    const own = await castor([command, '--help'])
+    t.equal(own.code, 0)
+    t.match(own.stdout, /Examples?:\n {2}castor /, command)
+  }
+})
+
+t.test('the JSON Schema that is printed is the one that is shipped', async (t) => {
+  const { code, stdout } = await castor(['schema'])
+  t.equal(code, 0)
+  t.equal(stdout, readFileSync(join(packageRoot(), 'config', 'schema.json'), 'utf8'))
+})

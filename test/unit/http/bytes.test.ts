@@ -1,0 +1,37 @@
+import t from 'tap'
+import { copyAll, copyBytes, equalsIgnoringCase, latin1, writeDecimal } from '../../../src/http/bytes.js'
+import { bytes, textOf } from './heads.js'
+
+t.test('copies of every length land where they should and nowhere else', async (t) => {
+  const source = Uint8Array.from({ length: 300 }, (_, index) => index & 255)
+  for (let length = 0; length <= 200; length++) {
+    const out = new Uint8Array(210).fill(0xee)
+    t.equal(copyBytes(out, 4, source.subarray(2), 5, 5 + length), 4 + length)
+    t.same(out.subarray(4, 4 + length), source.subarray(7, 7 + length))
+    t.ok(out.subarray(0, 4).every((byte) => byte === 0xee) && out.subarray(4 + length).every((byte) => byte === 0xee))
+    const all = new Uint8Array(210)
+    t.equal(copyAll(all, 4, source.subarray(7, 7 + length)), 4 + length)
+    t.same(all.subarray(4, 4 + length), source.subarray(7, 7 + length))
+  }
+})
+
+t.test('numbers are written in decimal', async (t) => {
+  const out = new Uint8Array(20)
+  for (const value of [0, 1, 9, 10, 99, 100, 65_535, 2 ** 31, 2 ** 32, 10 ** 15, Number.MAX_SAFE_INTEGER]) {
+    t.equal(textOf(out, 2, writeDecimal(out, 2, value)), String(value))
+  }
+})
+
+t.test('letters are compared without case, everything else to the bit', async (t) => {
+  const word = latin1('keep-alive')
+  for (const [text, equal] of [
+    ['keep-alive', true],
+    ['KEEP-Alive', true],
+    ['keep_alive', false],
+    ['keep-aliv', false],
+    ['keep-alive ', false],
+    ['keep\x0dalive', false],
+  ] as const) {
+    t.equal(equalsIgnoringCase(bytes(text), 0, text.length, word), equal, text)
+  }
+})
