@@ -86,10 +86,19 @@ export function parseCidr(text: string): Parsed<string> {
   if (slash < 0)
     return { ok: false, problem: `${JSON.stringify(text)} has no length; write ${text}/${bits} for this one address` }
   const length = text.slice(slash + 1)
-  if (!/^\d{1,3}$/.test(length) || Number(length) > bits) {
+  if (!/^(0|[1-9]\d{0,2})$/.test(length) || Number(length) > bits) {
     return {
       ok: false,
       problem: `${JSON.stringify(text)} has the length ${JSON.stringify(length)}; it goes from 0 to ${bits}`,
+    }
+  }
+  if (address.includes('%')) {
+    return { ok: false, problem: `${JSON.stringify(text)} names a zone; write ${address.split('%')[0]}/${length}` }
+  }
+  if (family === 6 && ipaddr.IPv6.parse(address).isIPv4MappedAddress()) {
+    return {
+      ok: false,
+      problem: `${JSON.stringify(text)} is IPv4 written as IPv6; write the IPv4 address and its length`,
     }
   }
   return { ok: true, value: text }

@@ -25,7 +25,13 @@ export function readSources(...folders: readonly string[]): Source[] {
     for (const entry of readdirSync(join(root, folder), { recursive: true, withFileTypes: true })) {
       const file = join(entry.parentPath, entry.name)
       const path = relative(root, file).replaceAll('\\', '/')
-      if (!entry.isFile() || !/\.tsx?$/.test(entry.name) || path.startsWith('src/dashboard/')) continue
+      if (
+        !entry.isFile() ||
+        !/\.tsx?$/.test(entry.name) ||
+        path.startsWith('src/dashboard/') ||
+        path.includes('node_modules/')
+      )
+        continue
       found.push({ path, text: readFileSync(file, 'utf8') })
     }
   }

@@ -28,10 +28,11 @@ const ENDED = 5
 /** While a head is awaited nobody may make Castor keep more than this of what comes behind it. */
 const HEAD_READ_BYTES = 16 * 1024
 const BODY_READ_BYTES = 128 * 1024
+const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1')
 const LINGER_MS = 2_000
 const LINGER_BYTES = 1024 * 1024
 /** Timers look at a session at least this often, which keeps byte counters fresh. */
-const LOOK_MS = 5_000
+const LOOK_MS = 1_000
 
 /** One client connection of an http listener: reads requests one after the other and hands each to an exchange. */
 export class ClientSession implements ConnHandler, Timed, Session {
@@ -225,6 +226,15 @@ export class ClientSession implements ConnHandler, Timed, Session {
     this.#kept.clear()
     if (reset) this.conn.abort()
     else this.#closeAfterAnswer()
+  }
+
+  /**
+   * The client has half-closed while its answer is awaited. Nobody can tell one that only stopped sending from one that
+   * is gone. An interim response, which every client must be able to skip (RFC 9110 15.2), can: the system of one that
+   * is gone answers it with a reset.
+   */
+  probe(): void {
+    this.conn.write(CONTINUE, 0, CONTINUE.length)
   }
 
   /** The exchange needs body bytes that were kept while it had nowhere to send them. */

@@ -12,6 +12,7 @@ import {
   type ResponseParser,
 } from '../../http/response-parser.js'
 import { type ResponseHeadOptions, writeResponseHead } from '../../http/response-writer.js'
+import { BodyPace } from '../../protect/body-pace.js'
 import type { BodyRelay } from './body-relay.js'
 import type { ClientSession } from './client-session.js'
 import type { Http1Plane } from './http1-plane.js'
@@ -42,7 +43,6 @@ const STREAMING = 2
 const OVER = 3
 
 const RETRY_AFTER_SECONDS = 1
-const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1')
 
 /**
  * One request and its response, first to last: reach a target, send, await, relay, release, log. The client's
@@ -56,11 +56,11 @@ export class Exchange implements UpstreamUser {
   readonly #response: BodyRelay
   readonly #tally = new Tally()
   readonly #facts = this.#tally.facts
+  readonly #pace = new BodyPace()
   #session!: ClientSession
   #phase = OVER
   #keepClient = false
   #keepUpstream = false
-  #probed = false
 
   constructor(plane: Http1Plane, parser: ResponseParser, request: BodyRelay, response: BodyRelay) {
     this.#plane = plane
@@ -105,12 +105,7 @@ export class Exchange implements UpstreamUser {
       session.cutShort(true)
       return
     }
-    // Nobody can tell a client that only stopped sending from one that is gone. An interim response, which every client
-    // must be able to skip (RFC 9110 15.2), can: the system of one that is gone answers it with a reset.
-    if (this.#phase <= AWAITING && this.#facts.versionMinor === 1 && !this.#probed) {
-      this.#probed = true
-      this.#session.conn.write(CONTINUE, 0, CONTINUE.length)
-    }
+    if (this.#phase <= AWAITING && this.#facts.versionMinor === 1) this.#session.probe()
   }
 
   onClientGone(reason: ReasonCode): void {
@@ -132,14 +127,22 @@ export class Exchange implements UpstreamUser {
     }
     const activeMs = Math.max(conn.lastActiveMs, this.#upstream.conn?.lastActiveMs ?? 0)
     const restMs = activeMs + listener.config.idleTimeoutMs - nowMs
-    if (restMs > 0) return restMs
-    if (this.#tally.headSent) this.#cut('IDLE_TIMEOUT')
+    if (restMs > 0 && (this.#request.done || this.#isBodyFastEnough(nowMs))) return restMs
+    if (this.#tally.headSent) this.#cut(this.#request.done ? 'IDLE_TIMEOUT' : 'BODY_TOO_SLOW')
     else if (this.#request.blocked) this.#fail(504, 'RESPONSE_TIMEOUT')
     else this.#fail(408, 'BODY_TOO_SLOW')
     return restMs
   }
 
+  /** A client that waits for a target to take bytes, or to say that it wants any, is not slow. */
+  #isBodyFastEnough(nowMs: number): boolean {
+    const excused = this.#request.blocked || (this.#facts.expectContinue && this.#request.bytes === 0)
+    const { bodyMinRateBytesPerSecond } = this.#plane.protection
+    return this.#pace.isFastEnough(nowMs, this.#request.bytes, bodyMinRateBytesPerSecond, excused)
+  }
+
   onUpstreamOpen(): void {
+    this.#pace.begin(this.#plane.clock.nowMs)
     this.#tally.requestDoneMs = this.#plane.clock.nowMs
     this.#proceed(UPSTREAM_READY)
     if (!this.#request.done) this.#session.feedBody()
@@ -377,8 +380,8 @@ export class Exchange implements UpstreamUser {
     this.#response.begin(FRAMING_NONE, 0, false)
     this.#keepClient = false
     this.#keepUpstream = false
-    this.#probed = false
     this.#tally.begin(this.#plane.clock)
+    this.#pace.begin(this.#plane.clock.nowMs)
   }
 
   #headOptions(chunked: boolean, close: boolean): ResponseHeadOptions {

@@ -21,6 +21,7 @@ export class RequestFacts {
   versionMinor: 0 | 1 = 1
   keepAlive = false
   upgrade = false
+  expectContinue = false
   readonly requestId = Buffer.alloc(REQUEST_ID_MAX)
   requestIdLength = 0
   /** Bytes of the head as received. */
@@ -45,6 +46,7 @@ export class RequestFacts {
     this.versionMinor = parser.versionMinor
     this.keepAlive = parser.keepAlive
     this.upgrade = parser.upgradeWebSocket
+    this.expectContinue = parser.expectContinue
     if (parser.requestIdStart >= 0) {
       this.requestIdLength = Math.min(parser.requestIdEnd - parser.requestIdStart, REQUEST_ID_MAX)
       for (let i = 0; i < this.requestIdLength; i++) this.requestId[i] = buffer[start + parser.requestIdStart + i]!
