@@ -9,17 +9,19 @@ import { NativeTransport } from '../../src/net/native-transport.js'
 import { SocketTransport } from '../../src/net/socket-transport.js'
 import { TimerWheel } from '../../src/net/timer-wheel.js'
 import { AccessEntry, AccessLog } from '../../src/observe/access-log.js'
+import { ExchangePool } from '../../src/proxy/http1/exchange-pool.js'
 import { Http1Plane } from '../../src/proxy/http1/http1-plane.js'
 import { Listener } from '../../src/proxy/listener.js'
 import type { Plane } from '../../src/proxy/plane.js'
 import { RequestIds } from '../../src/proxy/request-ids.js'
+import type { Http1 } from '../../src/proxy/serve.js'
 import { Target, TargetGroup, type TargetServices } from '../../src/proxy/target-group.js'
 import { Columns } from '../../src/shm/columns.js'
 
 /** Everything a proxy thread is made of. */
 export interface ProxyThread {
   readonly plane: Plane
-  readonly http1: Http1Plane
+  readonly http1: Http1
   readonly groups: readonly TargetGroup[]
   /** By index in the directory. */
   readonly listeners: readonly Listener[]
@@ -51,7 +53,8 @@ export function assemble(
     draining: false,
   }
   const listeners = task.config.listeners.map((_, index) => listener(task, index, groups, columns))
-  return { plane, http1: new Http1Plane(plane, log), groups, listeners, log }
+  const http1 = new Http1Plane(plane, log)
+  return { plane, http1: { plane: http1, exchanges: new ExchangePool(http1) }, groups, listeners, log }
 }
 
 /** The fast transport where connections come as descriptors, else the one on Node's own sockets. */

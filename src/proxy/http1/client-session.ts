@@ -10,10 +10,12 @@ import { type ClientOrigin, type ForwardedLines, forwardedLines } from '../clien
 import type { Listener } from '../listener.js'
 import type { Session } from '../plane.js'
 import type { Exchange } from './exchange.js'
+import type { ExchangePool } from './exchange-pool.js'
 import type { Http1Plane } from './http1-plane.js'
 import { KeptBytes } from './kept-bytes.js'
 import { recordRefusal } from './record.js'
 import type { RequestFacts } from './request-facts.js'
+import type { Requester } from './requester.js'
 
 /** Where the connection stands. */
 const READING = 0
@@ -35,7 +37,7 @@ const LINGER_BYTES = 1024 * 1024
 const LOOK_MS = 1_000
 
 /** One client connection of an http listener: reads requests one after the other and hands each to an exchange. */
-export class ClientSession implements ConnHandler, Timed, Session {
+export class ClientSession implements ConnHandler, Timed, Session, Requester {
   timerNext: Timed | null = null
   timerPrevious: Timed | null = null
   timerSlot = -1
@@ -46,6 +48,7 @@ export class ClientSession implements ConnHandler, Timed, Session {
   readonly origin: ClientOrigin
   /** The peer is one of `trustForwardedFrom`. */
   readonly trusted: boolean
+  readonly #exchanges: ExchangePool
   #forwarded: ForwardedLines | undefined
   #state = READING
   #exchange: Exchange | undefined
@@ -63,8 +66,9 @@ export class ClientSession implements ConnHandler, Timed, Session {
   /** A loop over kept requests is under way further up the stack. */
   #reading = false
 
-  constructor(plane: Http1Plane, listener: Listener, conn: Conn, origin: ClientOrigin) {
+  constructor(plane: Http1Plane, exchanges: ExchangePool, listener: Listener, conn: Conn, origin: ClientOrigin) {
     this.plane = plane
+    this.#exchanges = exchanges
     this.listener = listener
     this.conn = conn
     this.origin = origin
@@ -79,7 +83,6 @@ export class ClientSession implements ConnHandler, Timed, Session {
     return this.#state === ENDED
   }
 
-  /** What the request writer is to add; one object for the whole thread. */
   headOptions(facts: RequestFacts): RequestHeadOptions {
     const { forwarded } = this
     const { config } = this.listener.group
@@ -111,7 +114,6 @@ export class ClientSession implements ConnHandler, Timed, Session {
     this.conn.abort()
   }
 
-  /** Looks at the timers again within `delayMs`, sooner than they would by themselves. */
   lookWithin(delayMs: number): void {
     if (delayMs < LOOK_MS && this.plane.clock.nowMs + delayMs < this.timerDeadlineMs)
       this.plane.wheel.schedule(this, delayMs)
@@ -197,10 +199,6 @@ export class ClientSession implements ConnHandler, Timed, Session {
     this.#sentCounted = this.conn.bytesWritten
   }
 
-  /**
-   * The exchange is over. `keep`: the connection may carry another request. `blocked`: the answer is not all with the
-   * kernel yet, and a client that reads nothing must not have more fetched for it.
-   */
   onExchangeDone(keep: boolean, requestComplete: boolean, blocked: boolean): void {
     this.#exchange = undefined
     if (this.#state === ENDED) return
@@ -219,7 +217,6 @@ export class ClientSession implements ConnHandler, Timed, Session {
     this.#next()
   }
 
-  /** The response was cut off; `reset` where nothing in its framing would tell. */
   cutShort(reset: boolean): void {
     this.#exchange = undefined
     if (this.#state === ENDED) return
@@ -237,7 +234,6 @@ export class ClientSession implements ConnHandler, Timed, Session {
     this.conn.write(CONTINUE, 0, CONTINUE.length)
   }
 
-  /** The exchange needs body bytes that were kept while it had nowhere to send them. */
   feedBody(): void {
     if (!this.#kept.empty) {
       const { buffer, length } = this.#kept
@@ -258,7 +254,6 @@ export class ClientSession implements ConnHandler, Timed, Session {
     else this.conn.resume()
   }
 
-  /** From here on a tunnel owns the connection. Returns what the client sent ahead, if anything. */
   becomeTunnel(): Uint8Array | undefined {
     const ahead = this.#kept.empty ? undefined : this.#kept.buffer.subarray(0, this.#kept.length)
     this.#kept.clear()
@@ -313,7 +308,7 @@ export class ClientSession implements ConnHandler, Timed, Session {
   }
 
   #begin(parser: RequestParser, buffer: Uint8Array, start: number, end: number): number {
-    const exchange = this.plane.takeExchange()
+    const exchange = this.#exchanges.take()
     this.#exchange = exchange
     this.#state = EXCHANGING
     if (parser.hasBody) this.conn.readSize = BODY_READ_BYTES
@@ -349,6 +344,7 @@ export class ClientSession implements ConnHandler, Timed, Session {
     this.conn.write(scratch, 0, end)
     this.#state = LINGERING
     recordRefusal(
+      this.plane,
       this,
       status,
       reason,

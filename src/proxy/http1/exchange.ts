@@ -14,9 +14,9 @@ import {
 import { type ResponseHeadOptions, writeResponseHead } from '../../http/response-writer.js'
 import { BodyPace } from '../../protect/body-pace.js'
 import type { BodyRelay } from './body-relay.js'
-import type { ClientSession } from './client-session.js'
 import type { Http1Plane } from './http1-plane.js'
 import { Tally } from './record.js'
+import type { Requester } from './requester.js'
 import {
   HEAD_FINAL,
   HEAD_INCOMPLETE,
@@ -50,6 +50,7 @@ const RETRY_AFTER_SECONDS = 1
  */
 export class Exchange implements UpstreamUser {
   readonly #plane: Http1Plane
+  readonly #home: Exchange[]
   readonly #head: ResponseHead
   readonly #upstream: Upstream
   readonly #request: BodyRelay
@@ -57,12 +58,14 @@ export class Exchange implements UpstreamUser {
   readonly #tally = new Tally()
   readonly #facts = this.#tally.facts
   readonly #pace = new BodyPace()
-  #session!: ClientSession
+  #session!: Requester
   #phase = OVER
   #keepClient = false
   #keepUpstream = false
 
-  constructor(plane: Http1Plane, parser: ResponseParser, request: BodyRelay, response: BodyRelay) {
+  /** `home` takes it back when it is over. */
+  constructor(plane: Http1Plane, parser: ResponseParser, request: BodyRelay, response: BodyRelay, home: Exchange[]) {
+    this.#home = home
     this.#plane = plane
     this.#head = new ResponseHead(parser)
     this.#upstream = new Upstream(plane, this)
@@ -71,7 +74,7 @@ export class Exchange implements UpstreamUser {
   }
 
   /** Takes the request on. Returns the first byte after what it has consumed: the head and, where it could, body. */
-  begin(session: ClientSession, parser: RequestParser, buffer: Uint8Array, start: number, end: number): number {
+  begin(session: Requester, parser: RequestParser, buffer: Uint8Array, start: number, end: number): number {
     const plane = this.#plane
     this.#reset(session)
     this.#facts.capture(parser, buffer, start, plane.requestIds.next(), plane.accessLog !== undefined)
@@ -302,7 +305,7 @@ export class Exchange implements UpstreamUser {
     const early = Buffer.from(buffer.subarray(bodyStart, end))
     this.#phase = OVER
     this.#upstream.conn = undefined
-    const tunnel = new UpgradedTunnel(session, target!, (reason, received, sent) =>
+    const tunnel = new UpgradedTunnel(session, this.#plane.wheel, target!, (reason, received, sent) =>
       this.#account(reason, received, sent),
     )
     tunnel.begin(conn!, early, clientReady)
@@ -367,13 +370,13 @@ export class Exchange implements UpstreamUser {
     this.#phase = OVER
     const received = this.#request.bytes + tunnelReceived
     const sent = this.#response.bytes + tunnelSent
-    this.#tally.record(this.#session, this.#upstream, this.#head.parser.status, received, sent, reason)
+    this.#tally.record(this.#plane, this.#session, this.#upstream, this.#head.parser.status, received, sent, reason)
     this.#upstream.finish()
     this.#head.reset()
-    this.#plane.giveExchange(this)
+    this.#home.push(this)
   }
 
-  #reset(session: ClientSession): void {
+  #reset(session: Requester): void {
     this.#session = session
     this.#upstream.begin(session)
     this.#head.reset()

@@ -1,21 +1,17 @@
 import type { Logger } from 'pino'
-import { ChunkedDecoder } from '../../http/chunked-decoder.js'
 import type { HeadLimits } from '../../http/head-layout.js'
 import { RequestParser } from '../../http/request-parser.js'
 import type { RequestHeadOptions } from '../../http/request-writer.js'
-import { ResponseParser } from '../../http/response-parser.js'
 import type { ResponseHeadOptions } from '../../http/response-writer.js'
 import { WORKER_RETRIES_TOTAL } from '../../shm/layout.js'
 import type { Plane } from '../plane.js'
-import { BodyRelay } from './body-relay.js'
-import { Exchange } from './exchange.js'
 
 /** The request target may not be longer than this; an URL that no browser would send. */
 const MAX_TARGET_BYTES = 8 * 1024
 
 /**
- * What the HTTP/1.1 connections of a thread share: beside the plane, parsers and exchanges that are used again and
- * again, so that an idle connection holds none.
+ * What the HTTP/1.1 connections of a thread share: beside the plane, parsers that are used again and again, so
+ * that an idle connection holds none.
  */
 export class Http1Plane {
   readonly transport: Plane['transport']
@@ -27,6 +23,7 @@ export class Http1Plane {
   readonly requestIds: Plane['requestIds']
   readonly sessions: Plane['sessions']
   readonly log: Logger
+  readonly limits: HeadLimits
   /** Set for each request and read before the next. */
   readonly headOptions: RequestHeadOptions = {
     clientAddress: new Uint8Array(0),
@@ -46,9 +43,7 @@ export class Http1Plane {
   }
   readonly #workerAt: number
   readonly #plane: Plane
-  readonly #limits: HeadLimits
   readonly #parsers: RequestParser[] = []
-  readonly #exchanges: Exchange[] = []
 
   constructor(plane: Plane, log: Logger) {
     this.#plane = plane
@@ -62,7 +57,7 @@ export class Http1Plane {
     this.entry = plane.entry
     this.requestIds = plane.requestIds
     this.sessions = plane.sessions
-    this.#limits = {
+    this.limits = {
       maxHeaderBytes: plane.protection.maxHeaderBytes,
       maxHeaders: plane.protection.maxHeaders,
       maxTargetBytes: MAX_TARGET_BYTES,
@@ -89,25 +84,12 @@ export class Http1Plane {
   }
 
   takeParser(): RequestParser {
-    const parser = this.#parsers.pop() ?? new RequestParser(this.#limits)
+    const parser = this.#parsers.pop() ?? new RequestParser(this.limits)
     parser.reset()
     return parser
   }
 
   giveParser(parser: RequestParser): void {
     this.#parsers.push(parser)
-  }
-
-  takeExchange(): Exchange {
-    const known = this.#exchanges.pop()
-    return known ?? new Exchange(this, new ResponseParser(this.#limits), this.#relay(), this.#relay())
-  }
-
-  giveExchange(exchange: Exchange): void {
-    this.#exchanges.push(exchange)
-  }
-
-  #relay(): BodyRelay {
-    return new BodyRelay(new ChunkedDecoder(this.#limits))
   }
 }

@@ -3,8 +3,9 @@ import type { Clock } from '../../core/clock.js'
 import { REASON, REASONS, type ReasonCode } from '../../core/reasons.js'
 import type { AccessEntry } from '../../observe/access-log.js'
 import type { Target } from '../target-group.js'
-import type { ClientSession } from './client-session.js'
+import type { Http1Plane } from './http1-plane.js'
 import { RequestFacts } from './request-facts.js'
+import type { Requester } from './requester.js'
 
 /** What is counted instead of a status for a client that left before its answer; never sent. */
 const CLIENT_CLOSED_STATUS = 499
@@ -36,14 +37,15 @@ export class Tally {
 
   /** `received` and `sent` are bytes of bodies; `targetStatus` what the target's last head said. */
   record(
-    session: ClientSession,
+    plane: Http1Plane,
+    session: Requester,
     upstream: { readonly target: Target | undefined; readonly connectMs: number },
     targetStatus: number,
     received: number,
     sent: number,
     reason: ReasonCode,
   ): void {
-    const { listener, plane } = session
+    const { listener } = session
     const requestMs = plane.clock.nowMs - this.startedMs
     const status = this.status === 0 ? CLIENT_CLOSED_STATUS : this.status
     listener.countRequest(status, requestMs)
@@ -67,13 +69,14 @@ export class Tally {
 
 /** A request that was answered before it could become an exchange. */
 export function recordRefusal(
-  session: ClientSession,
+  plane: Http1Plane,
+  session: Requester,
   status: number,
   reason: ReasonCode,
   requestId: Uint8Array,
   requestMs: number,
 ): void {
-  const { listener, plane } = session
+  const { listener } = session
   listener.countRequest(status, requestMs)
   listener.countReason(REASON[reason])
   if (plane.accessLog === undefined) return
@@ -86,7 +89,7 @@ export function recordRefusal(
   plane.accessLog.record(entry)
 }
 
-function describe(session: ClientSession, entry: AccessEntry): AccessEntry {
+function describe(session: Requester, entry: AccessEntry): AccessEntry {
   entry.reset()
   entry.listener = session.listener.config.name
   entry.clientIp = session.origin.client.address

@@ -1,8 +1,9 @@
 import type { Conn } from '../../core/conn.js'
 import type { ReasonCode } from '../../core/reasons.js'
+import type { TimerWheel } from '../../net/timer-wheel.js'
 import type { Target } from '../target-group.js'
 import { Tunnel, type TunnelEnd, type TunnelOwner } from '../tunnel.js'
-import type { ClientSession } from './client-session.js'
+import type { Requester } from './requester.js'
 
 const REASONS: Record<TunnelEnd, ReasonCode> = {
   closed: 'NONE',
@@ -14,7 +15,8 @@ const REASONS: Record<TunnelEnd, ReasonCode> = {
 
 /** A WebSocket from its 101 on: a tunnel that ends the session it grew out of (RFC 6455). */
 export class UpgradedTunnel implements TunnelOwner {
-  readonly #session: ClientSession
+  readonly #session: Requester
+  readonly #wheel: TimerWheel
   readonly #target: Target
   readonly #onEnded: (reason: ReasonCode, received: number, sent: number) => void
   readonly #receivedBefore: number
@@ -22,11 +24,13 @@ export class UpgradedTunnel implements TunnelOwner {
 
   /** `onEnded` is called once, with the tunnel's own bytes from and to the client. */
   constructor(
-    session: ClientSession,
+    session: Requester,
+    wheel: TimerWheel,
     target: Target,
     onEnded: (reason: ReasonCode, received: number, sent: number) => void,
   ) {
     this.#session = session
+    this.#wheel = wheel
     this.#target = target
     this.#onEnded = onEnded
     this.#receivedBefore = session.conn.bytesRead
@@ -40,7 +44,7 @@ export class UpgradedTunnel implements TunnelOwner {
     let ready = clientReady
     if (early.length > 0) ready = conn.write(early, 0, early.length)
     const ahead = session.becomeTunnel()
-    new Tunnel(conn, upstream, session.listener.config.websocketIdleTimeoutMs, session.plane.wheel, this)
+    new Tunnel(conn, upstream, session.listener.config.websocketIdleTimeoutMs, this.#wheel, this)
     if (!ready) upstream.pause()
     if (ahead === undefined || upstream.write(ahead, 0, ahead.length)) conn.resume()
   }

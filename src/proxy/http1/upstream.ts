@@ -4,8 +4,8 @@ import type { CastorError } from '../../core/errors.js'
 import type { ReasonCode } from '../../core/reasons.js'
 import { ABANDONED } from '../abandoned.js'
 import type { Target } from '../target-group.js'
-import type { ClientSession } from './client-session.js'
 import type { Http1Plane } from './http1-plane.js'
+import type { Requester } from './requester.js'
 
 const FIRST_HEAD_BYTES = 1024
 
@@ -33,7 +33,7 @@ export interface UpstreamUser {
 export class Upstream implements ConnHandler {
   readonly #plane: Http1Plane
   readonly #user: UpstreamUser
-  #session!: ClientSession
+  #session!: Requester
   /** The head as it goes to the target, kept until the response begins: it may have to go to another. */
   #head: Buffer = Buffer.allocUnsafeSlow(FIRST_HEAD_BYTES)
   #headLength = 0
@@ -63,7 +63,7 @@ export class Upstream implements ConnHandler {
     return this.#tried.length > 0
   }
 
-  begin(session: ClientSession): void {
+  begin(session: Requester): void {
     this.#session = session
     this.#attemptsLeft = session.listener.group.config.retries.attempts
     this.#tried.length = 0

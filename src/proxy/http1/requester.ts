@@ -1,0 +1,32 @@
+import type { Conn } from '../../core/conn.js'
+import type { RequestHeadOptions } from '../../http/request-writer.js'
+import type { ClientOrigin } from '../client-origin.js'
+import type { Listener } from '../listener.js'
+import type { RequestFacts } from './request-facts.js'
+
+/** Whoever a request came from, as the exchange that serves it sees them. */
+export interface Requester {
+  readonly listener: Listener
+  readonly origin: ClientOrigin
+  /** Where the response goes. */
+  readonly conn: Conn
+  /** What is to be added to the request's head; read before the next call. */
+  headOptions(facts: RequestFacts): RequestHeadOptions
+  /** Looks at the timers again within `delayMs`, sooner than they would by themselves. */
+  lookWithin(delayMs: number): void
+  countBytes(): void
+  /** The exchange needs body bytes that were kept while it had nowhere to send them. */
+  feedBody(): void
+  /** Sends what tells a client that only half-closed from one that is gone. */
+  probe(): void
+  /**
+   * The exchange is over. `keep`: the connection may carry another request. `blocked`: the answer is not all with the
+   * kernel yet, and a client that reads nothing must not have more fetched for it.
+   */
+  onExchangeDone(keep: boolean, requestComplete: boolean, blocked: boolean): void
+  /** The response was cut off; `reset` where nothing in its framing would tell. */
+  cutShort(reset: boolean): void
+  /** From here on a tunnel owns the connection. Returns what the client sent ahead, if anything. */
+  becomeTunnel(): Uint8Array | undefined
+  onTunnelClosed(): void
+}
