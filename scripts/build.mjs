@@ -1,10 +1,14 @@
-// Compiles the TypeScript, the dashboard page, and copies nothing else: `dist/` is what runs.
+// Compiles the addon, the TypeScript and the dashboard page: `dist/` is what runs. With --if-needed nothing happens when
+// no source is newer than the last build.
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const bin = (name) => fileURLToPath(new URL(`../node_modules/.bin/${name}`, import.meta.url))
+const bin = (name) => join(root, 'node_modules/.bin', name)
+const stamp = join(root, 'dist/.built')
+const SOURCES = ['src', 'workers', 'test', 'bench', 'scripts', 'tsconfig.json', 'package.json', 'node_modules/.bin']
 
 function run(command, args) {
   const done = spawnSync(command, args, { cwd: root, stdio: 'inherit' })
@@ -12,12 +16,46 @@ function run(command, args) {
   if (done.status !== 0) process.exit(done.status ?? 1)
 }
 
-if (!existsSync(bin('tsc'))) {
-  // Installed from the registry without its development tools: dist/ came with the package.
-  process.exit(0)
+/** When the file, or the newest thing below the folder, was changed last. Folders count: a deleted file changes them. */
+function changedMs(path) {
+  const { mtimeMs } = statSync(path)
+  if (!statSync(path).isDirectory()) return mtimeMs
+  let newest = mtimeMs
+  for (const entry of readdirSync(path, { withFileTypes: true })) {
+    if (entry.name === 'node_modules' || entry.isSymbolicLink()) continue
+    newest = Math.max(newest, changedMs(join(path, entry.name)))
+  }
+  return newest
 }
+
+function isUpToDate() {
+  if (!existsSync(stamp) || !existsSync(join(root, 'dist/src/main.js'))) return false
+  const builtMs = statSync(stamp).mtimeMs
+  return SOURCES.every((source) => !existsSync(join(root, source)) || changedMs(join(root, source)) <= builtMs)
+}
+
+/** Takes away what was compiled from files that are gone, which would be run and shipped for ever. */
+function prune(folder) {
+  if (!existsSync(join(root, 'dist', folder))) return
+  for (const entry of readdirSync(join(root, 'dist', folder), { recursive: true, withFileTypes: true })) {
+    const compiled = join(entry.parentPath, entry.name)
+    const source = compiled.replace(join(root, 'dist'), root).replace(/\.(js|js\.map|d\.ts)$/, '.ts')
+    if (entry.isFile() && source.endsWith('.ts') && !existsSync(source)) rmSync(compiled)
+  }
+}
+
+// Installed from the registry without its development tools: dist/ came with the package.
+if (!existsSync(bin('tsc'))) process.exit(0)
+if (process.argv.includes('--if-needed') && isUpToDate()) process.exit(0)
+
+const begun = new Date()
+rmSync(stamp, { force: true })
 run(process.execPath, ['scripts/build-native.mjs', '--if-needed'])
-run(bin('tsc'), ['-p', 'tsconfig.json'])
-if (existsSync(new URL('../src/dashboard/index.html', import.meta.url))) {
-  run(bin('vite'), ['build', '--logLevel', 'warn', '--config', 'src/dashboard/vite.config.mjs'])
+run(process.execPath, [bin('tsc'), '-p', 'tsconfig.json'])
+if (existsSync(join(root, 'src/dashboard/index.html'))) {
+  run(process.execPath, [bin('vite'), 'build', '--logLevel', 'warn', '--config', 'src/dashboard/vite.config.mjs'])
 }
+for (const folder of ['src', 'workers', 'test', 'bench']) prune(folder)
+writeFileSync(stamp, '')
+// What was changed while this ran counts as newer.
+utimesSync(stamp, begun, begun)

@@ -15,7 +15,7 @@ import {
   SEMICOLON,
   SP,
 } from './characters.js'
-import { hashStep, headerId } from './header-names.js'
+import { headerId } from './header-names.js'
 import { isTrailerAllowed } from './trailers.js'
 
 export const CHUNK_NEED_MORE = 0
@@ -38,6 +38,8 @@ const MAX_CHUNK_EXTENSION_BYTES = 1024
 /** Over a whole body, so that one-byte chunks with long extensions cannot be used to wear a proxy out. */
 const MAX_BODY_EXTENSION_BYTES = 16_384
 const INITIAL_TRAILER_BYTES = 512
+/** A decoder that serves one body after another does not hold on to more than this. */
+const KEPT_TRAILER_BYTES = 4096
 
 /** Shared until a body has trailers, which few have. */
 const NO_TRAILERS = new Uint8Array(0)
@@ -95,7 +97,6 @@ export class ChunkedDecoder {
   /** Where the trailer line being read begins in `trailers`, and its name ends. */
   #line = 0
   #nameEnd = 0
-  #hash = 0
 
   constructor(limits: ChunkedLimits) {
     this.#limits = limits
@@ -107,6 +108,7 @@ export class ChunkedDecoder {
     this.dataEnd = 0
     this.position = 0
     this.trailersLength = 0
+    if (this.trailers.length > KEPT_TRAILER_BYTES) this.trailers = NO_TRAILERS
     this.errorDetail = ''
     this.#state = SIZE_FIRST
     this.#size = 0
@@ -211,10 +213,8 @@ export class ChunkedDecoder {
           }
           if (++this.#trailerCount > this.#limits.maxHeaders) return this.#fail(at, 'too many trailers')
           this.#line = this.trailersLength
-          this.#hash = 0
           if (FOLD[byte] === 0) return this.#fail(at, 'malformed trailer name')
           this.#keep(byte)
-          this.#hash = hashStep(0, FOLD[byte]!)
           state = TRAILER_NAME
           break
         case TRAILER_NAME:
@@ -227,7 +227,6 @@ export class ChunkedDecoder {
           }
           if (FOLD[byte] === 0) return this.#fail(at, 'malformed trailer name')
           this.#keep(byte)
-          this.#hash = hashStep(this.#hash, FOLD[byte]!)
           break
         case TRAILER_SPACE:
         case TRAILER_VALUE:
@@ -260,7 +259,7 @@ export class ChunkedDecoder {
   /** Ends the line just read, or takes it back when it may not be a trailer. */
   #endTrailer(): void {
     const { trailers } = this
-    const id = headerId(trailers, this.#line, this.#nameEnd, this.#hash)
+    const id = headerId(trailers, this.#line, this.#nameEnd)
     if (!isTrailerAllowed(id, trailers, this.#line, this.#nameEnd)) {
       this.trailersLength = this.#line
       return

@@ -22,7 +22,7 @@ import {
   VALUE_END,
   VALUE_START,
 } from './head-layout.js'
-import { hashStep, headerId } from './header-names.js'
+import { headerId } from './header-names.js'
 
 /** States below this one are the start line's and belong to the subclass. */
 export const STATE_FIELDS = 32
@@ -67,7 +67,6 @@ export abstract class HeadParser {
   protected position = 0
   /** Where counting for `maxHeaderBytes` begins: after the empty line that may come before a request. */
   protected origin = 0
-  #hash = 0
   #connectionElements = 0
   /** Words of `headers` in use; the header being read begins here. */
   #entry = 0
@@ -147,7 +146,6 @@ export abstract class HeadParser {
     if (state >= DONE) return state === DONE ? PARSE_COMPLETE : PARSE_REFUSED
     const stop = this.stop(start, end)
     let at = start + this.position
-    let hash = this.#hash
     let entry = this.#entry
     let headers = this.headers
     const fold = FOLD
@@ -163,15 +161,10 @@ export abstract class HeadParser {
         if (this.headerCount === this.limits.maxHeaders) return this.tooLarge('TOO_MANY_HEADERS', 'too many headers')
         if (entry === headers.length) headers = this.#grow()
         headers[entry + NAME_START] = at - start
-        hash = 0
         state = FIELD_NAME
       }
       if (state === FIELD_NAME) {
-        let folded = 0
-        while (at < stop && (folded = fold[buffer[at]!]!) !== 0) {
-          hash = hashStep(hash, folded)
-          at++
-        }
+        while (at < stop && fold[buffer[at]!] !== 0) at++
         if (at === stop) break
         if (buffer[at] !== COLON) return this.malformed(fieldNameFault(buffer[at]!))
         headers[entry + NAME_END] = at - start
@@ -199,7 +192,7 @@ export abstract class HeadParser {
         let valueEnd = at - 1
         while (valueEnd > valueStart && (buffer[valueEnd - 1] === SP || buffer[valueEnd - 1] === HTAB)) valueEnd--
         headers[entry + VALUE_END] = valueEnd - start
-        const id = headerId(buffer, start + headers[entry]!, start + headers[entry + NAME_END]!, hash)
+        const id = headerId(buffer, start + headers[entry + NAME_START]!, start + headers[entry + NAME_END]!)
         headers[entry + HEADER_ID] = id
         this.headerCount++
         if (id !== 0) {
@@ -223,7 +216,6 @@ export abstract class HeadParser {
       this.state = DONE
       return PARSE_COMPLETE
     }
-    this.#hash = hash
     this.#entry = entry
     return this.suspend(state, at - start)
   }

@@ -115,7 +115,7 @@ void acceptor_dispose(struct acceptor *acceptor) {
   uv_close((uv_handle_t *)&acceptor->timer, on_closed);
 }
 
-/* acceptorOpen(fd, records, callback) → id. The acceptor owns fd from here on. */
+/* acceptorOpen(fd, records, callback) → id. The acceptor owns fd from here on; on failure it stays the caller's. */
 static napi_value acceptor_open(napi_env env, napi_callback_info info) {
   static int ids = 0;
   napi_value values[8];
@@ -123,11 +123,17 @@ static napi_value acceptor_open(napi_env env, napi_callback_info info) {
   size_t length = 0;
   int32_t *records = bytes_argument(env, values[1], &length);
   if (records == NULL || length < BATCH * RECORD_WORDS * sizeof(int32_t)) return int_result(env, -EINVAL);
+  if (!is_function(env, values[2])) return int_result(env, -EINVAL);
+  /* One that does not listen would be readable for ever and never accept. */
+  int fd = int_argument(env, values[0]), listens = 0;
+  socklen_t size = sizeof listens;
+  if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size)) return int_result(env, -errno);
+  if (!listens) return int_result(env, -EINVAL);
   struct thread_state *state = thread_state(env);
   struct acceptor *acceptor = calloc(1, sizeof *acceptor);
   if (acceptor == NULL) return int_result(env, -ENOMEM);
   acceptor->state = state;
-  acceptor->fd = int_argument(env, values[0]);
+  acceptor->fd = fd;
   int error = uv_poll_init(state->loop, &acceptor->poll, acceptor->fd);
   if (error) {
     free(acceptor);

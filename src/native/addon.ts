@@ -2,7 +2,10 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 
-/** The C side as TypeScript sees it. Calls answer a count or descriptor, or a negative errno (`errorName` names it). */
+/**
+ * The C side as TypeScript sees it. Calls answer a count or descriptor, or a negative errno (`errorName` names it); wrong
+ * arguments are errors of that kind too. Arrays that it was given to keep must not be transferred to another thread.
+ */
 export interface NativeAddon {
   listenTcp(address: string, port: number, backlog: number, ipv6Only: number, deferAcceptSeconds: number): number
   connectTcp(address: string, port: number): number
@@ -10,14 +13,17 @@ export interface NativeAddon {
   address(fd: number, peer: 0 | 1, record: Int32Array): number
   /** 0, or the negative errno the socket is in, which is cleared by asking. */
   socketError(fd: number): number
+  /** Bytes received that nobody has read yet. */
+  unread(fd: number): number
   shutdownWrite(fd: number): number
+  /** For a descriptor that no poller owns; those are closed with `drop`. */
   closeFd(fd: number, reset: 0 | 1): number
   duplicate(fd: number): number
   openWaker(): number
   wake(fd: number): number
   errorName(errno: number): string
 
-  /** Owns `fd` from here on. `records` takes a batch of connection records. Answers an id. */
+  /** Owns `fd`, which listens, from here on unless it fails. `records` takes a batch of connection records. Answers an id. */
   acceptorOpen(fd: number, records: Int32Array, callback: (event: number, value: number) => void): number
   acceptorPause(id: number): void
   acceptorResume(id: number): void
@@ -63,6 +69,8 @@ export const EPOLLRDHUP = 0x2000
 
 /** Negative errno values that mean something to the caller, as Linux numbers them. */
 export const EAGAIN = -11
+export const ECONNRESET = -104
+export const ECANCELED = -125
 
 let loaded: NativeAddon | undefined | null = null
 

@@ -50,12 +50,16 @@ void acceptor_define(napi_env env, napi_value exports);
 /* Writes family, port and address of `storage` into the record; IPv4-mapped addresses as IPv4. */
 void record_address(int32_t *record, const struct sockaddr_storage *storage);
 
-/* Arguments: at most eight numbers or objects. Returns how many were given. */
-size_t arguments(napi_env env, napi_callback_info info, napi_value values[8]);
+/* Arguments: at most eight numbers or objects; `undefined` where none was given. */
+void arguments(napi_env env, napi_callback_info info, napi_value values[8]);
+/* A whole number of 32 bits. Anything else is −1, which no descriptor, length, position or port is. */
 int32_t int_argument(napi_env env, napi_value value);
 napi_value int_result(napi_env env, int64_t value);
-/* The bytes of a Uint8Array or Int32Array; `length` in bytes. NULL when it is neither. */
+/* The bytes of a Uint8Array or Int32Array; `length` in bytes. NULL when it is neither, or has none. */
 void *bytes_argument(napi_env env, napi_value value, size_t *length);
+bool is_function(napi_env env, napi_value value);
+/* Closes a socket; with `reset` the peer gets RST and unsent bytes are dropped. 0 or a negative errno. */
+int close_socket(int fd, bool reset);
 void define_function(napi_env env, napi_value exports, const char *name, napi_callback function);
 /* Calls back into JavaScript from the loop; an exception there ends the thread as an uncaught one. */
 void call_back(napi_env env, napi_ref function, size_t count, const int32_t *numbers);

@@ -1,16 +1,18 @@
 /* The addon's entry: thread state, and the small change of Node-API that the other files use. */
 #include "castor.h"
 
-size_t arguments(napi_env env, napi_callback_info info, napi_value values[8]) {
+void arguments(napi_env env, napi_callback_info info, napi_value values[8]) {
   size_t count = 8;
   napi_get_cb_info(env, info, &count, values, NULL, NULL);
-  return count;
 }
 
 int32_t int_argument(napi_env env, napi_value value) {
-  int32_t number = 0;
-  napi_get_value_int32(env, value, &number);
-  return number;
+  /* Node-API's own conversion to 32 bits makes 0 of NaN and wraps what is too large: both may be somebody's descriptor. */
+  double number = -1;
+  if (napi_get_value_double(env, value, &number) != napi_ok) return -1;
+  if (!(number >= INT32_MIN && number <= INT32_MAX)) return -1;
+  int32_t whole = (int32_t)number;
+  return (double)whole == number ? whole : -1;
 }
 
 napi_value int_result(napi_env env, int64_t number) {
@@ -36,6 +38,11 @@ void *bytes_argument(napi_env env, napi_value value, size_t *length) {
   return data;
 }
 
+bool is_function(napi_env env, napi_value value) {
+  napi_valuetype type;
+  return napi_typeof(env, value, &type) == napi_ok && type == napi_function;
+}
+
 void define_function(napi_env env, napi_value exports, const char *name, napi_callback function) {
   napi_value value;
   napi_create_function(env, name, NAPI_AUTO_LENGTH, function, NULL, &value);
@@ -45,14 +52,17 @@ void define_function(napi_env env, napi_value exports, const char *name, napi_ca
 void call_back(napi_env env, napi_ref function, size_t count, const int32_t *numbers) {
   napi_handle_scope scope;
   if (napi_open_handle_scope(env, &scope) != napi_ok) return;
-  napi_value receiver, callee, result, values[4];
+  napi_value receiver, callee = NULL, result, values[4];
   napi_get_global(env, &receiver);
   napi_get_reference_value(env, function, &callee);
   for (size_t i = 0; i < count && i < 4; i++) napi_create_int32(env, numbers[i], &values[i]);
-  if (napi_make_callback(env, NULL, receiver, callee, count, values, &result) == napi_pending_exception) {
+  /* Also "pending" without an exception to get, while the thread is being terminated: then there is nobody to tell. */
+  if (callee && napi_make_callback(env, NULL, receiver, callee, count, values, &result) == napi_pending_exception) {
+    bool pending = false;
     napi_value error;
-    napi_get_and_clear_last_exception(env, &error);
-    napi_fatal_exception(env, error);
+    if (napi_is_exception_pending(env, &pending) == napi_ok && pending &&
+        napi_get_and_clear_last_exception(env, &error) == napi_ok)
+      napi_fatal_exception(env, error);
   }
   napi_close_handle_scope(env, scope);
 }
@@ -86,7 +96,10 @@ static void on_thread_end(napi_async_cleanup_hook_handle handle, void *data) {
 
 static napi_value init(napi_env env, napi_value exports) {
   struct thread_state *state = calloc(1, sizeof *state);
-  if (state == NULL) return NULL;
+  if (state == NULL) {
+    napi_throw_error(env, NULL, "out of memory");
+    return NULL;
+  }
   state->env = env;
   napi_get_uv_event_loop(env, &state->loop);
   napi_set_instance_data(env, state, NULL, NULL);

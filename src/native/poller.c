@@ -29,25 +29,26 @@ struct poller {
 
 static bool own(struct poller *poller, int fd) {
   if (fd >= poller->owned_size) {
-    int size = poller->owned_size ? poller->owned_size : 1024;
+    int64_t size = poller->owned_size ? poller->owned_size : 1024;
     while (size <= fd) size *= 2;
+    if (size > INT32_MAX) return false;
     uint8_t *owned = realloc(poller->owned, (size_t)size);
     if (owned == NULL) return false;
     memset(owned + poller->owned_size, 0, (size_t)(size - poller->owned_size));
     poller->owned = owned;
-    poller->owned_size = size;
+    poller->owned_size = (int)size;
   }
   poller->owned[fd] = 1;
   return true;
 }
 
-static void disown(struct poller *poller, int fd) {
-  if (fd >= 0 && fd < poller->owned_size) poller->owned[fd] = 0;
-}
+static bool owns(struct poller *poller, int fd) { return fd >= 0 && fd < poller->owned_size && poller->owned[fd]; }
 
 static int collect(struct poller *poller) {
   struct epoll_event ready[BATCH];
-  int count = epoll_wait(poller->fd, ready, BATCH, 0);
+  int count;
+  do count = epoll_wait(poller->fd, ready, BATCH, 0);
+  while (count < 0 && errno == EINTR);
   for (int i = 0; i < count; i++) {
     int32_t *event = poller->events + i * EVENT_WORDS;
     event[0] = (int32_t)(ready[i].data.u64 & 0xffffffff);
@@ -97,11 +98,21 @@ static napi_value poller_open(napi_env env, napi_callback_info info) {
   size_t length = 0;
   int32_t *events = bytes_argument(env, values[0], &length);
   if (events == NULL || length < BATCH * EVENT_WORDS * sizeof(int32_t)) return int_result(env, -EINVAL);
+  uint8_t *buffers[2];
+  size_t sizes[2];
+  for (int i = 0; i < 2; i++) {
+    buffers[i] = bytes_argument(env, values[1 + i], &sizes[i]);
+    if (buffers[i] == NULL) return int_result(env, -EINVAL);
+  }
+  if (!is_function(env, values[3])) return int_result(env, -EINVAL);
   struct poller *poller = calloc(1, sizeof *poller);
   if (poller == NULL) return int_result(env, -ENOMEM);
   poller->state = state;
   poller->events = events;
-  for (int i = 0; i < 2; i++) poller->buffers[i] = bytes_argument(env, values[1 + i], &poller->buffer_sizes[i]);
+  for (int i = 0; i < 2; i++) {
+    poller->buffers[i] = buffers[i];
+    poller->buffer_sizes[i] = sizes[i];
+  }
   poller->fd = epoll_create1(EPOLL_CLOEXEC);
   int error = poller->fd < 0 ? -errno : uv_poll_init(state->loop, &poller->poll, poller->fd);
   if (error) {
@@ -168,7 +179,7 @@ static napi_value release(napi_env env, napi_callback_info info) {
   struct poller *poller = thread_state(env)->poller;
   int fd = int_argument(env, values[0]);
   if (poller) {
-    disown(poller, fd);
+    if (owns(poller, fd)) poller->owned[fd] = 0;
     epoll_ctl(poller->fd, EPOLL_CTL_DEL, fd, NULL);
   }
   return NULL;
@@ -180,12 +191,10 @@ static napi_value drop(napi_env env, napi_callback_info info) {
   arguments(env, info, values);
   struct poller *poller = thread_state(env)->poller;
   int fd = int_argument(env, values[0]);
-  if (poller) disown(poller, fd);
-  if (int_argument(env, values[1])) {
-    struct linger now = {.l_onoff = 1, .l_linger = 0};
-    setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-  }
-  return int_result(env, close(fd) ? -errno : 0);
+  /* Closing a number twice would close what another thread has been given under it meanwhile. */
+  if (poller == NULL || !owns(poller, fd)) return int_result(env, -EBADF);
+  poller->owned[fd] = 0;
+  return int_result(env, close_socket(fd, int_argument(env, values[1]) == 1));
 }
 
 /* receive(fd, limit) → bytes read into the start of the read buffer, 0 at the end of the stream, or a negative errno */

@@ -2,9 +2,11 @@
 #include "castor.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 void record_address(int32_t *record, const struct sockaddr_storage *storage) {
@@ -27,11 +29,13 @@ void record_address(int32_t *record, const struct sockaddr_storage *storage) {
   }
 }
 
-/* Address text and port to a socket address; 0 when the text is neither IPv4 nor IPv6. */
+/* Address text and port to a socket address; 0 when the text is neither IPv4 nor IPv6, or the port is none. */
 static socklen_t parse_address(napi_env env, napi_value text, int port, struct sockaddr_storage *storage) {
   char name[INET6_ADDRSTRLEN + 1];
   size_t length = 0;
+  if (port < 0 || port > UINT16_MAX) return 0;
   if (napi_get_value_string_latin1(env, text, name, sizeof name, &length) != napi_ok) return 0;
+  if (strlen(name) != length) return 0;
   memset(storage, 0, sizeof *storage);
   struct sockaddr_in *v4 = (struct sockaddr_in *)storage;
   if (inet_pton(AF_INET, name, &v4->sin_addr) == 1) {
@@ -62,7 +66,7 @@ static napi_value listen_tcp(napi_env env, napi_callback_info info) {
   int defer = int_argument(env, values[4]);
   /* TCP_NODELAY is inherited by accepted sockets, which saves a system call for each. */
   if (set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1) || set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1) ||
-      (storage.ss_family == AF_INET6 && set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, int_argument(env, values[3]))) ||
+      (storage.ss_family == AF_INET6 && set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, int_argument(env, values[3]) == 1)) ||
       (defer > 0 && set_flag(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, defer)) || bind(fd, (struct sockaddr *)&storage, size) ||
       listen(fd, int_argument(env, values[2]))) {
     int error = errno;
@@ -98,8 +102,9 @@ static napi_value address(napi_env env, napi_callback_info info) {
   socklen_t size = sizeof storage;
   int fd = int_argument(env, values[0]);
   struct sockaddr *into = (struct sockaddr *)&storage;
-  int failed = int_argument(env, values[1]) ? getpeername(fd, into, &size) : getsockname(fd, into, &size);
+  int failed = int_argument(env, values[1]) == 1 ? getpeername(fd, into, &size) : getsockname(fd, into, &size);
   if (failed) return int_result(env, -errno);
+  if (storage.ss_family != AF_INET && storage.ss_family != AF_INET6) return int_result(env, -EAFNOSUPPORT);
   size_t length = 0;
   int32_t *record = bytes_argument(env, values[2], &length);
   if (record == NULL || length < RECORD_WORDS * sizeof(int32_t)) return int_result(env, -EINVAL);
@@ -117,6 +122,14 @@ static napi_value socket_error(napi_env env, napi_callback_info info) {
   return int_result(env, -error);
 }
 
+/* unread(fd) → bytes received that nobody has read yet */
+static napi_value unread(napi_env env, napi_callback_info info) {
+  napi_value values[8];
+  arguments(env, info, values);
+  int count = 0;
+  return int_result(env, ioctl(int_argument(env, values[0]), FIONREAD, &count) ? -errno : count);
+}
+
 /* shutdownWrite(fd) */
 static napi_value shutdown_write(napi_env env, napi_callback_info info) {
   napi_value values[8];
@@ -124,23 +137,26 @@ static napi_value shutdown_write(napi_env env, napi_callback_info info) {
   return int_result(env, shutdown(int_argument(env, values[0]), SHUT_WR) ? -errno : 0);
 }
 
-/* closeFd(fd, reset: 0 | 1): with reset the peer gets RST and unsent bytes are dropped */
-static napi_value close_fd(napi_env env, napi_callback_info info) {
-  napi_value values[8];
-  arguments(env, info, values);
-  int fd = int_argument(env, values[0]);
-  if (int_argument(env, values[1])) {
+int close_socket(int fd, bool reset) {
+  if (reset) {
     struct linger now = {.l_onoff = 1, .l_linger = 0};
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
   }
-  return int_result(env, close(fd) ? -errno : 0);
+  return close(fd) ? -errno : 0;
+}
+
+/* closeFd(fd, reset: 0 | 1): for a descriptor that no poller owns */
+static napi_value close_fd(napi_env env, napi_callback_info info) {
+  napi_value values[8];
+  arguments(env, info, values);
+  return int_result(env, close_socket(int_argument(env, values[0]), int_argument(env, values[1]) == 1));
 }
 
 /* duplicate(fd) → another descriptor for the same socket */
 static napi_value duplicate(napi_env env, napi_callback_info info) {
   napi_value values[8];
   arguments(env, info, values);
-  int fd = dup(int_argument(env, values[0]));
+  int fd = fcntl(int_argument(env, values[0]), F_DUPFD_CLOEXEC, 0);
   return int_result(env, fd < 0 ? -errno : fd);
 }
 
@@ -162,7 +178,9 @@ static napi_value wake(napi_env env, napi_callback_info info) {
 static napi_value error_name(napi_env env, napi_callback_info info) {
   napi_value values[8], text;
   arguments(env, info, values);
-  napi_create_string_utf8(env, uv_err_name(int_argument(env, values[0])), NAPI_AUTO_LENGTH, &text);
+  char name[64];
+  uv_err_name_r(int_argument(env, values[0]), name, sizeof name);
+  napi_create_string_utf8(env, name, NAPI_AUTO_LENGTH, &text);
   return text;
 }
 
@@ -171,6 +189,7 @@ void sockets_define(napi_env env, napi_value exports) {
   define_function(env, exports, "connectTcp", connect_tcp);
   define_function(env, exports, "address", address);
   define_function(env, exports, "socketError", socket_error);
+  define_function(env, exports, "unread", unread);
   define_function(env, exports, "shutdownWrite", shutdown_write);
   define_function(env, exports, "closeFd", close_fd);
   define_function(env, exports, "duplicate", duplicate);

@@ -17,14 +17,7 @@ import type { BodyRelay } from './body-relay.js'
 import type { Http1Plane } from './http1-plane.js'
 import { Tally } from './record.js'
 import type { Requester } from './requester.js'
-import {
-  HEAD_FINAL,
-  HEAD_INCOMPLETE,
-  HEAD_INTERIM,
-  HEAD_REFUSED,
-  HEAD_SWITCHING,
-  ResponseHead,
-} from './response-head.js'
+import { HEAD_FINAL, HEAD_INTERIM, HEAD_REFUSED, HEAD_SWITCHING, ResponseHead } from './response-head.js'
 import { UpgradedTunnel } from './upgraded.js'
 import {
   UPSTREAM_DIALLING,
@@ -246,18 +239,9 @@ export class Exchange implements UpstreamUser {
       if (this.#facts.versionMinor === 1) this.#writeHead()
       outcome = this.#head.next()
     }
-    switch (outcome) {
-      case HEAD_INCOMPLETE:
-        return
-      case HEAD_FINAL:
-        this.#beginResponse()
-        return
-      case HEAD_SWITCHING:
-        this.#upgrade()
-        return
-      case HEAD_REFUSED:
-        this.#nonsense(this.#head.fault)
-    }
+    if (outcome === HEAD_FINAL) this.#beginResponse()
+    else if (outcome === HEAD_SWITCHING) this.#upgrade()
+    else if (outcome === HEAD_REFUSED) this.#nonsense(this.#head.fault)
   }
 
   #beginResponse(): void {

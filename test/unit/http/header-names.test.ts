@@ -1,5 +1,4 @@
 import t from 'tap'
-import { FOLD } from '../../../src/http/characters.js'
 import {
   HEADER_AUTHORIZATION,
   HEADER_CONNECTION,
@@ -18,7 +17,6 @@ import {
   HEADER_X_FORWARDED_FOR,
   HEADER_X_FORWARDED_OTHER,
   HEADER_X_REQUEST_ID,
-  hashStep,
   headerId,
   lineHeaderId,
 } from '../../../src/http/header-names.js'
@@ -26,8 +24,7 @@ import { bytes } from './heads.js'
 
 const idOf = (name: string): number => {
   const buffer = bytes(`xx${name}yy`)
-  const hash = bytes(name).reduce((hash, byte) => hashStep(hash, FOLD[byte]!), 0)
-  return headerId(buffer, 2, 2 + name.length, hash)
+  return headerId(buffer, 2, 2 + name.length)
 }
 
 t.test('RFC 9110 5.1: names are known in any case', async (t) => {
