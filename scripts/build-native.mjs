@@ -9,21 +9,35 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const sources = join(root, 'src/native')
 const output = join(root, 'dist/native/castor.node')
 
-const files = readdirSync(sources).filter((name) => name.endsWith('.c')).map((name) => join(sources, name))
-const newest = Math.max(...readdirSync(sources).filter((name) => /\.[ch]$/.test(name)).map((name) => statSync(join(sources, name)).mtimeMs))
+const files = readdirSync(sources)
+  .filter((name) => name.endsWith('.c'))
+  .map((name) => join(sources, name))
+const newest = Math.max(
+  ...readdirSync(sources)
+    .filter((name) => /\.[ch]$/.test(name))
+    .map((name) => statSync(join(sources, name)).mtimeMs),
+)
 
 if (process.argv.includes('--if-needed') && existsSync(output) && statSync(output).mtimeMs > newest) process.exit(0)
 
 function giveUp(reason) {
   rmSync(output, { force: true })
   console.warn(`castor: the native addon was not built: ${reason}.`)
-  console.warn('castor: it will run all the same, on shared listening sockets: slower, and the kernel places connections.')
+  console.warn(
+    'castor: it will run all the same, on shared listening sockets: slower, and the kernel places connections.',
+  )
   process.exit(0)
 }
 
 /** Where node_api.h and uv.h are: beside the running Node, or where the environment says. */
 function headers() {
-  const prefixes = [process.env.NODE_DIR, process.env.npm_config_nodedir, dirname(dirname(process.execPath)), '/usr', '/usr/local']
+  const prefixes = [
+    process.env.NODE_DIR,
+    process.env.npm_config_nodedir,
+    dirname(dirname(process.execPath)),
+    '/usr',
+    '/usr/local',
+  ]
   for (const prefix of prefixes) {
     if (!prefix) continue
     const folder = join(prefix, 'include/node')
@@ -34,11 +48,22 @@ function headers() {
 
 if (process.platform !== 'linux') giveUp(`it is written for Linux, this is ${process.platform}`)
 const include = headers()
-if (include === undefined) giveUp('Node-API headers (include/node) were not found beside Node; set NODE_DIR to their prefix')
+if (include === undefined)
+  giveUp('Node-API headers (include/node) were not found beside Node; set NODE_DIR to their prefix')
 
 const compiler = process.env.CC ?? 'cc'
 mkdirSync(dirname(output), { recursive: true })
-const flags = ['-std=gnu11', '-O2', '-fPIC', '-shared', '-fvisibility=hidden', '-Wall', '-Wextra', '-Werror=implicit-function-declaration', `-I${include}`]
+const flags = [
+  '-std=gnu11',
+  '-O2',
+  '-fPIC',
+  '-shared',
+  '-fvisibility=hidden',
+  '-Wall',
+  '-Wextra',
+  '-Werror=implicit-function-declaration',
+  `-I${include}`,
+]
 const done = spawnSync(compiler, [...flags, '-o', output, ...files], { stdio: ['ignore', 'inherit', 'inherit'] })
 if (done.error) giveUp(`no C compiler (${compiler}: ${done.error.message}); on Debian: apt-get install gcc libc6-dev`)
 if (done.status !== 0) giveUp(`${compiler} ended with status ${done.status}`)

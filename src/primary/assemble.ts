@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { AdminFacts, ProcessState, WorkerFacts } from '../admin/facts.js'
 import { type Admin, startAdmin } from '../admin/server.js'
@@ -35,7 +36,10 @@ export interface StartOptions {
   readonly workerFile?: string
 }
 
-const WORKER_FILE = fileURLToPath(new URL('../../workers/proxy/entry.js', import.meta.url))
+/** The bundled proxy thread where the build has made it, else the same in its single files. */
+const WORKER_FILE = ['../../workers/proxy/bundle.js', '../../workers/proxy/entry.js']
+  .map((file) => fileURLToPath(new URL(file, import.meta.url)))
+  .find((file) => existsSync(file))!
 
 /**
  * Starts the whole balancer: opens every address, starts the threads, then accepts. Rejects with a `CastorError`, and

@@ -50,3 +50,8 @@ export function forwardedLines(origin: ClientOrigin, scheme: string, config: For
     forwardedPrefix: config.rfc7239 ? ascii(`for=${node(client)};proto=${scheme}`) : undefined,
   }
 }
+
+/** The address that was dialled as a Host field (RFC 9110 7.2). */
+export function formatHost({ vip, vport }: ClientOrigin): string {
+  return vip.includes(':') ? `[${vip}]:${vport}` : `${vip}:${vport}`
+}

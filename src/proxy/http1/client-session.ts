@@ -6,7 +6,7 @@ import { writeReply } from '../../http/reply.js'
 import { PARSE_COMPLETE, PARSE_INCOMPLETE, type RequestParser } from '../../http/request-parser.js'
 import type { RequestHeadOptions } from '../../http/request-writer.js'
 import type { Timed } from '../../net/timer-wheel.js'
-import { type ClientOrigin, type ForwardedLines, forwardedLines } from '../client-origin.js'
+import { type ClientOrigin, type ForwardedLines, formatHost, forwardedLines } from '../client-origin.js'
 import type { Listener } from '../listener.js'
 import type { Session } from '../plane.js'
 import type { Exchange } from './exchange.js'
@@ -94,6 +94,8 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
     options.forwardHost = config.forwarded.host
     options.via = config.forwarded.via
     options.requestId = facts.requestIdBytes
+    // An HTTP/1.0 client may leave Host out; what it dialled is what it must mean.
+    if (!facts.hasHost) options.defaultHost = Buffer.from(formatHost(this.origin), 'latin1')
     return options
   }
 

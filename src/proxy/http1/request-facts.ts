@@ -21,6 +21,7 @@ export class RequestFacts {
   versionMinor: 0 | 1 = 1
   keepAlive = false
   upgrade = false
+  hasHost = true
   expectContinue = false
   readonly requestId = Buffer.alloc(REQUEST_ID_MAX)
   requestIdLength = 0
@@ -46,6 +47,7 @@ export class RequestFacts {
     this.versionMinor = parser.versionMinor
     this.keepAlive = parser.keepAlive
     this.upgrade = parser.upgradeWebSocket
+    this.hasHost = parser.hostStart >= 0
     this.expectContinue = parser.expectContinue
     if (parser.requestIdStart >= 0) {
       this.requestIdLength = Math.min(parser.requestIdEnd - parser.requestIdStart, REQUEST_ID_MAX)

@@ -1,0 +1,55 @@
+// Installs the programs that the tests use and that are missing: as root, with apt-get. Elsewhere it says what is missing.
+// `--compiler` asks for the C compiler as well. Never fails: tests say themselves what they cannot do without.
+import { spawnSync } from 'node:child_process'
+import { pathToFileURL } from 'node:url'
+
+/** `commands`: any of them will do. `packages`: Debian's. */
+const TOOLS = [
+  { commands: ['nginx'], packages: ['nginx'], use: 'a real target' },
+  { commands: ['haproxy'], packages: ['haproxy'], use: 'the other end of the PROXY protocol' },
+  { commands: ['curl'], packages: ['curl'], use: 'a real client' },
+  { commands: ['chromium', 'chromium-browser', 'google-chrome'], packages: ['chromium'], use: 'the dashboard' },
+  { commands: ['ip'], packages: ['iproute2'], use: 'network namespaces' },
+  { commands: ['prlimit'], packages: ['util-linux'], use: 'small open-file limits' },
+]
+const COMPILER = { commands: ['cc'], packages: ['gcc', 'libc6-dev'], use: 'the native addon' }
+
+/** Debian keeps servers where the PATH of ordinary users does not look. */
+const env = { ...process.env, PATH: `${process.env.PATH}:/usr/local/sbin:/usr/sbin:/sbin` }
+
+function isInstalled({ commands }) {
+  return commands.some((command) => spawnSync('sh', ['-c', `command -v ${command}`], { env }).status === 0)
+}
+
+function aptGet(...args) {
+  // RUNLEVEL=1: a web server that comes as a package must not begin to serve.
+  const quiet = { ...env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
+  const done = spawnSync('apt-get', ['-qq', '-o', 'Dpkg::Use-Pty=0', ...args], { env: quiet, encoding: 'utf8' })
+  if (done.status !== 0) console.warn(`apt-get ${args[0]} failed: ${(done.stderr ?? String(done.error)).trim()}`)
+  return done.status === 0
+}
+
+export function installTools({ compiler = false } = {}) {
+  const wanted = compiler ? [COMPILER, ...TOOLS] : TOOLS
+  const missing = wanted.filter((tool) => !isInstalled(tool))
+  if (missing.length === 0) return
+  const packages = missing.flatMap((tool) => tool.packages)
+  if (process.getuid?.() !== 0 || !isInstalled({ commands: ['apt-get'] })) {
+    console.warn('Some tests need programs that are not installed, and are skipped:')
+    for (const { commands, use } of missing) console.warn(`  ${commands[0]} (${use})`)
+    console.warn(`On Debian: sudo apt-get install ${packages.join(' ')}`)
+    return
+  }
+  console.log(`installing ${packages.join(' ')}`)
+  aptGet('update')
+  const install = (...names) => aptGet('install', '-y', '--no-install-recommends', ...names)
+  // All at once, or else one by one: a name that this system does not know must not cost the others.
+  if (!install(...packages)) for (const tool of missing) install(...tool.packages)
+  for (const tool of missing) {
+    if (!isInstalled(tool)) console.warn(`${tool.commands[0]} (${tool.use}) could not be installed`)
+  }
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  installTools({ compiler: process.argv.includes('--compiler') })
+}

@@ -1,0 +1,194 @@
+// npm test: builds what is out of date, gets the programs that tests use, runs the test files side by side, and ends with
+// the line "N passed, N failed". Arguments are files, folders (test/unit/http) or parts of their names.
+//   --no-build   run what is compiled already
+//   --jobs=N     so many files at once; the cores of the machine if not given
+//   --verbose    print each file's standard error also when it passes
+// Files called *.alone.test.ts measure time or memory, and run by themselves after the others.
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { delimiter, dirname, join, relative, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { installTools } from './install-tools.mjs'
+import { readTap } from './tap-results.mjs'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const timesFile = join(root, 'dist/.test-times.json')
+const CI = process.env.CI === 'true'
+/** A test that hangs is ended by tap, which says what was still open; a file that does not even do that is killed. */
+const TEST_TIMEOUT_S = 120
+const FILE_TIMEOUT_MS = 240_000
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { 'no-build': { type: 'boolean' }, jobs: { type: 'string' }, verbose: { type: 'boolean' } },
+})
+const total = { passed: 0, failed: 0, skipped: 0 }
+const running = new Set()
+
+function finish() {
+  const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : ''
+  console.log(`${total.passed} passed, ${total.failed} failed${skipped}`)
+  process.exit(total.failed === 0 && total.passed > 0 ? 0 : 1)
+}
+
+function build() {
+  const done = spawnSync(process.execPath, ['scripts/build.mjs', '--if-needed'], { cwd: root, stdio: 'inherit' })
+  if (done.status === 0) return
+  console.log('FAIL  the build')
+  total.failed++
+  finish()
+}
+
+/** Found by their sources, so that what dist/ still has of files that are gone is not run. */
+function testFiles() {
+  const wanted = positionals.map((name) =>
+    relative(root, resolve(name))
+      .replace(/^dist\//, '')
+      .replace(/\.js$/, '.ts'),
+  )
+  const isWanted = (file) => wanted.length === 0 || wanted.some((name) => file.includes(name))
+  return readdirSync(join(root, 'test'), { recursive: true, withFileTypes: true })
+    .map((entry) => relative(root, join(entry.parentPath ?? entry.path, entry.name)))
+    .filter((file) => file.endsWith('.test.ts') && isWanted(file))
+    .sort()
+}
+
+/** How long files took last time, in milliseconds: the longest begin first. */
+function readTimes() {
+  try {
+    return JSON.parse(readFileSync(timesFile, 'utf8'))
+  } catch {
+    return {}
+  }
+}
+
+function killGroup(child) {
+  try {
+    process.kill(-child.pid, 'SIGKILL')
+  } catch {}
+}
+
+/** Runs one file in a process group of its own, so that nothing it started outlives it. */
+async function runFile(file) {
+  const compiled = join(root, 'dist', file.replace(/\.ts$/, '.js'))
+  if (!existsSync(compiled)) return { results: [], problem: 'it is not compiled', stderr: '', ms: 0 }
+  const begunMs = performance.now()
+  const env = {
+    ...process.env,
+    // What a test starts by the name `node` is the same Node that runs the tests.
+    PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH}`,
+    TAP: '1',
+    TAP_TIMEOUT: String(TEST_TIMEOUT_S),
+  }
+  const stdio = ['ignore', 'pipe', 'pipe']
+  const child = spawn(process.execPath, ['--enable-source-maps', compiled], { cwd: root, env, stdio, detached: true })
+  running.add(child)
+  let timedOut = false
+  const deadline = setTimeout(() => {
+    timedOut = true
+    killGroup(child)
+  }, FILE_TIMEOUT_MS)
+  let stderr = ''
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    stderr += text
+  })
+  const exited = new Promise((done) => child.on('exit', (code, signal) => done({ code, signal })))
+  const tap = readTap(child.stdout)
+  const { code, signal } = await exited
+  clearTimeout(deadline)
+  killGroup(child)
+  const { results, problems } = await tap
+  running.delete(child)
+  if (timedOut) problems.push(`it took longer than ${FILE_TIMEOUT_MS / 1000} s and was killed`)
+  else if (signal !== null) problems.push(`it was ended by ${signal}`)
+  else if (code !== 0 && results.every(({ ok }) => ok)) problems.push(`it ended with exit code ${code}`)
+  return { results, problem: problems.join('; '), stderr, ms: performance.now() - begunMs }
+}
+
+const indented = (text, by) => text.trimEnd().replaceAll(/^/gm, ' '.repeat(by))
+
+/** What tap knows of a failed assertion, most telling first. */
+function describe({ fullname, diag }) {
+  const lines = [indented(fullname || 'an assertion without a name', 6)]
+  if (diag === null || diag === undefined) return lines.join('\n')
+  const { at, stack, source: _, diff, found, wanted, ...more } = diag
+  if (at?.fileName) {
+    const path = at.fileName.replace(/^file:\/\//, '')
+    lines.push(indented(`at ${relative(root, resolve(root, path))}:${at.lineNumber}:${at.columnNumber}`, 8))
+  }
+  if (diff) lines.push(indented(diff, 8))
+  else {
+    if (found !== undefined) lines.push(indented(`found:  ${JSON.stringify(found)}`, 8))
+    if (wanted !== undefined) lines.push(indented(`wanted: ${JSON.stringify(wanted)}`, 8))
+  }
+  for (const [key, value] of Object.entries(more)) {
+    const text = typeof value === 'string' ? value : JSON.stringify(value)
+    if (key !== 'compare') lines.push(indented(`${key}: ${text}`, 8))
+  }
+  if (stack) lines.push(indented(stack.split('\n').slice(0, 8).join('\n'), 8))
+  return lines.join('\n')
+}
+
+function report(file, { results, problem, stderr, ms }) {
+  const isSkipped = (result) => result.skip !== false || result.todo !== false
+  // CI must not pass by leaving out what it had no program for.
+  const isUnwelcome = (result) => CI && /not installed/.test(String(result.skip))
+  const failed = results.filter((result) => (isSkipped(result) ? isUnwelcome(result) : !result.ok))
+  const skipped = results.filter((result) => isSkipped(result) && !isUnwelcome(result))
+  const passed = results.length - failed.length - skipped.length
+  total.passed += passed
+  total.skipped += skipped.length
+  total.failed += failed.length + (problem === '' ? 0 : 1)
+  const bad = failed.length > 0 || problem !== ''
+  const counts = `${passed} passed${failed.length > 0 ? `, ${failed.length} failed` : ''}`
+  console.log(`${bad ? 'FAIL' : 'ok  '}  ${file}  ${counts}, ${(ms / 1000).toFixed(1)} s`)
+  for (const result of skipped) console.log(`      skipped: ${result.fullname} (${result.skip || result.todo})`)
+  if (problem !== '') console.log(`      ${problem}`)
+  for (const result of failed) console.log(describe(result))
+  if (stderr !== '' && (bad || options.verbose)) {
+    console.log(`      standard error:\n${indented(stderr.split('\n').slice(-60).join('\n'), 8)}`)
+  }
+  return !bad
+}
+
+/** Runs the files, `jobs` at a time; returns those that failed. */
+async function runFiles(files, jobs, times) {
+  const bad = []
+  const waiting = [...files]
+  const runOneByOne = async () => {
+    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+      const outcome = await runFile(file)
+      times[file] = Math.round(outcome.ms)
+      if (!report(file, outcome)) bad.push(file)
+    }
+  }
+  await Promise.all(Array.from({ length: jobs }, runOneByOne))
+  return bad
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.on(signal, () => {
+    for (const child of running) killGroup(child)
+    process.exit(1)
+  })
+}
+
+if (!options['no-build']) build()
+installTools()
+const files = testFiles()
+if (files.length === 0) console.log(`no test file matches ${positionals.join(' ')}`)
+const times = readTimes()
+const longestFirst = (a, b) => (times[b] ?? Number.POSITIVE_INFINITY) - (times[a] ?? Number.POSITIVE_INFINITY) || 0
+const isAlone = (file) => file.endsWith('.alone.test.ts')
+const together = files.filter((file) => !isAlone(file)).sort(longestFirst)
+const begunMs = performance.now()
+const bad = [
+  ...(await runFiles(together, Number(options.jobs ?? availableParallelism()), times)),
+  ...(await runFiles(files.filter(isAlone), 1, times)),
+]
+writeFileSync(timesFile, `${JSON.stringify(times, null, 2)}\n`)
+if (bad.length > 0) console.log(`\nfailed:\n${bad.map((file) => `  ${file}`).join('\n')}`)
+console.log(`\nNode ${process.version}, ${files.length} files, ${((performance.now() - begunMs) / 1000).toFixed(0)} s`)
+finish()
