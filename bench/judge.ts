@@ -1,5 +1,6 @@
 import { REFERENCE, SUBJECT } from './proxies/all.js'
 import type { Judgement, ProxyFigures, ProxyResult } from './report/result.js'
+import { kib, mib } from './report/words.js'
 import type { Limit } from './scenarios/scenario.js'
 
 /** Holds a scenario's outcome against its limit. What could not be measured is not judged, which is no pass. */
@@ -12,13 +13,13 @@ export function judge(limit: Limit, results: readonly ProxyResult[]): Judgement 
       return judgeRatio(limit.most, figures)
     case 'bytes-each': {
       if (figures.kind !== 'memory') return mismatch()
-      const text = `${kib(figures.bytesEach)} KiB each, at most ${kib(limit.most)}`
+      const text = `${kib(figures.bytesEach)} KiB each, at most ${kib(limit.most)} KiB`
       return { verdict: figures.bytesEach <= limit.most ? 'pass' : 'fail', text }
     }
     case 'growth': {
-      if (figures.kind !== 'memory') return mismatch()
+      if (figures.kind !== 'growth') return mismatch()
       const grown = figures.afterBytes - figures.beforeBytes
-      const text = `grew by ${kib(grown)} KiB over ${figures.count} requests, at most ${kib(limit.mostBytes)}`
+      const text = `memory ${mib(grown)} MiB over ${figures.count} requests, at most ${mib(limit.mostBytes)} MiB`
       return { verdict: grown <= limit.mostBytes ? 'pass' : 'fail', text }
     }
   }
@@ -33,8 +34,4 @@ function judgeRatio(most: number, figures: ProxyFigures): Judgement {
 
 function mismatch(): Judgement {
   return { verdict: 'not judged', text: 'the scenario measured something else' }
-}
-
-function kib(bytes: number): string {
-  return (bytes / 1024).toFixed(1)
 }

@@ -66,8 +66,8 @@ async function bench(): Promise<number> {
     writeReport(report, asked.out)
     tell(`Results are in ${relative(root, asked.out) || '.'}`)
   }
-  if (asked.writeReadme) writeReadme(report)
   process.stdout.write(`\n${renderTable(report)}`)
+  if (asked.writeReadme) writeReadme(report)
   const held = results.every(({ judgement }) => judgement === undefined || judgement.verdict === 'pass')
   return asked.check && !held ? 1 : 0
 }

@@ -2,8 +2,10 @@ import { createServer, type Socket } from 'node:net'
 import { serveOrder } from '../serve-order.js'
 import { LARGE_BYTES, LARGE_PATH, type OriginOptions, SMALL_BYTES } from './content.js'
 
-const small = answer(SMALL_BYTES)
-const large = answer(LARGE_BYTES)
+const answers = {
+  small: { kept: answer(SMALL_BYTES, ''), closing: answer(SMALL_BYTES, 'Connection: close\r\n') },
+  large: { kept: answer(LARGE_BYTES, ''), closing: answer(LARGE_BYTES, 'Connection: close\r\n') },
+}
 
 // The HTTP target where nginx is missing: enough of HTTP/1.1 for well-formed requests of this bench, and no more.
 serveOrder<OriginOptions, void>(({ port }) => {
@@ -18,23 +20,29 @@ serveOrder<OriginOptions, void>(({ port }) => {
   })
 })
 
-function answer(bytes: number): Buffer {
-  const head = `HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: ${bytes}\r\n\r\n`
+function answer(bytes: number, field: string): Buffer {
+  const head = `HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: ${bytes}\r\n${field}\r\n`
   return Buffer.concat([Buffer.from(head), Buffer.alloc(bytes, 'x')])
 }
 
 class RequestReader {
   private head = ''
-  private reply = small
+  private reply = answers.small
   /** Of the request being read: bytes of body still to come; -1 = chunked, until the last chunk. */
   private bodyLeft = 0
   private tail = ''
+  private closing = false
 
   constructor(private readonly socket: Socket) {}
 
   take(data: Buffer): void {
     let rest = data
     while (rest.length > 0) rest = this.bodyLeft === 0 ? this.takeHead(rest) : this.takeBody(rest)
+  }
+
+  private answer(): void {
+    if (this.closing) this.socket.end(this.reply.closing)
+    else this.socket.write(this.reply.kept)
   }
 
   private takeHead(data: Buffer): Buffer {
@@ -44,11 +52,12 @@ class RequestReader {
     if (end < 0) return data.subarray(data.length)
     const head = this.head.slice(0, end + 2)
     this.head = ''
-    this.reply = head.startsWith(`GET ${LARGE_PATH} `) ? large : small
+    this.reply = head.startsWith(`GET ${LARGE_PATH} `) ? answers.large : answers.small
     this.bodyLeft = /\r\ntransfer-encoding: *chunked\r\n/i.test(head)
       ? -1
       : Number(/\r\ncontent-length: *(\d+)/i.exec(head)?.[1] ?? 0)
-    if (this.bodyLeft === 0) this.socket.write(this.reply)
+    this.closing = /\r\nconnection: *close\r\n/i.test(head)
+    if (this.bodyLeft === 0) this.answer()
     return data.subarray(end + 4 - before)
   }
 
@@ -59,12 +68,12 @@ class RequestReader {
       if (!this.tail.endsWith('\r\n0\r\n\r\n')) return data.subarray(data.length)
       this.tail = ''
       this.bodyLeft = 0
-      this.socket.write(this.reply)
+      this.answer()
       return data.subarray(data.length)
     }
     const taken = Math.min(this.bodyLeft, data.length)
     this.bodyLeft -= taken
-    if (this.bodyLeft === 0) this.socket.write(this.reply)
+    if (this.bodyLeft === 0) this.answer()
     return data.subarray(taken)
   }
 }

@@ -43,6 +43,8 @@ function castorConfig({ mode, port, targetPort, accessLog }: ProxySetup, adminPo
     log: { level: 'warn', access: accessLog ?? 'off' },
     admin: { listen: `127.0.0.1:${adminPort}` },
     shutdownTimeout: '1s',
+    // Left to itself it keeps half of the open files for targets: a few hundred are enough here, as with the others.
+    protection: { maxConnections: 12_000 },
     listeners: [{ name: 'bench', protocol: mode, listen: `127.0.0.1:${port}`, targetGroup: 'target' }],
     targetGroups: [
       {

@@ -27,17 +27,17 @@ export interface CpuFigures {
   readonly ratioRange?: readonly [least: number, most: number]
 }
 
+/** Resident memory before and after so many connections were opened, or so many requests served. */
 export interface MemoryFigures {
   readonly beforeBytes: number
   readonly afterBytes: number
-  /** Idle connections held; requests sent between the two readings. */
   readonly count: number
-  readonly bytesEach: number
 }
 
 export type ProxyFigures =
   | ({ readonly kind: 'cpu' } & CpuFigures)
-  | ({ readonly kind: 'memory' } & MemoryFigures)
+  | ({ readonly kind: 'memory'; readonly bytesEach: number } & MemoryFigures)
+  | ({ readonly kind: 'growth' } & MemoryFigures)
   | ({ readonly kind: 'latency'; readonly errors: number; readonly requestsPerSecond: number } & LatencyUs)
   | { readonly kind: 'failed'; readonly message: string }
 

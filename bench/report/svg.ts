@@ -1,5 +1,5 @@
 import type { ProxyFigures, Report, ScenarioResult } from './result.js'
-import { caption, kindOf, micros, millis, times } from './words.js'
+import { caption, kib, kindOf, micros, millis, times } from './words.js'
 
 const WIDTH = 960
 const MARGIN = 32
@@ -7,13 +7,15 @@ const GAP = 24
 const COLUMNS = 2
 const PANEL_WIDTH = (WIDTH - 2 * MARGIN - GAP * (COLUMNS - 1)) / COLUMNS
 const PANEL_PAD = 18
-const NAME_WIDTH = 124
-const VALUE_WIDTH = 92
+const NAME_WIDTH = 136
+/** Right-hand columns: the figure, and its multiple of the reference's. */
+const FIGURE_WIDTH = 70
+const RATIO_WIDTH = 58
 const ROW = 24
 const BAR = 14
-const PANEL_HEAD = 56
+const PANEL_HEAD = 54
 const HEAD = 104
-const FOOT = 56
+const FOOT = 72
 
 /** Colours for both backgrounds; the picture brings its own, so it reads anywhere. */
 const STYLE = `
@@ -27,7 +29,7 @@ const STYLE = `
   .paper { fill: var(--paper) } .card { fill: var(--card); stroke: var(--edge) }
   text { fill: var(--ink); font-variant-numeric: tabular-nums }
   .title { font-size: 22px; font-weight: 650 } .heading { font-size: 14px; font-weight: 620 }
-  .soft { fill: var(--soft); font-size: 12px } .end { text-anchor: end } .strong { font-weight: 650 }
+  .soft { fill: var(--soft); font-size: 12px } .pale { fill: var(--soft) } .end { text-anchor: end } .strong { font-weight: 650 }
   .castor { fill: var(--castor) } .reference { fill: var(--reference) } .other { fill: var(--other) }
   .tail { opacity: var(--tail) } .bad { fill: var(--bad) }
   .limit { stroke: var(--ink); stroke-width: 1.5; stroke-dasharray: 3 2.5 }
@@ -55,8 +57,8 @@ ${text(MARGIN, 48, 'title', 'What a request costs the proxy')}
 ${text(MARGIN, 74, 'soft', summary(report))}
 ${text(WIDTH - MARGIN, 48, 'soft end', 'shorter is better')}
 ${parts.join('\n')}
-${text(MARGIN, height - 30, 'soft', machine(report))}
-${text(MARGIN, height - 13, 'soft', 'Dashed line: the most Castor may take. Latency: solid to p50, pale to p99.')}
+${text(MARGIN, height - 40, 'soft', machine(report))}
+${text(MARGIN, height - 22, 'soft', 'Dashed line: the most Castor may take. Latency: solid to p50, pale to p99.')}
 </svg>
 `
 }
@@ -74,7 +76,7 @@ function machine({ machine: { cpu, cores, kernel }, versions }: Report): string 
 }
 
 function panelHeight(scenario: ScenarioResult): number {
-  return PANEL_HEAD + bars(scenario).length * ROW + PANEL_PAD - 6
+  return PANEL_HEAD + bars(scenario).length * ROW + PANEL_PAD - 14
 }
 
 interface Bar {
@@ -84,64 +86,81 @@ interface Bar {
   readonly value: number
   readonly tail: number
   readonly label: string
+  readonly ratio: string
 }
 
 function bars(scenario: ScenarioResult): Bar[] {
   return scenario.proxies.map(({ proxy, figures }) => ({ name: proxy, figures, ...extent(figures) }))
 }
 
-function extent(figures: ProxyFigures): Pick<Bar, 'value' | 'tail' | 'label'> {
+function extent(figures: ProxyFigures): Pick<Bar, 'value' | 'tail' | 'label' | 'ratio'> {
   switch (figures.kind) {
     case 'cpu': {
-      const ratio = figures.ratio === undefined ? '' : ` · ${times(figures.ratio)}`
-      return { value: figures.cpuUs, tail: 0, label: `${micros(figures.cpuUs)}${ratio}` }
+      const ratio = figures.ratio === undefined ? '' : times(figures.ratio)
+      return { value: figures.cpuUs, tail: 0, label: micros(figures.cpuUs), ratio }
     }
     case 'latency': {
-      const label = `${millis(figures.p50)} / ${millis(figures.p99)}`
-      return { value: figures.p50, tail: figures.p99 - figures.p50, label }
+      const { p50, p99 } = figures
+      return { value: p50, tail: p99 - p50, label: millis(p50), ratio: millis(p99) }
     }
     case 'memory':
-      return { value: Math.max(0, figures.bytesEach), tail: 0, label: `${(figures.bytesEach / 1024).toFixed(1)} KiB` }
+      return { value: Math.max(0, figures.bytesEach), tail: 0, label: `${kib(figures.bytesEach)} KiB`, ratio: '' }
+    case 'growth':
     case 'failed':
-      return { value: 0, tail: 0, label: 'failed' }
+      return { value: 0, tail: 0, label: 'failed', ratio: '' }
   }
 }
 
 function panel(report: Report, scenario: ScenarioResult, x: number, y: number, height: number): string {
   const rows = bars(scenario)
-  const longest = Math.max(...rows.map(({ value, tail }) => value + tail), 1e-9)
+  const limit = limitValue(scenario)
+  const longest = Math.max(...rows.map(({ value, tail }) => value + tail), limit ?? 0, 1e-9)
+  const withRatios = rows.some(({ ratio }) => ratio !== '')
   const left = x + PANEL_PAD + NAME_WIDTH
-  const room = PANEL_WIDTH - 2 * PANEL_PAD - NAME_WIDTH - VALUE_WIDTH
-  const unit = kindOf(scenario) === 'latency' ? 'p50 / p99, ms' : caption(scenario)
+  const right = x + PANEL_WIDTH - PANEL_PAD
+  const figureAt = withRatios ? right - RATIO_WIDTH : right
+  const room = figureAt - FIGURE_WIDTH - left
   const parts = [
     `<rect class="card" x="${x}" y="${y}" width="${PANEL_WIDTH}" height="${height}" rx="10"/>`,
     text(x + PANEL_PAD, y + 28, 'heading', scenario.title),
-    text(x + PANEL_WIDTH - PANEL_PAD, y + 28, 'soft end', unit),
+    text(right, y + 28, 'soft end', unit(scenario)),
   ]
   rows.forEach((bar, index) => {
     const top = y + PANEL_HEAD - 8 + index * ROW
     const base = top + BAR - 2.5
     const width = Math.max(bar.value > 0 ? 2 : 0, (bar.value / longest) * room)
-    const tail = (bar.tail / longest) * room
     const shade = bar.name === 'castor' ? 'castor' : bar.name === 'haproxy' ? 'reference' : 'other'
     const strong = bar.name === 'castor' ? ' strong' : ''
-    const title = report.titles[bar.name] ?? bar.name
-    parts.push(text(left - 10, base, `end${strong}`, title))
-    if (tail > 0) parts.push(rect(`${shade} tail`, left, top, width + tail))
+    const bad = bar.figures.kind === 'failed' ? ' bad' : ''
+    parts.push(text(left - 10, base, `end${strong}`, report.titles[bar.name] ?? bar.name))
+    if (bar.tail > 0) parts.push(rect(`${shade} tail`, left, top, width + (bar.tail / longest) * room))
     parts.push(rect(shade, left, top, width))
-    const bad = bar.figures.kind === 'failed' ? ' bad' : strong
-    parts.push(text(left + width + tail + 8, base, bad.trim(), bar.label))
-    if (bar.name === 'castor') parts.push(limitMark(scenario, left, top, room / longest))
+    parts.push(text(figureAt, base, `end${strong}${bad}`, bar.label))
+    if (bar.ratio !== '') parts.push(text(right, base, `end${strong || ' pale'}`, bar.ratio))
+    if (bar.name === 'castor' && limit !== undefined) parts.push(limitMark(left + (limit / longest) * room, top))
   })
   return parts.join('\n')
 }
 
+function unit(scenario: ScenarioResult): string {
+  switch (kindOf(scenario)) {
+    case 'latency':
+      return 'p50 and p99, ms'
+    case 'memory':
+      return `memory a ${scenario.unit}`
+    default:
+      return scenario.limit === undefined ? caption(scenario) : `CPU µs, limit ${scenario.limit}×`
+  }
+}
+
 /** Where the limit lies, in the reference's own median: only a ratio has such a place. */
-function limitMark(scenario: ScenarioResult, left: number, top: number, perUnit: number): string {
+function limitValue(scenario: ScenarioResult): number | undefined {
   const reference = scenario.proxies.find(({ proxy }) => proxy === 'haproxy')?.figures
-  if (scenario.limit === undefined || reference?.kind !== 'cpu') return ''
-  const x = round(left + scenario.limit * reference.cpuUs * perUnit)
-  return `<line class="limit" x1="${x}" y1="${top - 3}" x2="${x}" y2="${top + BAR + 3}"/>`
+  return scenario.limit === undefined || reference?.kind !== 'cpu' ? undefined : scenario.limit * reference.cpuUs
+}
+
+function limitMark(x: number, top: number): string {
+  return `<line class="limit" x1="${round(x)}" y1="${top - 3}" x2="${round(x)}" y2="${top + BAR + 3}"/>`
 }
 
 function rect(shade: string, x: number, y: number, width: number): string {

@@ -21,8 +21,20 @@ export function inShort(figures: ProxyFigures | undefined): string {
     case 'latency':
       return `${millis(figures.p50)} / ${millis(figures.p99)} / ${millis(figures.p999)}`
     case 'memory':
-      return `${(figures.bytesEach / 1024).toFixed(1)} KiB`
+      return `${kib(figures.bytesEach)} KiB`
+    case 'growth':
+      return `${mib(figures.afterBytes - figures.beforeBytes)} MiB`
   }
+}
+
+export function kib(bytes: number): string {
+  return (bytes / 1024).toFixed(1)
+}
+
+/** With its sign: memory that was given back counts as well. */
+export function mib(bytes: number): string {
+  const value = bytes / 2 ** 20
+  return `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(1)}`
 }
 
 export function millis(us: number): string {
@@ -38,6 +50,8 @@ export function caption(scenario: ScenarioResult): string {
       return 'p50 / p99 / p99.9, ms'
     case 'memory':
       return `resident memory a ${scenario.unit}`
+    case 'growth':
+      return 'resident memory gained'
     default:
       return ''
   }

@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { failureText } from '../failure.js'
-import { httpLoad } from '../load/http.js'
 import type { IdleOptions, IdleResult } from '../load/idle.js'
 import { loadCore } from '../machine.js'
 import { establishedAt, residentBytes } from '../measure.js'
-import { order } from '../order.js'
+import { order, orderOnce } from '../order.js'
 import { SMALL_PATH } from '../origin/content.js'
 import type { ProxyFigures, ProxyResult } from '../report/result.js'
 import type { Bench, RunningProxy, Scenario } from './scenario.js'
 
+const WARM_UP_CONNECTIONS = 200
 const OPEN_WITHIN_MS = 60_000
 /** For what the proxy puts off until it has nothing else to do. */
 const SETTLE_MS = 2000
@@ -43,8 +43,9 @@ export const idleScenario: Scenario = {
 
 async function hold(bench: Bench, proxy: RunningProxy): Promise<ProxyFigures> {
   const connections = bench.settings.idleConnections
-  // Pools, caches and compiled code are there before the first reading.
-  await httpLoad(bench.settings, { path: SMALL_PATH, bodyBytes: 0, closeEach: false })(proxy.port, 1)
+  // Loaded code and pools are there before the first reading, yet no room that heavy load would have left in a heap.
+  const few: IdleOptions = { port: proxy.port, connections: WARM_UP_CONNECTIONS, path: SMALL_PATH }
+  await orderOnce<IdleOptions, IdleResult>('load/idle', few, loadCore, OPEN_WITHIN_MS)
   await sleep(SETTLE_MS)
   const beforeBytes = residentBytes(proxy.pid)
   const options: IdleOptions = { port: proxy.port, connections, path: SMALL_PATH }
