@@ -31,7 +31,10 @@ export function readTap(stream) {
       const { plan, failures, bailout } = summary
       if (bailout) problems.push(`it bailed out: ${bailout}`)
       for (const { tapError } of failures) if (tapError) problems.push(tapError)
-      if (plan?.skipAll) results.push({ ok: true, skip: plan.skipReason || 'all', todo: false, fullname: 'all of it' })
+      if (plan?.skipAll) {
+        if (plan.skipReason === 'no tests found') problems.push('it has no tests')
+        else results.push({ ok: true, skip: plan.skipReason || 'all', todo: false, fullname: 'all of it' })
+      }
       resolve({ results, problems })
     })
     gather(parser, results)

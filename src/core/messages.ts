@@ -25,6 +25,8 @@ export interface ProxyTask {
   readonly listeningFds?: readonly number[]
   /** IP address of each target by slot; empty while its name could not be resolved. */
   readonly targetAddresses: readonly string[]
+  /** The thread's share of the open-file limit: at so many sockets it gives up idle ones before it makes more. */
+  readonly maxSockets: number
   readonly port: MessagePort
 }
 

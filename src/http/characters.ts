@@ -5,6 +5,7 @@ export const LF = 0x0a
 export const CR = 0x0d
 export const SP = 0x20
 export const COMMA = 0x2c
+export const HYPHEN = 0x2d
 export const SLASH = 0x2f
 export const ZERO = 0x30
 export const COLON = 0x3a
@@ -15,7 +16,6 @@ export const PERCENT = 0x25
 export const ASTERISK = 0x2a
 export const DOUBLE_QUOTE = 0x22
 export const BACKSLASH = 0x5c
-export const UNDERSCORE = 0x5f
 export const DELETE = 0x7f
 
 /** Bits of `CLASS`. */
@@ -44,8 +44,9 @@ export const IN_REQUEST_ID = 128
 export const CLASS = new Uint8Array(256)
 
 /**
- * The byte as header names are compared: letters in lower case, "_" as "-"; 0 for what may not stand in a name. CGI and
- * its heirs make the same variable of "-" and "_", so names that differ only in that are one name to a target.
+ * The byte as header names are compared: letters in lower case, everything that is no letter or digit as "-"; 0 for what
+ * may not stand in a name. CGI and its heirs make "_" of "-", some of every such character: names that differ only in
+ * that are one variable to a target.
  */
 export const FOLD = new Uint8Array(256)
 
@@ -58,6 +59,7 @@ export const LOWER = new Uint8Array(256)
 const ALPHA = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 const DIGIT = '0123456789'
 const UNRESERVED = `${ALPHA}${DIGIT}-._~`
+const ALPHANUMERIC = /[A-Za-z0-9]/
 const PCHAR = `${UNRESERVED}!$&'()*+,;=:@`
 
 const mark = (characters: string, bit: number): void => {
@@ -75,7 +77,7 @@ for (let byte = 0; byte < 256; byte++) {
   const upper = byte >= 0x41 && byte <= 0x5a
   LOWER[byte] = upper ? byte + 32 : byte
   if ((byte >= SP && byte !== 0x7f) || byte === HTAB) CLASS[byte]! |= IN_VALUE
-  if ((CLASS[byte]! & IN_TOKEN) !== 0) FOLD[byte] = byte === UNDERSCORE ? 0x2d : LOWER[byte]!
+  if ((CLASS[byte]! & IN_TOKEN) !== 0) FOLD[byte] = ALPHANUMERIC.test(String.fromCharCode(byte)) ? LOWER[byte]! : HYPHEN
   if ((CLASS[byte]! & IN_HEX) !== 0) HEX[byte] = Number.parseInt(String.fromCharCode(byte), 16)
 }
 

@@ -1,5 +1,5 @@
 // Hot path: one probe and one comparison a header.
-import { COLON, FOLD, UNDERSCORE } from './characters.js'
+import { COLON, FOLD, LOWER } from './characters.js'
 
 export const HEADER_OTHER = 0
 export const HEADER_HOST = 1
@@ -35,8 +35,8 @@ export const HEADER_AUTHORIZATION = 29
 /** The first of the end-to-end fields that are known only so that nobody can have them removed or sent as trailers. */
 const FIRST_PLAIN = 30
 
-/** Added to the id of a name that is known only when "_" is read as "-": never forwarded. */
-export const HEADER_UNDERSCORE_FLAG = 0x100
+/** Added to the id of a name that is known only when "_", "." and the like are read as "-": never forwarded. */
+export const HEADER_LOOK_ALIKE_FLAG = 0x100
 /** In place of the id of a header that `Connection` names. */
 export const HEADER_DROPPED = 0x200
 
@@ -150,7 +150,7 @@ for (const id of [
   HOP_BY_HOP[id] = 1
 }
 
-/** 1 for fields whose look-alike with "_" could pass for one that Castor writes or that frames the message. */
+/** 1 for fields whose look-alike could pass for one that Castor writes or that frames the message. */
 const GUARDED = new Uint8Array(HEADER_IDS)
 for (let id = 1; id < FIRST_PLAIN; id++) GUARDED[id] = 1
 for (const id of [HEADER_SET_COOKIE, HEADER_USER_AGENT]) GUARDED[id] = 0
@@ -197,23 +197,23 @@ const { slots: SLOTS, factor: SLOT_FACTOR } = placeNames()
 const FORWARDED_PREFIX = bytesOf('x-forwarded-')
 const LETTER_X = 0x78
 
-/** The id of the name at [from, to), with HEADER_UNDERSCORE_FLAG when only its "_" tells it from one that matters. */
+/** The id of the name at [from, to), with HEADER_LOOK_ALIKE_FLAG when only its punctuation tells it from one that matters. */
 export function headerId(buffer: Uint8Array, from: number, to: number): number {
   const length = to - from
   if (length >= SHORTEST_NAME && length <= LONGEST_NAME) {
     const id = SLOTS[Math.imul(nameKey(buffer, from, length), SLOT_FACTOR) >>> SLOT_SHIFT]!
     const name = offsets[id]!
     if (offsets[id + 1]! - name === length) {
-      let underscores = 0
+      let strangers = 0
       let i = 0
       for (; i < length; i++) {
         const byte = buffer[from + i]!
         if (FOLD[byte] !== nameBytes[name + i]) break
-        if (byte === UNDERSCORE) underscores++
+        if (LOWER[byte] !== nameBytes[name + i]) strangers++
       }
       if (i === length) {
-        if (underscores === 0) return id
-        return GUARDED[id] === 1 ? id | HEADER_UNDERSCORE_FLAG : HEADER_OTHER
+        if (strangers === 0) return id
+        return GUARDED[id] === 1 ? id | HEADER_LOOK_ALIKE_FLAG : HEADER_OTHER
       }
     }
   }
@@ -223,13 +223,13 @@ export function headerId(buffer: Uint8Array, from: number, to: number): number {
 function forwardedFamily(buffer: Uint8Array, from: number, to: number): number {
   const length = FORWARDED_PREFIX.length
   if (to - from <= length) return HEADER_OTHER
-  let underscores = 0
+  let strangers = 0
   for (let i = 0; i < length; i++) {
     const byte = buffer[from + i]!
     if (FOLD[byte] !== FORWARDED_PREFIX[i]) return HEADER_OTHER
-    if (byte === UNDERSCORE) underscores++
+    if (LOWER[byte] !== FORWARDED_PREFIX[i]) strangers++
   }
-  return underscores === 0 ? HEADER_X_FORWARDED_OTHER : HEADER_X_FORWARDED_OTHER | HEADER_UNDERSCORE_FLAG
+  return strangers === 0 ? HEADER_X_FORWARDED_OTHER : HEADER_X_FORWARDED_OTHER | HEADER_LOOK_ALIKE_FLAG
 }
 
 /** The id of the header whose line, made by Castor itself, begins at `from`. */

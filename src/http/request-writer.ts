@@ -108,7 +108,7 @@ export function requestHeadBound(head: RequestParser, options: RequestHeadOption
 /**
  * Writes the head for a target at `at` of `out` and returns where it ends, or −1 when fewer than `requestHeadBound`
  * bytes are left there. Always HTTP/1.1; Host first; the client's headers in their order and letter case without
- * hop-by-hop fields, those that Connection names, look-alikes with "_", and those that Castor writes itself; framing
+ * hop-by-hop fields, those that Connection names, look-alikes, and those that Castor writes itself; framing
  * last, written from the parsed numbers.
  */
 export function writeRequestHead(

@@ -6,9 +6,9 @@ import { endLine, isPlainLine, writeLine } from './header-line.js'
 import {
   HEADER_CONTENT_LENGTH,
   HEADER_DROPPED,
+  HEADER_LOOK_ALIKE_FLAG,
   HEADER_OTHER,
   HEADER_TRANSFER_ENCODING,
-  HEADER_UNDERSCORE_FLAG,
   HOP_BY_HOP,
 } from './header-names.js'
 import type { ResponseParser } from './response-parser.js'
@@ -48,7 +48,7 @@ export function responseHeadBound(head: ResponseParser, options: ResponseHeadOpt
 function isPassedOn(id: number): boolean {
   if (id === HEADER_OTHER) return true
   if (id === HEADER_DROPPED || id === HEADER_CONTENT_LENGTH) return false
-  const plain = id & ~HEADER_UNDERSCORE_FLAG
+  const plain = id & ~HEADER_LOOK_ALIKE_FLAG
   if (plain !== id) return plain !== HEADER_CONTENT_LENGTH && plain !== HEADER_TRANSFER_ENCODING
   return HOP_BY_HOP[id] === 0
 }

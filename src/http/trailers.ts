@@ -1,4 +1,5 @@
 import { equalsIgnoringCase, latin1 } from './bytes.js'
+import { FOLD } from './characters.js'
 import { HEADER_OTHER } from './header-names.js'
 
 /** Families of fields about framing, content, routing or authorisation, none of which may come after the body. */
@@ -17,7 +18,13 @@ export function isTrailerAllowed(id: number, buffer: Uint8Array, from: number, t
   if (id !== HEADER_OTHER) return false
   if (equalsIgnoringCase(buffer, from, to, CONTENT_DIGEST)) return true
   for (const prefix of FORBIDDEN_PREFIXES) {
-    if (to - from > prefix.length && equalsIgnoringCase(buffer, from, from + prefix.length, prefix)) return false
+    if (to - from > prefix.length && beginsWith(buffer, from, prefix)) return false
   }
+  return true
+}
+
+/** Names that differ only in punctuation are one to some targets. */
+function beginsWith(buffer: Uint8Array, from: number, prefix: Uint8Array): boolean {
+  for (let i = 0; i < prefix.length; i++) if (FOLD[buffer[from + i]!] !== prefix[i]) return false
   return true
 }

@@ -53,7 +53,14 @@ export class IdlePool implements ConnHandler, Timed {
     conn.context = undefined
     this.#conns.push(conn)
     this.#expiresMs.push(this.#clock.nowMs + keepMs)
-    if (this.timerSlot < 0) this.#wheel.schedule(this, keepMs)
+    // A target that grows less patient must not wait for one that was put before.
+    if (this.timerSlot < 0 || this.timerDeadlineMs > this.#clock.nowMs + keepMs) this.#wheel.schedule(this, keepMs)
+  }
+
+  /** Closes those that have been idle for longest. */
+  closeOldest(count: number): void {
+    this.#expiresMs.splice(0, count)
+    for (const conn of this.#conns.splice(0, count)) conn.close()
   }
 
   closeAll(): void {

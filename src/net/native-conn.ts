@@ -8,6 +8,9 @@ import type { NativeTransport } from './native-transport.js'
 /** Bytes read at once at the most. Larger reads save system calls on bodies and cost cache; one buffer serves a thread. */
 export const READ_BYTES = 128 * 1024
 
+/** Reads at the most of what a peer sent before it reset the connection in the middle of a write. */
+const LAST_READS = 64
+
 const UNKNOWN: Endpoint = { family: 4, address: '0.0.0.0', port: 0 }
 
 /** A connection by its descriptor, in one thread's `NativeTransport`. */
@@ -28,6 +31,8 @@ export class NativeConn implements Conn {
   #unread = false
   /** On the transport's list of connections to read on. */
   #listed = false
+  /** An event said that the peer is gone both ways, in good order or by a reset. */
+  #hungUp = false
   #readEnded = false
   #writeEnded = false
   #ending = false
@@ -63,11 +68,18 @@ export class NativeConn implements Conn {
   }
 
   get peer(): Endpoint {
-    return (this.#peer ??= this.#peerFamily === 0 ? this.#ask(1) : this.#rememberedPeer())
+    if (this.#peer !== undefined) return this.#peer
+    const peer = this.#peerFamily === 0 ? this.#ask(1) : this.#rememberedPeer()
+    // Before a dialled connection is open there is nobody to ask about: the next time there may be.
+    if (peer !== UNKNOWN) this.#peer = peer
+    return peer
   }
 
   get local(): Endpoint {
-    return (this.#local ??= this.#ask(0))
+    if (this.#local !== undefined) return this.#local
+    const local = this.#ask(0)
+    if (local !== UNKNOWN) this.#local = local
+    return local
   }
 
   write(buffer: Uint8Array, start: number, end: number): boolean {
@@ -124,6 +136,9 @@ export class NativeConn implements Conn {
   }
 
   closeFailed(): void {
+    if (this.closed) return
+    // A target may answer, end and reset while it is still being written to: its answer was sent and counts.
+    if (this.#failure !== undefined && !this.#connecting) this.#readLast()
     if (!this.closed) this.#finish(this.#failure, 0)
   }
 
@@ -147,11 +162,15 @@ export class NativeConn implements Conn {
     }
     if ((flags & EPOLLOUT) !== 0 && this.#queue !== undefined) this.#flush()
     if ((flags & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) === 0 || this.closed) return
+    if ((flags & (EPOLLHUP | EPOLLERR)) !== 0) this.#hungUp = true
+    if (this.#readEnded || this.#paused) {
+      this.#unread = !this.#readEnded
+      if (this.#hungUp) this.#checkReset()
+      return
+    }
     this.#unread = true
     // With an error or the end behind it, the stream must be read to its end: no further edge comes.
-    if (!this.#paused) this.#read((flags & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) !== 0)
-    else if ((flags & EPOLLERR) !== 0 || (flags & (EPOLLHUP | EPOLLRDHUP)) === (EPOLLHUP | EPOLLRDHUP))
-      this.#checkReset()
+    this.#read((flags & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) !== 0)
   }
 
   readOn(): void {
@@ -166,12 +185,13 @@ export class NativeConn implements Conn {
       return
     }
     const transport = this.#transport
-    const count = transport.addon.receive(this.fd, this.readSize)
+    const limit = this.readSize < READ_BYTES ? this.readSize : READ_BYTES
+    const count = transport.addon.receive(this.fd, limit)
     if (count > 0) {
       this.bytesRead += count
       this.lastActiveMs = transport.clock.nowMs
       // Less than was asked for means the kernel has no more now (epoll(7)), unless the end is known to be behind it.
-      const more = count === this.readSize || mayHaveEnded
+      const more = count === limit || mayHaveEnded
       this.#unread = more
       this.handler.onData(this, transport.readBuffer, count)
       if (more && !this.closed && !this.#paused && this.#unread) this.#list()
@@ -180,20 +200,42 @@ export class NativeConn implements Conn {
     this.#unread = false
     if (count === 0) {
       this.#readEnded = true
-      if (this.#writeEnded) {
-        this.#finish(undefined, 0)
+      // The end hides a reset that came right behind it.
+      if (this.#hungUp) this.#askFailure()
+      if (this.#writeEnded || this.#failure !== undefined) {
+        this.#finish(this.#failure, 0)
         return
       }
       this.handler.onEnd(this)
     } else if (count !== EAGAIN) {
-      this.#finish(this.#errorOf(count), 0)
+      this.#finish(this.#failure ?? this.#errorOf(count), 0)
     }
   }
 
-  /** Paused, and the peer seems gone both ways: only a reset is worth acting on before the reading goes on. */
+  /**
+   * The peer seems gone both ways, and nothing is being read: paused, or at the end already. After a reset there is
+   * nobody left to write to, but what arrived before it is still there for whoever resumes.
+   */
   #checkReset(): void {
+    this.#askFailure()
+    if (this.#failure === undefined) return
+    if (this.#readEnded || this.#transport.addon.unread(this.fd) <= 0) this.#finish(this.#failure, 0)
+  }
+
+  /** To be kept, since asking clears it. */
+  #askFailure(): void {
     const error = this.#transport.addon.socketError(this.fd)
-    if (error < 0) this.#finish(this.#errorOf(error), 0)
+    if (error < 0) this.#failure ??= this.#errorOf(error)
+  }
+
+  #readLast(): void {
+    const transport = this.#transport
+    for (let i = 0; i < LAST_READS && !this.closed && !this.#paused && !this.#readEnded; i++) {
+      const count = transport.addon.receive(this.fd, READ_BYTES)
+      if (count <= 0) return
+      this.bytesRead += count
+      this.handler.onData(this, transport.readBuffer, count)
+    }
   }
 
   #list(): void {
@@ -210,8 +252,7 @@ export class NativeConn implements Conn {
   }
 
   #enqueue(buffer: Uint8Array, start: number, end: number): void {
-    const copy = Buffer.allocUnsafeSlow(end - start)
-    copy.set(start === 0 && end === buffer.length ? buffer : buffer.subarray(start, end))
+    const copy = this.#transport.spareBlocks.copy(buffer, start, end)
     if (this.#queue === undefined) this.#queue = [copy]
     else this.#queue.push(copy)
   }
@@ -230,7 +271,7 @@ export class NativeConn implements Conn {
       this.#queueOffset += taken
       if (this.#queueOffset < first.length) return
       this.#queueOffset = 0
-      queue.shift()
+      this.#transport.spareBlocks.giveBack(queue.shift()!)
     }
     this.#queue = undefined
     if (this.#closing) this.#finish(undefined, 0)
@@ -249,7 +290,7 @@ export class NativeConn implements Conn {
   #failLater(errno: number): void {
     if (this.#failed || this.closed) return
     this.#failed = true
-    this.#failure = errno === 0 ? undefined : this.#errorOf(errno)
+    if (errno !== 0) this.#failure ??= this.#errorOf(errno)
     this.#transport.failLater(this)
   }
 
@@ -261,7 +302,12 @@ export class NativeConn implements Conn {
     this.#local ??= UNKNOWN
     if (this.fd >= 0) this.#transport.addon.drop(this.fd, reset)
     this.#transport.forget(this)
-    this.handler.onClose(this, cause)
+    try {
+      this.handler.onClose(this, cause)
+    } catch (fault) {
+      // Not for whoever closed it, which may be the handler of another connection.
+      this.#transport.onFault(fault)
+    }
   }
 
   #errorOf(errno: number): CastorError {

@@ -3,8 +3,9 @@ import type { Clock } from '../core/clock.js'
 import type { Conn, ConnHandler, Transport } from '../core/conn.js'
 import { RECORD_FD } from '../core/connection-record.js'
 import { CastorError } from '../core/errors.js'
-import { EVENT_BATCH, EVENT_WORDS, type NativeAddon } from '../native/addon.js'
+import { ECANCELED, EVENT_BATCH, EVENT_WORDS, type NativeAddon } from '../native/addon.js'
 import { NativeConn, READ_BYTES } from './native-conn.js'
+import { SpareBlocks } from './spare-blocks.js'
 
 const SCRATCH_BYTES = 256 * 1024
 /** Looks at the poller again within one turn while there is work, before timers and messages have their say. */
@@ -17,10 +18,15 @@ const ROUNDS_PER_TURN = 4
  */
 export class NativeTransport implements Transport {
   readonly clock: Clock
-  readonly readBuffer: Uint8Array = Buffer.allocUnsafeSlow(READ_BYTES)
-  readonly scratch: Uint8Array = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
+  /** Lent to handlers. No `Buffer`, of which `slice` would be a view for those who mean to keep a copy. */
+  readonly readBuffer = new Uint8Array(READ_BYTES)
+  readonly scratch = new Uint8Array(SCRATCH_BYTES)
   readonly addon: NativeAddon
+  readonly spareBlocks = new SpareBlocks()
   size = 0
+  /** At so many connections `onCrowded` is called before another is dialled. */
+  maxSockets = Number.POSITIVE_INFINITY
+  onCrowded: () => void = () => {}
   readonly #events = new Int32Array(EVENT_BATCH * EVENT_WORDS)
   /** By descriptor. */
   readonly #conns: (NativeConn | undefined)[] = []
@@ -33,7 +39,7 @@ export class NativeTransport implements Transport {
   #inTurn = false
   #turnScheduled = false
   #disposed = false
-  readonly #onFault: (fault: unknown) => void
+  readonly onFault: (fault: unknown) => void
   readonly #laterTurn = (): void => {
     this.#turnScheduled = false
     this.#turn(0)
@@ -44,7 +50,7 @@ export class NativeTransport implements Transport {
    * the thread's poller cannot be made.
    */
   constructor(addon: NativeAddon, clock: Clock, onFault: (fault: unknown) => void) {
-    this.#onFault = onFault
+    this.onFault = onFault
     this.addon = addon
     this.clock = clock
     const error = addon.pollerOpen(this.#events, this.readBuffer, this.scratch, (count) => this.#turn(count))
@@ -56,7 +62,7 @@ export class NativeTransport implements Transport {
     const fd = records[at + RECORD_FD]!
     const conn = new NativeConn(this, fd, this.#nextTag(), handler, false)
     conn.rememberPeer(records, at)
-    const error = this.addon.adopt(fd, conn.tag)
+    const error = this.#disposed ? ECANCELED : this.addon.adopt(fd, conn.tag)
     if (error < 0) {
       this.addon.closeFd(fd, 1)
       throw new CastorError('OUT_OF_DESCRIPTORS', `a connection could not be adopted: ${this.addon.errorName(error)}`)
@@ -67,23 +73,28 @@ export class NativeTransport implements Transport {
   }
 
   dial(address: string, port: number, handler: ConnHandler): Conn {
-    const fd = this.addon.connectTcp(address, port)
-    const conn = new NativeConn(this, fd, this.#nextTag(), handler, true)
-    const error = fd < 0 ? fd : this.addon.adopt(fd, conn.tag)
+    if (this.size >= this.maxSockets) this.onCrowded()
+    const tag = this.#nextTag()
+    const fd = this.#disposed ? ECANCELED : this.addon.connectTcp(address, port)
+    const error = fd < 0 ? fd : this.addon.adopt(fd, tag)
+    if (error < 0 && fd >= 0) this.addon.closeFd(fd, 1)
+    // Without a descriptor where there is none: the number may be another connection's before this one is closed.
+    const conn = new NativeConn(this, error < 0 ? -1 : fd, tag, handler, true)
     this.size++
-    if (error < 0) {
-      if (fd >= 0) this.addon.closeFd(fd, 1)
-      conn.fail(error)
-    } else {
-      this.#conns[fd] = conn
-    }
+    if (error < 0) conn.fail(error)
+    else this.#conns[fd] = conn
     return conn
   }
 
-  /** Calls `callback` in a turn whenever the descriptor becomes readable. The descriptor stays the caller's. */
+  /**
+   * Calls `callback` in a turn whenever the descriptor becomes readable. The descriptor stays the caller's. Throws
+   * CastorError NATIVE_UNAVAILABLE when it cannot be watched.
+   */
   watch(fd: number, callback: () => void): void {
+    const error = this.addon.watch(fd)
+    if (error < 0)
+      throw new CastorError('NATIVE_UNAVAILABLE', `a descriptor cannot be watched: ${this.addon.errorName(error)}`)
     this.#watches[fd] = callback
-    this.addon.watch(fd)
   }
 
   unwatch(fd: number): void {
@@ -95,6 +106,8 @@ export class NativeTransport implements Transport {
     if (this.#disposed) return
     this.#disposed = true
     for (const conn of [...this.#conns]) conn?.abort()
+    this.#closeFailed()
+    this.#watches.length = 0
     this.addon.pollerClose()
   }
 
@@ -111,7 +124,7 @@ export class NativeTransport implements Transport {
   }
 
   forget(conn: NativeConn): void {
-    if (this.#conns[conn.fd] === conn) this.#conns[conn.fd] = undefined
+    if (conn.fd >= 0 && this.#conns[conn.fd] === conn) this.#conns[conn.fd] = undefined
     this.size--
   }
 
@@ -122,7 +135,7 @@ export class NativeTransport implements Transport {
   }
 
   #ensureTurn(): void {
-    if (this.#inTurn || this.#turnScheduled || this.#disposed) return
+    if (this.#inTurn || this.#turnScheduled) return
     this.#turnScheduled = true
     setImmediate(this.#laterTurn)
   }
@@ -176,16 +189,23 @@ export class NativeTransport implements Transport {
       if (flags === 0) conn.readOn()
       else conn.onEvents(flags)
     } catch (fault) {
-      this.#onFault(fault)
+      this.onFault(fault)
       conn.abort()
     }
   }
 
+  /** One round: what fails meanwhile, such as a dial that is tried again, has its turn after the events that wait. */
   #closeFailed(): void {
-    while (this.#failed.length > 0) {
-      const list = this.#failed
-      this.#failed = []
-      for (const conn of list) conn.closeFailed()
+    const list = this.#failed
+    if (list.length === 0) return
+    this.#failed = []
+    for (const conn of list) {
+      try {
+        conn.closeFailed()
+      } catch (fault) {
+        this.onFault(fault)
+        conn.abort()
+      }
     }
   }
 }

@@ -1,4 +1,4 @@
-import { createServer, isIP, type Server, type Socket } from 'node:net'
+import { type AddressInfo, createServer, isIP, type Server, type Socket } from 'node:net'
 import type { AcceptedBatch, Acceptor, AcceptorEvents, Listening, ListenSpec } from '../core/acceptor.js'
 import { RECORD_FAMILY, RECORD_FD, RECORD_PORT, RECORD_WORDS } from '../core/connection-record.js'
 import { CastorError } from '../core/errors.js'
@@ -6,13 +6,21 @@ import { writeAddressWords } from './address-words.js'
 
 /** Connections kept while paused; more are closed, as a kernel's full queue would. */
 const HELD_WHILE_PAUSED = 512
-/** The system call libuv hides behind this event ran out of descriptors; it retries by itself within a turn or so. */
+/** Node tells of a failed accept only where libuv could not deal with it; it tries again by itself. */
 const STARVED_PAUSE_MS = 100
 
-/** Accepts through `net.Server`, where the addon cannot be had: one socket a batch, handed over as an object. */
+/**
+ * Accepts through `net.Server`, where the addon cannot be had: one socket a batch, handed over as an object. Out of
+ * descriptors, libuv turns waiting connections away without a word, so that `onOutOfDescriptors` mostly does not come.
+ */
 export class SharedListenAcceptor implements Acceptor {
   listen(spec: ListenSpec, events: AcceptorEvents): Promise<Listening> {
     return new Promise((resolve, reject) => {
+      // Node would take other text for a name, and ask around for it.
+      if (spec.fd === undefined && (isIP(spec.address) === 0 || !(spec.port >= 0 && spec.port <= 65535))) {
+        reject(new CastorError('LISTEN_FAILED', `${spec.address} port ${spec.port}: EINVAL`))
+        return
+      }
       const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true })
       const listening = new SharedListening(server, spec, events)
       const refuse = (cause: NodeJS.ErrnoException): void => {
@@ -25,6 +33,7 @@ export class SharedListenAcceptor implements Acceptor {
       server.once('error', refuse)
       const ready = (): void => {
         server.off('error', refuse)
+        listening.remember(server.address())
         server.on('error', () => events.onOutOfDescriptors(STARVED_PAUSE_MS))
         resolve(listening)
       }
@@ -38,26 +47,25 @@ export class SharedListenAcceptor implements Acceptor {
 
 class SharedListening implements Listening {
   readonly #server: Server
-  readonly #spec: ListenSpec
   readonly #events: AcceptorEvents
   readonly #held: Socket[] = []
+  address: string
+  port: number
   #paused = false
 
   constructor(server: Server, spec: ListenSpec, events: AcceptorEvents) {
     this.#server = server
-    this.#spec = spec
+    this.address = spec.address
+    this.port = spec.port
     this.#events = events
     server.on('connection', (socket) => this.#accepted(socket))
   }
 
-  get address(): string {
-    const bound = this.#server.address()
-    return bound !== null && typeof bound === 'object' ? bound.address : this.#spec.address
-  }
-
-  get port(): number {
-    const bound = this.#server.address()
-    return bound !== null && typeof bound === 'object' ? bound.port : this.#spec.port
+  /** Where it really listens; it is asked no more once it is closed. */
+  remember(bound: AddressInfo | string | null): void {
+    if (bound === null || typeof bound === 'string') return
+    this.address = bound.address
+    this.port = bound.port
   }
 
   pause(): void {
@@ -66,7 +74,8 @@ class SharedListening implements Listening {
 
   resume(): void {
     this.#paused = false
-    for (const socket of this.#held.splice(0)) this.#report(socket)
+    // Whoever is told of one may pause again.
+    while (!this.#paused && this.#held.length > 0) this.#report(this.#held.shift()!)
   }
 
   close(): void {

@@ -10,7 +10,7 @@ const UNKNOWN: Endpoint = { family: 4, address: '0.0.0.0', port: 0 }
 /** Connections on `net.Socket`: for machines without the addon, and for whatever must be a stream to Node. */
 export class SocketTransport implements Transport {
   readonly clock: Clock
-  readonly scratch: Uint8Array = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
+  readonly scratch = new Uint8Array(SCRATCH_BYTES)
   readonly #open = new Set<SocketConn>()
 
   constructor(clock: Clock) {
@@ -60,6 +60,8 @@ class SocketConn implements Conn {
   #ending = false
   #aborting = false
   #wantsWritable = false
+  #paused = false
+  #rest: Buffer | undefined
 
   constructor(
     socket: Socket,
@@ -80,16 +82,20 @@ class SocketConn implements Conn {
     socket.on('end', () => this.#onEnd())
     socket.on('error', (error) => {
       this.#failure = error
+      // What arrived before a reset and waits for `resume` would go down with the stream.
+      if (this.#paused) this.#rest = socket.read() ?? undefined
     })
     socket.on('close', () => this.#onClose())
   }
 
   get peer(): Endpoint {
-    return (this.#peer ??= endpoint(this.#socket.remoteFamily, this.#socket.remoteAddress, this.#socket.remotePort))
+    const { remoteFamily, remoteAddress, remotePort } = this.#socket
+    return (this.#peer ??= endpoint(remoteFamily, remoteAddress, remotePort)) ?? UNKNOWN
   }
 
   get local(): Endpoint {
-    return (this.#local ??= endpoint(this.#socket.localFamily, this.#socket.localAddress, this.#socket.localPort))
+    const { localFamily, localAddress, localPort } = this.#socket
+    return (this.#local ??= endpoint(localFamily, localAddress, localPort)) ?? UNKNOWN
   }
 
   get bytesRead(): number {
@@ -106,6 +112,7 @@ class SocketConn implements Conn {
   }
 
   write(buffer: Uint8Array, start: number, end: number): boolean {
+    if (this.#rest !== undefined) this.#dropRest()
     if (this.closed || this.#ending || this.#socket.destroyed) return false
     if (start === end) return this.#socket.writableLength === 0
     // The buffer is borrowed and the stream may keep it: only a copy is safe to give away.
@@ -117,11 +124,14 @@ class SocketConn implements Conn {
   }
 
   pause(): void {
+    this.#paused = true
     this.#socket.pause()
   }
 
   resume(): void {
-    this.#socket.resume()
+    this.#paused = false
+    if (this.#rest === undefined) this.#socket.resume()
+    else setImmediate(this.#giveRest)
   }
 
   end(): void {
@@ -133,20 +143,40 @@ class SocketConn implements Conn {
   close(): void {
     if (this.closed) return
     this.#ending = true
-    this.#socket.destroySoon()
+    if (this.#rest === undefined) this.#socket.destroySoon()
+    else this.#dropRest()
   }
 
   abort(): void {
     if (this.closed) return
     this.#aborting = true
-    this.#socket.resetAndDestroy()
+    this.#rest = undefined
+    // Node would wait for a connection that is under way before it resets it; one whose half-close is under way libuv
+    // refuses to reset, and Node would lose the handle: the descriptor stayed open and the thread could never end.
+    const shuttingDown = this.#ending && !this.#socket.writableFinished
+    if (this.#opened && !shuttingDown) this.#socket.resetAndDestroy()
+    else this.#socket.destroy()
     this.#onClose()
   }
 
-  readonly #onWritten = (): void => {
-    if (!this.#wantsWritable || this.#socket.writableLength > 0 || this.closed || this.#ending) return
+  readonly #onWritten = (error?: Error | null): void => {
+    if (error != null || !this.#wantsWritable || this.#socket.writableLength > 0 || this.closed || this.#ending) return
     this.#wantsWritable = false
     this.handler.onWritable(this)
+  }
+
+  readonly #giveRest = (): void => {
+    const rest = this.#rest
+    if (rest === undefined || this.#paused) return
+    this.#rest = undefined
+    this.#onData(rest)
+    this.#onClose()
+  }
+
+  /** Nobody wants to read any more: what it was kept open for is gone. */
+  #dropRest(): void {
+    this.#rest = undefined
+    setImmediate(() => this.#onClose())
   }
 
   #onConnect(): void {
@@ -169,8 +199,7 @@ class SocketConn implements Conn {
   }
 
   #onClose(): void {
-    if (this.closed) return
-    void this.local
+    if (this.closed || this.#rest !== undefined) return
     this.closed = true
     this.#forget(this)
     const failure = this.#aborting ? undefined : this.#failure
@@ -184,8 +213,13 @@ class SocketConn implements Conn {
   }
 }
 
-function endpoint(family: string | undefined, address: string | undefined, port: number | undefined): Endpoint {
-  if (address === undefined) return UNKNOWN
+/** Undefined while Node knows none, which is before a dialled connection is open. */
+function endpoint(
+  family: string | undefined,
+  address: string | undefined,
+  port: number | undefined,
+): Endpoint | undefined {
+  if (address === undefined) return undefined
   if (family === 'IPv6' && address.startsWith('::ffff:') && address.includes('.')) {
     return { family: 4, address: address.slice(7), port: port ?? 0 }
   }

@@ -9,7 +9,7 @@ import { nativeAddon } from '../native/addon.js'
 import { AccessWriter } from '../observe/access-writer.js'
 import { createLogger, type LogDestination, type Logger, openLogDestination } from '../observe/log.js'
 import { Columns, createSharedCounters } from '../shm/columns.js'
-import { ConnectionLimit, connectionsFor, openFileLimit } from './connection-limit.js'
+import { ConnectionLimit, connectionsFor, openFileLimit, socketsPerWorker } from './connection-limit.js'
 import { buildDirectory, capacityFor } from './directory.js'
 import { type Entrances, openNative, openShared } from './entrances.js'
 import { Placement } from './place.js'
@@ -79,6 +79,7 @@ class Primary implements RunningCastor, AdminFacts {
   #access: AccessWriter | undefined
   #admin: Admin | undefined
   #stopping: Promise<void> | undefined
+  #stoppingNow: Promise<void> | undefined
   #markFinished: () => void = () => {}
 
   constructor(config: Config, log: Logger, destination: LogDestination, workerFile: string) {
@@ -99,11 +100,16 @@ class Primary implements RunningCastor, AdminFacts {
       columns: this.columns,
       log,
       task: () => this.#task(),
-      waker: addon && { open: () => addon.openWaker(), wake: (fd) => addon.wake(fd) },
+      waker: addon && {
+        open: () => addon.openWaker(),
+        wake: (fd) => addon.wake(fd),
+        close: (fd) => addon.closeFd(fd, 0),
+      },
       onMessage: (message, reply) => this.#onMessage(message, reply),
       onDeath: (slot) => this.#placement.replace(slot),
+      discard: (fd) => this.#discard(fd),
     })
-    this.#placement = new Placement(this.columns, this.#supervisor.slots, (fd) => addon?.closeFd(fd, 1))
+    this.#placement = new Placement(this.columns, this.#supervisor.slots, (fd) => this.#discard(fd))
   }
 
   get workers(): readonly WorkerFacts[] {
@@ -144,8 +150,9 @@ class Primary implements RunningCastor, AdminFacts {
     await this.#supervisor.start()
     const configured = config.protection.maxConnections
     const max = configured === 'auto' ? connectionsFor(openFileLimit(), config.workers) : configured
-    this.#limit = new ConnectionLimit(max, () => this.#placement.open, this.#entrances.listenings, log)
-    for (const listening of this.#entrances.listenings) listening.resume()
+    const { listenings } = this.#entrances
+    this.#limit = new ConnectionLimit(max, this.#placement, listenings, log, (fd) => this.#discard(fd))
+    for (const listening of listenings) listening.resume()
     this.#addresses.watch(() => {
       this.#supervisor.broadcast({ type: 'addresses', targetAddresses: this.#addresses.current })
     })
@@ -157,19 +164,27 @@ class Primary implements RunningCastor, AdminFacts {
     return (this.#stopping ??= this.#stop(this.config.shutdownTimeoutMs))
   }
 
-  async stopNow(): Promise<void> {
-    this.#stopping ??= Promise.resolve()
-    this.#closeEntrances()
-    await this.#supervisor.destroy()
-    await this.#finish()
+  stopNow(): Promise<void> {
+    this.#stopping ??= this.finished
+    return (this.#stoppingNow ??= this.#end())
   }
 
   async #stop(timeoutMs: number): Promise<void> {
     this.log.info({ timeoutMs }, 'draining')
     this.#closeEntrances()
     await this.#supervisor.drain(timeoutMs)
+    await this.stopNow()
+  }
+
+  /** Ends the threads, whatever they are at, and gives everything back. */
+  async #end(): Promise<void> {
+    this.#closeEntrances()
     await this.#supervisor.destroy()
-    await this.#finish()
+    await this.#admin?.close()
+    await this.#access?.close()
+    this.log.info('stopped')
+    await this.#destination.close()
+    this.#markFinished()
   }
 
   #closeEntrances(): void {
@@ -179,23 +194,17 @@ class Primary implements RunningCastor, AdminFacts {
     this.#entrances?.close()
   }
 
-  async #finish(): Promise<void> {
-    await this.#admin?.close()
-    await this.#access?.close()
-    this.log.info('stopped')
-    await this.#destination.close()
-    this.#markFinished()
-  }
-
   async #open(): Promise<Entrances> {
     if (this.#addon === undefined) {
       this.log.warn('the native addon is not there: listening sockets are shared by the threads, which is slower')
       return openShared(this.config)
     }
-    return openNative(this.config, this.#addon, this.log, (batch, entrance) => {
-      this.#placement.placeBatch(batch, entrance)
-      this.#limit?.check()
-    })
+    return openNative(this.config, this.#addon, this.log, (records, count) => this.#limit!.admit(records, count))
+  }
+
+  /** Resets a connection that nobody will serve. */
+  #discard(fd: number): void {
+    this.#addon?.closeFd(fd, 1)
   }
 
   async #task() {
@@ -206,6 +215,7 @@ class Primary implements RunningCastor, AdminFacts {
       counters: this.#counters,
       entrances: this.#entrances!.list,
       targetAddresses: this.#addresses.current,
+      maxSockets: socketsPerWorker(openFileLimit(), this.config.workers),
       ...(listeningFds === undefined ? {} : { listeningFds }),
     }
   }

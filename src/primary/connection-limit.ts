@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { Listening } from '../core/acceptor.js'
+import { RECORD_FD, RECORD_WORDS } from '../core/connection-record.js'
 import type { Logger } from '../observe/log.js'
 
 /** Descriptors for the process itself: libraries, logs, the admin server, threads. */
@@ -10,7 +11,7 @@ const DESCRIPTORS_PER_CONNECTION = 2
 const LOOK_MS = 20
 const WARN_EVERY_MS = 10_000
 /** Accepting begins again a little below the limit, so that it does not flutter. */
-const RESUME_SHARE = 0.98
+const RESUME_SHARE = 0.02
 
 /** The soft open-file limit, or undefined where the system does not tell. */
 export function openFileLimit(limits = readLimits()): number | undefined {
@@ -25,37 +26,76 @@ export function connectionsFor(fileLimit: number | undefined, workers: number): 
   return Math.max(16, Math.floor(usable / DESCRIPTORS_PER_CONNECTION))
 }
 
-/** Stops accepting while the limit is reached: who comes then waits in the kernel's queue and is served when there is room. */
+/** Sockets at once, of clients and targets, that are one worker's share of the same. */
+export function socketsPerWorker(fileLimit: number | undefined, workers: number): number {
+  return Math.floor((connectionsFor(fileLimit, workers) * DESCRIPTORS_PER_CONNECTION) / workers)
+}
+
+/** Where connections go that may come in. */
+export interface Admission {
+  /** Connections open now. */
+  readonly open: number
+  place(records: Int32Array, count: number): void
+}
+
+/**
+ * Keeps to the limit exactly: accepting stops when it is reached, and who comes then waits in the kernel's queue and is
+ * served when there is room. What a batch brought beyond the limit, a few dozen at the most, waits here.
+ */
 export class ConnectionLimit {
   readonly max: number
-  readonly #open: () => number
+  readonly #admission: Admission
   readonly #listenings: readonly Listening[]
   readonly #log: Logger
+  readonly #discard: (fd: number) => void
+  #held: Int32Array[] = []
   #look: NodeJS.Timeout | undefined
   #warnedMs = Number.NEGATIVE_INFINITY
 
-  constructor(max: number, open: () => number, listenings: readonly Listening[], log: Logger) {
+  /** `discard` is for connections that still wait when the process stops. */
+  constructor(
+    max: number,
+    admission: Admission,
+    listenings: readonly Listening[],
+    log: Logger,
+    discard: (fd: number) => void,
+  ) {
     this.max = max
-    this.#open = open
+    this.#admission = admission
     this.#listenings = listenings
     this.#log = log
+    this.#discard = discard
   }
 
-  /** To be called after connections were placed. */
-  check(): void {
-    if (this.#look !== undefined || this.#open() < this.max) return
-    for (const listening of this.#listenings) listening.pause()
-    this.#warn()
-    this.#look = setInterval(() => {
-      if (this.#open() >= this.max * RESUME_SHARE) return
-      this.stop()
-      for (const listening of this.#listenings) listening.resume()
-    }, LOOK_MS)
+  /** Takes `count` accepted connections over. */
+  admit(records: Int32Array, count: number): void {
+    const room = this.#held.length > 0 ? 0 : Math.max(0, this.max - this.#admission.open)
+    const placed = Math.min(count, room)
+    this.#admission.place(records, placed)
+    for (let i = placed; i < count; i++) this.#held.push(records.slice(i * RECORD_WORDS, (i + 1) * RECORD_WORDS))
+    if (placed === room && this.#look === undefined) this.#pause()
   }
 
+  /** Lets nobody in any more. */
   stop(): void {
     clearInterval(this.#look)
     this.#look = undefined
+    for (const record of this.#held.splice(0)) this.#discard(record[RECORD_FD]!)
+  }
+
+  #pause(): void {
+    for (const listening of this.#listenings) listening.pause()
+    this.#warn()
+    this.#look = setInterval(() => this.#letIn(), LOOK_MS)
+  }
+
+  #letIn(): void {
+    let room = this.max - this.#admission.open
+    for (; room > 0 && this.#held.length > 0; room--) this.#admission.place(this.#held.shift()!, 1)
+    if (room < resumeRoom(this.max)) return
+    clearInterval(this.#look)
+    this.#look = undefined
+    for (const listening of this.#listenings) listening.resume()
   }
 
   #warn(): void {
@@ -66,6 +106,10 @@ export class ConnectionLimit {
       'the connection limit is reached: new clients wait; raise protection.maxConnections or the open-file limit',
     )
   }
+}
+
+function resumeRoom(max: number): number {
+  return Math.max(1, Math.floor(max * RESUME_SHARE))
 }
 
 function readLimits(): string {

@@ -1,5 +1,6 @@
-import type { AcceptedBatch, Listening } from '../core/acceptor.js'
+import type { Listening } from '../core/acceptor.js'
 import type { Config } from '../core/config.js'
+import { RECORD_LISTENER, RECORD_WORDS } from '../core/connection-record.js'
 import type { Entrance } from '../core/messages.js'
 import type { NativeAddon } from '../native/addon.js'
 import { NativeAcceptor } from '../net/native-acceptor.js'
@@ -18,12 +19,15 @@ export interface Entrances {
   close(): void
 }
 
-/** Opens every address or none: rejects with LISTEN_FAILED. Accepting is paused until `resume` of each. */
+/**
+ * Opens every address or none: rejects with LISTEN_FAILED. Accepting is paused until `resume` of each. `onAccepted` gets
+ * batches of records that name their entrance.
+ */
 export async function openNative(
   config: Config,
   addon: NativeAddon,
   log: Logger,
-  onAccepted: (batch: AcceptedBatch, entrance: number) => void,
+  onAccepted: (records: Int32Array, count: number) => void,
 ): Promise<Entrances> {
   const acceptor = new NativeAcceptor(addon)
   const list: Entrance[] = []
@@ -32,7 +36,10 @@ export async function openNative(
     for (const { listener, address, port } of addresses(config)) {
       const entrance = list.length
       const listening = await acceptor.listen(spec(address, port), {
-        onAccepted: (batch) => onAccepted(batch, entrance),
+        onAccepted: ({ records, count }) => {
+          for (let i = 0; i < count; i++) records[i * RECORD_WORDS + RECORD_LISTENER] = entrance
+          onAccepted(records, count)
+        },
         onOutOfDescriptors: (pausedMs) => log.warn({ pausedMs }, 'out of file descriptors: new connections wait'),
       })
       listening.pause()

@@ -1,7 +1,6 @@
 // Hot path of the primary: once a connection.
 
-import type { AcceptedBatch } from '../core/acceptor.js'
-import { RECORD_FD, RECORD_LISTENER, RECORD_WORDS } from '../core/connection-record.js'
+import { RECORD_FD, RECORD_WORDS } from '../core/connection-record.js'
 import type { Columns } from '../shm/columns.js'
 import type { ConnectionRing } from '../shm/connection-ring.js'
 import { WORKER_CONNECTIONS_ACTIVE } from '../shm/layout.js'
@@ -40,12 +39,9 @@ export class Placement {
     return total
   }
 
-  /** Places a whole batch, then wakes each worker once. `entrance` is written into the records. */
-  placeBatch(batch: AcceptedBatch, entrance: number): void {
-    for (let i = 0; i < batch.count; i++) {
-      batch.records[i * RECORD_WORDS + RECORD_LISTENER] = entrance
-      this.#place(batch.records, i * RECORD_WORDS)
-    }
+  /** Places `count` connection records, then wakes each worker that got some once. */
+  place(records: Int32Array, count: number): void {
+    for (let i = 0; i < count; i++) this.#place(records, i * RECORD_WORDS)
     this.#wakeTouched()
   }
 
@@ -62,11 +58,11 @@ export class Placement {
 
   #place(records: Int32Array, at: number): void {
     const index = this.#choose()
-    const place = this.#places[index]!
-    if (place.ring.push(records, at)) this.#touched[index] = true
+    if (index >= 0 && this.#places[index]!.ring.push(records, at)) this.#touched[index] = true
     else this.#close(records[at + RECORD_FD]!)
   }
 
+  /** −1 where every ring is full. */
   #choose(): number {
     const count = this.#places.length
     let best = -1
@@ -74,6 +70,7 @@ export class Placement {
     for (let step = 1; step <= count; step++) {
       const index = (this.#turn + step) % count
       const place = this.#places[index]!
+      if (place.ring.full) continue
       // One that is starting keeps what it is given until it is there, but is the last choice.
       const load = this.#load(place) + (place.running ? 0 : 1e9)
       if (load < bestLoad) {
@@ -81,7 +78,7 @@ export class Placement {
         bestLoad = load
       }
     }
-    this.#turn = best
+    if (best >= 0) this.#turn = best
     return best
   }
 

@@ -1,15 +1,18 @@
+import { once } from 'node:events'
+import { setTimeout } from 'node:timers/promises'
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { Piscina } from 'piscina'
+import { RECORD_FD } from '../core/connection-record.js'
+import { CastorError } from '../core/errors.js'
 import type { FromProxy, ProxyTask, ToProxy } from '../core/messages.js'
 import type { Logger } from '../observe/log.js'
 import type { Columns } from '../shm/columns.js'
 import { ConnectionRing, createConnectionRing } from '../shm/connection-ring.js'
+import { backoffMs, countEarlyDeaths } from './backoff.js'
 import type { Place } from './place.js'
 
-/** A worker that lived at least this long is started again at once. */
-const HEALTHY_MS = 10_000
-const FIRST_BACKOFF_MS = 100
-const MAX_BACKOFF_MS = 10_000
+/** For a port that nobody closes, since the thread's file could not be loaded. */
+const PORT_GRACE_MS = 250
 
 export type SlotState = 'starting' | 'running' | 'restarting' | 'stopped'
 
@@ -22,10 +25,12 @@ export interface Supervised {
   /** Makes a worker's task, all but what the slot brings; called anew for each start. */
   task(column: number): Promise<Omit<ProxyTask, 'column' | 'inbox' | 'port'>>
   /** With the addon: descriptors travel through rings, and this wakes a worker. Without: workers listen themselves. */
-  readonly waker: { open(): number; wake(fd: number): void } | undefined
+  readonly waker: { open(): number; wake(fd: number): void; close(fd: number): void } | undefined
   onMessage(message: FromProxy, reply: (message: ToProxy) => void): void
   /** A worker died: its counters are retired already. */
   onDeath(slot: WorkerSlot): void
+  /** For a connection that no worker took before the end. */
+  discard(fd: number): void
 }
 
 /** One worker's place in the process; outlives the threads that fill it. */
@@ -63,7 +68,8 @@ export class Supervisor {
   readonly #given: Supervised
   readonly #pool: Piscina
   readonly #ended: Promise<void>[] = []
-  #stopping = false
+  readonly #stop = new AbortController()
+  #destroyed = false
 
   constructor(given: Supervised) {
     this.#given = given
@@ -104,14 +110,25 @@ export class Supervisor {
 
   /** Lets every worker finish what it has in flight, `timeoutMs` long at the most. */
   async drain(timeoutMs: number): Promise<void> {
-    this.#stopping = true
+    this.#stop.abort()
     this.broadcast({ type: 'drain', timeoutMs })
     await Promise.all(this.#ended)
   }
 
+  /** Ends every thread now and gives back what they had. Idempotent. */
   async destroy(): Promise<void> {
-    this.#stopping = true
+    if (this.#destroyed) return
+    this.#destroyed = true
+    this.#stop.abort()
     await this.#pool.destroy()
+    await Promise.all(this.#ended)
+    for (const { ring, wakerFd } of this.slots) {
+      for (let at = ring.peek(); at >= 0; at = ring.peek()) {
+        this.#given.discard(ring.words[at + RECORD_FD]!)
+        ring.advance()
+      }
+      if (wakerFd >= 0) this.#given.waker?.close(wakerFd)
+    }
   }
 
   /** Runs tasks in the slot one after the other, until one ends because it was told to. */
@@ -119,24 +136,29 @@ export class Supervisor {
     for (;;) {
       try {
         await this.#run(slot, ready)
+        if (!this.#stopping) throw new CastorError('WORKER_DIED', 'a proxy thread ended without being told to')
         slot.state = 'stopped'
         return
       } catch (cause) {
         const first = slot.restarts === 0 && slot.state === 'starting'
         this.#bury(slot, cause)
+        if (first) failed(cause)
+        if (!this.#stopping) await pause(backoffMs(slot.earlyDeaths), this.#stop.signal)
         if (this.#stopping) {
           slot.state = 'stopped'
           return
         }
-        if (first) failed(cause)
-        await pause(this.#backoffMs(slot))
-        if (this.#stopping) return
       }
     }
   }
 
+  get #stopping(): boolean {
+    return this.#stop.signal.aborted
+  }
+
   async #run(slot: WorkerSlot, ready: () => void): Promise<void> {
     const { port1: ours, port2: theirs } = new MessageChannel()
+    const closed = once(ours, 'close')
     slot.port = ours
     slot.startedMs = performance.now()
     ours.on('message', (message: FromProxy) => {
@@ -154,9 +176,12 @@ export class Supervisor {
         ...(slot.wakerFd >= 0 ? { inbox: { ring: slot.shared, wakerFd: slot.wakerFd } } : {}),
         port: theirs,
       }
+      if (this.#stopping) return
       await this.#pool.run(task, { transferList: [theirs] })
     } finally {
       slot.port = undefined
+      // The thread's end closes the port behind the last log lines it sent; only then is all that it held let go of.
+      await Promise.race([closed, setTimeout(PORT_GRACE_MS, undefined, { ref: false })])
       ours.close()
     }
   }
@@ -165,20 +190,17 @@ export class Supervisor {
   #bury(slot: WorkerSlot, err: unknown): void {
     const livedMs = Math.round(performance.now() - slot.startedMs)
     slot.state = 'restarting'
-    slot.restarts++
-    slot.earlyDeaths = livedMs >= HEALTHY_MS ? 0 : slot.earlyDeaths + 1
     this.#given.columns.retire(slot.column)
+    // It was made to end.
+    if (this.#destroyed) return
+    slot.restarts++
+    slot.earlyDeaths = countEarlyDeaths(slot.earlyDeaths, livedMs)
     this.#given.log.error({ err, worker: slot.column, livedMs }, 'a proxy thread died; its connections are lost')
     this.#given.onDeath(slot)
   }
-
-  /** At once the first time; a thread that keeps dying as soon as it starts must not take the processor with it. */
-  #backoffMs(slot: WorkerSlot): number {
-    if (slot.earlyDeaths <= 1) return 0
-    return Math.min(FIRST_BACKOFF_MS * 2 ** (slot.earlyDeaths - 2), MAX_BACKOFF_MS)
-  }
 }
 
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
+/** Resolves early when the signal says so. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return setTimeout(ms, undefined, { signal }).catch(() => {})
 }

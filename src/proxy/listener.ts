@@ -17,6 +17,7 @@ import {
   SERIES_RESPONSE_DURATION,
   WORKER_CONNECTIONS_ACTIVE,
   WORKER_CONNECTIONS_TOTAL,
+  WORKER_RETRIES_TOTAL,
 } from '../shm/layout.js'
 import type { TargetGroup } from './target-group.js'
 
@@ -67,6 +68,10 @@ export class Listener {
 
   countReason(reason: number): void {
     if (reason > 0 && reason < REASONS.length) this.#words[this.#at + LISTENER_REASONS + reason]!++
+  }
+
+  countRetry(): void {
+    this.#words[this.#workerAt + WORKER_RETRIES_TOTAL]!++
   }
 
   countRequest(status: number, durationMs: number): void {

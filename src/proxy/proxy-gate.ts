@@ -1,5 +1,5 @@
 import type { Conn, ConnHandler } from '../core/conn.js'
-import { REASON } from '../core/reasons.js'
+import { REASON, type ReasonCode } from '../core/reasons.js'
 import { PROXY_DONE, PROXY_NEED_MORE, ProxyProtocolReader } from '../net/proxy-protocol-reader.js'
 import type { Timed } from '../net/timer-wheel.js'
 import type { ClientOrigin } from './client-origin.js'
@@ -18,6 +18,8 @@ export class ProxyGate implements ConnHandler, Timed, Session {
   readonly #enter: (origin: ClientOrigin, early: Uint8Array) => void
   readonly #reader = new ProxyProtocolReader()
   readonly #conn: Conn
+  readonly #startedMs: number
+  readonly #startedWallMs: number
   #kept: Uint8Array | undefined
 
   /** `direct` is who the connection is from if the header leaves that open; `enter` is called once, with what follows. */
@@ -33,6 +35,8 @@ export class ProxyGate implements ConnHandler, Timed, Session {
     this.#conn = conn
     this.#direct = direct
     this.#enter = enter
+    this.#startedMs = plane.clock.nowMs
+    this.#startedWallMs = plane.clock.wallMs
   }
 
   start(): void {
@@ -51,7 +55,7 @@ export class ProxyGate implements ConnHandler, Timed, Session {
 
   onOpen(): void {}
 
-  onData(conn: Conn, buffer: Uint8Array, length: number): void {
+  onData(_conn: Conn, buffer: Uint8Array, length: number): void {
     const bytes =
       this.#kept === undefined ? buffer.subarray(0, length) : Buffer.concat([this.#kept, buffer.subarray(0, length)])
     const outcome = this.#reader.feed(bytes, 0, bytes.length)
@@ -61,13 +65,14 @@ export class ProxyGate implements ConnHandler, Timed, Session {
       this.#leave()
       this.#enter(this.#origin(), bytes.subarray(this.#reader.headerLength))
     } else {
-      this.#listener.countReason(REASON.PROXY_PROTOCOL_INVALID)
-      conn.abort()
+      this.#refuse('PROXY_PROTOCOL_INVALID')
     }
   }
 
   onEnd(conn: Conn): void {
-    conn.close()
+    // A proxy in front that only looks whether the port is open says nothing, and nothing is wrong with that.
+    if (this.#kept === undefined) conn.close()
+    else this.#refuse('PROXY_PROTOCOL_INVALID')
   }
 
   onWritable(): void {}
@@ -78,8 +83,7 @@ export class ProxyGate implements ConnHandler, Timed, Session {
   }
 
   onTimeout(): number {
-    this.#listener.countReason(REASON.HEADER_TIMEOUT)
-    this.#conn.abort()
+    this.#refuse('HEADER_TIMEOUT')
     return 0
   }
 
@@ -91,6 +95,32 @@ export class ProxyGate implements ConnHandler, Timed, Session {
       vip: destination?.address ?? this.#direct.vip,
       vport: destination?.port ?? this.#direct.vport,
     }
+  }
+
+  #refuse(reason: ReasonCode): void {
+    this.#listener.countReason(REASON[reason])
+    this.#record(reason)
+    this.#conn.abort()
+  }
+
+  #record(reason: ReasonCode): void {
+    const { accessLog, entry, clock, requestIds } = this.#plane
+    if (accessLog === undefined) return
+    const { config, group } = this.#listener
+    entry.reset()
+    entry.timeMs = this.#startedWallMs
+    entry.requestId = requestIds.next()
+    entry.listener = config.name
+    entry.clientIp = this.#direct.client.address
+    entry.clientPort = this.#direct.client.port
+    entry.vip = this.#direct.vip
+    entry.vport = this.#direct.vport
+    entry.targetGroup = group.config.name
+    entry.scheme = config.protocol
+    entry.requestBytes = this.#conn.bytesRead
+    entry.requestMs = clock.nowMs - this.#startedMs
+    entry.reason = reason
+    accessLog.record(entry)
   }
 
   #leave(): void {

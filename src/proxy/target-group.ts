@@ -145,6 +145,11 @@ export class TargetGroup implements GroupView {
     this.refresh()
   }
 
+  /** Gives up half of the idle connections, the oldest. */
+  shrinkIdle(): void {
+    for (const target of this.#all) target.pool.closeOldest(Math.ceil(target.pool.size / 2))
+  }
+
   closeIdle(): void {
     for (const target of this.#all) target.pool.closeAll()
   }

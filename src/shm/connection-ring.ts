@@ -21,8 +21,16 @@ export class ConnectionRing {
     this.words = new Int32Array(shared)
   }
 
+  /** Records not taken yet; a moment old for anybody but the two sides. */
   get waiting(): number {
-    return (Atomics.load(this.words, TAIL) - Atomics.load(this.words, HEAD)) >>> 0
+    // The head first: it never overtakes the tail that is read after it, so that the difference cannot be negative.
+    const head = Atomics.load(this.words, HEAD)
+    return (Atomics.load(this.words, TAIL) - head) >>> 0
+  }
+
+  /** For the producer: nothing more fits. */
+  get full(): boolean {
+    return this.waiting >= CAPACITY
   }
 
   /** Copies the record at word `at` in. False when the ring is full: the caller still owns the descriptor. */

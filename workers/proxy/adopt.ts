@@ -9,7 +9,7 @@ import { serve } from '../../src/proxy/serve.js'
 import { ConnectionRing } from '../../src/shm/connection-ring.js'
 import type { ProxyThread } from './assemble.js'
 
-/** Where a thread's connections come from; `stop` ends that and leaves those it has alone. */
+/** Where a thread's connections come from; `stop` takes what was given already, then ends that. */
 export interface Intake {
   stop(): void
 }
@@ -55,7 +55,12 @@ function openInbox(
   transport.watch(inbox.wakerFd, take)
   // What was placed before the watch began announces itself no more.
   take()
-  return { stop: () => transport.unwatch(inbox.wakerFd) }
+  return {
+    stop() {
+      transport.unwatch(inbox.wakerFd)
+      take()
+    },
+  }
 }
 
 function adoptBatch(task: ProxyTask, thread: ProxyThread, batch: AcceptedBatch, entrance: number): void {

@@ -40,7 +40,7 @@ export function assemble(
   const services: TargetServices = { clock, wheel, columns, column: task.column }
   const groups = task.directory.groups.map((name, slot) => group(task, name, slot, services))
   const plane: Plane = {
-    transport: transport(task, clock, log),
+    transport: transport(task, clock, log, groups),
     clock,
     wheel,
     columns,
@@ -58,10 +58,15 @@ export function assemble(
 }
 
 /** The fast transport where connections come as descriptors, else the one on Node's own sockets. */
-function transport(task: ProxyTask, clock: Clock, log: Logger): Transport {
+function transport(task: ProxyTask, clock: Clock, log: Logger, groups: readonly TargetGroup[]): Transport {
   const addon = task.inbox === undefined ? undefined : nativeAddon()
-  const onFault = (fault: unknown): void => log.error({ err: fault }, 'a fault ended one connection')
-  return addon === undefined ? new SocketTransport(clock) : new NativeTransport(addon, clock, onFault)
+  if (addon === undefined) return new SocketTransport(clock)
+  const native = new NativeTransport(addon, clock, (fault) => log.error({ err: fault }, 'a fault ended one connection'))
+  native.maxSockets = task.maxSockets
+  native.onCrowded = () => {
+    for (const group of groups) group.shrinkIdle()
+  }
+  return native
 }
 
 function group(task: ProxyTask, name: string, slot: number, services: TargetServices): TargetGroup {

@@ -21,29 +21,32 @@ export default async function proxyThread(task: ProxyTask): Promise<void> {
   const identity = { node: task.config.node, thread: `proxy-${task.column}` }
   const log = createWorkerLogger(task.config.log, (line) => post({ type: 'log', line }), identity)
   const thread = assemble(task, log, (lines) => post({ type: 'access', lines }, [lines.buffer]))
-  const intake = await openIntake(task, thread)
-  const stopTicking = tick(task, thread)
-  await new Promise<void>((resolve) => {
-    task.port.on('message', (message: ToProxy) => {
-      switch (message.type) {
-        case 'drain':
-          intake.stop()
-          void drain(thread, message.timeoutMs).then(resolve)
-          return
-        case 'addresses':
-          for (const group of thread.groups) group.readdress(message.targetAddresses)
-          return
-        case 'logged':
-          thread.plane.accessLog?.acknowledge(message.bytes)
-          return
-      }
+  try {
+    const intake = await openIntake(task, thread)
+    const stopTicking = tick(task, thread)
+    await new Promise<void>((resolve) => {
+      task.port.on('message', (message: ToProxy) => {
+        switch (message.type) {
+          case 'drain':
+            intake.stop()
+            void drain(thread, message.timeoutMs).then(resolve)
+            return
+          case 'addresses':
+            for (const group of thread.groups) group.readdress(message.targetAddresses)
+            return
+          case 'logged':
+            thread.plane.accessLog?.acknowledge(message.bytes)
+            return
+        }
+      })
+      post({ type: 'ready' })
     })
-    post({ type: 'ready' })
-  })
-  stopTicking()
-  thread.plane.accessLog?.flush()
-  thread.plane.transport.dispose()
-  task.port.close()
+    stopTicking()
+    thread.plane.accessLog?.flush()
+  } finally {
+    thread.plane.transport.dispose()
+    task.port.close()
+  }
 }
 
 /** Timers of the thread: the wheel and the access log ten times a second, what it reports about itself once. */

@@ -28,6 +28,8 @@ const CHUNK_OVERHEAD = CHUNK_HEADER_MAX + CHUNK_TERMINATOR.length
 export class BodyRelay {
   /** All of the body was read and written. */
   done = true
+  /** There never was anything to relay: not even the framing of an empty body. */
+  none = true
   /** The sender's framing is broken: nothing more may be relayed. */
   malformed = false
   /** The last `relay` left bytes the receiver's kernel would not take: the sender is to be paused. */
@@ -54,7 +56,7 @@ export class BodyRelay {
     this.malformed = false
     this.blocked = false
     this.bytes = 0
-    this.done = framing === FRAMING_NONE || (framing === FRAMING_LENGTH && length === 0)
+    this.none = this.done = framing === FRAMING_NONE || (framing === FRAMING_LENGTH && length === 0)
     if (framing === FRAMING_CHUNKED) this.#decoder.reset()
   }
 
@@ -148,14 +150,20 @@ export class BodyRelay {
   }
 
   #lastChunk(): void {
-    const decoder = this.#decoder
-    if (this.#at + decoder.trailersLength + LAST_CHUNK.length > this.#scratch.length) this.#flush()
-    if (decoder.trailersLength === 0) {
+    const { trailers, trailersLength } = this.#decoder
+    if (this.#at + LAST_CHUNK.length > this.#scratch.length) this.#flush()
+    if (trailersLength === 0) {
       this.#put(LAST_CHUNK)
       return
     }
     this.#put(LAST_CHUNK_BEFORE_TRAILERS)
-    this.#copy(decoder.trailers, 0, decoder.trailersLength)
+    for (let from = 0; from < trailersLength; ) {
+      // Trailers may be as large as a head is allowed to be, which may be more than scratch holds.
+      const to = Math.min(trailersLength, from + this.#scratch.length - this.#at - CHUNK_TERMINATOR.length)
+      this.#copy(trailers, from, to)
+      if (to < trailersLength) this.#flush()
+      from = to
+    }
     this.#put(CHUNK_TERMINATOR)
   }
 

@@ -59,8 +59,7 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
   #headStartedMs = -1
   #lingerUntilMs = 0
   #lingerBytes = 0
-  /** The client has half-closed. */
-  #inputEnded = false
+  inputEnded = false
   #receivedCounted = 0
   #sentCounted = 0
   /** A loop over kept requests is under way further up the stack. */
@@ -113,7 +112,8 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
   }
 
   cut(): void {
-    this.conn.abort()
+    if (this.#state === EXCHANGING) this.#exchange!.shutDown()
+    else this.conn.abort()
   }
 
   lookWithin(delayMs: number): void {
@@ -143,7 +143,7 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
   }
 
   onEnd(): void {
-    this.#inputEnded = true
+    this.inputEnded = true
     switch (this.#state) {
       case READING:
         this.conn.close()
@@ -207,7 +207,7 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
     this.countBytes()
     if (!keep) {
       // A client that pipelined more than it will get would lose the answer to a reset.
-      if ((requestComplete && this.#kept.empty) || this.#inputEnded) this.#closeAfterAnswer()
+      if ((requestComplete && this.#kept.empty) || this.inputEnded) this.#closeAfterAnswer()
       else this.linger()
       return
     }
@@ -252,7 +252,7 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
     this.#lingerUntilMs = this.plane.clock.nowMs + LINGER_MS
     this.lookWithin(LINGER_MS)
     this.conn.end()
-    if (this.#inputEnded) this.conn.close()
+    if (this.inputEnded) this.conn.close()
     else this.conn.resume()
   }
 
@@ -262,6 +262,7 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
     this.#state = TUNNELLING
     this.#exchange = undefined
     this.plane.wheel.cancel(this)
+    this.plane.sessions.delete(this)
     this.conn.readSize = BODY_READ_BYTES
     return ahead
   }
@@ -367,9 +368,13 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
     // Called from within the loop over what was read: that loop goes on by itself.
     if (this.#reading) return
     if (!this.#kept.empty) this.#read(this.#kept.buffer, 0, this.#kept.length)
-    if (this.#state !== READING) return
-    if (this.#inputEnded) this.conn.close()
-    else this.conn.resume()
+    if (this.#state === READING) {
+      if (this.inputEnded || (this.plane.draining && this.#headStartedMs < 0)) this.conn.close()
+      else this.conn.resume()
+    } else if (this.#state === EXCHANGING && this.#kept.empty) {
+      // Paused for what was kept: the rest of this request's body, or the client's going, would never be seen.
+      this.conn.resume()
+    }
   }
 
   #closeAfterAnswer(): void {

@@ -16,8 +16,10 @@ export class ExchangePool {
   take(): Exchange {
     const known = this.#free.pop()
     if (known !== undefined) return known
-    const { limits } = this.#plane
+    const { limits, transport } = this.#plane
+    // A response's head is put together in scratch, with hardly anything added.
+    const maxHeaderBytes = Math.min(limits.maxHeaderBytes, transport.scratch.length / 2)
     const relay = (): BodyRelay => new BodyRelay(new ChunkedDecoder(limits))
-    return new Exchange(this.#plane, new ResponseParser(limits), relay(), relay(), this.#free)
+    return new Exchange(this.#plane, new ResponseParser({ ...limits, maxHeaderBytes }), relay(), relay(), this.#free)
   }
 }

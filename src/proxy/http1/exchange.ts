@@ -76,8 +76,13 @@ export class Exchange implements UpstreamUser {
     this.#request.begin(framing, parser.contentLength, parser.chunked)
     const { scratch } = plane.transport
     const headEnd = writeRequestHead(scratch, 0, parser, buffer, start, session.headOptions(this.#facts))
-    this.#upstream.rememberHead(scratch, headEnd)
     const next = start + parser.headLength
+    // A huge head with a huge Host, which is written three times, may be more than fits.
+    if (headEnd < 0) {
+      this.#fail(431, 'HEADER_TOO_LARGE')
+      return next
+    }
+    this.#upstream.rememberHead(scratch, headEnd)
     const state = this.#upstream.connect()
     this.#proceed(state)
     return state === UPSTREAM_READY ? this.#send(scratch, headEnd, buffer, next, end) : next
@@ -106,6 +111,12 @@ export class Exchange implements UpstreamUser {
 
   onClientGone(reason: ReasonCode): void {
     if (this.#phase !== OVER) this.#end(reason)
+  }
+
+  /** The thread ends: whoever still waits for an answer is told so. */
+  shutDown(): void {
+    if (this.#tally.headSent) this.#cut('SHUTTING_DOWN')
+    else this.#fail(503, 'SHUTTING_DOWN')
   }
 
   /** Milliseconds until it wants to be asked again. Ends what has taken too long. */
@@ -185,7 +196,8 @@ export class Exchange implements UpstreamUser {
       { target: this.#upstream.target?.id, cause: cause?.message },
       'target closed before it answered',
     )
-    const untouched = !this.#head.begun && this.#request.done && this.#request.bytes === 0
+    // Only the head is kept to be sent again: a body, be it one empty chunk, would be missing from the second try.
+    const untouched = !this.#head.begun && this.#request.none
     const state = untouched && this.#facts.idempotent ? this.#upstream.resend() : UPSTREAM_NONE
     if (state === UPSTREAM_NONE) this.#fail(502, 'TARGET_RESET')
     else this.#retried(state)
@@ -289,7 +301,7 @@ export class Exchange implements UpstreamUser {
     const early = Buffer.from(buffer.subarray(bodyStart, end))
     this.#phase = OVER
     this.#upstream.conn = undefined
-    const tunnel = new UpgradedTunnel(session, this.#plane.wheel, target!, (reason, received, sent) =>
+    const tunnel = new UpgradedTunnel(session, this.#plane, target!, (reason, received, sent) =>
       this.#account(reason, received, sent),
     )
     tunnel.begin(conn!, early, clientReady)

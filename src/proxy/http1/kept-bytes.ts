@@ -1,5 +1,11 @@
 const FIRST_BYTES = 2 * 1024
 
+/**
+ * The memory that a thread let go of last. Of many requests in one packet all but the first are kept, read and kept again
+ * without the next: what is left of them stays where it lies.
+ */
+let released: Buffer | undefined
+
 /** Bytes that came before they could be dealt with, in memory that exists only while there are some. */
 export class KeptBytes {
   #buffer: Buffer | undefined
@@ -11,6 +17,7 @@ export class KeptBytes {
 
   /** Throws away what is kept. */
   clear(): void {
+    if (this.#buffer !== undefined) released = this.#buffer
     this.#buffer = undefined
     this.length = 0
   }
@@ -21,6 +28,13 @@ export class KeptBytes {
   }
 
   append(source: Uint8Array, start: number, end: number): void {
+    if (this.#buffer === undefined && source === released) {
+      released.copyWithin(0, start, end)
+      this.#buffer = released
+      this.length = end - start
+      released = undefined
+      return
+    }
     const length = this.length + end - start
     if (this.#buffer === undefined || length > this.#buffer.length) {
       const grown = Buffer.allocUnsafeSlow(Math.max(FIRST_BYTES, length * 2))

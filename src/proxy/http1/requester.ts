@@ -10,6 +10,8 @@ export interface Requester {
   readonly origin: ClientOrigin
   /** Where the response goes. */
   readonly conn: Conn
+  /** The client has half-closed. */
+  readonly inputEnded: boolean
   /** What is to be added to the request's head; read before the next call. */
   headOptions(facts: RequestFacts): RequestHeadOptions
   /** Looks at the timers again within `delayMs`, sooner than they would by themselves. */
@@ -26,7 +28,7 @@ export interface Requester {
   onExchangeDone(keep: boolean, requestComplete: boolean, blocked: boolean): void
   /** The response was cut off; `reset` where nothing in its framing would tell. */
   cutShort(reset: boolean): void
-  /** From here on a tunnel owns the connection. Returns what the client sent ahead, if anything. */
+  /** From here on a tunnel owns the connection, and is drained or cut instead. Returns what the client sent ahead, if anything. */
   becomeTunnel(): Uint8Array | undefined
   onTunnelClosed(): void
 }

@@ -1,8 +1,9 @@
 import type { Conn } from '../../core/conn.js'
 import type { ReasonCode } from '../../core/reasons.js'
-import type { TimerWheel } from '../../net/timer-wheel.js'
+import type { Session } from '../plane.js'
 import type { Target } from '../target-group.js'
 import { Tunnel, type TunnelEnd, type TunnelOwner } from '../tunnel.js'
+import type { Http1Plane } from './http1-plane.js'
 import type { Requester } from './requester.js'
 
 const REASONS: Record<TunnelEnd, ReasonCode> = {
@@ -14,23 +15,24 @@ const REASONS: Record<TunnelEnd, ReasonCode> = {
 }
 
 /** A WebSocket from its 101 on: a tunnel that ends the session it grew out of (RFC 6455). */
-export class UpgradedTunnel implements TunnelOwner {
+export class UpgradedTunnel implements TunnelOwner, Session {
   readonly #session: Requester
-  readonly #wheel: TimerWheel
+  readonly #plane: Http1Plane
   readonly #target: Target
   readonly #onEnded: (reason: ReasonCode, received: number, sent: number) => void
   readonly #receivedBefore: number
   readonly #sentBefore: number
+  #tunnel: Tunnel | undefined
 
   /** `onEnded` is called once, with the tunnel's own bytes from and to the client. */
   constructor(
     session: Requester,
-    wheel: TimerWheel,
+    plane: Http1Plane,
     target: Target,
     onEnded: (reason: ReasonCode, received: number, sent: number) => void,
   ) {
     this.#session = session
-    this.#wheel = wheel
+    this.#plane = plane
     this.#target = target
     this.#onEnded = onEnded
     this.#receivedBefore = session.conn.bytesRead
@@ -44,9 +46,18 @@ export class UpgradedTunnel implements TunnelOwner {
     let ready = clientReady
     if (early.length > 0) ready = conn.write(early, 0, early.length)
     const ahead = session.becomeTunnel()
-    new Tunnel(conn, upstream, session.listener.config.websocketIdleTimeoutMs, this.#wheel, this)
+    this.#tunnel = new Tunnel(conn, upstream, session.listener.config.websocketIdleTimeoutMs, this.#plane.wheel, this)
+    this.#plane.sessions.add(this)
     if (!ready) upstream.pause()
     if (ahead === undefined || upstream.write(ahead, 0, ahead.length)) conn.resume()
+    // The tunnel will not hear of an end that came before it.
+    if (session.inputEnded) upstream.end()
+  }
+
+  drain(): void {}
+
+  cut(): void {
+    this.#tunnel?.cut('cut')
   }
 
   onTunnelAlive(): void {
@@ -55,6 +66,7 @@ export class UpgradedTunnel implements TunnelOwner {
 
   onTunnelClosed(end: TunnelEnd): void {
     const { conn } = this.#session
+    this.#plane.sessions.delete(this)
     this.#target.connectionClosed()
     this.#onEnded(REASONS[end], conn.bytesRead - this.#receivedBefore, conn.bytesWritten - this.#sentBefore)
     this.#session.onTunnelClosed()

@@ -36,7 +36,10 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner {
   #early: Uint8Array | undefined
   readonly #tried: number[] = []
   #attemptsLeft: number
+  /** The one it is with, or that failed last. */
   #target: Target | undefined
+  /** It counts among the target's connections in flight. */
+  #inFlight = false
   #upstream: Conn | undefined
   #tunnel: Tunnel | undefined
   #connectMs = -1
@@ -62,7 +65,9 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner {
     this.#conn.pause()
     this.#early = early?.slice()
     this.#listener.group.retryBudget.countRequest()
-    this.#connect()
+    // To be had from the kernel only while the connection is open, and the log asks when it is closed.
+    if (this.#plane.accessLog !== undefined) void this.#origin.vip
+    this.#connect('NO_TARGET')
   }
 
   drain(): void {}
@@ -126,15 +131,17 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner {
     this.#finish(END_REASONS[end])
   }
 
-  #connect(): void {
+  /** `failure` is what to end with where no target is left. */
+  #connect(failure: ReasonCode): void {
     const { group } = this.#listener
     const target = group.pick(this.#origin.client, this.#tried)
     if (target === undefined) {
-      this.#fail(this.#tried.length === 0 ? 'NO_TARGET' : 'CONNECT_FAILED')
+      this.#fail(failure)
       return
     }
     this.#target = target
     this.#tried.push(target.slot)
+    this.#inFlight = true
     target.begin()
     this.#plane.wheel.schedule(this, group.config.timeouts.connectMs)
     this.#upstream = this.#plane.transport.dial(target.address, target.port, this)
@@ -142,16 +149,23 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner {
 
   #retry(reason: ReasonCode): void {
     this.#plane.wheel.cancel(this)
-    this.#target?.failed()
-    this.#target?.finish()
-    this.#target = undefined
-    const { config, retryBudget } = this.#listener.group
-    if (this.#attemptsLeft === 0 || !config.retries.on.includes('connect-failure') || !retryBudget.tryRetry()) {
-      this.#fail(reason)
-      return
+    const failed = this.#target!
+    failed.failed()
+    this.#leaveTarget()
+    const { group } = this.#listener
+    const { on } = group.config.retries
+    if (this.#attemptsLeft === 0 || !on.includes('connect-failure')) this.#fail(reason)
+    else if (!group.hasOther(failed, this.#tried) || !group.retryBudget.tryRetry()) this.#fail(reason)
+    else {
+      this.#attemptsLeft--
+      this.#listener.countRetry()
+      this.#connect(reason)
     }
-    this.#attemptsLeft--
-    this.#connect()
+  }
+
+  #leaveTarget(): void {
+    if (this.#inFlight) this.#target!.finish()
+    this.#inFlight = false
   }
 
   #announce(conn: Conn, version: 'v1' | 'v2'): void {
@@ -188,7 +202,7 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner {
   #finish(reason: ReasonCode): void {
     if (this.#ended) return
     this.#ended = true
-    this.#target?.finish()
+    this.#leaveTarget()
     this.#countBytes()
     this.#listener.countReason(REASON[reason])
     this.#listener.connectionClosed()

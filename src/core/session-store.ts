@@ -1,0 +1,98 @@
+/**
+ * 128 bits that stand for one client of one group: four 32-bit words, made with a secret key (`KeyHash`), so that nobody
+ * outside can make two clients meet. Implementations read it during the call and never keep it.
+ */
+export type SessionKey = Int32Array
+
+export const SESSION_KEY_WORDS = 4
+
+/** What is remembered of a client. Times are milliseconds since the epoch, whole: fractions are cut off. */
+export interface Session {
+  /** The target group's slot; only the administration looks at it, the key has it mixed in. */
+  group: number
+  /** The target's slot, and that slot's generation when the session was made: another one now means another target. */
+  targetSlot: number
+  generation: number
+  /** From this moment on the session is gone. */
+  expiresMs: number
+  /** When it was last used. */
+  touchedMs: number
+  /** The writer's stamp, 64 bits, unsigned, in two words: of two writes the one with the greater stamp stands. */
+  versionHigh: number
+  versionLow: number
+}
+
+/**
+ * How a write went. `absent`: there is no such session, or it expired. `stale`: a session with a greater version is there
+ * and stays. `busy`: another thread held the place too long; nothing was changed, and the caller carries on without.
+ */
+export type WriteOutcome = 'done' | 'absent' | 'stale' | 'busy'
+
+/** A session as the administration shows it. */
+export interface SessionRow extends Readonly<Session> {
+  /** The key in hexadecimal: what the client is known by, without saying who it is. */
+  readonly key: string
+}
+
+export interface SessionPage {
+  readonly sessions: readonly SessionRow[]
+  /** Where the next page begins; −1 after the last. */
+  readonly next: number
+}
+
+/** Since the store was made, over all threads. */
+export interface SessionCounts {
+  /** Places taken now. An expired session takes its place until somebody needs it or `sweep` comes by. */
+  readonly entries: number
+  /** Sessions that went before their time, because there was no room. */
+  readonly evictions: number
+  /** Writes that were answered with `busy`. */
+  readonly busy: number
+}
+
+/**
+ * Which client goes to which target, for as long as the client keeps coming. `nowMs` is the caller's `Clock.wallMs`.
+ * `find`, `put`, `touch` and `drop` never wait, never fail and allocate nothing; the rest is for the control path.
+ */
+export interface SessionStore {
+  /** How many sessions it holds; fixed when it is made. */
+  readonly capacity: number
+  /** What the last `find` that returned true has found; the next one overwrites it. */
+  readonly found: Readonly<Session>
+  /** True when the key has a session that has not expired. */
+  find(key: SessionKey, nowMs: number): boolean
+  /**
+   * Remembers a session. One that is there is replaced unless its version is greater. Where no room is left, the session
+   * nearest its expiry goes (of those that could make room); expired ones count as room.
+   */
+  put(key: SessionKey, session: Readonly<Session>, nowMs: number): WriteOutcome
+  /** The session was used: expiry and last use move to these times, never back. The version stays. */
+  touch(key: SessionKey, nowMs: number, expiresMs: number): WriteOutcome
+  /** Forgets the session, unless its version is greater than the one given; without a version, whatever it is. */
+  drop(key: SessionKey, nowMs: number, versionHigh?: number, versionLow?: number): WriteOutcome
+  /**
+   * The sessions that have not expired, up to `limit` of them, from `cursor` on (0 to begin with); of one group, or with
+   * −1 of all. A page may hold fewer, even none, and still not be the last. Whoever writes meanwhile is not held up; what
+   * is there from the first page to the last is shown once.
+   */
+  scan(cursor: number, limit: number, nowMs: number, group: number): SessionPage
+  /** Frees the places of expired sessions among the next `places`, going round; returns how many it freed. */
+  sweep(nowMs: number, places: number): number
+  /** Stores do not grow while they run. @throws RangeError when `capacity` is not what it already is. */
+  resize(capacity: number): void
+  counts(): SessionCounts
+}
+
+/** A session with nothing in it, for callers to fill and use again. */
+export function blankSession(): Session {
+  return {
+    group: 0,
+    targetSlot: -1,
+    generation: 0,
+    // Beyond 32 bits from the start, so that the engine keeps room for such a number in the object itself.
+    expiresMs: Number.MAX_SAFE_INTEGER,
+    touchedMs: Number.MAX_SAFE_INTEGER,
+    versionHigh: 0,
+    versionLow: 0,
+  }
+}

@@ -1,0 +1,339 @@
+// Hot path: asked on every request of a sticky group. No allocation, and no lock but for writes, one bucket at a time.
+import {
+  blankSession,
+  type Session,
+  type SessionCounts,
+  type SessionKey,
+  type SessionPage,
+  type SessionStore,
+  type WriteOutcome,
+} from '../core/session-store.js'
+import {
+  copyEntry,
+  expiresMs,
+  hasKey,
+  homeOf,
+  isOlder,
+  otherOf,
+  placeOfLowest,
+  readSession,
+  tagMatches,
+  tagOf,
+  touchedMs,
+  writeEntry,
+  writeTimes,
+} from './sessions-entry.js'
+import {
+  BUCKET_PLACES,
+  BUSY,
+  ENTRY_VERSION_HIGH,
+  ENTRY_VERSION_LOW,
+  ENTRY_WORDS,
+  EVICTED,
+  INSERTED,
+  INTENT_FIRST,
+  INTENT_SECOND,
+  REMOVED,
+  SEQUENCE,
+  SessionMemory,
+  TAGS,
+} from './sessions-layout.js'
+import { beginWrite, endWrite, lockBucket, unlockBucket } from './sessions-locks.js'
+import { scanSessions, sweepSessions } from './sessions-scan.js'
+
+/** How often a reader tries again while the bucket is being written; after that an entry's checksum alone decides. */
+const READ_TRIES = 100
+
+/**
+ * The sessions of all threads, in shared memory: a hash of fixed entries where each key may lie in two buckets, and goes
+ * to the emptier one. Readers take no lock. They look at the bucket's sequence before and after, and at the checksum of
+ * what they copied: the sequence says when to look again, the checksum that what was copied is one state of one entry,
+ * also on processors that reorder reads, and also while a bucket stands half-written by a thread that died.
+ *
+ * Who writes an entry holds the lock of its bucket; who adds a key holds the locks of both, or two threads could add it
+ * twice. Entries never move.
+ */
+export class SessionTable implements SessionStore {
+  readonly found: Session = blankSession()
+  readonly #memory: SessionMemory
+  readonly #words: Int32Array
+  readonly #tags: Uint16Array
+  readonly #counts: Float64Array
+  readonly #buckets: number
+  readonly #column: number
+  readonly #countsAt: number
+  readonly #copy = new Int32Array(ENTRY_WORDS)
+  #sweptTo = 0
+
+  /** `column` is the calling thread's own, and no other living thread's: locks are held and writes counted in its name. */
+  constructor(shared: SharedArrayBuffer, column: number) {
+    this.#memory = new SessionMemory(shared)
+    if (!(column >= 0 && column < this.#memory.columns)) {
+      throw new RangeError(`the session table has columns 0 to ${this.#memory.columns - 1}, not ${column}`)
+    }
+    this.#words = this.#memory.words
+    this.#tags = this.#memory.tags
+    this.#counts = this.#memory.counts
+    this.#buckets = this.#memory.buckets
+    this.#column = column
+    this.#countsAt = this.#memory.countsAt(column)
+  }
+
+  get capacity(): number {
+    return this.#memory.capacity
+  }
+
+  find(key: SessionKey, nowMs: number): boolean {
+    const memory = this.#memory
+    const tag = tagOf(key)
+    const home = homeOf(key, this.#buckets)
+    const other = otherOf(key, this.#buckets, home)
+    // Both buckets' tags in one number, since which bucket it is cannot be guessed, and a wrong guess costs as much as all
+    // the rest. No tag, no entry: one that is there all the while has its tag there all the while, so no order is needed.
+    let matches = tagMatches(this.#words, memory.headAt(home) + TAGS, tag)
+    matches |= tagMatches(this.#words, memory.headAt(other) + TAGS, tag) << 8
+    for (; matches !== 0; matches &= matches - 1) {
+      const bit = 31 - Math.clz32(matches & -matches)
+      const bucket = home + ((other - home) & -((bit >>> 3) & 1))
+      if (!this.#read(bucket, ((bit & 7) << 1) | (bit >>> 4), key)) continue
+      readSession(this.#copy, this.found)
+      return this.found.expiresMs > nowMs
+    }
+    return false
+  }
+
+  put(key: SessionKey, session: Readonly<Session>, nowMs: number): WriteOutcome {
+    const home = homeOf(key, this.#buckets)
+    const other = otherOf(key, this.#buckets, home)
+    const bucket = this.#bucketOf(home, other, key)
+    if (bucket >= 0) {
+      if (!this.#lock(bucket, INTENT_FIRST)) return 'busy'
+      const outcome = this.#replace(bucket, key, session, nowMs)
+      unlockBucket(this.#memory, bucket)
+      // It may have gone between the look and the lock.
+      if (outcome !== 'absent') return outcome
+    }
+    // The lower one first, so that no two threads wait for each other.
+    const low = Math.min(home, other)
+    const high = Math.max(home, other)
+    if (!this.#lock(low, INTENT_FIRST)) return 'busy'
+    let outcome: WriteOutcome = 'busy'
+    if (this.#lock(high, INTENT_SECOND)) {
+      // Or come.
+      outcome = this.#replace(home, key, session, nowMs)
+      if (outcome === 'absent') outcome = this.#replace(other, key, session, nowMs)
+      if (outcome === 'absent') outcome = this.#add(home, other, key, session, nowMs)
+      unlockBucket(this.#memory, high)
+    }
+    unlockBucket(this.#memory, low)
+    return outcome
+  }
+
+  touch(key: SessionKey, nowMs: number, expires: number): WriteOutcome {
+    const bucket = this.#lockBucketOf(key)
+    if (bucket < 0) return bucket === BUCKET_BUSY ? 'busy' : 'absent'
+    let outcome: WriteOutcome = 'absent'
+    const words = this.#words
+    const place = this.#placeOf(bucket, key)
+    if (place >= 0) {
+      const at = this.#memory.entryAt(bucket, place)
+      const expiresNow = expiresMs(words, at)
+      if (expiresNow > nowMs) {
+        const touchedNow = touchedMs(words, at)
+        beginWrite(words, this.#memory.headAt(bucket))
+        writeTimes(words, at, expires > expiresNow ? expires : expiresNow, nowMs > touchedNow ? nowMs : touchedNow)
+        endWrite(words, this.#memory.headAt(bucket))
+        outcome = 'done'
+      }
+    }
+    unlockBucket(this.#memory, bucket)
+    return outcome
+  }
+
+  drop(key: SessionKey, nowMs: number, versionHigh = -1, versionLow = -1): WriteOutcome {
+    const bucket = this.#lockBucketOf(key)
+    if (bucket < 0) return bucket === BUCKET_BUSY ? 'busy' : 'absent'
+    let outcome: WriteOutcome = 'absent'
+    const words = this.#words
+    const place = this.#placeOf(bucket, key)
+    if (place >= 0) {
+      const at = this.#memory.entryAt(bucket, place)
+      if (expiresMs(words, at) > nowMs) {
+        const isNewer = isOlder(
+          versionHigh,
+          versionLow,
+          words[at + ENTRY_VERSION_HIGH]!,
+          words[at + ENTRY_VERSION_LOW]!,
+        )
+        outcome = isNewer ? 'stale' : 'done'
+      }
+      if (outcome === 'done') {
+        beginWrite(words, this.#memory.headAt(bucket))
+        this.#tags[this.#memory.tagsAt(bucket) + place] = 0
+        this.#counts[this.#countsAt + REMOVED]!++
+        endWrite(words, this.#memory.headAt(bucket))
+      }
+    }
+    unlockBucket(this.#memory, bucket)
+    return outcome
+  }
+
+  scan(cursor: number, limit: number, nowMs: number, group: number): SessionPage {
+    return scanSessions(this.#memory, cursor, limit, nowMs, group)
+  }
+
+  sweep(nowMs: number, places: number): number {
+    const buckets = Math.min(this.#buckets, Math.ceil(places / BUCKET_PLACES))
+    let freed = 0
+    for (let i = 0; i < buckets; i++) {
+      freed += sweepSessions(this.#memory, this.#column, this.#sweptTo, nowMs)
+      this.#sweptTo = (this.#sweptTo + 1) % this.#buckets
+    }
+    return freed
+  }
+
+  resize(capacity: number): void {
+    if (capacity === this.capacity) return
+    throw new RangeError(
+      `the session table holds ${this.capacity} sessions until the process ends; restart it to hold ${capacity}`,
+    )
+  }
+
+  counts(): SessionCounts {
+    const memory = this.#memory
+    const removed = memory.sum(REMOVED)
+    return { entries: memory.sum(INSERTED) - removed, evictions: memory.sum(EVICTED), busy: memory.sum(BUSY) }
+  }
+
+  /** Copies the entry in a place of a bucket, if it is the key's and whole. */
+  #read(bucket: number, place: number, key: SessionKey): boolean {
+    const words = this.#words
+    const sequenceAt = this.#memory.headAt(bucket) + SEQUENCE
+    const at = this.#memory.entryAt(bucket, place)
+    for (let tries = READ_TRIES; ; tries--) {
+      // Acquire: the entry is read after this, so that a writer who has finished before is seen in full.
+      const sequence = Atomics.load(words, sequenceAt)
+      const isTheKey = hasKey(words, at, key)
+      const isWhole = isTheKey && copyEntry(words, at, this.#copy) && hasKey(this.#copy, 0, key)
+      // For this thread: where a writer came in between, the number it left is another one.
+      const isSettled = (sequence & 1) === 0 && Atomics.load(words, sequenceAt) === sequence
+      if (tries <= 0 || (isSettled && isWhole === isTheKey)) return isWhole
+    }
+  }
+
+  /** The key's place in a bucket, or −1. Certain under the lock, a hint without. */
+  #placeOf(bucket: number, key: SessionKey): number {
+    const at = this.#memory.headAt(bucket) + TAGS
+    for (let matches = tagMatches(this.#words, at, tagOf(key)); matches !== 0; matches &= matches - 1) {
+      const place = placeOfLowest(matches)
+      if (hasKey(this.#words, this.#memory.entryAt(bucket, place), key)) return place
+    }
+    return -1
+  }
+
+  /** Which of its two buckets the key lies in, or −1; a hint. */
+  #bucketOf(home: number, other: number, key: SessionKey): number {
+    if (this.#placeOf(home, key) >= 0) return home
+    return this.#placeOf(other, key) >= 0 ? other : -1
+  }
+
+  /** Locks the bucket that the key lies in. */
+  #lockBucketOf(key: SessionKey): number {
+    const home = homeOf(key, this.#buckets)
+    const bucket = this.#bucketOf(home, otherOf(key, this.#buckets, home), key)
+    if (bucket < 0) return BUCKET_NONE
+    return this.#lock(bucket, INTENT_FIRST) ? bucket : BUCKET_BUSY
+  }
+
+  #lock(bucket: number, intent: number): boolean {
+    if (lockBucket(this.#memory, this.#column, bucket, intent)) return true
+    this.#counts[this.#countsAt + BUSY]!++
+    return false
+  }
+
+  /** Writes over the key's entry in a bucket that is locked. */
+  #replace(bucket: number, key: SessionKey, session: Readonly<Session>, nowMs: number): WriteOutcome {
+    const words = this.#words
+    const place = this.#placeOf(bucket, key)
+    if (place < 0) return 'absent'
+    const at = this.#memory.entryAt(bucket, place)
+    if (
+      expiresMs(words, at) > nowMs &&
+      isOlder(session.versionHigh, session.versionLow, words[at + ENTRY_VERSION_HIGH]!, words[at + ENTRY_VERSION_LOW]!)
+    ) {
+      return 'stale'
+    }
+    beginWrite(words, this.#memory.headAt(bucket))
+    writeEntry(words, at, key, session)
+    endWrite(words, this.#memory.headAt(bucket))
+    return 'done'
+  }
+
+  /** Adds the key to the emptier of its buckets, both locked; where both are full, the entry nearest its expiry goes. */
+  #add(home: number, other: number, key: SessionKey, session: Readonly<Session>, nowMs: number): WriteOutcome {
+    const homeFree = this.#free(home)
+    const otherFree = this.#free(other)
+    if (homeFree !== 0 || otherFree !== 0) {
+      const bucket = bitCount(otherFree) > bitCount(homeFree) ? other : home
+      this.#fill(bucket, placeOfLowest(bucket === home ? homeFree : otherFree), key, session, false)
+      return 'done'
+    }
+    const homePlace = this.#nearestExpiry(home)
+    const otherPlace = this.#nearestExpiry(other)
+    const homeMs = expiresMs(this.#words, this.#memory.entryAt(home, homePlace))
+    const otherMs = expiresMs(this.#words, this.#memory.entryAt(other, otherPlace))
+    if (otherMs < homeMs) this.#fill(other, otherPlace, key, session, otherMs > nowMs)
+    else this.#fill(home, homePlace, key, session, homeMs > nowMs)
+    return 'done'
+  }
+
+  /**
+   * Writes a new entry into a place. A thread dies at calls and at the ends of loops only, never between two assignments:
+   * so a tag and its count stand next to each other, and no count leaks.
+   */
+  #fill(bucket: number, place: number, key: SessionKey, session: Readonly<Session>, isEviction: boolean): void {
+    const counts = this.#counts
+    const countsAt = this.#countsAt
+    const headAt = this.#memory.headAt(bucket)
+    const tagAt = this.#memory.tagsAt(bucket) + place
+    const tag = tagOf(key)
+    beginWrite(this.#words, headAt)
+    if (this.#tags[tagAt] !== 0) {
+      this.#tags[tagAt] = 0
+      counts[countsAt + REMOVED]!++
+      if (isEviction) counts[countsAt + EVICTED]!++
+    }
+    writeEntry(this.#words, this.#memory.entryAt(bucket, place), key, session)
+    this.#tags[tagAt] = tag
+    counts[countsAt + INSERTED]!++
+    endWrite(this.#words, headAt)
+  }
+
+  /** The bucket's free places, one bit each. */
+  #free(bucket: number): number {
+    return tagMatches(this.#words, this.#memory.headAt(bucket) + TAGS, 0)
+  }
+
+  /** The place, in a full bucket, whose session expires first or expired longest ago. */
+  #nearestExpiry(bucket: number): number {
+    let nearest = 0
+    let nearestMs = Number.POSITIVE_INFINITY
+    for (let place = 0; place < BUCKET_PLACES; place++) {
+      const ms = expiresMs(this.#words, this.#memory.entryAt(bucket, place))
+      if (ms >= nearestMs) continue
+      nearest = place
+      nearestMs = ms
+    }
+    return nearest
+  }
+}
+
+function bitCount(bits: number): number {
+  let count = 0
+  for (let rest = bits; rest !== 0; rest &= rest - 1) count++
+  return count
+}
+
+/** What `#lockBucketOf` says instead of a bucket. */
+const BUCKET_NONE = -1
+const BUCKET_BUSY = -2

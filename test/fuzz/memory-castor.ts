@@ -1,0 +1,190 @@
+import pino from 'pino'
+import { ALGORITHMS } from '../../src/balance/algorithms.js'
+import { parseConfig } from '../../src/config/load.js'
+import { ManualClock } from '../../src/core/clock.js'
+import type { Conn, ConnHandler } from '../../src/core/conn.js'
+import type { CastorError } from '../../src/core/errors.js'
+import { CidrSet } from '../../src/net/cidr-set.js'
+import { MemoryTransport } from '../../src/net/memory-transport.js'
+import { TimerWheel } from '../../src/net/timer-wheel.js'
+import { AccessEntry } from '../../src/observe/access-log.js'
+import { ExchangePool } from '../../src/proxy/http1/exchange-pool.js'
+import { Http1Plane } from '../../src/proxy/http1/http1-plane.js'
+import { Listener } from '../../src/proxy/listener.js'
+import type { Plane } from '../../src/proxy/plane.js'
+import { RequestIds } from '../../src/proxy/request-ids.js'
+import { serve } from '../../src/proxy/serve.js'
+import { Target, TargetGroup } from '../../src/proxy/target-group.js'
+import { Columns, createSharedCounters } from '../../src/shm/columns.js'
+import { RequestReader } from './request-reader.js'
+
+const FRONT = '192.0.2.1'
+const BACK = '192.0.2.2'
+const PORT = 80
+
+const CONFIG = parseConfig(
+  JSON.stringify({
+    workers: 1,
+    listeners: [{ name: 'web', protocol: 'http', listen: `${FRONT}:${PORT}`, targetGroup: 'app' }],
+    targetGroups: [{ name: 'app', protocol: 'http', targets: [{ address: `${BACK}:${PORT}` }] }],
+  }),
+  'memory.yaml',
+)
+
+const SILENT: ConnHandler = { onOpen() {}, onData() {}, onEnd() {}, onWritable() {}, onClose() {} }
+
+/** The other end of one of the balancer's connections. */
+export class Peer implements ConnHandler {
+  readonly conn: Conn
+  /** All that came, as Latin-1 text. */
+  received = ''
+  /** How the balancer ended its side. */
+  ended: '' | 'end' | 'reset' = ''
+
+  constructor(connect: (handler: ConnHandler) => Conn) {
+    this.conn = connect(this)
+  }
+
+  send(bytes: Uint8Array | string): void {
+    const all = typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes
+    this.conn.write(all, 0, all.length)
+  }
+
+  onOpen(): void {}
+
+  onData(_conn: Conn, buffer: Uint8Array, length: number): void {
+    this.received += Buffer.from(buffer.buffer, buffer.byteOffset, length).toString('latin1')
+  }
+
+  onEnd(): void {
+    this.ended ||= 'end'
+  }
+
+  onWritable(): void {}
+
+  onClose(_conn: Conn, cause?: CastorError): void {
+    this.ended ||= cause === undefined ? 'end' : 'reset'
+  }
+}
+
+/** A target's end, which reads requests and has each answered. */
+export class TargetPeer extends Peer {
+  readonly reader = new RequestReader()
+  readonly #answer: (peer: TargetPeer) => void
+
+  constructor(connect: (handler: ConnHandler) => Conn, answer: (peer: TargetPeer) => void) {
+    super(connect)
+    this.#answer = answer
+  }
+
+  override onData(conn: Conn, buffer: Uint8Array, length: number): void {
+    const from = this.received.length
+    super.onData(conn, buffer, length)
+    for (let whole = this.reader.feed(this.received.slice(from)); whole > 0; whole--) this.#answer(this)
+  }
+
+  override onEnd(): void {
+    super.onEnd()
+    this.conn.end()
+  }
+}
+
+/** The whole HTTP/1.1 proxy, from the client's bytes to the target's and back, in memory and in one thread. */
+export class MemoryCastor {
+  readonly transport: MemoryTransport
+  /** What a target does with one whole request. */
+  answer: (peer: TargetPeer, index: number) => void = answerOk
+  /** Connections to the target since `begin`. */
+  targets: TargetPeer[] = []
+  readonly #plane: Plane
+  readonly #group: TargetGroup
+  #answered = 0
+
+  /** Small `capacityBytes` makes writers wait for readers. */
+  constructor(capacityBytes?: number) {
+    const clock = new ManualClock()
+    const columns = new Columns(createSharedCounters({ workers: 1, listeners: 1, series: 1, groups: 1, targets: 1 }))
+    const wheel = new TimerWheel(clock)
+    const services = { clock, wheel, columns, column: 1 }
+    const [groupConfig] = CONFIG.targetGroups
+    const target = new Target(0, groupConfig!.targets[0]!, BACK, services)
+    this.#group = new TargetGroup(groupConfig!, 0, [target], ALGORITHMS['round-robin'](), services)
+    this.transport = new MemoryTransport(clock, capacityBytes === undefined ? {} : { capacityBytes })
+    this.#plane = {
+      transport: this.transport,
+      clock,
+      wheel,
+      columns,
+      column: 1,
+      protection: CONFIG.protection,
+      accessLog: undefined,
+      entry: new AccessEntry(),
+      requestIds: new RequestIds(),
+      sessions: new Set(),
+      draining: false,
+    }
+    const plane = new Http1Plane(this.#plane, pino({ level: 'silent' }))
+    const http1 = { plane, exchanges: new ExchangePool(plane) }
+    const sets = { trusted: new CidrSet([]), proxied: new CidrSet([]) }
+    const place = { columns, column: 1, listener: 0, series: 0 }
+    const listener = new Listener(CONFIG.listeners[0]!, this.#group, sets, place)
+    const entrance = { listener: 0, address: FRONT, port: PORT }
+    this.transport.listen(FRONT, PORT, (records, socket) => {
+      serve(this.#plane, http1, listener, entrance, this.transport.adopt(records, 0, socket, SILENT))
+    })
+    this.transport.listen(BACK, PORT, (records, socket) => {
+      this.targets.push(
+        new TargetPeer(
+          (handler) => this.transport.adopt(records, 0, socket, handler),
+          (peer) => this.answer(peer, this.#answered++),
+        ),
+      )
+    })
+  }
+
+  /** Client connections that are being served. */
+  get sessions(): number {
+    return this.#plane.sessions.size
+  }
+
+  get idleTargets(): number {
+    return this.#group.idleConnections
+  }
+
+  /** Forgets what was, idle connections too. */
+  begin(): void {
+    this.#group.closeIdle()
+    this.transport.flush()
+    this.targets = []
+    this.#answered = 0
+  }
+
+  connect(): Peer {
+    const client = new Peer((handler) => this.transport.dial(FRONT, PORT, handler))
+    this.transport.flush()
+    return client
+  }
+
+  /** A new client sends `pieces`, each when all has been done about the one before. */
+  exchange(pieces: readonly Uint8Array[]): Peer {
+    const client = this.connect()
+    for (const piece of pieces) {
+      client.send(piece)
+      this.transport.flush()
+    }
+    return client
+  }
+
+  /** The client ends its side, and then, where it must, the rest. */
+  close(client: Peer): void {
+    client.conn.end()
+    this.transport.flush()
+    client.conn.abort()
+    this.transport.flush()
+  }
+}
+
+function answerOk(peer: TargetPeer, index: number): void {
+  const body = `answer ${index}`
+  peer.send(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
+}

@@ -1,0 +1,114 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import t from 'tap'
+import ts from 'typescript'
+import { parseConfig } from '../../src/config/load.js'
+import { packageRoot, readSources } from './sources.js'
+
+const root = packageRoot()
+const read = (path: string): string => readFileSync(join(root, path), 'utf8')
+const pages = [
+  ...readdirSync(root).filter((name) => name.endsWith('.md')),
+  ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
+]
+
+/** The place that a heading is linked to by. */
+const anchor = (heading: string): string =>
+  heading
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+    .trim()
+    .replaceAll(' ', '-')
+
+function headings(page: string): string[] {
+  return [...page.matchAll(/^#+ (.+)$/gm)].map(([, heading]) => anchor(heading!))
+}
+
+t.test('links between the documents lead somewhere', async (t) => {
+  t.ok(pages.length > 10, `${pages.length} documents were found`)
+  for (const page of pages) {
+    for (const [, link] of read(page).matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^[a-z]+:/.test(link!)) continue
+      const [path, place] = link!.split('#') as [string, string?]
+      const target = path === '' ? page : join(dirname(page), path)
+      t.ok(existsSync(join(root, target)), `${page}: ${link}`)
+      if (place && target.endsWith('.md')) t.ok(headings(read(target)).includes(place), `${page}: ${link}`)
+    }
+  }
+})
+
+t.test('configurations in the documents are valid', async (t) => {
+  let count = 0
+  for (const page of pages) {
+    for (const [, block] of read(page).matchAll(/^```yaml\n(.*?)^```/gms)) {
+      if (!block!.includes('listeners:') || !block!.includes('targetGroups:')) continue
+      count++
+      t.doesNotThrow(() => parseConfig(block!, page, { env: {} }), page)
+    }
+  }
+  t.ok(count >= 2, `${count} were found`)
+})
+
+const EVERYDAY = ['trace', 'debug']
+
+/** What the program writes into its log, above debug: calls like `log.warn({ … }, 'message')`. */
+function logMessages(text: string): string[] {
+  const file = ts.createSourceFile('a.ts', text, ts.ScriptTarget.Latest)
+  const found: string[] = []
+  const visit = (node: ts.Node): void => {
+    if (ts.isCallExpression(node) && ts.isPropertyAccessExpression(node.expression)) {
+      const level = node.expression.name.text
+      const isLog = /(^|[.#])log$/.test(node.expression.expression.getText(file)) && !EVERYDAY.includes(level)
+      const message = node.arguments.find((argument) => ts.isStringLiteralLike(argument))
+      if (isLog && message && ts.isStringLiteralLike(message)) found.push(message.text)
+    }
+    ts.forEachChild(node, visit)
+  }
+  visit(file)
+  return found
+}
+
+t.test('every log line above debug is explained in docs/OPERATIONS.md', async (t) => {
+  const messages = readSources('src', 'workers').flatMap(({ text }) => logMessages(text))
+  t.ok(messages.length > 10, `${messages.length} were found`)
+  const page = read('docs/OPERATIONS.md')
+  for (const message of messages) t.ok(page.includes(`\`${message.split(';')[0]}`), message)
+})
+
+t.test('a log line is noticed, and what only looks like one is not', async (t) => {
+  const cases: [string, string[]][] = [
+    ["log.warn('a')", ['a']],
+    ["this.#log.error({ err }, 'a')", ['a']],
+    ["given.log.info({ b: 'c' }, 'a')", ['a']],
+    ["log.debug('a')", []],
+    ["dialog.warn('a')", []],
+    ["console.log('a')", []],
+  ]
+  for (const [text, expected] of cases) t.same(logMessages(text), expected, text)
+})
+
+t.test('metrics that docs/OPERATIONS.md names exist', async (t) => {
+  const sources = readSources('src/admin').map(({ text }) => text)
+  const names = new Set([...read('docs/OPERATIONS.md').matchAll(/\b(?:castor|process)_[a-z_]+/g)].map(([name]) => name))
+  t.ok(names.size > 5, `${names.size} are named`)
+  for (const name of names)
+    t.ok(
+      sources.some((text) => text.includes(`'${name}'`)),
+      name,
+    )
+})
+
+t.test('decision records are numbered without gaps and have the parts of the template', async (t) => {
+  const records = readdirSync(join(root, 'docs/adr')).sort()
+  const parts = (page: string): string[] => [...page.matchAll(/^## (.+)$/gm)].map(([, heading]) => heading!)
+  const template = parts(read('docs/adr/0000-template.md'))
+  for (const [number, name] of records.entries()) {
+    const page = read(`docs/adr/${name}`)
+    const digits = String(number).padStart(4, '0')
+    t.ok(name.startsWith(`${digits}-`), name)
+    t.match(page, new RegExp(`^# ${digits}: `), name)
+    t.same(parts(page), template, name)
+  }
+})
