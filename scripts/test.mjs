@@ -133,8 +133,8 @@ function describe({ fullname, diag }) {
 
 function report(file, { results, problem, stderr, ms }) {
   const isSkipped = (result) => result.skip !== false || result.todo !== false
-  // CI must not pass by leaving out what it had no program for.
-  const isUnwelcome = (result) => CI && /not installed/.test(String(result.skip))
+  // CI must not pass by leaving out what it had no program or no addon for.
+  const isUnwelcome = (result) => CI && /not (installed|built)/.test(String(result.skip))
   const failed = results.filter((result) => (isSkipped(result) ? isUnwelcome(result) : !result.ok))
   const skipped = results.filter((result) => isSkipped(result) && !isUnwelcome(result))
   const passed = results.length - failed.length - skipped.length
@@ -144,7 +144,10 @@ function report(file, { results, problem, stderr, ms }) {
   const bad = failed.length > 0 || problem !== ''
   const counts = `${passed} passed${failed.length > 0 ? `, ${failed.length} failed` : ''}`
   console.log(`${bad ? 'FAIL' : 'ok  '}  ${file}  ${counts}, ${(ms / 1000).toFixed(1)} s`)
-  for (const result of skipped) console.log(`      skipped: ${result.fullname} (${result.skip || result.todo})`)
+  for (const { fullname, skip, todo } of skipped) {
+    const reason = skip || todo
+    console.log(`      skipped: ${fullname}${reason === true ? '' : ` (${reason})`}`)
+  }
   if (problem !== '') console.log(`      ${problem}`)
   for (const result of failed) console.log(describe(result))
   if (stderr !== '' && (bad || options.verbose)) {

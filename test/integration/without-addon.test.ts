@@ -60,7 +60,10 @@ t.test('without the addon tunnels are cut when the time to stop is over', async 
   const client = await dial(castor.port())
   t.teardown(() => client.destroy())
   client.on('error', () => {})
-  await until('the connection is with the target', async () => (await castor.metrics()).sum('castor_connections_active') === 1)
+  await until(
+    'the connection is with the target',
+    async () => (await castor.metrics()).sum('castor_connections_active') === 1,
+  )
   castor.child.kill('SIGTERM')
   t.equal(await castor.ended(), 0)
   await until('the client noticed', () => client.destroyed || client.readableEnded)
