@@ -17,7 +17,7 @@ export interface Session {
   expiresMs: number
   /** When it was last used. */
   touchedMs: number
-  /** The writer's stamp, 64 bits, unsigned, in two words: of two writes the one with the greater stamp stands. */
+  /** The writer's stamp, 64 bits in two words (of either sign, compared as unsigned): of two writes the one with the greater stamp stands. */
   versionHigh: number
   versionLow: number
 }

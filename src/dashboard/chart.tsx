@@ -13,6 +13,8 @@ interface ChartProps {
   readonly times: number[]
   readonly lines: readonly ChartLine[]
   readonly values: (number | null)[][]
+  /** What the marks of the scale may lie apart, ascending. */
+  readonly steps: readonly number[]
   readonly format: (value: number) => string
   readonly label: string
   /** The sample the pointer is over, in any of the charts; null when it left. */
@@ -21,13 +23,17 @@ interface ChartProps {
 
 const HEIGHT = 132
 
-export function Chart({ times, lines, values, format, label, onPoint }: ChartProps) {
+export function Chart({ times, lines, values, steps, format, label, onPoint }: ChartProps) {
   const box = useRef<HTMLDivElement>(null)
   const plot = useRef<uPlot | null>(null)
 
   useEffect(() => {
     const element = box.current!
-    const made = new uPlot(options(element.clientWidth, lines, format, onPoint), [[], ...lines.map(() => [])], element)
+    const made = new uPlot(
+      options(element.clientWidth, lines, steps, format, onPoint),
+      [[], ...lines.map(() => [])],
+      element,
+    )
     plot.current = made
     const resized = new ResizeObserver(() => made.setSize({ width: element.clientWidth, height: HEIGHT }))
     resized.observe(element)
@@ -54,6 +60,7 @@ const css = (name: string): string => getComputedStyle(document.documentElement)
 function options(
   width: number,
   lines: readonly ChartLine[],
+  steps: readonly number[],
   format: (value: number) => string,
   onPoint: (index: number | null) => void,
 ): uPlot.Options {
@@ -74,8 +81,8 @@ function options(
       y: { range: (_, __, max) => [0, roof(max)] },
     },
     axes: [
-      { ...axis, size: 24, gap: 4, space: 70, values: (_, splits) => splits.map(minute) },
-      { ...axis, size: 52, gap: 6, space: 34, values: (_, splits) => splits.map((value) => format(value)) },
+      { ...axis, size: 22, gap: 4, space: 44, incrs: [60, 120], values: (_, splits) => splits.map(minute) },
+      { ...axis, size: 54, gap: 6, space: 28, incrs: [...steps], values: (_, splits) => splits.map((v) => format(v)) },
     ],
     series: [
       {},

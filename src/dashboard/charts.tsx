@@ -6,18 +6,26 @@ import type { History, Rates, Series } from './history.js'
 
 interface Panel {
   readonly title: string
+  readonly steps: readonly number[]
   readonly format: (value: number) => string
   readonly lines: readonly (ChartLine & { readonly pick: (series: Series) => (number | null)[] })[]
 }
 
+/** 1, 2, 5, 10 and so on. */
+const DECIMAL = Array.from({ length: 34 }, (_, i) => [1, 2, 5][i % 3]! * 10 ** Math.floor(i / 3))
+/** 1, 2, 4 and so on, so that marks are whole KiB and MiB. */
+const BINARY = Array.from({ length: 44 }, (_, i) => 2 ** i)
+
 const PANELS: readonly Panel[] = [
   {
     title: 'Requests per second',
+    steps: DECIMAL,
     format: rate,
     lines: [{ label: 'requests', color: '--line-1', pick: (series) => series.requests }],
   },
   {
     title: 'Errors per second',
+    steps: DECIMAL,
     format: rate,
     lines: [
       { label: 'server', color: '--bad', pick: (series) => series.serverErrors },
@@ -26,11 +34,13 @@ const PANELS: readonly Panel[] = [
   },
   {
     title: 'Connections',
+    steps: DECIMAL,
     format: count,
     lines: [{ label: 'open', color: '--line-2', pick: (series) => series.connections }],
   },
   {
     title: 'Traffic per second',
+    steps: BINARY,
     format: bytes,
     lines: [
       { label: 'out', color: '--line-1', pick: (series) => series.sent },
@@ -47,7 +57,7 @@ export function Charts({ history }: { history: History; status: Status; rates: R
   const at = pointed === null ? series.times.length - 1 : Math.min(pointed, series.times.length - 1)
   return (
     <section class="charts" aria-label="The last five minutes">
-      {PANELS.map(({ title, lines, format }) => {
+      {PANELS.map(({ title, lines, steps, format }) => {
         const values = lines.map((line) => line.pick(series))
         return (
           <figure class="panel chart" key={title}>
@@ -59,7 +69,7 @@ export function Charts({ history }: { history: History; status: Status; rates: R
               {lines.map((line, index) => (
                 <span class="value" key={line.label}>
                   <b class="number">{known(values[index]![at], format)}</b>
-                  <span class={`key ${line.color.slice(2)}`}>{line.label}</span>
+                  <span class={`key key-${line.color.slice(2)}`}>{line.label}</span>
                 </span>
               ))}
             </p>
@@ -67,6 +77,7 @@ export function Charts({ history }: { history: History; status: Status; rates: R
               times={series.times}
               lines={lines}
               values={values}
+              steps={steps}
               format={format}
               label={summary(title, lines, values, format)}
               onPoint={setPointed}
@@ -82,7 +93,7 @@ const known = (value: number | null | undefined, format: (value: number) => stri
   value === null || value === undefined ? '–' : format(value)
 
 const clock = (seconds: number | undefined): string =>
-  seconds === undefined ? '' : new Date(seconds * 1000).toLocaleTimeString()
+  seconds === undefined ? '' : new Date(seconds * 1000).toLocaleTimeString('en-GB')
 
 /** The chart in words, for who cannot see it. */
 function summary(

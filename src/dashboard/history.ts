@@ -57,11 +57,11 @@ export function ratesBetween(before: Status, now: Status): Rates | null {
 export const work = (listener: ListenerStatus): number =>
   listener.protocol === 'tcp' ? listener.connectionsTotal : listener.requests
 
-const clientErrors = ({ protocol, responses, errors }: ListenerStatus): number =>
+export const clientErrors = ({ protocol, responses, errors }: ListenerStatus): number =>
   protocol === 'tcp' ? errors.client : responses['4xx']
 
 /** Answers of 5xx, whoever made them, and answers that broke off: those had a good status already. */
-const serverErrors = ({ protocol, responses, errors }: ListenerStatus): number =>
+export const serverErrors = ({ protocol, responses, errors }: ListenerStatus): number =>
   protocol === 'tcp' ? errors.server : responses['5xx'] + (errors.reasons.TARGET_CUT ?? 0)
 
 /** One line of a chart: a value a sample, null where nothing was known. */

@@ -1,6 +1,6 @@
 import type { ListenerStatus } from '../admin/status-shape.js'
 import { bytes, count, rate } from './format.js'
-import { type Rates, work } from './history.js'
+import { clientErrors, type Rates, serverErrors, work } from './history.js'
 import { Panel } from './panel.js'
 
 export function ListenersTable({ listeners, rates }: { listeners: readonly ListenerStatus[]; rates: Rates | null }) {
@@ -47,6 +47,8 @@ export function ListenersTable({ listeners, rates }: { listeners: readonly Liste
 function Row({ listener, rates }: { listener: ListenerStatus; rates: Rates | null }) {
   const { name, protocol, addresses, targetGroup, connections, errors } = listener
   const now = rates?.listeners.get(name)
+  const client = clientErrors(listener)
+  const server = serverErrors(listener)
   return (
     <tr>
       <th scope="row">
@@ -59,8 +61,8 @@ function Row({ listener, rates }: { listener: ListenerStatus; rates: Rates | nul
       <td class="number">{count(work(listener))}</td>
       <td class="number">{now === undefined ? '–' : `${bytes(now.receivedBytes)}/s`}</td>
       <td class="number">{now === undefined ? '–' : `${bytes(now.sentBytes)}/s`}</td>
-      <td class={errors.client > 0 ? 'number warn' : 'number zero'}>{count(errors.client)}</td>
-      <td class={errors.server > 0 ? 'number bad' : 'number zero'}>{count(errors.server)}</td>
+      <td class={client > 0 ? 'number warn' : 'number zero'}>{count(client)}</td>
+      <td class={server > 0 ? 'number bad' : 'number zero'}>{count(server)}</td>
       <td class="reasons">
         <Reasons reasons={errors.reasons} />
       </td>

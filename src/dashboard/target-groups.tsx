@@ -29,6 +29,7 @@ function Group({ group, rates }: { group: TargetGroupStatus; rates: Rates | null
   return (
     <Panel
       id={`group-${group.name}`}
+      table="targets"
       title={title}
       aside={`${takers.length} of ${group.targets.length} taking traffic`}
     >
@@ -44,7 +45,7 @@ function Group({ group, rates }: { group: TargetGroupStatus; rates: Rates | null
             Connections
           </th>
           <th scope="col" class="number">
-            {group.protocol === 'tcp' ? 'Connections/s' : 'Requests/s'}
+            {group.protocol === 'tcp' ? 'New/s' : 'Requests/s'}
           </th>
           <th scope="col" class="share">
             Share now
@@ -76,7 +77,7 @@ function Row({ target, perSecond, all }: { target: TargetStatus; perSecond: numb
   const share = perSecond === null || all === 0 ? null : perSecond / all
   return (
     <tr>
-      <th scope="row" class="mono">
+      <th scope="row" class="mono" title={target.address}>
         {target.id}
         {target.id !== target.address && <span class="quiet"> {target.address}</span>}
       </th>
@@ -95,7 +96,9 @@ function Row({ target, perSecond, all }: { target: TargetStatus; perSecond: numb
           <span class="zero">–</span>
         ) : (
           <span class="bar">
-            <meter min={0} max={1} value={share} aria-label={`share of the group's traffic of ${target.id}`} />
+            <span class="track" aria-hidden="true">
+              <span class="fill" style={{ width: `${share * 100}%` }} />
+            </span>
             <span class="number">{Math.round(share * 100)}%</span>
           </span>
         )}

@@ -219,7 +219,9 @@ export class MemoryConn implements Conn {
   #send(bytes: Uint8Array): number {
     const other = this.#other!
     // A system takes what is written to a peer that has gone; the answer is a reset.
-    const taken = other.closed ? bytes.length : Math.min(bytes.length, this.#transport.capacityBytes - other.#inboxBytes)
+    const taken = other.closed
+      ? bytes.length
+      : Math.min(bytes.length, this.#transport.capacityBytes - other.#inboxBytes)
     if (taken <= 0) return 0
     this.bytesWritten += taken
     this.lastActiveMs = this.#transport.clock.nowMs

@@ -21,13 +21,14 @@ export class SpareBlocks {
   copy(buffer: Uint8Array, start: number, end: number): Uint8Array {
     const length = end - start
     const kind = kindOf(length)
-    const memory = kind < 0 ? undefined : this.#spare[kind]!.pop()
-    const copy =
-      memory === undefined
-        ? Buffer.allocUnsafeSlow(kind < 0 ? length : 1 << (kind + SMALLEST_POWER)).subarray(0, length)
-        : new Uint8Array(memory, 0, length)
+    const copy = kind < 0 ? Buffer.allocUnsafeSlow(length) : this.#block(kind, length)
     copy.set(start === 0 && end === buffer.length ? buffer : buffer.subarray(start, end))
     return copy
+  }
+
+  #block(kind: number, length: number): Uint8Array {
+    const memory = this.#spare[kind]!.pop() ?? new ArrayBuffer(1 << (kind + SMALLEST_POWER))
+    return new Uint8Array(memory, 0, length)
   }
 
   giveBack(copy: Uint8Array): void {

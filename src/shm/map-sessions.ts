@@ -38,8 +38,8 @@ export class MapSessionStore implements SessionStore {
       ...session,
       expiresMs: wholeMs(session.expiresMs),
       touchedMs: wholeMs(session.touchedMs),
-      versionHigh: session.versionHigh >>> 0,
-      versionLow: session.versionLow >>> 0,
+      versionHigh: session.versionHigh | 0,
+      versionLow: session.versionLow | 0,
     })
     return 'done'
   }

@@ -12,8 +12,6 @@ import {
   ENTRY_TOUCHED_LOW,
   ENTRY_VERSION_HIGH,
   ENTRY_VERSION_LOW,
-  ENTRY_WORDS,
-  TAG_WORDS,
 } from './sessions-layout.js'
 
 const TWO_32 = 2 ** 32
@@ -23,10 +21,10 @@ export function homeOf(key: SessionKey, buckets: number): number {
   return (((key[0]! >>> 0) * buckets) / TWO_32) | 0
 }
 
-/** The key's other bucket, always another one than `home`. */
+/** The key's other bucket, always another one than `home`. Which is the greater is anyone's guess: so no branch asks. */
 export function otherOf(key: SessionKey, buckets: number, home: number): number {
   const other = (((key[1]! >>> 0) * (buckets - 1)) / TWO_32) | 0
-  return other >= home ? other + 1 : other
+  return other + 1 + ((other - home) >> 31)
 }
 
 /** 16 bits of the key that the buckets are not chosen by; never 0, which says that the place is free. */
@@ -35,43 +33,79 @@ export function tagOf(key: SessionKey): number {
 }
 
 /**
- * Which of a bucket's 16 tags are this one. They are compared two by two, without a branch that a processor could guess
- * wrong: bits 0–7 stand for the lower halves of the eight words from `at` on, bits 16–23 for the upper ones.
+ * Which of the 12 tags from `at` on are this one, two at a time and without branches: bits 0–5 stand for the lower halves
+ * of the six words, bits 16–21 for the upper ones. Beside a match it may name a place wrongly: the key there decides.
  */
 export function tagMatches(words: Int32Array, at: number, tag: number): number {
-  const pair = Math.imul(tag, 0x10001)
-  let matches = 0
-  for (let i = 0; i < TAG_WORDS; i++) {
-    // Zero in each half that is the same; then the top bit of a half is set only where all its bits are zero.
-    const differing = words[at + i]! ^ pair
-    const equal = ~(((differing & 0x7fff7fff) + 0x7fff7fff) | differing | 0x7fff7fff)
-    matches |= equal >>> (15 - i)
-  }
-  return matches
+  const pair = tag | (tag << 16)
+  return (
+    (zeroHalves(words[at]! ^ pair) >>> 15) |
+    (zeroHalves(words[at + 1]! ^ pair) >>> 14) |
+    (zeroHalves(words[at + 2]! ^ pair) >>> 13) |
+    (zeroHalves(words[at + 3]! ^ pair) >>> 12) |
+    (zeroHalves(words[at + 4]! ^ pair) >>> 11) |
+    (zeroHalves(words[at + 5]! ^ pair) >>> 10)
+  )
 }
 
-/** The place that the lowest bit of `tagMatches` stands for. */
-export function placeOfLowest(matches: number): number {
-  const bit = 31 - Math.clz32(matches & -matches)
+/** The top bit of each 16-bit half that is zero; of an upper half that is 1 as well, where the lower one is zero. */
+function zeroHalves(word: number): number {
+  return (word - 0x10001) & ~word & 0x80008000
+}
+
+/** The lowest bit of what `tagMatches` said, as a number. */
+export function lowestBit(matches: number): number {
+  return 31 - Math.clz32(matches & -matches)
+}
+
+/** The place in its bucket that a bit of `tagMatches` stands for. */
+export function placeOfBit(bit: number): number {
   return ((bit & 7) << 1) | (bit >>> 4)
 }
 
 /**
- * Over the 13 words before the checksum, in two chains that a processor runs side by side. A mix of two states of an entry
- * passes once in 2^32; an entry of zeros does not.
+ * The checksum over the 13 words of an entry before it, in two chains that a processor runs side by side. A mix of two
+ * states of an entry passes once in 2^32; an entry of zeros does not.
  */
-export function checksumOf(words: Int32Array, at: number): number {
-  let even = 0x243f6a88
-  let odd = 0x13198a2e
-  for (let i = 0; i < ENTRY_CHECKSUM - 1; i += 2) {
-    even = Math.imul(even ^ words[at + i]!, 0x9e3779b1 | 0)
-    even ^= even >>> 15
-    odd = Math.imul(odd ^ words[at + i + 1]!, 0x85ebca77 | 0)
-    odd ^= odd >>> 13
-  }
-  even = Math.imul(even ^ words[at + ENTRY_CHECKSUM - 1]!, 0x9e3779b1 | 0)
-  even ^= even >>> 15
-  return Math.imul(even, 0xc2b2ae3d | 0) ^ odd
+function checksum(
+  key0: number,
+  key1: number,
+  key2: number,
+  key3: number,
+  group: number,
+  target: number,
+  generation: number,
+  expiresHigh: number,
+  expiresLow: number,
+  touchedHigh: number,
+  touchedLow: number,
+  versionHigh: number,
+  versionLow: number,
+): number {
+  let even = mixEven(0x243f6a88, key0)
+  let odd = mixOdd(0x13198a2e, key1)
+  even = mixEven(even, key2)
+  odd = mixOdd(odd, key3)
+  even = mixEven(even, group)
+  odd = mixOdd(odd, target)
+  even = mixEven(even, generation)
+  odd = mixOdd(odd, expiresHigh)
+  even = mixEven(even, expiresLow)
+  odd = mixOdd(odd, touchedHigh)
+  even = mixEven(even, touchedLow)
+  odd = mixOdd(odd, versionHigh)
+  even = mixEven(even, versionLow)
+  return Math.imul(even ^ (even >>> 15), 0xc2b2ae3d) ^ odd
+}
+
+function mixEven(state: number, word: number): number {
+  const product = Math.imul(state ^ word, 0x9e3779b1)
+  return (product << 15) | (product >>> 17)
+}
+
+function mixOdd(state: number, word: number): number {
+  const product = Math.imul(state ^ word, 0x85ebca77)
+  return (product << 13) | (product >>> 19)
 }
 
 export function hasKey(words: Int32Array, at: number, key: SessionKey): boolean {
@@ -83,14 +117,64 @@ export function hasKey(words: Int32Array, at: number, key: SessionKey): boolean 
   )
 }
 
-/** Copies an entry out of shared memory, into thread-own words; what is checked is then what is used. True when whole. */
-export function copyEntry(words: Int32Array, at: number, into: Int32Array): boolean {
-  for (let i = 0; i < ENTRY_WORDS; i++) into[i] = words[at + i]!
-  return isWhole(into, 0)
+/**
+ * Reads the entry of a key that `hasKey` saw there, whether or not somebody is writing it: every word once, and what is
+ * checked is what is used. False, with anything in `into`, unless all of it belongs together and to the key.
+ */
+export function readEntry(words: Int32Array, at: number, key: SessionKey, into: Session): boolean {
+  const group = words[at + ENTRY_GROUP]!
+  const target = words[at + ENTRY_TARGET]!
+  const generation = words[at + ENTRY_GENERATION]!
+  const expiresHigh = words[at + ENTRY_EXPIRES_HIGH]!
+  const expiresLow = words[at + ENTRY_EXPIRES_LOW]!
+  const touchedHigh = words[at + ENTRY_TOUCHED_HIGH]!
+  const touchedLow = words[at + ENTRY_TOUCHED_LOW]!
+  const versionHigh = words[at + ENTRY_VERSION_HIGH]!
+  const versionLow = words[at + ENTRY_VERSION_LOW]!
+  into.group = group
+  into.targetSlot = target
+  into.generation = generation
+  into.expiresMs = expiresHigh * TWO_32 + (expiresLow >>> 0)
+  into.touchedMs = touchedHigh * TWO_32 + (touchedLow >>> 0)
+  into.versionHigh = versionHigh
+  into.versionLow = versionLow
+  return (
+    words[at + ENTRY_CHECKSUM] ===
+    checksum(
+      key[0]!,
+      key[1]!,
+      key[2]!,
+      key[3]!,
+      group,
+      target,
+      generation,
+      expiresHigh,
+      expiresLow,
+      touchedHigh,
+      touchedLow,
+      versionHigh,
+      versionLow,
+    )
+  )
 }
 
-export function isWhole(words: Int32Array, at: number): boolean {
-  return checksumOf(words, at) === words[at + ENTRY_CHECKSUM]
+/** The checksum that the entry's words ought to have. */
+export function checksumOf(words: Int32Array, at: number): number {
+  return checksum(
+    words[at + ENTRY_KEY]!,
+    words[at + ENTRY_KEY + 1]!,
+    words[at + ENTRY_KEY + 2]!,
+    words[at + ENTRY_KEY + 3]!,
+    words[at + ENTRY_GROUP]!,
+    words[at + ENTRY_TARGET]!,
+    words[at + ENTRY_GENERATION]!,
+    words[at + ENTRY_EXPIRES_HIGH]!,
+    words[at + ENTRY_EXPIRES_LOW]!,
+    words[at + ENTRY_TOUCHED_HIGH]!,
+    words[at + ENTRY_TOUCHED_LOW]!,
+    words[at + ENTRY_VERSION_HIGH]!,
+    words[at + ENTRY_VERSION_LOW]!,
+  )
 }
 
 export function expiresMs(words: Int32Array, at: number): number {
@@ -99,17 +183,6 @@ export function expiresMs(words: Int32Array, at: number): number {
 
 export function touchedMs(words: Int32Array, at: number): number {
   return words[at + ENTRY_TOUCHED_HIGH]! * TWO_32 + (words[at + ENTRY_TOUCHED_LOW]! >>> 0)
-}
-
-/** Fills the session from an entry that `copyEntry` copied. */
-export function readSession(words: Int32Array, into: Session): void {
-  into.group = words[ENTRY_GROUP]!
-  into.targetSlot = words[ENTRY_TARGET]!
-  into.generation = words[ENTRY_GENERATION]!
-  into.expiresMs = expiresMs(words, 0)
-  into.touchedMs = touchedMs(words, 0)
-  into.versionHigh = words[ENTRY_VERSION_HIGH]! >>> 0
-  into.versionLow = words[ENTRY_VERSION_LOW]! >>> 0
 }
 
 /** Writes all of an entry. The bucket's lock is the caller's, and its sequence is odd. */

@@ -1,6 +1,6 @@
 /**
  * Where sessions lie in shared memory; drawn in docs/SHARED-MEMORY.md. A header, a row for each column (0 the primary's,
- * w worker w's), the heads of all buckets, their entries. A bucket has 16 places, and a session may lie in either of two
+ * w worker w's), the heads of all buckets, their entries. A bucket has 12 places, and a session may lie in either of two
  * buckets that its key names. All numbers
  * below count 32-bit words within their block unless they say otherwise.
  */
@@ -29,12 +29,12 @@ export const BUSY = 4
 export const LOCKS_BROKEN = 5
 export const TORN_CLEARED = 6
 
-export const BUCKET_PLACES = 16
+export const BUCKET_PLACES = 12
 /** Head of a bucket: 0, or the column that holds it plus 1. */
 export const LOCK = 0
 /** Head: odd while an entry is being written; every write adds 2. */
 export const SEQUENCE = 1
-/** Head: 16 tags of 16 bits, 0 where the place is free. They tell nearly always which place to look at, if any. */
+/** Head: 12 tags of 16 bits, 0 where the place is free. They tell nearly always which place to look at, if any. */
 export const TAGS = 2
 export const TAG_WORDS = BUCKET_PLACES / 2
 /** Heads lie together, apart from the entries: they are looked at most, and this way there is a chance of a cache hit. */

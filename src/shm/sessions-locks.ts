@@ -1,7 +1,8 @@
 // Hot path: taken and given back at every write of a session.
-import { isWhole, tagOf } from './sessions-entry.js'
+import { checksumOf, tagOf } from './sessions-entry.js'
 import {
   BUCKET_PLACES,
+  ENTRY_CHECKSUM,
   ENTRY_KEY,
   INTENT_FIRST,
   INTENT_SECOND,
@@ -75,7 +76,11 @@ function repair(memory: SessionMemory, bucket: number): void {
     const tagAt = memory.tagsAt(bucket) + place
     const at = memory.entryAt(bucket, place)
     if (tags[tagAt] === 0) continue
-    if (isWhole(words, at) && tagOf(words.subarray(at + ENTRY_KEY, at + ENTRY_KEY + 4)) === tags[tagAt]) continue
+    if (
+      words[at + ENTRY_CHECKSUM] === checksumOf(words, at) &&
+      tagOf(words.subarray(at + ENTRY_KEY, at + ENTRY_KEY + 4)) === tags[tagAt]
+    )
+      continue
     tags[tagAt] = 0
     counts[memory.countsAt(0) + REMOVED]!++
     counts[memory.countsAt(0) + TORN_CLEARED]!++

@@ -1,15 +1,12 @@
-import { blankSession, SESSION_KEY_WORDS, type SessionPage, type SessionRow } from '../core/session-store.js'
-import { copyEntry, expiresMs, readSession } from './sessions-entry.js'
 import {
-  BUCKET_PLACES,
-  ENTRY_GROUP,
-  ENTRY_KEY,
-  ENTRY_WORDS,
-  INTENT_FIRST,
-  REMOVED,
-  SEQUENCE,
-  type SessionMemory,
-} from './sessions-layout.js'
+  blankSession,
+  SESSION_KEY_WORDS,
+  type Session,
+  type SessionPage,
+  type SessionRow,
+} from '../core/session-store.js'
+import { expiresMs, readEntry } from './sessions-entry.js'
+import { BUCKET_PLACES, ENTRY_KEY, INTENT_FIRST, REMOVED, SEQUENCE, type SessionMemory } from './sessions-layout.js'
 import { beginWrite, endWrite, lockBucket, unlockBucket } from './sessions-locks.js'
 
 /** Places one page looks at, at most: about a millisecond of the thread that asks. */
@@ -25,37 +22,37 @@ export function scanSessions(
   group: number,
 ): SessionPage {
   const sessions: SessionRow[] = []
-  const copy = new Int32Array(ENTRY_WORDS)
+  const key = new Int32Array(SESSION_KEY_WORDS)
+  const session = blankSession()
   const end = Math.min(memory.capacity, cursor + SCAN_PLACES)
   let place = cursor
   for (; place < end && sessions.length < limit; place++) {
-    if (!readPlace(memory, Math.floor(place / BUCKET_PLACES), place % BUCKET_PLACES, copy)) continue
-    if (expiresMs(copy, 0) <= nowMs || (group >= 0 && copy[ENTRY_GROUP] !== group)) continue
-    const session = blankSession()
-    readSession(copy, session)
-    sessions.push({ key: keyText(copy.subarray(ENTRY_KEY, ENTRY_KEY + SESSION_KEY_WORDS)), ...session })
+    if (!readPlace(memory, Math.floor(place / BUCKET_PLACES), place % BUCKET_PLACES, key, session)) continue
+    if (session.expiresMs <= nowMs || (group >= 0 && session.group !== group)) continue
+    sessions.push({ key: keyText(key), ...session })
   }
   return { sessions, next: place < memory.capacity ? place : -1 }
 }
 
-/** Copies what is in a place; false when it is free, or was being written all the time. */
-function readPlace(memory: SessionMemory, bucket: number, place: number, copy: Int32Array): boolean {
+/** Reads what is in a place; false when it is free, or was being written all the time. */
+function readPlace(memory: SessionMemory, bucket: number, place: number, key: Int32Array, into: Session): boolean {
   const { words, tags } = memory
   const sequenceAt = memory.headAt(bucket) + SEQUENCE
   const tagAt = memory.tagsAt(bucket) + place
   const at = memory.entryAt(bucket, place)
-  for (let tries = 0; tries < READ_TRIES; tries++) {
+  for (let tries = READ_TRIES; ; tries--) {
     // Acquire and check, as in `SessionTable.find`: for this thread, the copy lies between two sights of one number.
     const sequence = Atomics.load(words, sequenceAt)
     if (tags[tagAt] === 0) return false
-    const isWhole = copyEntry(words, at, copy)
-    if (isWhole && (sequence & 1) === 0 && Atomics.load(words, sequenceAt) === sequence) return true
+    for (let i = 0; i < SESSION_KEY_WORDS; i++) key[i] = words[at + ENTRY_KEY + i]!
+    const isWhole = readEntry(words, at, key, into)
+    const isSettled = (sequence & 1) === 0 && Atomics.load(words, sequenceAt) === sequence
+    // Perhaps a thread died over another entry of the bucket: this one stands if it is whole.
+    if (tries <= 0 || (isSettled && isWhole)) return isWhole
   }
-  // Perhaps a thread died over another entry of the bucket: this one stands if it is there and whole.
-  return tags[tagAt] !== 0 && copyEntry(words, at, copy)
 }
 
-/** Frees the places of a bucket whose sessions have expired; returns how many. Whoever waits for the lock is not waited for. */
+/** Frees the places of a bucket whose sessions have expired; returns how many. One that stays locked is left as it is. */
 export function sweepSessions(memory: SessionMemory, column: number, bucket: number, nowMs: number): number {
   // A look without the lock first: most buckets have nothing to free, and nobody is disturbed.
   if (!hasExpired(memory, bucket, nowMs)) return 0

@@ -9,14 +9,14 @@ import {
   type WriteOutcome,
 } from '../core/session-store.js'
 import {
-  copyEntry,
   expiresMs,
   hasKey,
   homeOf,
   isOlder,
+  lowestBit,
   otherOf,
-  placeOfLowest,
-  readSession,
+  placeOfBit,
+  readEntry,
   tagMatches,
   tagOf,
   touchedMs,
@@ -28,7 +28,6 @@ import {
   BUSY,
   ENTRY_VERSION_HIGH,
   ENTRY_VERSION_LOW,
-  ENTRY_WORDS,
   EVICTED,
   INSERTED,
   INTENT_FIRST,
@@ -62,7 +61,6 @@ export class SessionTable implements SessionStore {
   readonly #buckets: number
   readonly #column: number
   readonly #countsAt: number
-  readonly #copy = new Int32Array(ENTRY_WORDS)
   #sweptTo = 0
 
   /** `column` is the calling thread's own, and no other living thread's: locks are held and writes counted in its name. */
@@ -93,11 +91,9 @@ export class SessionTable implements SessionStore {
     let matches = tagMatches(this.#words, memory.headAt(home) + TAGS, tag)
     matches |= tagMatches(this.#words, memory.headAt(other) + TAGS, tag) << 8
     for (; matches !== 0; matches &= matches - 1) {
-      const bit = 31 - Math.clz32(matches & -matches)
+      const bit = lowestBit(matches)
       const bucket = home + ((other - home) & -((bit >>> 3) & 1))
-      if (!this.#read(bucket, ((bit & 7) << 1) | (bit >>> 4), key)) continue
-      readSession(this.#copy, this.found)
-      return this.found.expiresMs > nowMs
+      if (this.#read(bucket, placeOfBit(bit), key)) return this.found.expiresMs > nowMs
     }
     return false
   }
@@ -141,7 +137,7 @@ export class SessionTable implements SessionStore {
       if (expiresNow > nowMs) {
         const touchedNow = touchedMs(words, at)
         beginWrite(words, this.#memory.headAt(bucket))
-        writeTimes(words, at, expires > expiresNow ? expires : expiresNow, nowMs > touchedNow ? nowMs : touchedNow)
+        writeTimes(words, at, Math.max(expires, expiresNow), Math.max(nowMs, touchedNow))
         endWrite(words, this.#memory.headAt(bucket))
         outcome = 'done'
       }
@@ -205,7 +201,7 @@ export class SessionTable implements SessionStore {
     return { entries: memory.sum(INSERTED) - removed, evictions: memory.sum(EVICTED), busy: memory.sum(BUSY) }
   }
 
-  /** Copies the entry in a place of a bucket, if it is the key's and whole. */
+  /** Reads the entry in a place of a bucket into `found`; false unless it is the key's and whole. */
   #read(bucket: number, place: number, key: SessionKey): boolean {
     const words = this.#words
     const sequenceAt = this.#memory.headAt(bucket) + SEQUENCE
@@ -213,11 +209,11 @@ export class SessionTable implements SessionStore {
     for (let tries = READ_TRIES; ; tries--) {
       // Acquire: the entry is read after this, so that a writer who has finished before is seen in full.
       const sequence = Atomics.load(words, sequenceAt)
-      const isTheKey = hasKey(words, at, key)
-      const isWhole = isTheKey && copyEntry(words, at, this.#copy) && hasKey(this.#copy, 0, key)
+      const isTheKeys = hasKey(words, at, key)
+      const isWhole = isTheKeys && readEntry(words, at, key, this.found)
       // For this thread: where a writer came in between, the number it left is another one.
       const isSettled = (sequence & 1) === 0 && Atomics.load(words, sequenceAt) === sequence
-      if (tries <= 0 || (isSettled && isWhole === isTheKey)) return isWhole
+      if (tries <= 0 || (isSettled && isWhole === isTheKeys)) return isWhole
     }
   }
 
@@ -225,7 +221,7 @@ export class SessionTable implements SessionStore {
   #placeOf(bucket: number, key: SessionKey): number {
     const at = this.#memory.headAt(bucket) + TAGS
     for (let matches = tagMatches(this.#words, at, tagOf(key)); matches !== 0; matches &= matches - 1) {
-      const place = placeOfLowest(matches)
+      const place = placeOfBit(lowestBit(matches))
       if (hasKey(this.#words, this.#memory.entryAt(bucket, place), key)) return place
     }
     return -1
@@ -271,11 +267,11 @@ export class SessionTable implements SessionStore {
 
   /** Adds the key to the emptier of its buckets, both locked; where both are full, the entry nearest its expiry goes. */
   #add(home: number, other: number, key: SessionKey, session: Readonly<Session>, nowMs: number): WriteOutcome {
-    const homeFree = this.#free(home)
-    const otherFree = this.#free(other)
-    if (homeFree !== 0 || otherFree !== 0) {
-      const bucket = bitCount(otherFree) > bitCount(homeFree) ? other : home
-      this.#fill(bucket, placeOfLowest(bucket === home ? homeFree : otherFree), key, session, false)
+    const homeFree = this.#freePlaces(home)
+    const otherFree = this.#freePlaces(other)
+    if (homeFree + otherFree > 0) {
+      const bucket = otherFree > homeFree ? other : home
+      this.#fill(bucket, this.#firstFree(bucket), key, session, false)
       return 'done'
     }
     const homePlace = this.#nearestExpiry(home)
@@ -309,9 +305,18 @@ export class SessionTable implements SessionStore {
     endWrite(this.#words, headAt)
   }
 
-  /** The bucket's free places, one bit each. */
-  #free(bucket: number): number {
-    return tagMatches(this.#words, this.#memory.headAt(bucket) + TAGS, 0)
+  #freePlaces(bucket: number): number {
+    const at = this.#memory.tagsAt(bucket)
+    let free = 0
+    for (let place = 0; place < BUCKET_PLACES; place++) if (this.#tags[at + place] === 0) free++
+    return free
+  }
+
+  #firstFree(bucket: number): number {
+    const at = this.#memory.tagsAt(bucket)
+    let place = 0
+    while (this.#tags[at + place] !== 0) place++
+    return place
   }
 
   /** The place, in a full bucket, whose session expires first or expired longest ago. */
@@ -326,12 +331,6 @@ export class SessionTable implements SessionStore {
     }
     return nearest
   }
-}
-
-function bitCount(bits: number): number {
-  let count = 0
-  for (let rest = bits; rest !== 0; rest &= rest - 1) count++
-  return count
 }
 
 /** What `#lockBucketOf` says instead of a bucket. */

@@ -138,10 +138,7 @@ for (const [name, { available, native, make }] of Object.entries(ACCEPTORS)) {
       const sockets = await Promise.all(Array.from({ length: 20 }, () => dial(port)))
       await reported.until(20)
       await settle()
-      t.same(
-        reported.ports.sort(),
-        sockets.map(({ localPort }) => localPort).sort(),
-      )
+      t.same(reported.ports.sort(), sockets.map(({ localPort }) => localPort).sort())
       for (const { family, address } of reported.peers) t.same({ family, address }, { family: 4, address: '127.0.0.1' })
       for (const { fd, socket } of reported.held) {
         t.equal(fd >= 0, native)
@@ -175,27 +172,30 @@ for (const [name, { available, native, make }] of Object.entries(ACCEPTORS)) {
       t.same(new Set(reported.ports), new Set(sockets.map(({ localPort }) => localPort)))
     })
 
-    t.test('while paused connections wait, and then come in the order of their arrival, with what they sent', async (t) => {
-      const listening = await listen()
-      listening.pause()
-      listening.pause()
-      const sockets: Socket[] = []
-      for (let i = 0; i < 10; i++) sockets.push(await dial(listening.port))
-      sockets[0]!.write('early')
-      await settle()
-      t.equal(reported.peers.length, 0)
-      listening.resume()
-      listening.resume()
-      await reported.until(10)
-      t.same(
-        reported.ports,
-        sockets.map(({ localPort }) => localPort),
-      )
-      const adopted = reported.take()
-      const [chunk] = await once(adopted.resume(), 'data')
-      t.equal(String(chunk), 'early')
-      adopted.destroy()
-    })
+    t.test(
+      'while paused connections wait, and then come in the order of their arrival, with what they sent',
+      async (t) => {
+        const listening = await listen()
+        listening.pause()
+        listening.pause()
+        const sockets: Socket[] = []
+        for (let i = 0; i < 10; i++) sockets.push(await dial(listening.port))
+        sockets[0]!.write('early')
+        await settle()
+        t.equal(reported.peers.length, 0)
+        listening.resume()
+        listening.resume()
+        await reported.until(10)
+        t.same(
+          reported.ports,
+          sockets.map(({ localPort }) => localPort),
+        )
+        const adopted = reported.take()
+        const [chunk] = await once(adopted.resume(), 'data')
+        t.equal(String(chunk), 'early')
+        adopted.destroy()
+      },
+    )
 
     t.test('a pause from within the report loses nothing', async (t) => {
       const listening = await listen()
@@ -214,24 +214,27 @@ for (const [name, { available, native, make }] of Object.entries(ACCEPTORS)) {
       await reported.until(6)
     })
 
-    t.test('close refuses new clients, turns waiting ones away, keeps those it has reported, twice as once', async (t) => {
-      const listening = await listen()
-      const kept = await dial(listening.port)
-      await reported.until(1)
-      listening.pause()
-      const waiting = await dial(listening.port)
-      const gone = closed(waiting)
-      await settle()
-      listening.close()
-      listening.close()
-      await gone
-      listening.pause()
-      listening.resume()
-      await t.rejects(client(listening.port), { code: 'ECONNREFUSED' })
-      await settle()
-      t.equal(reported.peers.length, 1)
-      t.equal(kept.destroyed || kept.readableEnded, false)
-    })
+    t.test(
+      'close refuses new clients, turns waiting ones away, keeps those it has reported, twice as once',
+      async (t) => {
+        const listening = await listen()
+        const kept = await dial(listening.port)
+        await reported.until(1)
+        listening.pause()
+        const waiting = await dial(listening.port)
+        const gone = closed(waiting)
+        await settle()
+        listening.close()
+        listening.close()
+        await gone
+        listening.pause()
+        listening.resume()
+        await t.rejects(client(listening.port), { code: 'ECONNREFUSED' })
+        await settle()
+        t.equal(reported.peers.length, 1)
+        t.equal(kept.destroyed || kept.readableEnded, false)
+      },
+    )
 
     t.test('it may be closed from within the report', async (t) => {
       const listening = await listen()
@@ -361,7 +364,8 @@ for (const [name, { available, native, make }] of Object.entries(ACCEPTORS)) {
       child.stdin.write('free\n')
       await until(() => find('freed').length > 0)
       // One that comes within the pause may still be turned away.
-      const heardOf = ({ localPort }: Socket): boolean => find('accepted').some(({ peerPort }) => peerPort === localPort)
+      const heardOf = ({ localPort }: Socket): boolean =>
+        find('accepted').some(({ peerPort }) => peerPort === localPort)
       for (let late = await dial(port); !heardOf(late); ) {
         let over = false
         void closed(late).then(() => {

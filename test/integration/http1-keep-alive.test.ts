@@ -4,6 +4,10 @@ import { get, RawClient, request } from './support/raw-client.js'
 import { answer, ok } from './support/raw-target.js'
 import { eventually, timed } from './support/waiting.js'
 
+// Those that mostly wait do so together.
+t.jobs = 3
+const TOGETHER = { buffered: true } as const
+
 t.test('one target connection serves the requests of many clients', async (t) => {
   const { target, port } = await castorBefore(t)
   for (let i = 0; i < 20; i++) t.equal((await request(port, get(`/${i}`))).text, `/${i}`)
@@ -111,7 +115,7 @@ t.test('a request that comes a byte at a time is understood', async (t) => {
   t.equal(target.requests.length, 1)
 })
 
-t.test('a keep-alive connection on which nothing happens is closed after idleTimeout', async (t) => {
+t.test('a keep-alive connection on which nothing happens is closed after idleTimeout', TOGETHER, async (t) => {
   const { port } = await castorBefore(t, {}, { listener: { idleTimeout: '1s' } })
   const silent = await RawClient.connect(port)
   const used = await RawClient.connect(port)
@@ -121,7 +125,7 @@ t.test('a keep-alive connection on which nothing happens is closed after idleTim
   t.ok(endings.ms > 700 && endings.ms < 2_000, `after ${Math.round(endings.ms)} ms`)
 })
 
-t.test('a connection in use is not idle', async (t) => {
+t.test('a connection in use is not idle', TOGETHER, async (t) => {
   let release = (): void => {}
   const { port } = await castorBefore(
     t,
@@ -143,7 +147,7 @@ t.test('a connection in use is not idle', async (t) => {
   t.equal((await busy.response()).text, 'done', 'waiting for the target is timed by timeouts.response')
 })
 
-t.test('a target’s Keep-Alive timeout is honoured: its connection is not used near its end', async (t) => {
+t.test('a target’s Keep-Alive timeout is honoured: its connection is not used near its end', TOGETHER, async (t) => {
   const { target, port } = await castorBefore(t, {
     answer: (request, connection) => {
       connection.write(ok('', [`Keep-Alive: timeout=${request.target.slice(1)}`, 'Connection: keep-alive']))

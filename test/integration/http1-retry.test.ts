@@ -72,7 +72,16 @@ t.test('a POST that the target may have acted on is not sent twice', async (t) =
   t.same(target.boundaries, [['GET /1', 'POST /2']])
 })
 
-t.test('nor is a PUT whose body has begun to leave', async (t) => {
+t.test('a POST finds a fresh connection where the target has closed the idle one', async (t) => {
+  const { target, port } = await castorBefore(t)
+  await request(port, get('/1'))
+  target.connections[0]!.end()
+  await target.connections[0]!.ending()
+  t.equal((await request(port, `${get('/2', ['Content-Length: 2'], 'POST')}hi`)).text, '/2')
+  t.same(target.boundaries, [['GET /1'], ['POST /2']])
+})
+
+t.test('a PUT whose body has begun to leave is not sent twice', async (t) => {
   let served = 0
   const { target, port } = await castorBefore(t, {
     answer: (_, connection) => {
@@ -85,7 +94,7 @@ t.test('nor is a PUT whose body has begun to leave', async (t) => {
   t.same(target.boundaries, [['GET /1', 'PUT /2']])
 })
 
-t.test('nor is anything once part of an answer has come', async (t) => {
+t.test('nothing is sent twice once part of an answer has come', async (t) => {
   const { target, port } = await castorBefore(t, { answer: (_, connection) => connection.end('HTTP/1.1 200 O') })
   t.equal((await request(port, get())).status, 502)
   t.equal(target.requests.length, 1)

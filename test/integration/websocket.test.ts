@@ -1,11 +1,13 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import type { Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { type ClientOptions, WebSocket, WebSocketServer } from 'ws'
 import { type CastorOptions, castorBefore, startTestCastor, type TestCastor } from './support/castor.js'
 import { values } from './support/message.js'
 import { get, RawClient } from './support/raw-client.js'
 import { answer, ok, type TargetConnection } from './support/raw-target.js'
+import { settled } from './support/until.js'
 import { eventually, timed, within } from './support/waiting.js'
 
 const MIB = 1024 * 1024
@@ -329,49 +331,63 @@ t.test('websocketIdleTimeout closes both sides, and traffic of either puts it of
   busy.close()
 })
 
-t.test('a side that does not read holds the other back, and nothing is lost', async (t) => {
-  const block = randomBytes(256 * 1024)
-  const blocks = 256
-  const all = createHash('sha256')
-  for (let i = 0; i < blocks; i++) all.update(block)
-  const expected = all.digest('hex')
+const BLOCK = randomBytes(256 * 1024)
+const BLOCKS = 256
 
+/** Sends all blocks as they are taken, then ends. */
+function pour(to: Socket, onSent: (count: number) => void): void {
   let sent = 0
-  const { port } = await castorBefore(t, {
-    onHead: (_, connection) => {
-      connection.write(SWITCHED)
-      const more = (): void => {
-        while (sent < blocks) {
-          sent++
-          if (!connection.write(block)) {
-            connection.socket.once('drain', more)
-            return
-          }
-        }
-        connection.end()
+  const more = (): void => {
+    while (sent < BLOCKS) {
+      onSent(++sent)
+      if (!to.write(BLOCK)) {
+        to.once('drain', more)
+        return
       }
-      more()
-      return false
-    },
-  })
-  const client = await RawClient.connect(port)
-  client.send(UPGRADE)
-  t.equal((await client.response()).status, 101)
-  client.socket.pause()
-  let last = -1
-  await eventually('the target is held back', async () => {
-    const still = sent === last
-    last = sent
-    await new Promise((resolve) => setTimeout(resolve, 100))
-    return still
-  })
-  t.ok(sent < blocks / 2, `${sent} of ${blocks} blocks left the target while nobody read`)
-  const got = createHash('sha256')
-  got.update(await client.reader.bytes(client.reader.waiting))
-  client.socket.on('data', (data) => got.update(data))
-  const end = within('all of it', once(client.socket, 'end'), 10_000)
-  client.socket.resume()
+    }
+    to.end()
+  }
+  more()
+}
+
+/** What arrives until the end, as one hash; reading begins when this is called. */
+async function swallow(from: Socket): Promise<string> {
+  const hash = createHash('sha256')
+  from.on('data', (data) => hash.update(data))
+  const end = within('the end of it', once(from, 'end'), 20_000)
+  from.resume()
   await end
-  t.equal(got.digest('hex'), expected)
-  client.close()
-})
+  return hash.digest('hex')
+}
+
+for (const [who, other] of [
+  ['client', 'target'],
+  ['target', 'client'],
+]) {
+  t.test(`a ${who} that does not read holds the ${other} back, and nothing is lost`, async (t) => {
+    const all = createHash('sha256')
+    for (let i = 0; i < BLOCKS; i++) all.update(BLOCK)
+    let far: Socket | undefined
+    const { port } = await castorBefore(t, {
+      onHead: (_, connection) => {
+        connection.write(SWITCHED)
+        far = connection.socket
+        return false
+      },
+    })
+    const client = await RawClient.connect(port)
+    client.send(UPGRADE)
+    t.equal((await client.response()).status, 101)
+    const [from, to] = who === 'client' ? [far!, client.socket] : [client.socket, far!]
+    to.pause()
+    to.removeAllListeners('data')
+    let sent = 0
+    pour(from, (count) => {
+      sent = count
+    })
+    await settled('what was sent', () => sent)
+    t.ok(sent < BLOCKS / 2, `${sent} of ${BLOCKS} blocks were taken while nobody read`)
+    t.equal(await swallow(to), all.digest('hex'))
+    client.close()
+  })
+}

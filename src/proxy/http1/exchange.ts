@@ -177,6 +177,7 @@ export class Exchange implements UpstreamUser {
   }
 
   onUpstreamWritable(): void {
+    this.#request.blocked = false
     // What may come behind a complete request waits for its answer.
     if (!this.#request.done) this.#session.conn.resume()
   }

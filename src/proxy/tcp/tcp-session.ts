@@ -34,6 +34,7 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner {
   readonly #requestId: Uint8Array
   /** What the client sent behind a PROXY header in the same read. */
   #early: Uint8Array | undefined
+  #clientEnded = false
   readonly #tried: number[] = []
   #attemptsLeft: number
   /** The one it is with, or that failed last. */
@@ -90,13 +91,14 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner {
     const waiting = this.#early !== undefined && !conn.write(this.#early, 0, this.#early.length)
     this.#early = undefined
     if (!waiting) this.#conn.resume()
+    if (this.#clientEnded) conn.end()
   }
 
   onData(): void {}
 
   onEnd(conn: Conn): void {
-    // Before the target was reached: the client gave up, or has said all it has to say and waits.
-    if (conn === this.#conn) this.#conn.pause()
+    // Before the target was reached: it has said all it has to say, and may wait for an answer.
+    if (conn === this.#conn) this.#clientEnded = true
   }
 
   onWritable(): void {}

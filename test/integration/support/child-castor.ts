@@ -21,6 +21,12 @@ export interface ChildOptions {
   readonly env?: NodeJS.ProcessEnv
 }
 
+/** A test that ends early must not leave its processes behind. */
+const running = new Set<ChildProcess>()
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
 /** A balancer in a process of its own. */
 export class ChildCastor {
   readonly child: ChildProcess
@@ -34,6 +40,9 @@ export class ChildCastor {
     const [file, ...rest] =
       limit === undefined ? command : ['sh', '-c', `ulimit -n ${limit}; exec "$@"`, 'sh', ...command]
     this.child = spawn(file!, rest, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...options.env } })
+    const { child } = this
+    running.add(child)
+    child.once('exit', () => running.delete(child))
     this.child.stdout?.on('data', (data) => (this.stdout += String(data)))
     this.child.stderr?.on('data', (data) => (this.stderr += String(data)))
     this.child.stdin?.on('error', () => {})

@@ -1,0 +1,166 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import t from 'tap'
+import { blankSession, type SessionRow } from '../../src/core/session-store.js'
+import { SessionTable } from '../../src/shm/sessions.js'
+import { checksumOf } from '../../src/shm/sessions-entry.js'
+import {
+  BUCKET_PLACES,
+  createSessionTable,
+  ENTRY_CHECKSUM,
+  LOCK,
+  LOCKS_BROKEN,
+  SEQUENCE,
+  SessionMemory,
+  TORN_CLEARED,
+} from '../../src/shm/sessions-layout.js'
+import { breakLocks } from '../../src/shm/sessions-locks.js'
+import { keyText } from '../../src/shm/sessions-scan.js'
+import { SEED, seededRandom } from '../random.js'
+import {
+  fillStressSession,
+  HITS,
+  isStressSession,
+  OPERATIONS,
+  STOP,
+  type StressTask,
+  stressKeys,
+  stressRow,
+  TICK,
+  TORN,
+  WRONG,
+} from './support/session-stress.js'
+
+const SECONDS = Number(process.env.CASTOR_STRESS_SECONDS ?? 6)
+const THREADS = 4
+const WORKER = new URL('./support/session-stress-worker.js', import.meta.url)
+/** Far fewer places than keys: something is always being evicted. */
+const CAPACITY = 1_200
+const PRIMARY = 0
+
+t.test('the sessions of this test show when they are mixed', async (t) => {
+  const random = seededRandom(SEED)
+  const [one, other] = [blankSession(), blankSession()]
+  for (let round = 0; round < 2_000; round++) {
+    const n = round % 50
+    fillStressSession(one, n, round * 3 + 1, random() * 2 ** 32)
+    fillStressSession(other, round % 3 === 0 ? n + 1 : n, round * 3 + 2, random() * 2 ** 32)
+    t.ok(isStressSession(one, n)) || t.bailout('a whole one is refused')
+    const fields = Object.keys(one) as (keyof typeof one)[]
+    const picked = fields.filter(() => random() < 0.5)
+    if (picked.length === 0 || picked.length === fields.length) continue
+    // Another last use with the expiry that belongs to it is what a touch leaves.
+    if (picked.join() === 'expiresMs,touchedMs') continue
+    const mixture = { ...one }
+    for (const field of picked) mixture[field] = other[field]
+    if (isStressSession(mixture, n)) t.fail(`${picked} of another session go unnoticed`)
+  }
+})
+
+t.test(
+  `${THREADS} threads for ${SECONDS} s, killed at random: nothing torn, no lock and no count left behind`,
+  async (t) => {
+    t.comment(`seed ${SEED}`)
+    const random = seededRandom(SEED)
+    const shared = createSessionTable(CAPACITY, THREADS + 1)
+    const control = new SharedArrayBuffer(4 * stressRow(THREADS + 1))
+    const words = new Int32Array(control)
+    const memory = new SessionMemory(shared)
+    const primary = new SessionTable(shared, PRIMARY)
+    const numbers = new Map(stressKeys().map((key, n) => [keyText(key), n]))
+    const untilMs = performance.now() + SECONDS * 1_000
+    let deaths = 0
+    let rowsShown = 0
+    let started = 0
+
+    const look = (rows: readonly SessionRow[]): void => {
+      for (const row of rows) {
+        rowsShown++
+        if (!isStressSession(row, numbers.get(row.key) ?? -1)) t.fail('the scan shows a session that is none', { row })
+      }
+    }
+
+    /** Keeps one column filled with threads, each living until it is killed or kills itself. */
+    const keepKilling = async (column: number): Promise<void> => {
+      while (performance.now() < untilMs) {
+        const diesAtCall = random() < 0.7 ? 1 + Math.floor(random() * 40_000) : 0
+        const task: StressTask = { table: shared, control, column, seed: SEED + started++, diesAtCall }
+        const worker = new Worker(WORKER, { workerData: task })
+        const ended = once(worker, 'exit')
+        const timer = setTimeout(() => void worker.terminate(), 150 + random() * 500)
+        await ended
+        clearTimeout(timer)
+        deaths++
+        breakLocks(memory, column)
+      }
+    }
+
+    /** What the administration and the primary do meanwhile. */
+    const watch = async (): Promise<void> => {
+      for (let cursor = 0; performance.now() < untilMs; ) {
+        const tick = Atomics.load(words, TICK)
+        const page = primary.scan(cursor, 100, tick, -1)
+        look(page.sessions)
+        cursor = Math.max(0, page.next)
+        primary.sweep(tick, 100)
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+    }
+
+    await Promise.all([watch(), ...Array.from({ length: THREADS }, (_, i) => keepKilling(i + 1))])
+    Atomics.store(words, STOP, 1)
+
+    const sum = (word: number): number => {
+      let total = 0
+      for (let column = 1; column <= THREADS; column++) total += words[stressRow(column) + word]!
+      return total
+    }
+    const { entries, evictions, busy } = primary.counts()
+    const ofPrimary = (count: number): number => memory.counts[memory.countsAt(PRIMARY) + count]!
+    t.comment(
+      `${sum(OPERATIONS)} operations, ${sum(HITS)} sessions found, ${rowsShown} shown, ${evictions} evicted, ${busy} writes ` +
+        `gave up, ${deaths} threads died, ${ofPrimary(LOCKS_BROKEN)} of their locks broken, ${ofPrimary(TORN_CLEARED)} cleared`,
+    )
+    for (let column = 1; column <= THREADS; column++) {
+      const row = stressRow(column)
+      t.equal(words[row + TORN], 0, `column ${column} found nothing torn`)
+      if (words[row + TORN] !== 0) t.comment(`the first: ${words.subarray(row + WRONG, row + WRONG + 8).join(' ')}`)
+    }
+    t.ok(sum(HITS) > 10_000, 'threads found sessions')
+    t.ok(rowsShown > 100, 'the scan showed some')
+    t.ok(evictions > 100, 'some were evicted')
+    t.ok(ofPrimary(LOCKS_BROKEN) > 0, 'threads died with locks in their hands')
+
+    const tick = words[TICK]!
+    const keys = new Set<string>()
+    let taken = 0
+    for (let bucket = 0; bucket < memory.buckets; bucket++) {
+      const headAt = memory.headAt(bucket)
+      if (memory.words[headAt + LOCK] !== 0) t.fail(`bucket ${bucket} is locked by ${memory.words[headAt + LOCK]}`)
+      if ((memory.words[headAt + SEQUENCE]! & 1) !== 0) t.fail(`bucket ${bucket} is half-written`)
+      for (let place = 0; place < BUCKET_PLACES; place++) {
+        if (memory.tags[memory.tagsAt(bucket) + place] === 0) continue
+        taken++
+        const at = memory.entryAt(bucket, place)
+        keys.add(keyText(memory.words.subarray(at, at + 4)))
+        if (memory.words[at + ENTRY_CHECKSUM] !== checksumOf(memory.words, at))
+          t.fail(`bucket ${bucket} has a torn entry`)
+      }
+    }
+    t.equal(keys.size, taken, 'no key lies in two places')
+    t.equal(entries, taken, 'the count is what is there')
+
+    // It is a table like any other afterwards.
+    for (let cursor = 0; cursor >= 0; ) {
+      const page = primary.scan(cursor, 1_000, tick, -1)
+      look(page.sessions)
+      cursor = page.next
+    }
+    const session = blankSession()
+    for (const [n, key] of stressKeys().entries()) {
+      fillStressSession(session, n, tick, 1)
+      if (primary.put(key, session, tick) !== 'done') t.fail(`session ${n} cannot be put`)
+      if (!primary.find(key, tick)) t.fail(`session ${n} is not found`)
+    }
+  },
+)

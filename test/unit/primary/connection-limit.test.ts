@@ -1,0 +1,178 @@
+import t from 'tap'
+import type { Listening } from '../../../src/core/acceptor.js'
+import { RECORD_FD, RECORD_WORDS } from '../../../src/core/connection-record.js'
+import type { Logger } from '../../../src/observe/log.js'
+import {
+  ConnectionLimit,
+  connectionsFor,
+  openFileLimit,
+  socketsPerWorker,
+} from '../../../src/primary/connection-limit.js'
+import { eventually, never } from '../../integration/support/waiting.js'
+
+t.test('the open-file limit is read from what the system says', async (t) => {
+  const cases: [string, number | undefined][] = [
+    [
+      'Limit                     Soft Limit           Hard Limit           Units\nMax open files            1024                 4096                 files\n',
+      1024,
+    ],
+    [
+      'Max processes             10                   10\nMax open files            1048576              1048576              files',
+      1_048_576,
+    ],
+    ['Max open files            unlimited            unlimited            files', undefined],
+    ['', undefined],
+  ]
+  for (const [text, expected] of cases) t.equal(openFileLimit(text), expected)
+  t.ok(Number(openFileLimit()) > 0, 'also from this system')
+})
+
+t.test('what the limit allows leaves descriptors for everything else', async (t) => {
+  const cases: [fileLimit: number | undefined, workers: number, connections: number][] = [
+    [1_024, 1, 456],
+    [1_024, 4, 432],
+    [20_000, 2, 9_936],
+    [100, 1, 16],
+    [undefined, 4, Number.POSITIVE_INFINITY],
+  ]
+  for (const [fileLimit, workers, connections] of cases) {
+    t.equal(connectionsFor(fileLimit, workers), connections, `${fileLimit} files, ${workers} workers`)
+    const sockets = socketsPerWorker(fileLimit, workers)
+    t.equal(sockets, Math.floor((2 * connections) / workers))
+    if (fileLimit !== undefined && fileLimit > 200) t.ok(sockets * workers < fileLimit)
+  }
+})
+
+interface Setting {
+  readonly limit: ConnectionLimit
+  /** Descriptors let in, in order. */
+  readonly placed: number[]
+  readonly discarded: number[]
+  readonly warnings: string[]
+  readonly paused: boolean
+  close(count: number): void
+}
+
+function setting(max: number): Setting {
+  const placed: number[] = []
+  const discarded: number[] = []
+  const warnings: string[] = []
+  let open = 0
+  let paused = false
+  const admission = {
+    get open() {
+      return open
+    },
+    place(records: Int32Array, count: number) {
+      for (let i = 0; i < count; i++) placed.push(records[i * RECORD_WORDS + RECORD_FD]!)
+      open += count
+    },
+  }
+  const listening: Listening = {
+    address: '127.0.0.1',
+    port: 1,
+    pause: () => (paused = true),
+    resume: () => (paused = false),
+    close: () => {},
+  }
+  const log = { warn: (_: object, message: string) => warnings.push(message) } as unknown as Logger
+  return {
+    limit: new ConnectionLimit(max, admission, [listening], log, (fd) => discarded.push(fd)),
+    placed,
+    discarded,
+    warnings,
+    get paused() {
+      return paused
+    },
+    close: (count) => (open -= count),
+  }
+}
+
+function records(from: number, count: number): Int32Array {
+  const words = new Int32Array(count * RECORD_WORDS)
+  for (let i = 0; i < count; i++) words[i * RECORD_WORDS + RECORD_FD] = from + i
+  return words
+}
+
+const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) => i)
+
+t.test('below the limit everybody comes in', async (t) => {
+  const s = setting(10)
+  s.limit.admit(records(0, 4), 4)
+  s.limit.admit(records(4, 5), 5)
+  t.same(s.placed, upTo(9))
+  t.notOk(s.paused)
+  t.same(s.warnings, [])
+})
+
+t.test('at the limit accepting stops, and what came in the same batch waits its turn', async (t) => {
+  const s = setting(10)
+  t.teardown(() => s.limit.stop())
+  s.limit.admit(records(0, 8), 8)
+  s.limit.admit(records(8, 8), 8)
+  t.same(s.placed, upTo(10), 'never more than the limit')
+  t.ok(s.paused)
+  t.equal(s.warnings.length, 1)
+  s.close(1)
+  await eventually('the next', () => s.placed.length === 11)
+  t.ok(s.paused, 'others wait still')
+  s.close(5)
+  await eventually('all that waited', () => s.placed.length === 16)
+  t.same(s.placed, upTo(16), 'in order')
+  await never('accepting goes on while there is no room', () => !s.paused, 60)
+  s.close(1)
+  await eventually('accepting goes on', () => !s.paused)
+})
+
+t.test('who is accepted on another address in the same turn waits behind those that wait', async (t) => {
+  const s = setting(2)
+  t.teardown(() => s.limit.stop())
+  s.limit.admit(records(0, 3), 3)
+  s.close(1)
+  s.limit.admit(records(3, 1), 1)
+  t.same(s.placed, [0, 1], 'no overtaking')
+  s.close(1)
+  await eventually('both', () => s.placed.length === 4)
+  t.same(s.placed, upTo(4))
+})
+
+t.test(
+  'with many connections accepting begins again a little below the limit, so that it does not flutter',
+  async (t) => {
+    const s = setting(1_000)
+    t.teardown(() => s.limit.stop())
+    s.limit.admit(records(0, 1_000), 1_000)
+    t.ok(s.paused)
+    s.close(19)
+    await never('resumed too soon', () => !s.paused, 60)
+    s.close(1)
+    await eventually('accepting goes on', () => !s.paused)
+  },
+)
+
+t.test('it warns once, not at every connection', async (t) => {
+  const s = setting(1)
+  t.teardown(() => s.limit.stop())
+  for (let i = 0; i < 5; i++) {
+    s.limit.admit(records(i, 1), 1)
+    s.close(1)
+    await eventually('room', () => !s.paused)
+  }
+  t.equal(s.warnings.length, 1)
+})
+
+t.test('at the end those who wait are turned away', async (t) => {
+  const s = setting(2)
+  s.limit.admit(records(0, 5), 5)
+  s.limit.stop()
+  t.same(s.discarded, [2, 3, 4])
+  s.close(2)
+  await never('anybody let in after the end', () => s.placed.length > 2, 60)
+})
+
+t.test('without a limit nothing ever waits', async (t) => {
+  const s = setting(Number.POSITIVE_INFINITY)
+  for (let i = 0; i < 1_000; i++) s.limit.admit(records(0, 64), 64)
+  t.equal(s.placed.length, 64_000)
+  t.notOk(s.paused)
+})
