@@ -17,12 +17,16 @@ interface Stream {
  */
 export class EventStreams {
   readonly #render: () => string
+  readonly #onError: (error: unknown) => void
+  readonly #intervalMs: number
   readonly #streams = new Set<Stream>()
   #timer: NodeJS.Timeout | undefined
 
-  /** `render` makes one event's data: a single line. */
-  constructor(render: () => string) {
+  /** `render` makes one event's data: a single line. Where it throws later, the streams are cut and `onError` is told. */
+  constructor(render: () => string, onError: (error: unknown) => void, intervalMs = INTERVAL_MS) {
     this.#render = render
+    this.#onError = onError
+    this.#intervalMs = intervalMs
   }
 
   get size(): number {
@@ -32,13 +36,14 @@ export class EventStreams {
   /** Takes the response over and sends a first event at once. False, and nothing sent, when there are too many. */
   add(response: ServerResponse): boolean {
     if (this.#streams.size >= MAX_STREAMS) return false
+    const first = this.#render()
     const stream = { response, skipped: 0 }
     this.#streams.add(stream)
     response.on('close', () => this.#remove(stream))
     response.on('error', () => this.#remove(stream))
     response.writeHead(200, { 'Content-Type': 'text/event-stream; charset=utf-8' })
-    response.write(`retry: 2000\n\ndata: ${this.#render()}\n\n`)
-    this.#timer ??= setInterval(() => this.#tick(), INTERVAL_MS)
+    response.write(`retry: 2000\n\ndata: ${first}\n\n`)
+    this.#timer ??= setInterval(() => this.#tick(), this.#intervalMs)
     return true
   }
 
@@ -50,7 +55,15 @@ export class EventStreams {
   }
 
   #tick(): void {
-    const event = `data: ${this.#render()}\n\n`
+    try {
+      this.#send(`data: ${this.#render()}\n\n`)
+    } catch (error) {
+      for (const { response } of this.#streams) response.destroy()
+      this.#onError(error)
+    }
+  }
+
+  #send(event: string): void {
     for (const stream of this.#streams) {
       if (stream.response.writableLength <= MAX_BEHIND_BYTES) {
         stream.skipped = 0

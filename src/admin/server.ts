@@ -52,7 +52,10 @@ export async function startAdmin({ config, facts, dashboardFolder }: AdminOption
   const context: AdminContext = {
     facts,
     dashboard: await loadDashboard(dashboardFolder),
-    events: new EventStreams(() => JSON.stringify(buildStatus(facts, latency))),
+    events: new EventStreams(
+      () => JSON.stringify(buildStatus(facts, latency)),
+      (error) => facts.log.error({ err: error, path: '/api/v1/events' }, 'admin request failed'),
+    ),
     status: () => buildStatus(facts, latency),
     metrics: async () =>
       renderMetrics(facts.columns, facts.directory, {

@@ -21,6 +21,8 @@ export interface ProxyTask {
   /** Connections come through this ring; the waker says that there are some. Absent when the thread listens itself. */
   readonly inbox?: { readonly ring: SharedArrayBuffer; readonly wakerFd: number }
   readonly entrances: readonly Entrance[]
+  /** Client connections at once over all threads; what the primary keeps to where it accepts. */
+  readonly maxConnections: number
   /** Without the addon: a listening descriptor of the thread's own for each entrance. */
   readonly listeningFds?: readonly number[]
   /** IP address of each target by slot; empty while its name could not be resolved. */

@@ -185,7 +185,7 @@ export class NativeConn implements Conn {
       return
     }
     const transport = this.#transport
-    const limit = this.readSize < READ_BYTES ? this.readSize : READ_BYTES
+    const limit = Math.min(this.readSize, READ_BYTES)
     const count = transport.addon.receive(this.fd, limit)
     if (count > 0) {
       this.bytesRead += count

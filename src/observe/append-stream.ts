@@ -212,9 +212,24 @@ export class AppendStream {
 }
 
 async function openFile(path: string, options: AppendOptions): Promise<number> {
-  await mkdir(dirname(path), { recursive: true })
+  await makeFolder(dirname(path))
   return openDescriptor(path, 'a', options.mode ?? 0o640)
 }
+
+/** Step by step, since Node's own recursive mkdir never comes back from where the system refuses new folders (/proc). */
+async function makeFolder(path: string): Promise<void> {
+  const isParentMissing = (await tryMakeFolder(path)) === 'ENOENT'
+  if (!isParentMissing || dirname(path) === path) return
+  await makeFolder(dirname(path))
+  // What still fails here, opening the file will report.
+  await tryMakeFolder(path)
+}
+
+const tryMakeFolder = (path: string): Promise<string | undefined> =>
+  mkdir(path).then(
+    () => undefined,
+    (error: NodeJS.ErrnoException) => error.code,
+  )
 
 const isBusy = (error: unknown): boolean => {
   const code = (error as NodeJS.ErrnoException).code

@@ -113,7 +113,7 @@ export function putInteger(b: Uint8Array, at: number, value: number): number {
   for (let bound = 10; rest >= bound; bound *= 10) digits++
   for (let i = at + digits - 1; i >= at; i--) {
     const tenth = Math.floor(rest / 10)
-    b[i] = ZERO + rest - tenth * 10
+    b[i] = ZERO + (rest - tenth * 10)
     rest = tenth
   }
   return at + digits

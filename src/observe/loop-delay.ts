@@ -19,7 +19,7 @@ export class LoopDelay {
     this.#histogram.enable()
   }
 
-  /** The delays since the last call, written into `into`; the next sample starts empty. */
+  /** The delays since the last call but its first few milliseconds, written into `into`; the next sample starts empty. */
   sample(into: LoopDelaySample): LoopDelaySample {
     const h = this.#histogram
     into.p50Ms = delayMs(h.percentile(50))

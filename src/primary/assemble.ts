@@ -148,8 +148,7 @@ class Primary implements RunningCastor, AdminFacts {
     this.#entrances = await this.#open()
     this.#admin = await startAdmin({ config: config.admin, facts: this })
     await this.#supervisor.start()
-    const configured = config.protection.maxConnections
-    const max = configured === 'auto' ? connectionsFor(openFileLimit(), config.workers) : configured
+    const max = this.#maxConnections
     const { listenings } = this.#entrances
     this.#limit = new ConnectionLimit(max, this.#placement, listenings, log, (fd) => this.#discard(fd))
     for (const listening of listenings) listening.resume()
@@ -207,6 +206,11 @@ class Primary implements RunningCastor, AdminFacts {
     this.#addon?.closeFd(fd, 1)
   }
 
+  get #maxConnections(): number {
+    const { maxConnections } = this.config.protection
+    return maxConnections === 'auto' ? connectionsFor(openFileLimit(), this.config.workers) : maxConnections
+  }
+
   async #task() {
     const listeningFds = await this.#entrances!.descriptors()
     return {
@@ -214,6 +218,7 @@ class Primary implements RunningCastor, AdminFacts {
       directory: this.directory,
       counters: this.#counters,
       entrances: this.#entrances!.list,
+      maxConnections: this.#maxConnections,
       targetAddresses: this.#addresses.current,
       maxSockets: socketsPerWorker(openFileLimit(), this.config.workers),
       ...(listeningFds === undefined ? {} : { listeningFds }),

@@ -33,6 +33,8 @@ export interface CastorReading {
   readonly accepted: readonly AcceptedRequest[]
   readonly end: StreamEnd
   readonly refusal: number
+  /** The method of a request that is refused for its body. */
+  readonly refusedMethod: string
   /** First byte behind the last accepted request. */
   readonly position: number
 }
@@ -45,7 +47,14 @@ export function readAsCastor(bytes: Uint8Array): CastorReading {
   const accepted: AcceptedRequest[] = []
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1')
   let at = 0
-  const ended = (end: StreamEnd, refusal = 0): CastorReading => ({ accepted, end, refusal, position: at })
+  let refusedMethod = ''
+  const ended = (end: StreamEnd, refusal = 0): CastorReading => ({
+    accepted,
+    end,
+    refusal,
+    refusedMethod,
+    position: at,
+  })
   while (at < bytes.length) {
     parser.reset()
     const outcome = parser.parse(bytes, at, bytes.length)
@@ -54,7 +63,10 @@ export function readAsCastor(bytes: Uint8Array): CastorReading {
     const slice = (from: number, to: number): string => text.slice(at + from, at + to)
     const bodyStart = at + parser.headLength
     const body = readBody(bytes, text, bodyStart)
-    if (typeof body === 'string') return ended(body, body === 'bad-body' ? 400 : 0)
+    if (typeof body === 'string') {
+      refusedMethod = slice(parser.methodStart, parser.methodEnd)
+      return ended(body, body === 'bad-body' ? 400 : 0)
+    }
     let target = slice(parser.pathStart, parser.pathEnd)
     if (parser.targetForm === FORM_ABSOLUTE && !target.startsWith('/')) {
       target = target === '' && parser.method === METHOD_OPTIONS ? '*' : `/${target}`

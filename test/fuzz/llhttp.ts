@@ -27,7 +27,8 @@ const { HTTPParser, methods } = require('node:_http_common') as {
 
 const MAX_HEADER_BYTES = 1024 * 1024
 
-export const KNOWN_METHODS: ReadonlySet<string> = new Set(methods)
+/** Methods that nobody has a reason to refuse. */
+export const PLAIN_METHODS: ReadonlySet<string> = new Set('GET HEAD POST PUT DELETE OPTIONS PATCH TRACE'.split(' '))
 
 export interface Message {
   readonly method: string

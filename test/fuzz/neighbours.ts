@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { type AddressInfo, createServer, type Server } from 'node:net'
+import { type AddressInfo, connect, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { findTool } from '../tools.js'
@@ -32,7 +32,7 @@ function nginxConfig(folder: string, ports: Ports): string {
   // As lenient as it can be made: what it lets through is what others could get wrong.
   return `daemon off;
 master_process off;
-error_log /dev/null crit;
+error_log stderr crit;
 pid ${folder}/nginx.pid;
 events { worker_connections 1024; }
 http {
@@ -98,7 +98,30 @@ async function listen(): Promise<Server> {
 const portOf = (server: Server): number => (server.address() as AddressInfo).port
 const fdOf = (server: Server): number => (server as unknown as { _handle: { fd: number } })._handle.fd
 
-/** Starts the program on two sockets that it inherits as descriptors 3 and 4; undefined where it is not installed. */
+const PATIENCE_MS = 10_000
+const LOOK_MS = 20
+
+/** Resolves when somebody answers at the port. */
+async function answers(port: number): Promise<void> {
+  for (const endMs = performance.now() + PATIENCE_MS; performance.now() < endMs; ) {
+    const socket = connect({ port, host: '127.0.0.1' })
+    socket.on('error', () => {})
+    socket.write('GET /ready HTTP/1.1\r\nHost: h\r\nX-Forwarded-Client-Port: 0\r\nConnection: close\r\n\r\n')
+    const answered = await new Promise((resolve) => {
+      socket.on('data', () => resolve(true))
+      socket.on('close', () => resolve(false))
+    })
+    socket.destroy()
+    if (answered) return
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
+  }
+  throw new Error(`nobody answers at port ${port}`)
+}
+
+/**
+ * Starts the program on two free ports; undefined where it is not installed. HAProxy inherits the sockets as descriptors 3
+ * and 4; nginx has to open its own on the ports that were free a moment ago.
+ */
 export async function startNeighbour(
   name: NeighbourName,
   origins: { readonly behind: number; readonly straight: number },
@@ -112,10 +135,9 @@ export async function startNeighbour(
   const file = join(folder, 'config')
   await writeFile(file, name === 'nginx' ? nginxConfig(folder, ports) : haproxyConfig(ports))
   const args = name === 'nginx' ? ['-c', file, '-p', folder] : ['-db', '-q', '-f', file]
-  const child: ChildProcess = spawn(program, args, {
-    env: { ...process.env, NGINX: '3;4;' },
-    stdio: ['ignore', 'ignore', 'pipe', ...sockets.map(fdOf)],
-  })
+  const inherited = name === 'haproxy' ? sockets.map(fdOf) : []
+  if (name === 'nginx') await Promise.all(sockets.map((socket) => new Promise((resolve) => socket.close(resolve))))
+  const child: ChildProcess = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe', ...inherited] })
   let problem = ''
   child.stderr!.on('data', (data) => {
     problem += String(data)
@@ -123,7 +145,8 @@ export async function startNeighbour(
   child.on('exit', (code) => {
     if (code !== null && code !== 0) process.stderr.write(`${name} ended with ${code}: ${problem}\n`)
   })
-  for (const socket of sockets) socket.close()
+  if (name === 'haproxy') for (const socket of sockets) socket.close()
+  await Promise.all([answers(behind), answers(straight)])
   return {
     behindCastorPort: behind,
     straightPort: straight,

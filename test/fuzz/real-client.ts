@@ -14,8 +14,16 @@ export interface Got {
 
 const PATIENCE_MS = 4_000
 
-/** Sends `input` and reads answers to requests of these methods, and then resets. */
-export function send(port: number, input: Buffer, methods: readonly string[]): Promise<Got> {
+/**
+ * Sends `input` and reads answers to requests of these methods, and then resets. `onPort` is told the client's own port
+ * before anything is sent.
+ */
+export function send(
+  port: number,
+  input: Buffer,
+  methods: readonly string[],
+  onPort: (port: number) => void,
+): Promise<Got> {
   return new Promise((resolve) => {
     const socket: Socket = connect({ port, host: '127.0.0.1', noDelay: true })
     const reader = new AnswerReader(methods)
@@ -31,6 +39,7 @@ export function send(port: number, input: Buffer, methods: readonly string[]): P
     const timer = setTimeout(() => finish('late'), PATIENCE_MS)
     socket.on('connect', () => {
       clientPort = socket.localPort ?? 0
+      onPort(clientPort)
       socket.write(input, () => {
         if (methods.length === 0) finish('complete')
       })

@@ -1,7 +1,7 @@
 import { parseConfig } from '../../src/config/load.js'
 import type { RunningCastor } from '../../src/primary/assemble.js'
 import { startCastor } from '../../src/primary/assemble.js'
-import { type AcceptedRequest, readAsCastor } from './castor-reading.js'
+import { type CastorReading, readAsCastor } from './castor-reading.js'
 import { type Neighbour, type NeighbourName, startNeighbour } from './neighbours.js'
 import { Origin } from './origin.js'
 import { type Got, send } from './real-client.js'
@@ -83,7 +83,8 @@ export class RealRequests {
 
   /** What is wrong with the way one input is taken by all of them; empty if nothing is. */
   async check(input: Buffer): Promise<string[]> {
-    const { accepted, refusal } = readAsCastor(input)
+    const reading = readAsCastor(input)
+    const { accepted, refusal, refusedMethod } = reading
     const faults: string[] = []
     // What Castor refuses altogether need not be shown to the others.
     const ways =
@@ -91,13 +92,20 @@ export class RealRequests {
     await Promise.all(
       ways.map(async (way) => {
         const methods = accepted.map(({ method }) => method)
-        if (way.throughCastor && refusal !== 0) methods.push('')
-        const got = await send(way.port, input, methods)
-        const fault = this.#judge(way, got, accepted, refusal)
+        if (way.throughCastor && refusal !== 0) methods.push(refusedMethod)
+        const got = await send(way.port, input, methods, (port) => {
+          // Another client had the port before: what has come from it since is not this one's, and nobody's of Castor's.
+          const late = way.origin.take(port)
+          if (way.throughCastor && late.length > 0) faults.push(`${way.name}, too late: ${late[0]!.head}`)
+        })
+        const fault = this.#judge(way, got, reading)
         if (fault !== '') faults.push(`${way.name}: ${fault}`)
       }),
     )
-    for (const { strays } of this.#origins) faults.push(...strays.splice(0).map((stray) => `a stray: ${stray}`))
+    for (const { origin, throughCastor } of this.#ways) {
+      const strays = origin.strays.splice(0)
+      if (throughCastor) faults.push(...strays.map((stray) => `a stray: ${stray}`))
+    }
     return faults
   }
 
@@ -106,13 +114,16 @@ export class RealRequests {
     await Promise.all([...this.#running, ...this.#origins].map((part) => part.stop()))
   }
 
-  #judge(way: Way, got: Got, accepted: readonly AcceptedRequest[], refusal: number): string {
+  #judge(way: Way, got: Got, { accepted, refusal, end }: CastorReading): string {
     const came = way.origin.take(got.port)
     if (got.end === 'late') return `no answer after ${got.statuses.length} (${got.statuses.join()})`
     if (way.throughCastor) {
       const expected = accepted.length + (refusal === 0 ? 0 : 1)
-      if (got.statuses.length !== expected)
+      // A server may answer a request before its body is there, which never comes.
+      const most = expected + (end === 'in-body' && way.other ? 1 : 0)
+      if (got.statuses.length < expected || got.statuses.length > most) {
         return `${got.statuses.length} answers (${got.statuses.join()}), not ${expected}: ${got.last}`
+      }
       if (refusal !== 0 && got.statuses.at(-1) !== refusal) return `refused with ${got.statuses.at(-1)}, not ${refusal}`
     }
     // Whose answer it is tells which of the requests came through: the others were refused on the way.
@@ -120,12 +131,17 @@ export class RealRequests {
       ({ method }, index) => got.statuses[index] === 200 && (method === 'HEAD' || got.bodies[index] === 'origin'),
     )
     if (!way.other && passed.length !== accepted.length) return `answers ${got.statuses.join()}`
-    if (came.length !== passed.length) return `${came.length} requests came to the origin, not ${passed.length}`
+    // What Castor refuses, and all behind it, others may take: only what it accepts must mean the same to them.
+    if (came.length < passed.length || (way.throughCastor && came.length > passed.length)) {
+      return `${came.length} requests came to the origin, not ${passed.length}`
+    }
     for (const [index, ours] of passed.entries()) {
       const theirs = came[index]!
       const targets = way.throughCastor ? [ours.target] : [ours.target, ours.rawTarget]
       const hosts = way.throughCastor ? [ours.host] : [ours.host, ours.rawHost]
       if (theirs.method !== ours.method) return `method ${theirs.method}, not ${ours.method}`
+      // RFC 9112 3.2.4 makes "*" of an absolute target without a path in OPTIONS; nginx makes "/".
+      if (ours.target === '*' && ours.rawTarget !== '*') targets.push('/')
       if (!targets.includes(theirs.target)) return `target ${theirs.target}, not ${ours.target}`
       if (ours.host !== '' && !hosts.includes(theirs.host)) return `Host ${theirs.host}, not ${ours.host}`
       if (theirs.body !== ours.body) return `body ${JSON.stringify(theirs.body)}, not ${JSON.stringify(ours.body)}`

@@ -1,5 +1,5 @@
 import { type CastorReading, readAsCastor } from './castor-reading.js'
-import { KNOWN_METHODS, type Message, type Reading, readRequests } from './llhttp.js'
+import { type Message, PLAIN_METHODS, type Reading, readRequests } from './llhttp.js'
 import type { MemoryCastor, Peer } from './memory-castor.js'
 import { cutAt } from './pieces.js'
 
@@ -72,8 +72,8 @@ function checkForwarded(castor: MemoryCastor, reading: CastorReading): string[] 
       const whole = messages.filter(({ complete }) => complete)
       const refused = !UNFINISHED.has(error) && error !== 'UPGRADE'
       const methods = [...reader.requests.map(({ method }) => method), reader.rest.split(' ')[0]!]
-      const unknown = methods.some((method) => method !== '' && !KNOWN_METHODS.has(method))
-      if (refused && !(unknown && error === 'HPE_INVALID_METHOD')) {
+      const plain = methods.every((method) => method === '' || PLAIN_METHODS.has(method))
+      if (refused && plain) {
         faults.push(`${nameOf(lenient)} refuses what the target got: ${error}`)
       }
       for (const [index, theirs] of whole.entries()) {

@@ -25,7 +25,7 @@ export class RequestReader {
   #bytes = ''
   readonly #ofOthers: boolean
 
-  /** `ofOthers`: another proxy writes what is read, which may leave out Host and keep zeros before a length. */
+  /** `ofOthers`: another proxy writes what is read, which may leave out Host and pass on framing as the client wrote it. */
   constructor(ofOthers = false) {
     this.#ofOthers = ofOthers
   }
@@ -60,7 +60,8 @@ export class RequestReader {
     if (lengths.length + codings.length > 1) return this.#fail(`not one framing: ${head}`)
     const request = { method, target, host, lines, head }
     if (codings.length === 1) {
-      if (codings[0] !== 'chunked') return this.#fail(`a coding: ${head}`)
+      if (this.#ofOthers ? !/chunked/i.test(codings[0]!) : codings[0] !== 'chunked')
+        return this.#fail(`a coding: ${head}`)
       return this.#readChunks(request, end + 4)
     }
     const length = lengths[0] ?? '0'

@@ -83,11 +83,11 @@ t.test(
     /** Keeps one column filled with threads, each living until it is killed or kills itself. */
     const keepKilling = async (column: number): Promise<void> => {
       while (performance.now() < untilMs) {
-        const diesAtCall = random() < 0.7 ? 1 + Math.floor(random() * 40_000) : 0
+        const diesAtCall = random() < 0.7 ? 1 + Math.floor(random() * 60_000) : 0
         const task: StressTask = { table: shared, control, column, seed: SEED + started++, diesAtCall }
         const worker = new Worker(WORKER, { workerData: task })
         const ended = once(worker, 'exit')
-        const timer = setTimeout(() => void worker.terminate(), 150 + random() * 500)
+        const timer = setTimeout(() => void worker.terminate(), 200 + random() * 1_000)
         await ended
         clearTimeout(timer)
         deaths++
@@ -103,7 +103,8 @@ t.test(
         look(page.sessions)
         cursor = Math.max(0, page.next)
         primary.sweep(tick, 100)
-        await new Promise((resolve) => setImmediate(resolve))
+        // As often as a primary has reason to; the processors are for the threads.
+      await new Promise((resolve) => setTimeout(resolve, 10))
       }
     }
 
@@ -126,7 +127,7 @@ t.test(
       t.equal(words[row + TORN], 0, `column ${column} found nothing torn`)
       if (words[row + TORN] !== 0) t.comment(`the first: ${words.subarray(row + WRONG, row + WRONG + 8).join(' ')}`)
     }
-    t.ok(sum(HITS) > 10_000, 'threads found sessions')
+    t.ok(sum(HITS) > 1_000, 'threads found sessions')
     t.ok(rowsShown > 100, 'the scan showed some')
     t.ok(evictions > 100, 'some were evicted')
     t.ok(ofPrimary(LOCKS_BROKEN) > 0, 'threads died with locks in their hands')

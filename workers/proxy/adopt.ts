@@ -2,11 +2,13 @@
 import type { AcceptedBatch } from '../../src/core/acceptor.js'
 import { RECORD_LISTENER, RECORD_WORDS } from '../../src/core/connection-record.js'
 import type { ProxyTask } from '../../src/core/messages.js'
+import { REASON } from '../../src/core/reasons.js'
 import { NativeTransport } from '../../src/net/native-transport.js'
 import { SharedListenAcceptor } from '../../src/net/shared-listen-acceptor.js'
 import { ABANDONED } from '../../src/proxy/abandoned.js'
 import { serve } from '../../src/proxy/serve.js'
 import { ConnectionRing } from '../../src/shm/connection-ring.js'
+import { WORKER_CONNECTIONS_ACTIVE } from '../../src/shm/layout.js'
 import type { ProxyThread } from './assemble.js'
 
 /** Where a thread's connections come from; `stop` takes what was given already, then ends that. */
@@ -63,9 +65,17 @@ function openInbox(
   }
 }
 
+/** Where the thread accepts by itself nobody can hold connections back: those beyond the limit are refused. */
 function adoptBatch(task: ProxyTask, thread: ProxyThread, batch: AcceptedBatch, entrance: number): void {
-  for (let i = 0; i < batch.count; i++)
-    adopt(task, thread, batch.records, i * RECORD_WORDS, batch.sockets?.[i], entrance)
+  const { columns } = thread.plane
+  for (let i = 0; i < batch.count; i++) {
+    if (columns.sum(columns.workerAt(0) + WORKER_CONNECTIONS_ACTIVE) >= task.maxConnections) {
+      batch.discard(i)
+      thread.listeners[task.entrances[entrance]!.listener]!.countReason(REASON.CONNECTION_LIMIT)
+    } else {
+      adopt(task, thread, batch.records, i * RECORD_WORDS, batch.sockets?.[i], entrance)
+    }
+  }
 }
 
 function adopt(

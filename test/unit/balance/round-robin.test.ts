@@ -66,13 +66,26 @@ t.test('after any number of turns no target is a whole turn away from its share'
   )
 })
 
-t.test('one ticket a pick, also when targets were tried', async (t) => {
+t.test(
+  'a try after a failure takes no ticket, so that a dead target is not the first choice of every request',
+  async (t) => {
+    const view = new TestView([1, 1])
+    const balancer = new RoundRobin()
+    const first: number[] = []
+    for (let request = 0; request < 10; request++) {
+      first.push(balancer.pick(view, SOMEONE, []))
+      if (first.at(-1) === 10) t.equal(balancer.pick(view, SOMEONE, [10]), 20, 'the other one stands in')
+    }
+    t.same(first, [10, 20, 10, 20, 10, 20, 10, 20, 10, 20])
+    t.equal(view.tickets, 10)
+  },
+)
+
+t.test('tries after failures are spread over those that are left', async (t) => {
   const view = new TestView([1, 1, 1])
   const balancer = new RoundRobin()
-  t.equal(balancer.pick(view, SOMEONE, []), 10)
-  t.equal(balancer.pick(view, SOMEONE, [20]), 30, 'the next in turn stands in for the tried one')
-  t.equal(balancer.pick(view, SOMEONE, []), 30)
-  t.equal(view.tickets, 3)
+  const picked = new Set(Array.from({ length: 6 }, () => balancer.pick(view, SOMEONE, [10])))
+  t.same([...picked].sort(), [20, 30])
 })
 
 t.test('threads that share tickets split exactly, however they interleave', async (t) => {

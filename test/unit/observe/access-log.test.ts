@@ -131,10 +131,13 @@ t.test('every byte a client can send is read back as its latin-1 character', asy
       const line = oneLine(entry)
       if (line[field] !== String.fromCharCode(byte)) t.fail(`${name} ${byte}: ${JSON.stringify(line[field])}`)
     }
-    const whole = new AccessEntry()
-    whole[name] = all
-    whole[`${name}End`] = 256
-    t.equal(oneLine(whole)[field], all.toString('latin1'), name)
+    for (const start of [0, 128]) {
+      const half = new AccessEntry()
+      half[name] = all
+      half[`${name}Start`] = start
+      half[`${name}End`] = start + 128
+      t.equal(oneLine(half)[field], all.toString('latin1', start, start + 128), `${name} from ${start}`)
+    }
   }
 })
 
@@ -241,7 +244,7 @@ t.test('a line never exceeds its bound, and a cut value shows that it was cut', 
   for (const line of lines) {
     t.ok(line.length < MAX_LINE_BYTES, `${line.length} bytes`)
     const { uri, host, rule } = JSON.parse(line)
-    for (const value of [uri, host, rule]) t.match(value, /^\u0001{10,}\u2026$/)
+    for (const value of [uri, host, rule]) t.ok(value.startsWith('\u0001'.repeat(10)) && value.endsWith('\u0001\u2026'))
   }
 })
 

@@ -68,13 +68,13 @@ t.test('what it forgets beyond what a map of any size would, it counts as evicte
   let evicted = 0
   const action = fc.record({
     what: fc.constantFrom('put', 'put', 'put', 'touch', 'drop', 'wait'),
-    n: fc.nat(400),
+    n: fc.nat(300),
     ms: fc.integer({ min: 1, max: 50_000 }),
     thread: fc.constantFrom('one', 'two'),
   })
   fc.assert(
     fc.property(fc.array(action, { minLength: 300, maxLength: 1_200, size: 'max' }), (actions) => {
-      const tables = makeTable()
+      const tables = makeTable(120)
       const model = new MapSessionStore(10_000)
       let nowMs = 0
       let forgotten = 0

@@ -162,7 +162,7 @@ t.test('a worker that dies over and over is started again ever more slowly, and 
   await until('it to recover', async () => (await castor.metrics()).sum('castor_worker_up', worker) === 1, 8_000)
   const clients = await Promise.all(Array.from({ length: 3 }, () => dial(castor.portOf('raw'))))
   await until('it to be given connections', async () => {
-    return (await castor.metrics()).sum('castor_worker_connections_active', worker) === 1
+    return (await castor.metrics()).sum('castor_worker_connections_active', worker) >= 1
   })
   for (const client of clients) client.destroy()
 })

@@ -1,0 +1,33 @@
+import type { Conn } from '../../src/core/conn.js'
+import type { Recorder } from './recorder.js'
+
+/** More than the kernel holds for one direction of a connection on loopback. */
+export const PLENTY = 24 * 1024 * 1024
+export const PIECE = 256 * 1024
+
+/** Writes everything in pieces, waits whenever it is told to, and spoils each piece as soon as it is written. */
+export async function send(
+  conn: Conn,
+  recorder: Recorder,
+  bytes: Buffer,
+  pieceBytes: number,
+  lent: Uint8Array,
+): Promise<void> {
+  for (let at = 0; at < bytes.length; at += pieceBytes) {
+    const length = Math.min(pieceBytes, bytes.length - at)
+    lent.set(bytes.subarray(at, at + length))
+    const writable = recorder.count('writable')
+    const taken = conn.write(lent, 0, length)
+    lent.fill(0xaa, 0, length)
+    if (!taken) await recorder.until(() => recorder.count('writable') > writable)
+  }
+}
+
+/** Writes until it is told to wait; answers the bytes written. */
+export function fill(conn: Conn, bytes: Buffer): number {
+  for (let at = 0; at < bytes.length; at += PIECE) {
+    const end = Math.min(at + PIECE, bytes.length)
+    if (!conn.write(bytes, at, end)) return end
+  }
+  throw new Error(`${bytes.length} bytes were not too much`)
+}

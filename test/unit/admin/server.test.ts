@@ -1,0 +1,273 @@
+import { once } from 'node:events'
+import { type IncomingMessage, request } from 'node:http'
+import { connect, createServer } from 'node:net'
+import { join } from 'node:path'
+import t from 'tap'
+import { MAX_STREAMS } from '../../../src/admin/events.js'
+import { type Admin, startAdmin } from '../../../src/admin/server.js'
+import type { Status } from '../../../src/admin/status-shape.js'
+import { readExposition } from '../observe/prometheus-reader.js'
+import { FakeFacts, SECRET } from './fake-facts.js'
+
+interface Answer {
+  readonly status: number
+  readonly headers: IncomingMessage['headers']
+  readonly body: string
+}
+
+interface Question {
+  readonly method?: string
+  readonly headers?: Record<string, string>
+}
+
+function open(admin: Admin, path: string, { method = 'GET', headers = {} }: Question = {}): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    request({ host: admin.address, port: admin.port, path, method, headers, agent: false }, resolve)
+      .on('error', reject)
+      .end()
+  })
+}
+
+async function ask(admin: Admin, path: string, question?: Question): Promise<Answer> {
+  const response = await open(admin, path, question)
+  let body = ''
+  for await (const chunk of response.setEncoding('utf8')) body += chunk
+  return { status: response.statusCode!, headers: response.headers, body }
+}
+
+async function start(
+  t: { teardown(end: () => unknown): unknown },
+  facts = new FakeFacts(),
+  dashboardFolder?: string,
+): Promise<Admin> {
+  const options = dashboardFolder === undefined ? {} : { dashboardFolder }
+  const admin = await startAdmin({ config: facts.config.admin, facts, ...options })
+  t.teardown(() => admin.close())
+  return admin
+}
+
+const error = ({ body }: Answer): string => (JSON.parse(body) as { error: { code: string } }).error.code
+
+t.test('what there is to read is answered in its form', async (t) => {
+  const facts = new FakeFacts()
+  facts.traffic(50, () => 0.5)
+  const admin = await start(t, facts)
+  t.match(await ask(admin, '/healthz'), { status: 200, body: 'ok\n' })
+  t.match(await ask(admin, '/readyz'), { status: 200, body: 'running\n' })
+
+  const metrics = await ask(admin, '/metrics?x=1')
+  t.equal(metrics.headers['content-type'], 'text/plain; version=0.0.4; charset=utf-8')
+  t.ok(readExposition(metrics.body).has('castor_requests_total'))
+
+  const status = JSON.parse((await ask(admin, '/api/v1/status')).body) as Status
+  t.equal(status.listeners[0]!.requests, 50)
+  const { listeners } = JSON.parse((await ask(admin, '/api/v1/listeners')).body)
+  t.same(listeners, status.listeners)
+  const { targetGroups } = JSON.parse((await ask(admin, '/api/v1/target-groups')).body)
+  t.same(targetGroups, status.targetGroups)
+  t.same(JSON.parse((await ask(admin, '/api/v1/target-groups/%61pp')).body), status.targetGroups[0])
+})
+
+t.test('what there is not, is answered as an error', async (t) => {
+  const admin = await start(t)
+  const cases: [string, string, number, string][] = [
+    ['GET', '/nothing', 404, 'NOT_FOUND'],
+    ['GET', '/api/v1/target-groups/nope', 404, 'UNKNOWN_TARGET_GROUP'],
+    ['GET', '/api/v1/target-groups/%zz', 404, 'UNKNOWN_TARGET_GROUP'],
+    ['GET', '/../package.json', 404, 'NOT_FOUND'],
+    ['GET', '/%2e%2e/package.json', 404, 'NOT_FOUND'],
+    ['POST', '/api/v1/status', 405, 'METHOD_NOT_ALLOWED'],
+    ['DELETE', '/healthz', 405, 'METHOD_NOT_ALLOWED'],
+  ]
+  for (const [method, path, status, code] of cases) {
+    const answer = await ask(admin, path, { method })
+    t.equal(answer.status, status, `${method} ${path}`)
+    t.equal(error(answer), code, `${method} ${path}`)
+    if (status === 405) t.equal(answer.headers.allow, 'GET, HEAD')
+  }
+})
+
+t.test('HEAD gives the head of what GET gives', async (t) => {
+  const admin = await start(t)
+  for (const path of ['/healthz', '/api/v1/listeners', '/api/v1/target-groups', '/nothing']) {
+    const [get, head] = [await ask(admin, path), await ask(admin, path, { method: 'HEAD' })]
+    t.equal(head.body, '', path)
+    t.equal(head.status, get.status, path)
+    for (const name of ['content-type', 'content-length']) t.equal(head.headers[name], get.headers[name], path)
+  }
+  t.match(await ask(admin, '/api/v1/events', { method: 'HEAD' }), { status: 200, body: '' })
+})
+
+t.test('every answer forbids caching, framing, sniffing and foreign content', async (t) => {
+  const admin = await start(t)
+  for (const path of ['/', '/healthz', '/api/v1/status', '/nothing']) {
+    t.match((await ask(admin, path)).headers, {
+      'cache-control': 'no-store',
+      'content-security-policy': /^default-src 'self';.*frame-ancestors 'none'/,
+      'x-content-type-options': 'nosniff',
+      'x-frame-options': 'DENY',
+    })
+  }
+})
+
+t.test('not ready while starting and draining, but alive', async (t) => {
+  const facts = new FakeFacts()
+  const admin = await start(t, facts)
+  for (const state of ['starting', 'draining'] as const) {
+    facts.state = state
+    t.match(await ask(admin, '/readyz'), { status: 503, body: `${state}\n` })
+    t.match(await ask(admin, '/healthz'), { status: 200 })
+  }
+})
+
+t.test('with a token set, nothing but liveness and the page itself comes without it', async (t) => {
+  const page = t.testdir({ 'index.html': '<!doctype html>', 'secret.txt': 'x', assets: { 'a.js': '1', 'a.css': '2' } })
+  const admin = await start(t, new FakeFacts({ token: SECRET }), page)
+  const paths = ['/metrics', '/api/v1/status', '/api/v1/events', '/api/v1/target-groups/app', '/nothing', '/secret.txt']
+  for (const path of paths) {
+    for (const authorization of ['', 'Bearer wrong', `Basic ${SECRET}`]) {
+      const answer = await ask(admin, path, authorization === '' ? {} : { headers: { authorization } })
+      t.equal(answer.status, 401, path)
+      t.equal(error(answer), 'UNAUTHORIZED', path)
+      t.match(answer.headers['www-authenticate'], /^Bearer/)
+    }
+  }
+  for (const path of ['/healthz', '/readyz', '/', '/assets/a.js', '/assets/a.css']) {
+    t.equal((await ask(admin, path)).status, 200, path)
+  }
+  const answer = await ask(admin, '/api/v1/status', {
+    headers: { authorization: `Bearer ${SECRET}`, host: 'lb.example' },
+  })
+  t.equal(answer.status, 200)
+  t.notMatch(answer.body, SECRET)
+})
+
+t.test('a page elsewhere that names this machine by its own name is refused', async (t) => {
+  const admin = await start(t)
+  for (const path of ['/api/v1/status', '/metrics', '/api/v1/events']) {
+    const answer = await ask(admin, path, { headers: { host: `rebound.example:${admin.port}` } })
+    t.equal(answer.status, 403, path)
+    t.equal(error(answer), 'HOST_NOT_ALLOWED')
+  }
+  t.equal((await ask(admin, '/api/v1/status', { headers: { host: `localhost:${admin.port}` } })).status, 200)
+  t.equal((await ask(admin, '/healthz', { headers: { host: 'anything' } })).status, 200)
+})
+
+t.test('beyond loopback it does not start without a token', async (t) => {
+  const facts = new FakeFacts({ listen: { address: '0.0.0.0', port: 0 } })
+  await t.rejects(startAdmin({ config: facts.config.admin, facts }), { code: 'CONFIG_INVALID' })
+})
+
+t.test('an address that is taken is an error that names it', async (t) => {
+  const other = createServer().listen(0, '127.0.0.1')
+  await once(other, 'listening')
+  t.teardown(() => other.close())
+  const { port } = other.address() as { port: number }
+  const facts = new FakeFacts({ listen: { address: '127.0.0.1', port } })
+  await t.rejects(startAdmin({ config: facts.config.admin, facts }), {
+    code: 'LISTEN_FAILED',
+    message: new RegExp(`127\\.0\\.0\\.1:${port}`),
+  })
+})
+
+t.test('the page is served from its folder, by name only; without it, a hint', async (t) => {
+  const folder = t.testdir({
+    'index.html': '<title>x</title>',
+    assets: { 'a-1.js': 'let a', 'b.svg': '<svg/>', 'c.map': '{}' },
+  })
+  const admin = await start(t, new FakeFacts(), folder)
+  const cases: [string, number, string][] = [
+    ['/', 200, 'text/html; charset=utf-8'],
+    ['/?a', 200, 'text/html; charset=utf-8'],
+    ['/assets/a-1.js', 200, 'text/javascript; charset=utf-8'],
+    ['/assets/b.svg', 200, 'image/svg+xml'],
+    ['/assets/c.map', 404, 'application/json; charset=utf-8'],
+    ['/assets/', 404, 'application/json; charset=utf-8'],
+  ]
+  for (const [path, status, type] of cases) {
+    const answer = await ask(admin, path)
+    t.equal(answer.status, status, path)
+    t.equal(answer.headers['content-type'], type, path)
+  }
+  const bare = await start(t, new FakeFacts(), join(folder, 'missing'))
+  t.match(await ask(bare, '/'), { status: 404, body: /npm run build/ })
+})
+
+/** Reads events until `count` have come. */
+async function events(response: IncomingMessage, count: number): Promise<Status[]> {
+  let text = ''
+  for await (const chunk of response.setEncoding('utf8')) {
+    text += chunk
+    const found = [...text.matchAll(/^data: (.*)$/gm)].map(([, data]) => JSON.parse(data!) as Status)
+    if (found.length >= count && text.endsWith('\n\n')) return found
+  }
+  throw new Error('the stream ended')
+}
+
+t.test('events bring the status at once and then every second', async (t) => {
+  const facts = new FakeFacts()
+  const admin = await start(t, facts)
+  const response = await open(admin, '/api/v1/events')
+  t.equal(response.headers['content-type'], 'text/event-stream; charset=utf-8')
+  facts.traffic(10, () => 0.5)
+  const [first, second] = await events(response, 2)
+  t.equal(first!.listeners[0]!.requests, 0)
+  t.equal(second!.listeners[0]!.requests, 10)
+  const apart = second!.uptimeMs - first!.uptimeMs
+  t.ok(apart > 900 && apart < 5000, `${apart} ms apart`)
+})
+
+t.test('there are only so many streams, and a place is free again when a reader leaves', async (t) => {
+  const admin = await start(t)
+  const readers = await Promise.all(Array.from({ length: MAX_STREAMS }, () => open(admin, '/api/v1/events')))
+  const refused = await ask(admin, '/api/v1/events')
+  t.match(refused, { status: 503, headers: { 'retry-after': '5' } })
+  t.equal(error(refused), 'TOO_MANY_STREAMS')
+  readers[0]!.destroy()
+  let status = 503
+  while (status === 503) {
+    const response = await open(admin, '/api/v1/events')
+    status = response.statusCode!
+    if (status === 200) readers.push(response)
+    else response.resume()
+  }
+  t.equal(status, 200)
+  for (const reader of readers) reader.destroy()
+})
+
+t.test('a request that fails is answered 500 and does not stop the server', async (t) => {
+  const facts = new FakeFacts()
+  const admin = await start(t, facts)
+  const { directory } = facts
+  Object.assign(facts, { directory: undefined })
+  const answer = await ask(admin, '/metrics')
+  t.equal(answer.status, 500)
+  t.equal(error(answer), 'INTERNAL')
+  t.equal((await ask(admin, '/api/v1/status')).status, 500)
+  Object.assign(facts, { directory })
+  t.equal((await ask(admin, '/api/v1/status')).status, 200)
+})
+
+t.test('a status that fails later ends its streams and nothing else', async (t) => {
+  const facts = new FakeFacts()
+  const admin = await start(t, facts)
+  const response = await open(admin, '/api/v1/events')
+  const { directory } = facts
+  Object.assign(facts, { directory: undefined })
+  await t.rejects(events(response, 100))
+  Object.assign(facts, { directory })
+  t.equal((await ask(admin, '/api/v1/status')).status, 200)
+})
+
+t.test('closing ends streams and idle connections, and cuts who does not let go', async (t) => {
+  const admin = await startAdmin({ config: new FakeFacts().config.admin, facts: new FakeFacts() })
+  const stream = await open(admin, '/api/v1/events')
+  const ended = once(stream.resume(), 'end')
+  const half = connect(admin.port, admin.address)
+  await once(half, 'connect')
+  half.write('GET / HTTP/1.1\r\n')
+  const cut = once(half, 'close')
+  half.on('error', () => {})
+  await Promise.all([admin.close(), admin.close(), ended, cut])
+  await t.rejects(ask(admin, '/healthz'), { code: 'ECONNREFUSED' })
+})
