@@ -28,7 +28,10 @@ export interface AcceptedBatch {
 export interface AcceptorEvents {
   /** One call a batch, in order of arrival. */
   onAccepted(batch: AcceptedBatch): void
-  /** The open-file limit was hit: accepting stands still for `pausedMs`; what the kernel's queue can hold is not lost. */
+  /**
+   * The open-file limit was hit: accepting stands still for `pausedMs`, while new clients wait in the kernel's queue. Where
+   * that happens again and again, those that wait are turned away rather than left hanging.
+   */
   onOutOfDescriptors(pausedMs: number): void
 }
 

@@ -3,6 +3,11 @@ import { type AppendEvents, AppendStream } from './append-stream.js'
 /** Tells a worker's `AccessLog` that so many of its bytes are dealt with. */
 export type Acknowledge = (bytes: number) => void
 
+export interface AccessWriterEvents extends AppendEvents {
+  /** So many lines did not get through, just now. */
+  onDropped?(records: number): void
+}
+
 const STDOUT = 1
 const MAX_BUFFERED_BYTES = 16 * 1024 * 1024
 
@@ -12,19 +17,21 @@ const MAX_BUFFERED_BYTES = 16 * 1024 * 1024
  */
 export class AccessWriter {
   readonly #stream: AppendStream
+  readonly #events: AccessWriterEvents
   /** Lines that did not get through on this side. */
   droppedRecords = 0
 
-  private constructor(stream: AppendStream) {
+  private constructor(stream: AppendStream, events: AccessWriterEvents) {
     this.#stream = stream
+    this.#events = events
   }
 
   /** `access` as in the config: `off` gives undefined. Rejects with the system's error when the file cannot be opened. */
-  static async open(access: string, events: AppendEvents = {}): Promise<AccessWriter | undefined> {
+  static async open(access: string, events: AccessWriterEvents = {}): Promise<AccessWriter | undefined> {
     if (access === 'off') return undefined
     const options = { ...events, maxBufferedBytes: MAX_BUFFERED_BYTES }
     const stream = access === 'stdout' ? AppendStream.over(STDOUT, options) : await AppendStream.open(access, options)
-    return new AccessWriter(stream)
+    return new AccessWriter(stream, events)
   }
 
   get writtenBytes(): number {
@@ -34,9 +41,14 @@ export class AccessWriter {
   /** The chunk, whole lines, belongs to the writer from here on. */
   write(chunk: Uint8Array, acknowledge: Acknowledge): void {
     this.#stream.write(chunk, (bytes, written) => {
-      if (!written) this.droppedRecords += countLines(chunk)
+      if (!written) this.#drop(countLines(chunk))
       acknowledge(bytes)
     })
+  }
+
+  #drop(records: number): void {
+    this.droppedRecords += records
+    this.#events.onDropped?.(records)
   }
 
   /** Goes on in a new file of the same name, as after a rotation. Rejects, keeping the old one, where it cannot. */

@@ -9,6 +9,7 @@ import { nativeAddon } from '../native/addon.js'
 import { AccessWriter } from '../observe/access-writer.js'
 import { createLogger, type LogDestination, type Logger, openLogDestination } from '../observe/log.js'
 import { Columns, createSharedCounters } from '../shm/columns.js'
+import { WORKER_ACCESS_RECORDS_DROPPED } from '../shm/layout.js'
 import { ConnectionLimit, connectionsFor, openFileLimit, socketsPerWorker } from './connection-limit.js'
 import { buildDirectory, capacityFor } from './directory.js'
 import { type Entrances, openNative, openShared } from './entrances.js'
@@ -143,7 +144,14 @@ class Primary implements RunningCastor, AdminFacts {
 
   async start(): Promise<void> {
     const { config, log } = this
-    this.#access = await AccessWriter.open(config.log.access)
+    const dropped = this.columns.workerAt(0) + WORKER_ACCESS_RECORDS_DROPPED
+    this.#access = await AccessWriter.open(config.log.access, {
+      onFailing: (err) => log.error({ err }, 'the access log cannot be written; its lines are lost'),
+      onRecovered: (lostBytes) => log.warn({ lostBytes }, 'the access log is written again'),
+      onDropped: (records) => {
+        this.columns.words[dropped]! += records
+      },
+    })
     await this.#addresses.refresh()
     this.#entrances = await this.#open()
     this.#admin = await startAdmin({ config: config.admin, facts: this })

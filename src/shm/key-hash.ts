@@ -69,12 +69,10 @@ export class KeyHash {
         l1 ^= 0xdd
       }
       for (let round = 0; round < rounds; round++) {
-        let carry = 0
         let sum = 0
         // v0 += v1; v1 = (v1 <<< 13) ^ v0; v0 <<<= 32
         sum = (l0 + l1) | 0
-        carry = sum >>> 0 < l0 >>> 0 ? 1 : 0
-        h0 = (h0 + h1 + carry) | 0
+        h0 = (h0 + h1 + carryOf(l0, l1, sum)) | 0
         l0 = sum
         sum = (l1 << 13) | (h1 >>> 19)
         h1 = ((h1 << 13) | (l1 >>> 19)) ^ h0
@@ -84,24 +82,21 @@ export class KeyHash {
         h0 = sum
         // v2 += v3; v3 = (v3 <<< 16) ^ v2
         sum = (l2 + l3) | 0
-        carry = sum >>> 0 < l2 >>> 0 ? 1 : 0
-        h2 = (h2 + h3 + carry) | 0
+        h2 = (h2 + h3 + carryOf(l2, l3, sum)) | 0
         l2 = sum
         sum = (l3 << 16) | (h3 >>> 16)
         h3 = ((h3 << 16) | (l3 >>> 16)) ^ h2
         l3 = sum ^ l2
         // v0 += v3; v3 = (v3 <<< 21) ^ v0
         sum = (l0 + l3) | 0
-        carry = sum >>> 0 < l0 >>> 0 ? 1 : 0
-        h0 = (h0 + h3 + carry) | 0
+        h0 = (h0 + h3 + carryOf(l0, l3, sum)) | 0
         l0 = sum
         sum = (l3 << 21) | (h3 >>> 11)
         h3 = ((h3 << 21) | (l3 >>> 11)) ^ h0
         l3 = sum ^ l0
         // v2 += v1; v1 = (v1 <<< 17) ^ v2; v2 <<<= 32
         sum = (l2 + l1) | 0
-        carry = sum >>> 0 < l2 >>> 0 ? 1 : 0
-        h2 = (h2 + h1 + carry) | 0
+        h2 = (h2 + h1 + carryOf(l2, l1, sum)) | 0
         l2 = sum
         sum = (l1 << 17) | (h1 >>> 15)
         h1 = ((h1 << 17) | (l1 >>> 15)) ^ h2
@@ -121,6 +116,11 @@ export class KeyHash {
     }
     return this.key
   }
+}
+
+/** 1 where adding the words carried into a 33rd bit. By arithmetic: a processor cannot guess it, and a branch would have it try. */
+function carryOf(a: number, b: number, sum: number): number {
+  return ((a & b) | ((a | b) & ~sum)) >>> 31
 }
 
 /** The four bytes from `at` on as a little-endian word; bytes from `end` on count as 0. */

@@ -26,7 +26,7 @@ const MOST_FINDINGS = 20
 export class Fuzzer {
   readonly counts = { requests: 0, responses: 0, realRequests: 0, realResponses: 0, accepted: 0, found: 0 }
   readonly #generator: Generator
-  readonly #castors = [new MemoryCastor(), new MemoryCastor(TIGHT_BYTES)] as const
+  readonly #castors = [new MemoryCastor(), new MemoryCastor({ capacityBytes: TIGHT_BYTES })] as const
   readonly #realRequests: RealRequests
   readonly #realResponses: RealResponses
   #show: (finding: Finding) => void = () => {}

@@ -191,6 +191,12 @@ function mutate(random: Random, text: string, others: readonly string[]): string
 
 const MOST_BYTES = 3_000
 
+const texts = (entries: readonly { readonly bytes: Buffer }[]): string[] =>
+  entries.filter(({ bytes }) => bytes.length < MOST_BYTES).map(({ bytes }) => bytes.toString('latin1'))
+
+/** Read from the files once, by whoever needs them first. */
+let seeds: { readonly requests: readonly string[]; readonly responses: readonly string[] } | undefined
+
 /** Makes inputs out of the corpus and a grammar; the same ones for the same `random`. */
 export class Generator {
   readonly #random: Random
@@ -199,10 +205,9 @@ export class Generator {
 
   constructor(random: Random) {
     this.#random = random
-    const texts = (entries: readonly { readonly bytes: Buffer }[]): string[] =>
-      entries.filter(({ bytes }) => bytes.length < MOST_BYTES).map(({ bytes }) => bytes.toString('latin1'))
-    this.#requests = texts(requestCorpus())
-    this.#responses = texts(responseCorpus())
+    seeds ??= { requests: texts(requestCorpus()), responses: texts(responseCorpus()) }
+    this.#requests = seeds.requests
+    this.#responses = seeds.responses
   }
 
   /** What a client might send: one request or several, mostly with a few changes. */

@@ -2,6 +2,7 @@ import pino from 'pino'
 import { ALGORITHMS } from '../../src/balance/algorithms.js'
 import { parseConfig } from '../../src/config/load.js'
 import { ManualClock } from '../../src/core/clock.js'
+import type { Config } from '../../src/core/config.js'
 import type { Conn, ConnHandler } from '../../src/core/conn.js'
 import type { CastorError } from '../../src/core/errors.js'
 import { CidrSet } from '../../src/net/cidr-set.js'
@@ -22,14 +23,23 @@ const FRONT = '192.0.2.1'
 const BACK = '192.0.2.2'
 const PORT = 80
 
-const CONFIG = parseConfig(
-  JSON.stringify({
-    workers: 1,
-    listeners: [{ name: 'web', protocol: 'http', listen: `${FRONT}:${PORT}`, targetGroup: 'app' }],
-    targetGroups: [{ name: 'app', protocol: 'http', targets: [{ address: `${BACK}:${PORT}` }] }],
-  }),
-  'memory.yaml',
-)
+const configOf = (protection: object): Config =>
+  parseConfig(
+    JSON.stringify({
+      workers: 1,
+      listeners: [{ name: 'web', protocol: 'http', listen: `${FRONT}:${PORT}`, targetGroup: 'app' }],
+      targetGroups: [{ name: 'app', protocol: 'http', targets: [{ address: `${BACK}:${PORT}` }] }],
+      protection,
+    }),
+    'memory.yaml',
+  )
+
+export interface MemoryCastorOptions {
+  /** Of each direction of a connection: small ones make writers wait for readers. */
+  readonly capacityBytes?: number
+  /** Keys of `protection`, as in the file. */
+  readonly protection?: object
+}
 
 const SILENT: ConnHandler = { onOpen() {}, onData() {}, onEnd() {}, onWritable() {}, onClose() {} }
 
@@ -100,13 +110,13 @@ export class MemoryCastor {
   readonly #group: TargetGroup
   #answered = 0
 
-  /** Small `capacityBytes` makes writers wait for readers. */
-  constructor(capacityBytes?: number) {
+  constructor({ capacityBytes, protection = {} }: MemoryCastorOptions = {}) {
+    const config = configOf(protection)
     const clock = new ManualClock()
     const columns = new Columns(createSharedCounters({ workers: 1, listeners: 1, series: 1, groups: 1, targets: 1 }))
     const wheel = new TimerWheel(clock)
     const services = { clock, wheel, columns, column: 1 }
-    const [groupConfig] = CONFIG.targetGroups
+    const [groupConfig] = config.targetGroups
     const target = new Target(0, groupConfig!.targets[0]!, BACK, services)
     this.#group = new TargetGroup(groupConfig!, 0, [target], ALGORITHMS['round-robin'](), services)
     this.transport = new MemoryTransport(clock, capacityBytes === undefined ? {} : { capacityBytes })
@@ -116,7 +126,7 @@ export class MemoryCastor {
       wheel,
       columns,
       column: 1,
-      protection: CONFIG.protection,
+      protection: config.protection,
       accessLog: undefined,
       entry: new AccessEntry(),
       requestIds: new RequestIds(),
@@ -127,7 +137,7 @@ export class MemoryCastor {
     const http1 = { plane, exchanges: new ExchangePool(plane) }
     const sets = { trusted: new CidrSet([]), proxied: new CidrSet([]) }
     const place = { columns, column: 1, listener: 0, series: 0 }
-    const listener = new Listener(CONFIG.listeners[0]!, this.#group, sets, place)
+    const listener = new Listener(config.listeners[0]!, this.#group, sets, place)
     const entrance = { listener: 0, address: FRONT, port: PORT }
     this.transport.listen(FRONT, PORT, (records, socket) => {
       serve(this.#plane, http1, listener, entrance, this.transport.adopt(records, 0, socket, SILENT))

@@ -11,8 +11,8 @@ export interface ReceivedRequest {
   readonly head: string
 }
 
-const HEAD = /^([^ \r\n]+) ([^ \r\n]+) HTTP\/1\.1\r\n((?:[^\r\n:]+: [^\r\n]*\r\n)*)\r\n$/
-const HEAD_OF_OTHERS = /^([^ \r\n]+) ([^ \r\n]+) HTTP\/1\.[01]\r\n((?:[^\r\n:]+: ?[^\r\n]*\r\n)*)\r\n$/
+const HEAD = /^([^ \r\n]+) ([^ \r\n]+) HTTP\/1\.1\r\n((?:[^\s:]+: [^\r\n]*\r\n)*)\r\n$/
+const HEAD_OF_OTHERS = /^([^ \r\n]+) ([^ \r\n]+) HTTP\/1\.[01]\r\n((?:[^\s:]+: ?[^\r\n]*\r\n)*)\r\n$/
 
 /**
  * Reads requests out of the bytes that a target gets, and knows only the one form that a good front writes: anything else

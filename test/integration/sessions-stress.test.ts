@@ -86,9 +86,12 @@ t.test(
         const diesAtCall = random() < 0.7 ? 1 + Math.floor(random() * 60_000) : 0
         const task: StressTask = { table: shared, control, column, seed: SEED + started++, diesAtCall }
         const worker = new Worker(WORKER, { workerData: task })
-        const ended = once(worker, 'exit')
-        const timer = setTimeout(() => void worker.terminate(), 200 + random() * 1_000)
-        await ended
+        const lifeMs = 100 + random() * 1_000
+        let timer: NodeJS.Timeout | undefined
+        worker.once('online', () => {
+          timer = setTimeout(() => void worker.terminate(), lifeMs)
+        })
+        await once(worker, 'exit')
         clearTimeout(timer)
         deaths++
         breakLocks(memory, column)
@@ -104,7 +107,7 @@ t.test(
         cursor = Math.max(0, page.next)
         primary.sweep(tick, 100)
         // As often as a primary has reason to; the processors are for the threads.
-      await new Promise((resolve) => setTimeout(resolve, 10))
+        await new Promise((resolve) => setTimeout(resolve, 10))
       }
     }
 

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { Counter, Histogram, Registry } from 'prom-client'
 import t from 'tap'
 import { renderMetrics } from '../../../src/admin/metrics.js'
@@ -22,6 +24,7 @@ import {
   WORKER_RETRIES_TOTAL,
   WORKER_UPSTREAM_IDLE,
 } from '../../../src/shm/layout.js'
+import { packageRoot } from '../../meta/sources.js'
 import { SEED, seededRandom } from '../../random.js'
 import { type ReadFamily, readExposition, sampleKey } from '../observe/prometheus-reader.js'
 import { FakeFacts } from './fake-facts.js'
@@ -194,4 +197,14 @@ t.test('the process measures itself', async (t) => {
   t.ok(cpuSeconds > 0)
   t.ok(residentBytes > 1e7)
   t.ok(openFds === undefined || openFds >= 3)
+})
+
+t.test('docs/METRICS.md names every metric and no other', async (t) => {
+  const page = readFileSync(join(packageRoot(), 'docs/METRICS.md'), 'utf8')
+  const tables = page.slice(0, page.indexOf('## Queries'))
+  const documented = [...tables.matchAll(/^\| `(\w+)` \| (counter|gauge|histogram)/gm)].map(
+    ([, name, type]) => `${name} ${type}`,
+  )
+  const written = [...render(new FakeFacts())].map(([name, { type }]) => `${name} ${type}`)
+  t.same(documented.sort(), written.sort())
 })

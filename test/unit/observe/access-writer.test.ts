@@ -26,10 +26,15 @@ t.test('chunks reach the file and are acknowledged with their length', async (t)
 
 t.test('a full disk loses records, counts them, and still acknowledges', async (t) => {
   const failing: unknown[] = []
-  const writer = (await AccessWriter.open('/dev/full', { onFailing: ({ code }) => failing.push(code) }))!
+  const dropped: number[] = []
+  const writer = (await AccessWriter.open('/dev/full', {
+    onFailing: ({ code }) => failing.push(code),
+    onDropped: (records) => dropped.push(records),
+  }))!
   const acknowledged = await new Promise<number>((resolve) => writer.write(bytes('{}\n{}\n{}\n'), resolve))
   t.equal(acknowledged, 9)
   t.equal(writer.droppedRecords, 3)
+  t.same(dropped, [3])
   t.same(failing, ['ENOSPC'])
   await writer.close()
 })
