@@ -51,7 +51,8 @@ export interface SessionCounts {
 }
 
 /**
- * Which client goes to which target, for as long as the client keeps coming. `nowMs` is the caller's `Clock.wallMs`.
+ * Which client goes to which target, for as long as the client keeps coming. Now is the `wallMs` of the clock that the
+ * store was made with: a time handed over at each call would be an object each time, since it does not fit 32 bits.
  * `find`, `put`, `touch` and `drop` never wait, never fail and allocate nothing; the rest is for the control path.
  */
 export interface SessionStore {
@@ -60,24 +61,24 @@ export interface SessionStore {
   /** What the last `find` that returned true has found; the next one overwrites it. */
   readonly found: Readonly<Session>
   /** True when the key has a session that has not expired. */
-  find(key: SessionKey, nowMs: number): boolean
+  find(key: SessionKey): boolean
   /**
    * Remembers a session. One that is there is replaced unless its version is greater. Where no room is left, the session
    * nearest its expiry goes (of those that could make room); expired ones count as room.
    */
-  put(key: SessionKey, session: Readonly<Session>, nowMs: number): WriteOutcome
-  /** The session was used: expiry and last use move to these times, never back. The version stays. */
-  touch(key: SessionKey, nowMs: number, expiresMs: number): WriteOutcome
+  put(key: SessionKey, session: Readonly<Session>): WriteOutcome
+  /** The session was used now, and expires `timeoutMs` from now, unless it would later anyway. The version stays. */
+  touch(key: SessionKey, timeoutMs: number): WriteOutcome
   /** Forgets the session, unless its version is greater than the one given; without a version, whatever it is. */
-  drop(key: SessionKey, nowMs: number, versionHigh?: number, versionLow?: number): WriteOutcome
+  drop(key: SessionKey, versionHigh?: number, versionLow?: number): WriteOutcome
   /**
    * The sessions that have not expired, up to `limit` of them, from `cursor` on (0 to begin with); of one group, or with
    * −1 of all. A page may hold fewer, even none, and still not be the last. Whoever writes meanwhile is not held up; what
    * is there from the first page to the last is shown once.
    */
-  scan(cursor: number, limit: number, nowMs: number, group: number): SessionPage
+  scan(cursor: number, limit: number, group: number): SessionPage
   /** Frees the places of expired sessions among the next `places`, going round; returns how many it freed. */
-  sweep(nowMs: number, places: number): number
+  sweep(places: number): number
   /** Stores do not grow while they run. @throws RangeError when `capacity` is not what it already is. */
   resize(capacity: number): void
   counts(): SessionCounts

@@ -1,3 +1,4 @@
+import type { Clock } from '../core/clock.js'
 import {
   blankSession,
   type Session,
@@ -16,24 +17,26 @@ export class MapSessionStore implements SessionStore {
   readonly capacity: number
   readonly found: Session = blankSession()
   readonly #sessions = new Map<string, Session>()
+  readonly #clock: Clock
   #evictions = 0
 
-  constructor(capacity: number) {
+  constructor(capacity: number, clock: Clock) {
     this.capacity = capacity
+    this.#clock = clock
   }
 
-  find(key: SessionKey, nowMs: number): boolean {
-    const session = this.#live(key, nowMs)
+  find(key: SessionKey): boolean {
+    const session = this.#live(key)
     if (!session) return false
     Object.assign(this.found, session)
     return true
   }
 
-  put(key: SessionKey, session: Readonly<Session>, nowMs: number): WriteOutcome {
-    const old = this.#live(key, nowMs)
+  put(key: SessionKey, session: Readonly<Session>): WriteOutcome {
+    const old = this.#live(key)
     if (old && isOlder(session.versionHigh, session.versionLow, old.versionHigh, old.versionLow)) return 'stale'
     const name = keyText(key)
-    if (!this.#sessions.has(name) && this.#sessions.size >= this.capacity) this.#makeRoom(nowMs)
+    if (!this.#sessions.has(name) && this.#sessions.size >= this.capacity) this.#makeRoom()
     this.#sessions.set(name, {
       ...session,
       expiresMs: wholeMs(session.expiresMs),
@@ -44,37 +47,40 @@ export class MapSessionStore implements SessionStore {
     return 'done'
   }
 
-  touch(key: SessionKey, nowMs: number, expiresMs: number): WriteOutcome {
-    const session = this.#live(key, nowMs)
+  touch(key: SessionKey, timeoutMs: number): WriteOutcome {
+    const session = this.#live(key)
     if (!session) return 'absent'
-    session.expiresMs = Math.max(session.expiresMs, wholeMs(expiresMs))
-    session.touchedMs = Math.max(session.touchedMs, wholeMs(nowMs))
+    const { wallMs } = this.#clock
+    session.expiresMs = Math.max(session.expiresMs, wholeMs(wallMs + timeoutMs))
+    session.touchedMs = Math.max(session.touchedMs, wholeMs(wallMs))
     return 'done'
   }
 
-  drop(key: SessionKey, nowMs: number, versionHigh = -1, versionLow = -1): WriteOutcome {
-    const session = this.#live(key, nowMs)
+  drop(key: SessionKey, versionHigh = -1, versionLow = -1): WriteOutcome {
+    const session = this.#live(key)
     if (!session) return 'absent'
     if (isOlder(versionHigh, versionLow, session.versionHigh, session.versionLow)) return 'stale'
     this.#sessions.delete(keyText(key))
     return 'done'
   }
 
-  scan(cursor: number, limit: number, nowMs: number, group: number): SessionPage {
+  scan(cursor: number, limit: number, group: number): SessionPage {
+    const { wallMs } = this.#clock
     const sessions: SessionRow[] = []
     let at = 0
     for (const [key, session] of this.#sessions) {
       if (at++ < cursor) continue
       if (sessions.length >= limit) return { sessions, next: at - 1 }
-      if (session.expiresMs > nowMs && (group < 0 || session.group === group)) sessions.push({ key, ...session })
+      if (session.expiresMs > wallMs && (group < 0 || session.group === group)) sessions.push({ key, ...session })
     }
     return { sessions, next: -1 }
   }
 
-  sweep(nowMs: number): number {
+  sweep(): number {
+    const { wallMs } = this.#clock
     let freed = 0
     for (const [key, session] of this.#sessions) {
-      if (session.expiresMs > nowMs) continue
+      if (session.expiresMs > wallMs) continue
       this.#sessions.delete(key)
       freed++
     }
@@ -90,13 +96,13 @@ export class MapSessionStore implements SessionStore {
     return { entries: this.#sessions.size, evictions: this.#evictions, busy: 0 }
   }
 
-  #live(key: SessionKey, nowMs: number): Session | undefined {
+  #live(key: SessionKey): Session | undefined {
     const session = this.#sessions.get(keyText(key))
-    return session && session.expiresMs > nowMs ? session : undefined
+    return session && session.expiresMs > this.#clock.wallMs ? session : undefined
   }
 
   /** Looks at every session: stores of this kind are small. */
-  #makeRoom(nowMs: number): void {
+  #makeRoom(): void {
     let nearest: string | undefined
     let nearestMs = Number.POSITIVE_INFINITY
     for (const [key, session] of this.#sessions) {
@@ -106,6 +112,6 @@ export class MapSessionStore implements SessionStore {
     }
     if (nearest === undefined) return
     this.#sessions.delete(nearest)
-    if (nearestMs > nowMs) this.#evictions++
+    if (nearestMs > this.#clock.wallMs) this.#evictions++
   }
 }

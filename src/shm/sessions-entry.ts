@@ -1,4 +1,5 @@
 // Hot path: one entry of the session table, read and written. No allocation.
+import type { Clock } from '../core/clock.js'
 import type { Session, SessionKey } from '../core/session-store.js'
 import {
   ENTRY_CHECKSUM,
@@ -181,7 +182,7 @@ export function expiresMs(words: Int32Array, at: number): number {
   return words[at + ENTRY_EXPIRES_HIGH]! * TWO_32 + (words[at + ENTRY_EXPIRES_LOW]! >>> 0)
 }
 
-export function touchedMs(words: Int32Array, at: number): number {
+function touchedMs(words: Int32Array, at: number): number {
   return words[at + ENTRY_TOUCHED_HIGH]! * TWO_32 + (words[at + ENTRY_TOUCHED_LOW]! >>> 0)
 }
 
@@ -196,17 +197,30 @@ export function writeEntry(words: Int32Array, at: number, key: SessionKey, sessi
   words[at + ENTRY_GENERATION] = session.generation
   words[at + ENTRY_VERSION_HIGH] = session.versionHigh
   words[at + ENTRY_VERSION_LOW] = session.versionLow
-  writeTimes(words, at, session.expiresMs, session.touchedMs)
+  const expires = wholeMs(session.expiresMs)
+  words[at + ENTRY_EXPIRES_HIGH] = expires / TWO_32
+  words[at + ENTRY_EXPIRES_LOW] = expires
+  const touched = wholeMs(session.touchedMs)
+  words[at + ENTRY_TOUCHED_HIGH] = touched / TWO_32
+  words[at + ENTRY_TOUCHED_LOW] = touched
+  words[at + ENTRY_CHECKSUM] = checksumOf(words, at)
 }
 
-/** Writes when the session expires and was last used, and the checksum. Caller as for `writeEntry`. */
-export function writeTimes(words: Int32Array, at: number, expires: number, touched: number): void {
-  const expiresWhole = wholeMs(expires)
-  const touchedWhole = wholeMs(touched)
-  words[at + ENTRY_EXPIRES_HIGH] = expiresWhole / TWO_32
-  words[at + ENTRY_EXPIRES_LOW] = expiresWhole
-  words[at + ENTRY_TOUCHED_HIGH] = touchedWhole / TWO_32
-  words[at + ENTRY_TOUCHED_LOW] = touchedWhole
+/**
+ * Moves an entry's times on: last use to `clock`'s now, expiry to `timeoutMs` after it, each unless it is later already.
+ * Caller as for `writeEntry`.
+ */
+export function touchEntry(words: Int32Array, at: number, clock: Clock, timeoutMs: number): void {
+  const now = clock.wallMs
+  if (now > touchedMs(words, at)) {
+    words[at + ENTRY_TOUCHED_HIGH] = now / TWO_32
+    words[at + ENTRY_TOUCHED_LOW] = now
+  }
+  const expires = wholeMs(now + timeoutMs)
+  if (expires > expiresMs(words, at)) {
+    words[at + ENTRY_EXPIRES_HIGH] = expires / TWO_32
+    words[at + ENTRY_EXPIRES_LOW] = expires
+  }
   words[at + ENTRY_CHECKSUM] = checksumOf(words, at)
 }
 

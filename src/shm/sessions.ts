@@ -1,4 +1,5 @@
 // Hot path: asked on every request of a sticky group. No allocation, and no lock but for writes, one bucket at a time.
+import type { Clock } from '../core/clock.js'
 import {
   blankSession,
   type Session,
@@ -19,9 +20,8 @@ import {
   readEntry,
   tagMatches,
   tagOf,
-  touchedMs,
+  touchEntry,
   writeEntry,
-  writeTimes,
 } from './sessions-entry.js'
 import {
   BUCKET_PLACES,
@@ -60,11 +60,12 @@ export class SessionTable implements SessionStore {
   readonly #counts: Float64Array
   readonly #buckets: number
   readonly #column: number
+  readonly #clock: Clock
   readonly #countsAt: number
   #sweptTo = 0
 
   /** `column` is the calling thread's own, and no other living thread's: locks are held and writes counted in its name. */
-  constructor(shared: SharedArrayBuffer, column: number) {
+  constructor(shared: SharedArrayBuffer, column: number, clock: Clock) {
     this.#memory = new SessionMemory(shared)
     if (!(column >= 0 && column < this.#memory.columns)) {
       throw new RangeError(`the session table has columns 0 to ${this.#memory.columns - 1}, not ${column}`)
@@ -74,6 +75,7 @@ export class SessionTable implements SessionStore {
     this.#counts = this.#memory.counts
     this.#buckets = this.#memory.buckets
     this.#column = column
+    this.#clock = clock
     this.#countsAt = this.#memory.countsAt(column)
   }
 
@@ -81,7 +83,7 @@ export class SessionTable implements SessionStore {
     return this.#memory.capacity
   }
 
-  find(key: SessionKey, nowMs: number): boolean {
+  find(key: SessionKey): boolean {
     const memory = this.#memory
     const tag = tagOf(key)
     const home = homeOf(key, this.#buckets)
@@ -93,18 +95,18 @@ export class SessionTable implements SessionStore {
     for (; matches !== 0; matches &= matches - 1) {
       const bit = lowestBit(matches)
       const bucket = home + ((other - home) & -((bit >>> 3) & 1))
-      if (this.#read(bucket, placeOfBit(bit), key)) return this.found.expiresMs > nowMs
+      if (this.#read(bucket, placeOfBit(bit), key)) return this.found.expiresMs > this.#clock.wallMs
     }
     return false
   }
 
-  put(key: SessionKey, session: Readonly<Session>, nowMs: number): WriteOutcome {
+  put(key: SessionKey, session: Readonly<Session>): WriteOutcome {
     const home = homeOf(key, this.#buckets)
     const other = otherOf(key, this.#buckets, home)
     const bucket = this.#bucketOf(home, other, key)
     if (bucket >= 0) {
       if (!this.#lock(bucket, INTENT_FIRST)) return 'busy'
-      const outcome = this.#replace(bucket, key, session, nowMs)
+      const outcome = this.#replace(bucket, key, session)
       unlockBucket(this.#memory, bucket)
       // It may have gone between the look and the lock.
       if (outcome !== 'absent') return outcome
@@ -116,16 +118,16 @@ export class SessionTable implements SessionStore {
     let outcome: WriteOutcome = 'busy'
     if (this.#lock(high, INTENT_SECOND)) {
       // Or come.
-      outcome = this.#replace(home, key, session, nowMs)
-      if (outcome === 'absent') outcome = this.#replace(other, key, session, nowMs)
-      if (outcome === 'absent') outcome = this.#add(home, other, key, session, nowMs)
+      outcome = this.#replace(home, key, session)
+      if (outcome === 'absent') outcome = this.#replace(other, key, session)
+      if (outcome === 'absent') outcome = this.#add(home, other, key, session)
       unlockBucket(this.#memory, high)
     }
     unlockBucket(this.#memory, low)
     return outcome
   }
 
-  touch(key: SessionKey, nowMs: number, expires: number): WriteOutcome {
+  touch(key: SessionKey, timeoutMs: number): WriteOutcome {
     const bucket = this.#lockBucketOf(key)
     if (bucket < 0) return bucket === BUCKET_BUSY ? 'busy' : 'absent'
     let outcome: WriteOutcome = 'absent'
@@ -133,11 +135,9 @@ export class SessionTable implements SessionStore {
     const place = this.#placeOf(bucket, key)
     if (place >= 0) {
       const at = this.#memory.entryAt(bucket, place)
-      const expiresNow = expiresMs(words, at)
-      if (expiresNow > nowMs) {
-        const touchedNow = touchedMs(words, at)
+      if (expiresMs(words, at) > this.#clock.wallMs) {
         beginWrite(words, this.#memory.headAt(bucket))
-        writeTimes(words, at, Math.max(expires, expiresNow), Math.max(nowMs, touchedNow))
+        touchEntry(words, at, this.#clock, timeoutMs)
         endWrite(words, this.#memory.headAt(bucket))
         outcome = 'done'
       }
@@ -146,7 +146,7 @@ export class SessionTable implements SessionStore {
     return outcome
   }
 
-  drop(key: SessionKey, nowMs: number, versionHigh = -1, versionLow = -1): WriteOutcome {
+  drop(key: SessionKey, versionHigh = -1, versionLow = -1): WriteOutcome {
     const bucket = this.#lockBucketOf(key)
     if (bucket < 0) return bucket === BUCKET_BUSY ? 'busy' : 'absent'
     let outcome: WriteOutcome = 'absent'
@@ -154,7 +154,7 @@ export class SessionTable implements SessionStore {
     const place = this.#placeOf(bucket, key)
     if (place >= 0) {
       const at = this.#memory.entryAt(bucket, place)
-      if (expiresMs(words, at) > nowMs) {
+      if (expiresMs(words, at) > this.#clock.wallMs) {
         const isNewer = isOlder(
           versionHigh,
           versionLow,
@@ -174,15 +174,15 @@ export class SessionTable implements SessionStore {
     return outcome
   }
 
-  scan(cursor: number, limit: number, nowMs: number, group: number): SessionPage {
-    return scanSessions(this.#memory, cursor, limit, nowMs, group)
+  scan(cursor: number, limit: number, group: number): SessionPage {
+    return scanSessions(this.#memory, cursor, limit, this.#clock.wallMs, group)
   }
 
-  sweep(nowMs: number, places: number): number {
+  sweep(places: number): number {
     const buckets = Math.min(this.#buckets, Math.ceil(places / BUCKET_PLACES))
     let freed = 0
     for (let i = 0; i < buckets; i++) {
-      freed += sweepSessions(this.#memory, this.#column, this.#sweptTo, nowMs)
+      freed += sweepSessions(this.#memory, this.#column, this.#sweptTo, this.#clock.wallMs)
       this.#sweptTo = (this.#sweptTo + 1) % this.#buckets
     }
     return freed
@@ -248,13 +248,13 @@ export class SessionTable implements SessionStore {
   }
 
   /** Writes over the key's entry in a bucket that is locked. */
-  #replace(bucket: number, key: SessionKey, session: Readonly<Session>, nowMs: number): WriteOutcome {
+  #replace(bucket: number, key: SessionKey, session: Readonly<Session>): WriteOutcome {
     const words = this.#words
     const place = this.#placeOf(bucket, key)
     if (place < 0) return 'absent'
     const at = this.#memory.entryAt(bucket, place)
     if (
-      expiresMs(words, at) > nowMs &&
+      expiresMs(words, at) > this.#clock.wallMs &&
       isOlder(session.versionHigh, session.versionLow, words[at + ENTRY_VERSION_HIGH]!, words[at + ENTRY_VERSION_LOW]!)
     ) {
       return 'stale'
@@ -266,7 +266,7 @@ export class SessionTable implements SessionStore {
   }
 
   /** Adds the key to the emptier of its buckets, both locked; where both are full, the entry nearest its expiry goes. */
-  #add(home: number, other: number, key: SessionKey, session: Readonly<Session>, nowMs: number): WriteOutcome {
+  #add(home: number, other: number, key: SessionKey, session: Readonly<Session>): WriteOutcome {
     const homeFree = this.#freePlaces(home)
     const otherFree = this.#freePlaces(other)
     if (homeFree + otherFree > 0) {
@@ -278,8 +278,8 @@ export class SessionTable implements SessionStore {
     const otherPlace = this.#nearestExpiry(other)
     const homeMs = expiresMs(this.#words, this.#memory.entryAt(home, homePlace))
     const otherMs = expiresMs(this.#words, this.#memory.entryAt(other, otherPlace))
-    if (otherMs < homeMs) this.#fill(other, otherPlace, key, session, otherMs > nowMs)
-    else this.#fill(home, homePlace, key, session, homeMs > nowMs)
+    if (otherMs < homeMs) this.#fill(other, otherPlace, key, session, otherMs > this.#clock.wallMs)
+    else this.#fill(home, homePlace, key, session, homeMs > this.#clock.wallMs)
     return 'done'
   }
 

@@ -10,7 +10,7 @@ const text = readFileSync(join(root, 'docs/THREAT-MODEL.md'), 'utf8')
 function citations(): { file: string; names: string[] }[] {
   const blocks = text.split(/\n\n|\|\n/)
   return blocks.flatMap((block) =>
-    [...block.matchAll(/`(test\/[\w./-]+\.test\.ts)`((?:(?!`test\/)[^])*)/g)].map(([, file = '', rest = '']) => ({
+    [...block.matchAll(/`(test\/[\w./-]+\.test\.ts)`((?:(?!`test\/)[\s\S])*)/g)].map(([, file = '', rest = '']) => ({
       file,
       names: [...rest.replaceAll('\n', ' ').matchAll(/"((?:[^"]|"-")+)"/g)].map(([, name = '']) => name),
     })),
