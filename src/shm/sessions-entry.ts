@@ -197,10 +197,10 @@ export function writeEntry(words: Int32Array, at: number, key: SessionKey, sessi
   words[at + ENTRY_GENERATION] = session.generation
   words[at + ENTRY_VERSION_HIGH] = session.versionHigh
   words[at + ENTRY_VERSION_LOW] = session.versionLow
-  const expires = wholeMs(session.expiresMs)
+  const expires = boundedMs(session.expiresMs)
   words[at + ENTRY_EXPIRES_HIGH] = expires / TWO_32
   words[at + ENTRY_EXPIRES_LOW] = expires
-  const touched = wholeMs(session.touchedMs)
+  const touched = boundedMs(session.touchedMs)
   words[at + ENTRY_TOUCHED_HIGH] = touched / TWO_32
   words[at + ENTRY_TOUCHED_LOW] = touched
   words[at + ENTRY_CHECKSUM] = checksumOf(words, at)
@@ -216,7 +216,7 @@ export function touchEntry(words: Int32Array, at: number, clock: Clock, timeoutM
     words[at + ENTRY_TOUCHED_HIGH] = now / TWO_32
     words[at + ENTRY_TOUCHED_LOW] = now
   }
-  const expires = wholeMs(now + timeoutMs)
+  const expires = boundedMs(now + timeoutMs)
   if (expires > expiresMs(words, at)) {
     words[at + ENTRY_EXPIRES_HIGH] = expires / TWO_32
     words[at + ENTRY_EXPIRES_LOW] = expires
@@ -224,10 +224,14 @@ export function touchEntry(words: Int32Array, at: number, clock: Clock, timeoutM
   words[at + ENTRY_CHECKSUM] = checksumOf(words, at)
 }
 
-/** A time as it is kept: no fraction, and what is no time at all is long past or as far off as can be. */
+/** What is no time at all is long past, or as far off as can be. Words cut off what is behind the point by themselves. */
+function boundedMs(ms: number): number {
+  return ms >= 0 ? Math.min(ms, Number.MAX_SAFE_INTEGER) : 0
+}
+
+/** A time as it is read again once it was written. */
 export function wholeMs(ms: number): number {
-  if (ms >= Number.MAX_SAFE_INTEGER) return Number.MAX_SAFE_INTEGER
-  return ms >= 0 ? Math.floor(ms) : 0
+  return Math.floor(boundedMs(ms))
 }
 
 /** Versions are unsigned; a word may come as either sign. */

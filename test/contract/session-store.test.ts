@@ -1,19 +1,20 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
-import { ManualClock } from '../../src/core/clock.js'
+import { type Clock, ManualClock } from '../../src/core/clock.js'
 import { blankSession, type Session, type SessionRow, type SessionStore } from '../../src/core/session-store.js'
 import { KeyHash } from '../../src/shm/key-hash.js'
 import { MapSessionStore } from '../../src/shm/map-sessions.js'
 import { SessionTable } from '../../src/shm/sessions.js'
 import { createSessionTable } from '../../src/shm/sessions-layout.js'
 import { SEED } from '../random.js'
+import { TimedSessions } from '../unit/shm/timed-sessions.js'
 
 /** What every store of sessions promises. The shared table is as small as can be here: then every key may lie anywhere. */
 const CAPACITY = 24
-const makers: Readonly<Record<string, () => SessionStore>> = {
-  'shared table': () => new SessionTable(createSessionTable(CAPACITY, 2), 1),
-  'plain map': () => new MapSessionStore(CAPACITY),
+const makers: Readonly<Record<string, (clock: Clock) => SessionStore>> = {
+  'shared table': (clock) => new SessionTable(createSessionTable(CAPACITY, 2), 1, clock),
+  'plain map': (clock) => new MapSessionStore(CAPACITY, clock),
 }
 
 const hash = new KeyHash(new Uint8Array(16))
@@ -22,7 +23,7 @@ const key = (n: number): Int32Array => keys[n]!
 
 const session = (given: Partial<Session>): Session => ({ ...blankSession(), targetSlot: 1, touchedMs: 0, ...given })
 
-function all(store: SessionStore, nowMs: number, group = -1, limit = 7): SessionRow[] {
+function all(store: TimedSessions, nowMs: number, group = -1, limit = 7): SessionRow[] {
   const rows: SessionRow[] = []
   for (let cursor = 0; cursor >= 0; ) {
     const page = store.scan(cursor, limit, nowMs, group)
@@ -57,7 +58,8 @@ class Model {
 }
 
 t.comment(`seed ${SEED}`)
-for (const [name, make] of Object.entries(makers)) {
+for (const [name, maker] of Object.entries(makers)) {
+  const make = (): TimedSessions => new TimedSessions(maker)
   t.test(name, async (t) => {
     t.test('finds what was put, every field of it, and nothing else', async (t) => {
       const store = make()
@@ -124,7 +126,7 @@ for (const [name, make] of Object.entries(makers)) {
       t.ok(store.find(key(1), clock.wallMs))
       clock.advance(1)
       t.notOk(store.find(key(1), clock.wallMs))
-      t.equal(store.touch(key(1), clock.wallMs, clock.wallMs + 300), 'absent', 'and use does not bring it back')
+      t.equal(store.touch(key(1), clock.wallMs, 300), 'absent', 'and use does not bring it back')
       t.equal(store.drop(key(1), clock.wallMs), 'absent')
     })
 
@@ -143,12 +145,18 @@ for (const [name, make] of Object.entries(makers)) {
       const store = make()
       const given = session({ expiresMs: 1_000, touchedMs: 100, versionLow: 5, targetSlot: 3, generation: 9 })
       store.put(key(1), given, 100)
-      t.equal(store.touch(key(1), 400.7, 1_400.2), 'done')
+      t.equal(store.touch(key(1), 400.75, 999.5), 'done')
       t.ok(store.find(key(1), 1_200))
       t.same({ ...store.found }, { ...given, expiresMs: 1_400, touchedMs: 400 }, 'the rest stays')
-      t.equal(store.touch(key(1), 300, 1_300), 'done', 'by a clock that is behind')
+      t.equal(store.touch(key(1), 300, 1_000), 'done', 'by a clock that is behind')
       t.ok(store.find(key(1), 1_200))
       t.same({ ...store.found }, { ...given, expiresMs: 1_400, touchedMs: 400 })
+      t.equal(store.touch(key(1), 500, Number.NaN), 'done', 'by no time at all')
+      t.equal(store.touch(key(1), 500, -100), 'done')
+      t.ok(store.find(key(1), 1_200))
+      t.same({ ...store.found }, { ...given, expiresMs: 1_400, touchedMs: 500 })
+      t.equal(store.touch(key(1), 500, Number.POSITIVE_INFINITY), 'done')
+      t.ok(store.find(key(1), 2 ** 50))
       t.equal(store.touch(key(2), 0, 1_000), 'absent')
     })
 
@@ -265,9 +273,9 @@ for (const [name, make] of Object.entries(makers)) {
       const store = make()
       t.equal(store.capacity, CAPACITY)
       store.put(key(1), session({ expiresMs: 100 }), 0)
-      store.resize(CAPACITY)
-      t.throws(() => store.resize(48), { name: 'RangeError', message: /24 sessions .*48/ })
-      t.throws(() => store.resize(1), RangeError)
+      store.store.resize(CAPACITY)
+      t.throws(() => store.store.resize(48), { name: 'RangeError', message: /24 sessions .*48/ })
+      t.throws(() => store.store.resize(1), RangeError)
       t.ok(store.find(key(1), 0), 'and holds what it held')
     })
 
@@ -301,7 +309,7 @@ for (const [name, make] of Object.entries(makers)) {
               did = store.put(key(n), given, nowMs)
               should = model.put(n, given, nowMs)
             } else if (what === 'touch') {
-              did = store.touch(key(n), nowMs, expiresMs)
+              did = store.touch(key(n), nowMs, expiresMs - nowMs)
               should = old ? 'done' : 'absent'
               if (old) old.expiresMs = Math.max(old.expiresMs, expiresMs)
               if (old) old.touchedMs = nowMs

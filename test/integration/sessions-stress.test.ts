@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import t from 'tap'
+import { ManualClock } from '../../src/core/clock.js'
 import { blankSession, type SessionRow } from '../../src/core/session-store.js'
 import { SessionTable } from '../../src/shm/sessions.js'
 import { checksumOf } from '../../src/shm/sessions-entry.js'
@@ -66,7 +67,8 @@ t.test(
     const control = new SharedArrayBuffer(4 * stressRow(THREADS + 1))
     const words = new Int32Array(control)
     const memory = new SessionMemory(shared)
-    const primary = new SessionTable(shared, PRIMARY)
+    const clock = new ManualClock(0, 0)
+    const primary = new SessionTable(shared, PRIMARY, clock)
     const numbers = new Map(stressKeys().map((key, n) => [keyText(key), n]))
     const untilMs = performance.now() + SECONDS * 1_000
     let deaths = 0
@@ -101,11 +103,11 @@ t.test(
     /** What the administration and the primary do meanwhile. */
     const watch = async (): Promise<void> => {
       for (let cursor = 0; performance.now() < untilMs; ) {
-        const tick = Atomics.load(words, TICK)
-        const page = primary.scan(cursor, 100, tick, -1)
+        clock.nowMs = Atomics.load(words, TICK)
+        const page = primary.scan(cursor, 100, -1)
         look(page.sessions)
         cursor = Math.max(0, page.next)
-        primary.sweep(tick, 100)
+        primary.sweep(100)
         // As often as a primary has reason to; the processors are for the threads.
         await new Promise((resolve) => setTimeout(resolve, 10))
       }
@@ -136,6 +138,7 @@ t.test(
     t.ok(ofPrimary(LOCKS_BROKEN) > 0, 'threads died with locks in their hands')
 
     const tick = words[TICK]!
+    clock.nowMs = tick
     const keys = new Set<string>()
     let taken = 0
     for (let bucket = 0; bucket < memory.buckets; bucket++) {
@@ -156,15 +159,15 @@ t.test(
 
     // It is a table like any other afterwards.
     for (let cursor = 0; cursor >= 0; ) {
-      const page = primary.scan(cursor, 1_000, tick, -1)
+      const page = primary.scan(cursor, 1_000, -1)
       look(page.sessions)
       cursor = page.next
     }
     const session = blankSession()
     for (const [n, key] of stressKeys().entries()) {
       fillStressSession(session, n, tick, 1)
-      if (primary.put(key, session, tick) !== 'done') t.fail(`session ${n} cannot be put`)
-      if (!primary.find(key, tick)) t.fail(`session ${n} is not found`)
+      if (primary.put(key, session) !== 'done') t.fail(`session ${n} cannot be put`)
+      if (!primary.find(key)) t.fail(`session ${n} is not found`)
     }
   },
 )

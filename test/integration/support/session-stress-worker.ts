@@ -1,4 +1,5 @@
 import { workerData } from 'node:worker_threads'
+import { ManualClock } from '../../../src/core/clock.js'
 import { blankSession } from '../../../src/core/session-store.js'
 import { SessionTable } from '../../../src/shm/sessions.js'
 import { seededRandom } from '../../random.js'
@@ -22,7 +23,8 @@ import {
 const task = workerData as StressTask
 const control = new Int32Array(task.control)
 const row = stressRow(task.column)
-const table = new SessionTable(task.table, task.column)
+const clock = new ManualClock(0, 0)
+const table = new SessionTable(task.table, task.column, clock)
 const keys = stressKeys()
 const random = seededRandom(task.seed)
 const session = blankSession()
@@ -31,21 +33,22 @@ if (task.diesAtCall > 0) dieAtCall(task.diesAtCall)
 
 while (Atomics.load(control, STOP) === 0) {
   const tick = Atomics.add(control, TICK, 1)
+  clock.nowMs = tick
   // A few keys are asked for all the time, as clients are.
   const n = Math.floor(random() * (random() < 0.3 ? 20 : STRESS_KEYS))
   const key = keys[n]!
   const what = random()
   if (what < 0.55) {
-    if (table.find(key, tick)) check(n)
+    if (table.find(key)) check(n)
   } else if (what < 0.75) {
     fillStressSession(session, n, tick, random() * 2 ** 32)
-    table.put(key, session, tick)
+    table.put(key, session)
   } else if (what < 0.95) {
-    table.touch(key, tick, tick + stressTimeout(n))
+    table.touch(key, stressTimeout(n))
   } else if (what < 0.99) {
-    table.drop(key, tick)
+    table.drop(key)
   } else {
-    table.sweep(tick, 50)
+    table.sweep(50)
   }
   control[row + OPERATIONS]!++
 }

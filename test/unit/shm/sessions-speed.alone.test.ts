@@ -1,4 +1,5 @@
 import t from 'tap'
+import { ManualClock } from '../../../src/core/clock.js'
 import { blankSession } from '../../../src/core/session-store.js'
 import { KeyHash } from '../../../src/shm/key-hash.js'
 import { SessionTable } from '../../../src/shm/sessions.js'
@@ -19,7 +20,8 @@ const MEANT_NS = 300
 const ALLOWED_READS = 8
 
 const shared = createSessionTable(CAPACITY, 3)
-const table = new SessionTable(shared, 1)
+const clock = new ManualClock(0, NOW_MS)
+const table = new SessionTable(shared, 1, clock)
 const key = new Int32Array(4)
 
 /** A key from a number, far cheaper than it takes to look one up; a million of them in memory would be in the way. */
@@ -64,7 +66,7 @@ function fill(): void {
     session.targetSlot = n
     session.expiresMs = NOW_MS + LIFE_MS
     session.touchedMs = NOW_MS
-    table.put(keyOf(n), session, NOW_MS)
+    table.put(keyOf(n), session)
   }
 }
 
@@ -82,10 +84,10 @@ t.test('a million sessions fit, at four fifths of the capacity and under 96 byte
 t.test('looking one up takes nanoseconds', async (t) => {
   const empty = measure((n) => keyOf(n)[0] !== 0)
   const cases: [string, { ns: number; hits: number }, number][] = [
-    ['a session that is there', measure((n) => table.find(keyOf(n), NOW_MS)), 1],
-    ['one of the thousand last used', measure((n) => table.find(keyOf(n % 1_000), NOW_MS)), 1],
-    ['a session that is not', measure((n) => table.find(keyOf(SESSIONS + n), NOW_MS)), 0],
-    ['a touch', measure((n) => table.touch(keyOf(n), NOW_MS, NOW_MS + LIFE_MS) === 'done'), 1],
+    ['a session that is there', measure((n) => table.find(keyOf(n))), 1],
+    ['one of the thousand last used', measure((n) => table.find(keyOf(n % 1_000))), 1],
+    ['a session that is not', measure((n) => table.find(keyOf(SESSIONS + n))), 0],
+    ['a touch', measure((n) => table.touch(keyOf(n), LIFE_MS) === 'done'), 1],
   ]
   const readNs = memoryNs()
   const allowedNs = Math.max(MEANT_NS, ALLOWED_READS * readNs)
@@ -121,13 +123,13 @@ t.test('the hot path allocates nothing', async (t) => {
       address[0] = n
       address[1] = n >> 8
       const made = hash.of(2, address, 0, 4)
-      const nowMs = NOW_MS + n / 7
-      session.expiresMs = nowMs + LIFE_MS
-      session.touchedMs = nowMs
+      clock.nowMs = n / 7
+      session.expiresMs = clock.wallMs + LIFE_MS
+      session.touchedMs = clock.wallMs
       session.versionHigh = n
-      if (!table.find(made, nowMs)) table.put(made, session, nowMs)
-      else table.touch(made, nowMs, nowMs + LIFE_MS)
-      if (n % 10 === 0) table.drop(made, nowMs)
+      if (!table.find(made)) table.put(made, session)
+      else table.touch(made, LIFE_MS)
+      if (n % 10 === 0) table.drop(made)
     }
   }
   const perRequest: number[] = []

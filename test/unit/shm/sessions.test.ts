@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
+import { ManualClock } from '../../../src/core/clock.js'
 import { blankSession, type Session } from '../../../src/core/session-store.js'
 import { KeyHash } from '../../../src/shm/key-hash.js'
 import { MapSessionStore } from '../../../src/shm/map-sessions.js'
@@ -20,6 +21,7 @@ import {
 } from '../../../src/shm/sessions-layout.js'
 import { beginWrite, breakLocks, lockBucket, unlockBucket } from '../../../src/shm/sessions-locks.js'
 import { SEED, seededRandom } from '../../random.js'
+import { TimedSessions } from './timed-sessions.js'
 
 const PRIMARY = 0
 const hash = new KeyHash(new Uint8Array(16))
@@ -28,13 +30,15 @@ const session = (given: Partial<Session>): Session => ({ ...blankSession(), expi
 
 /** A table as three threads see it, each by its own view, and its memory laid bare. */
 function makeTable(capacity = 240): {
-  primary: SessionTable
-  one: SessionTable
-  two: SessionTable
+  primary: TimedSessions
+  one: TimedSessions
+  two: TimedSessions
   memory: SessionMemory
 } {
   const shared = createSessionTable(capacity, 3)
-  const [primary, one, two] = [PRIMARY, 1, 2].map((column) => new SessionTable(shared, column))
+  const [primary, one, two] = [PRIMARY, 1, 2].map(
+    (column) => new TimedSessions((clock) => new SessionTable(shared, column, clock)),
+  )
   return { primary: primary!, one: one!, two: two!, memory: new SessionMemory(shared) }
 }
 
@@ -61,7 +65,7 @@ t.test('threads that are given the same memory see the same sessions and counts'
   t.equal(two.drop(key(1), 0), 'done')
   t.notOk(one.find(key(1), 0))
   t.same(one.counts(), { entries: 0, evictions: 0, busy: 0 })
-  t.throws(() => new SessionTable(createSessionTable(10, 3), 3), /columns 0 to 2, not 3/)
+  t.throws(() => new SessionTable(createSessionTable(10, 3), 3, new ManualClock()), /columns 0 to 2, not 3/)
 })
 
 t.test('what it forgets beyond what a map of any size would, it counts as evicted', async (t) => {
@@ -75,7 +79,7 @@ t.test('what it forgets beyond what a map of any size would, it counts as evicte
   fc.assert(
     fc.property(fc.array(action, { minLength: 300, maxLength: 1_200, size: 'max' }), (actions) => {
       const tables = makeTable(120)
-      const model = new MapSessionStore(10_000)
+      const model = new TimedSessions((clock) => new MapSessionStore(10_000, clock))
       let nowMs = 0
       let forgotten = 0
       for (const [step, { what, n, ms, thread }] of actions.entries()) {
@@ -91,7 +95,7 @@ t.test('what it forgets beyond what a map of any size would, it counts as evicte
         const given = session({ targetSlot: step, expiresMs: nowMs + ms, touchedMs: nowMs, versionHigh: step })
         if (what === 'put') assert.equal(table.put(key(n), given, nowMs), model.put(key(n), given, nowMs))
         if (what === 'touch') {
-          assert.equal(table.touch(key(n), nowMs, nowMs + ms), model.touch(key(n), nowMs, nowMs + ms))
+          assert.equal(table.touch(key(n), nowMs, ms), model.touch(key(n), nowMs, ms))
         }
         if (what === 'drop') assert.equal(table.drop(key(n), nowMs), model.drop(key(n), nowMs))
       }
