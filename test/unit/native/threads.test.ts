@@ -143,7 +143,7 @@ t.test('a thread that ends closes its connections, nobody else’s, and not its 
     t.pass('and what was said while nobody listened reaches the next thread')
     await next.worker.terminate()
     t.equal(addon.closeFd(waker, 0), 0)
-    t.equal(await descriptorsFallTo(before), before, 'no descriptor is left behind')
+    t.ok((await descriptorsFallTo(before)) <= before, 'no descriptor is left behind')
   }
   await steady.worker.terminate()
   addon.closeFd(steadyWaker, 0)
@@ -164,5 +164,5 @@ t.test('a thread that ends while it accepts closes its listening sockets', async
     const [cause] = await once(late, 'error')
     t.equal(cause.code, 'ECONNREFUSED')
   }
-  t.equal(await descriptorsFallTo(before), before, 'no descriptor is left behind')
+  t.ok((await descriptorsFallTo(before)) <= before, 'no descriptor is left behind')
 })
