@@ -9,7 +9,7 @@ import {
   type SessionStore,
   type WriteOutcome,
 } from '../core/session-store.js'
-import { isOlder, wholeMs } from './sessions-entry.js'
+import { isLess, wholeMs } from './sessions-entry.js'
 import { keyText } from './sessions-scan.js'
 
 /** The sessions of one thread, in a plain Map: what the shared table is measured against, and enough for tests. */
@@ -34,7 +34,7 @@ export class MapSessionStore implements SessionStore {
 
   put(key: SessionKey, session: Readonly<Session>): WriteOutcome {
     const old = this.#live(key)
-    if (old && isOlder(session.versionHigh, session.versionLow, old.versionHigh, old.versionLow)) return 'stale'
+    if (old && isLess(session.versionHigh, session.versionLow, old.versionHigh, old.versionLow)) return 'stale'
     const name = keyText(key)
     if (!this.#sessions.has(name) && this.#sessions.size >= this.capacity) this.#makeRoom()
     this.#sessions.set(name, {
@@ -59,7 +59,7 @@ export class MapSessionStore implements SessionStore {
   drop(key: SessionKey, versionHigh = -1, versionLow = -1): WriteOutcome {
     const session = this.#live(key)
     if (!session) return 'absent'
-    if (isOlder(versionHigh, versionLow, session.versionHigh, session.versionLow)) return 'stale'
+    if (isLess(versionHigh, versionLow, session.versionHigh, session.versionLow)) return 'stale'
     this.#sessions.delete(keyText(key))
     return 'done'
   }

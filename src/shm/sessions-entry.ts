@@ -1,4 +1,5 @@
-// Hot path: one entry of the session table, read and written. No allocation.
+// Hot path: one entry of the session table, read and written. No allocation: so no time is handed from one function to
+// another, since it does not fit 32 bits and would travel as an object wherever the engine does not inline.
 import type { Clock } from '../core/clock.js'
 import type { Session, SessionKey } from '../core/session-store.js'
 import {
@@ -16,6 +17,7 @@ import {
 } from './sessions-layout.js'
 
 const TWO_32 = 2 ** 32
+const MAX_MS = Number.MAX_SAFE_INTEGER
 
 /** The bucket a key lies in where there is a choice; a multiplication spreads the word over any number of buckets. */
 export function homeOf(key: SessionKey, buckets: number): number {
@@ -178,12 +180,23 @@ export function checksumOf(words: Int32Array, at: number): number {
   )
 }
 
-export function expiresMs(words: Int32Array, at: number): number {
-  return words[at + ENTRY_EXPIRES_HIGH]! * TWO_32 + (words[at + ENTRY_EXPIRES_LOW]! >>> 0)
+export function isLive(words: Int32Array, at: number, clock: Clock): boolean {
+  return words[at + ENTRY_EXPIRES_HIGH]! * TWO_32 + (words[at + ENTRY_EXPIRES_LOW]! >>> 0) > clock.wallMs
 }
 
-function touchedMs(words: Int32Array, at: number): number {
-  return words[at + ENTRY_TOUCHED_HIGH]! * TWO_32 + (words[at + ENTRY_TOUCHED_LOW]! >>> 0)
+/** True when the first entry expires before the second. */
+export function isBefore(words: Int32Array, at: number, otherAt: number): boolean {
+  return isLess(
+    words[at + ENTRY_EXPIRES_HIGH]!,
+    words[at + ENTRY_EXPIRES_LOW]!,
+    words[otherAt + ENTRY_EXPIRES_HIGH]!,
+    words[otherAt + ENTRY_EXPIRES_LOW]!,
+  )
+}
+
+/** True when a write with this version must leave the entry alone. */
+export function hasNewer(words: Int32Array, at: number, versionHigh: number, versionLow: number): boolean {
+  return isLess(versionHigh, versionLow, words[at + ENTRY_VERSION_HIGH]!, words[at + ENTRY_VERSION_LOW]!)
 }
 
 /** Writes all of an entry. The bucket's lock is the caller's, and its sequence is odd. */
@@ -197,10 +210,11 @@ export function writeEntry(words: Int32Array, at: number, key: SessionKey, sessi
   words[at + ENTRY_GENERATION] = session.generation
   words[at + ENTRY_VERSION_HIGH] = session.versionHigh
   words[at + ENTRY_VERSION_LOW] = session.versionLow
-  const expires = boundedMs(session.expiresMs)
+  // What is no time at all is long past, or as far off as can be. Words cut off what is behind the point by themselves.
+  const expires = session.expiresMs >= 0 ? Math.min(session.expiresMs, MAX_MS) : 0
   words[at + ENTRY_EXPIRES_HIGH] = expires / TWO_32
   words[at + ENTRY_EXPIRES_LOW] = expires
-  const touched = boundedMs(session.touchedMs)
+  const touched = session.touchedMs >= 0 ? Math.min(session.touchedMs, MAX_MS) : 0
   words[at + ENTRY_TOUCHED_HIGH] = touched / TWO_32
   words[at + ENTRY_TOUCHED_LOW] = touched
   words[at + ENTRY_CHECKSUM] = checksumOf(words, at)
@@ -212,30 +226,25 @@ export function writeEntry(words: Int32Array, at: number, key: SessionKey, sessi
  */
 export function touchEntry(words: Int32Array, at: number, clock: Clock, timeoutMs: number): void {
   const now = clock.wallMs
-  if (now > touchedMs(words, at)) {
+  if (now > words[at + ENTRY_TOUCHED_HIGH]! * TWO_32 + (words[at + ENTRY_TOUCHED_LOW]! >>> 0)) {
     words[at + ENTRY_TOUCHED_HIGH] = now / TWO_32
     words[at + ENTRY_TOUCHED_LOW] = now
   }
-  const expires = boundedMs(now + timeoutMs)
-  if (expires > expiresMs(words, at)) {
+  const expires = Math.min(now + timeoutMs, MAX_MS)
+  if (expires > words[at + ENTRY_EXPIRES_HIGH]! * TWO_32 + (words[at + ENTRY_EXPIRES_LOW]! >>> 0)) {
     words[at + ENTRY_EXPIRES_HIGH] = expires / TWO_32
     words[at + ENTRY_EXPIRES_LOW] = expires
   }
   words[at + ENTRY_CHECKSUM] = checksumOf(words, at)
 }
 
-/** What is no time at all is long past, or as far off as can be. Words cut off what is behind the point by themselves. */
-function boundedMs(ms: number): number {
-  return ms >= 0 ? Math.min(ms, Number.MAX_SAFE_INTEGER) : 0
-}
-
 /** A time as it is read again once it was written. */
 export function wholeMs(ms: number): number {
-  return Math.floor(boundedMs(ms))
+  return ms >= 0 ? Math.floor(Math.min(ms, MAX_MS)) : 0
 }
 
-/** Versions are unsigned; a word may come as either sign. */
-export function isOlder(high: number, low: number, thanHigh: number, thanLow: number): boolean {
+/** Compares unsigned 64-bit numbers, each in two words of either sign. */
+export function isLess(high: number, low: number, thanHigh: number, thanLow: number): boolean {
   const a = high >>> 0
   const b = thanHigh >>> 0
   return a < b || (a === b && low >>> 0 < thanLow >>> 0)

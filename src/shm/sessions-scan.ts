@@ -1,3 +1,4 @@
+import type { Clock } from '../core/clock.js'
 import {
   blankSession,
   SESSION_KEY_WORDS,
@@ -5,7 +6,7 @@ import {
   type SessionPage,
   type SessionRow,
 } from '../core/session-store.js'
-import { expiresMs, readEntry } from './sessions-entry.js'
+import { isLive, readEntry } from './sessions-entry.js'
 import { BUCKET_PLACES, ENTRY_KEY, INTENT_FIRST, REMOVED, SEQUENCE, type SessionMemory } from './sessions-layout.js'
 import { beginWrite, endWrite, lockBucket, unlockBucket } from './sessions-locks.js'
 
@@ -18,7 +19,7 @@ export function scanSessions(
   memory: SessionMemory,
   cursor: number,
   limit: number,
-  nowMs: number,
+  clock: Clock,
   group: number,
 ): SessionPage {
   const sessions: SessionRow[] = []
@@ -28,7 +29,7 @@ export function scanSessions(
   let place = cursor
   for (; place < end && sessions.length < limit; place++) {
     if (!readPlace(memory, Math.floor(place / BUCKET_PLACES), place % BUCKET_PLACES, key, session)) continue
-    if (session.expiresMs <= nowMs || (group >= 0 && session.group !== group)) continue
+    if (session.expiresMs <= clock.wallMs || (group >= 0 && session.group !== group)) continue
     sessions.push({ key: keyText(key), ...session })
   }
   return { sessions, next: place < memory.capacity ? place : -1 }
@@ -53,9 +54,9 @@ function readPlace(memory: SessionMemory, bucket: number, place: number, key: In
 }
 
 /** Frees the places of a bucket whose sessions have expired; returns how many. One that stays locked is left as it is. */
-export function sweepSessions(memory: SessionMemory, column: number, bucket: number, nowMs: number): number {
+export function sweepSessions(memory: SessionMemory, column: number, bucket: number, clock: Clock): number {
   // A look without the lock first: most buckets have nothing to free, and nobody is disturbed.
-  if (!hasExpired(memory, bucket, nowMs)) return 0
+  if (!hasExpired(memory, bucket, clock)) return 0
   if (!lockBucket(memory, column, bucket, INTENT_FIRST)) return 0
   const { words, tags, counts } = memory
   const countsAt = memory.countsAt(column)
@@ -63,7 +64,7 @@ export function sweepSessions(memory: SessionMemory, column: number, bucket: num
   beginWrite(words, memory.headAt(bucket))
   for (let place = 0; place < BUCKET_PLACES; place++) {
     const tagAt = memory.tagsAt(bucket) + place
-    if (tags[tagAt] === 0 || expiresMs(words, memory.entryAt(bucket, place)) > nowMs) continue
+    if (tags[tagAt] === 0 || isLive(words, memory.entryAt(bucket, place), clock)) continue
     tags[tagAt] = 0
     counts[countsAt + REMOVED]!++
     freed++
@@ -73,10 +74,10 @@ export function sweepSessions(memory: SessionMemory, column: number, bucket: num
   return freed
 }
 
-function hasExpired(memory: SessionMemory, bucket: number, nowMs: number): boolean {
+function hasExpired(memory: SessionMemory, bucket: number, clock: Clock): boolean {
   for (let place = 0; place < BUCKET_PLACES; place++) {
     if (memory.tags[memory.tagsAt(bucket) + place] === 0) continue
-    if (expiresMs(memory.words, memory.entryAt(bucket, place)) <= nowMs) return true
+    if (!isLive(memory.words, memory.entryAt(bucket, place), clock)) return true
   }
   return false
 }

@@ -10,10 +10,11 @@ import {
   type WriteOutcome,
 } from '../core/session-store.js'
 import {
-  expiresMs,
   hasKey,
+  hasNewer,
   homeOf,
-  isOlder,
+  isBefore,
+  isLive,
   lowestBit,
   otherOf,
   placeOfBit,
@@ -26,8 +27,6 @@ import {
 import {
   BUCKET_PLACES,
   BUSY,
-  ENTRY_VERSION_HIGH,
-  ENTRY_VERSION_LOW,
   EVICTED,
   INSERTED,
   INTENT_FIRST,
@@ -37,7 +36,7 @@ import {
   SessionMemory,
   TAGS,
 } from './sessions-layout.js'
-import { beginWrite, endWrite, lockBucket, unlockBucket } from './sessions-locks.js'
+import { beginWrite, breakLocks, endWrite, lockBucket, unlockBucket } from './sessions-locks.js'
 import { scanSessions, sweepSessions } from './sessions-scan.js'
 
 /** How often a reader tries again while the bucket is being written; after that an entry's checksum alone decides. */
@@ -135,7 +134,7 @@ export class SessionTable implements SessionStore {
     const place = this.#placeOf(bucket, key)
     if (place >= 0) {
       const at = this.#memory.entryAt(bucket, place)
-      if (expiresMs(words, at) > this.#clock.wallMs) {
+      if (isLive(words, at, this.#clock)) {
         beginWrite(words, this.#memory.headAt(bucket))
         touchEntry(words, at, this.#clock, timeoutMs)
         endWrite(words, this.#memory.headAt(bucket))
@@ -154,14 +153,8 @@ export class SessionTable implements SessionStore {
     const place = this.#placeOf(bucket, key)
     if (place >= 0) {
       const at = this.#memory.entryAt(bucket, place)
-      if (expiresMs(words, at) > this.#clock.wallMs) {
-        const isNewer = isOlder(
-          versionHigh,
-          versionLow,
-          words[at + ENTRY_VERSION_HIGH]!,
-          words[at + ENTRY_VERSION_LOW]!,
-        )
-        outcome = isNewer ? 'stale' : 'done'
+      if (isLive(words, at, this.#clock)) {
+        outcome = hasNewer(words, at, versionHigh, versionLow) ? 'stale' : 'done'
       }
       if (outcome === 'done') {
         beginWrite(words, this.#memory.headAt(bucket))
@@ -175,17 +168,22 @@ export class SessionTable implements SessionStore {
   }
 
   scan(cursor: number, limit: number, group: number): SessionPage {
-    return scanSessions(this.#memory, cursor, limit, this.#clock.wallMs, group)
+    return scanSessions(this.#memory, cursor, limit, this.#clock, group)
   }
 
   sweep(places: number): number {
     const buckets = Math.min(this.#buckets, Math.ceil(places / BUCKET_PLACES))
     let freed = 0
     for (let i = 0; i < buckets; i++) {
-      freed += sweepSessions(this.#memory, this.#column, this.#sweptTo, this.#clock.wallMs)
+      freed += sweepSessions(this.#memory, this.#column, this.#sweptTo, this.#clock)
       this.#sweptTo = (this.#sweptTo + 1) % this.#buckets
     }
     return freed
+  }
+
+  /** For the primary, once a thread has ended and before another gets its column: see `breakLocks`. */
+  breakLocks(dead: number): number {
+    return breakLocks(this.#memory, dead)
   }
 
   resize(capacity: number): void {
@@ -253,12 +251,7 @@ export class SessionTable implements SessionStore {
     const place = this.#placeOf(bucket, key)
     if (place < 0) return 'absent'
     const at = this.#memory.entryAt(bucket, place)
-    if (
-      expiresMs(words, at) > this.#clock.wallMs &&
-      isOlder(session.versionHigh, session.versionLow, words[at + ENTRY_VERSION_HIGH]!, words[at + ENTRY_VERSION_LOW]!)
-    ) {
-      return 'stale'
-    }
+    if (isLive(words, at, this.#clock) && hasNewer(words, at, session.versionHigh, session.versionLow)) return 'stale'
     beginWrite(words, this.#memory.headAt(bucket))
     writeEntry(words, at, key, session)
     endWrite(words, this.#memory.headAt(bucket))
@@ -271,15 +264,15 @@ export class SessionTable implements SessionStore {
     const otherFree = this.#freePlaces(other)
     if (homeFree + otherFree > 0) {
       const bucket = otherFree > homeFree ? other : home
-      this.#fill(bucket, this.#firstFree(bucket), key, session, false)
+      this.#fill(bucket, this.#firstFree(bucket), key, session)
       return 'done'
     }
     const homePlace = this.#nearestExpiry(home)
     const otherPlace = this.#nearestExpiry(other)
-    const homeMs = expiresMs(this.#words, this.#memory.entryAt(home, homePlace))
-    const otherMs = expiresMs(this.#words, this.#memory.entryAt(other, otherPlace))
-    if (otherMs < homeMs) this.#fill(other, otherPlace, key, session, otherMs > this.#clock.wallMs)
-    else this.#fill(home, homePlace, key, session, homeMs > this.#clock.wallMs)
+    const homeAt = this.#memory.entryAt(home, homePlace)
+    const otherAt = this.#memory.entryAt(other, otherPlace)
+    if (isBefore(this.#words, otherAt, homeAt)) this.#fill(other, otherPlace, key, session)
+    else this.#fill(home, homePlace, key, session)
     return 'done'
   }
 
@@ -287,19 +280,21 @@ export class SessionTable implements SessionStore {
    * Writes a new entry into a place. A thread dies at calls and at the ends of loops only, never between two assignments:
    * so a tag and its count stand next to each other, and no count leaks.
    */
-  #fill(bucket: number, place: number, key: SessionKey, session: Readonly<Session>, isEviction: boolean): void {
+  #fill(bucket: number, place: number, key: SessionKey, session: Readonly<Session>): void {
     const counts = this.#counts
     const countsAt = this.#countsAt
     const headAt = this.#memory.headAt(bucket)
     const tagAt = this.#memory.tagsAt(bucket) + place
     const tag = tagOf(key)
+    const at = this.#memory.entryAt(bucket, place)
+    const isEviction = this.#tags[tagAt] !== 0 && isLive(this.#words, at, this.#clock)
     beginWrite(this.#words, headAt)
     if (this.#tags[tagAt] !== 0) {
       this.#tags[tagAt] = 0
       counts[countsAt + REMOVED]!++
       if (isEviction) counts[countsAt + EVICTED]!++
     }
-    writeEntry(this.#words, this.#memory.entryAt(bucket, place), key, session)
+    writeEntry(this.#words, at, key, session)
     this.#tags[tagAt] = tag
     counts[countsAt + INSERTED]!++
     endWrite(this.#words, headAt)
@@ -322,12 +317,9 @@ export class SessionTable implements SessionStore {
   /** The place, in a full bucket, whose session expires first or expired longest ago. */
   #nearestExpiry(bucket: number): number {
     let nearest = 0
-    let nearestMs = Number.POSITIVE_INFINITY
-    for (let place = 0; place < BUCKET_PLACES; place++) {
-      const ms = expiresMs(this.#words, this.#memory.entryAt(bucket, place))
-      if (ms >= nearestMs) continue
-      nearest = place
-      nearestMs = ms
+    for (let place = 1; place < BUCKET_PLACES; place++) {
+      const at = this.#memory.entryAt(bucket, place)
+      if (isBefore(this.#words, at, this.#memory.entryAt(bucket, nearest))) nearest = place
     }
     return nearest
   }

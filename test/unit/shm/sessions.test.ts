@@ -182,6 +182,51 @@ t.test('a new session needs both its buckets, and gives back the lock it got', a
   t.equal(one.put(key(1), session({}), 0), 'done')
 })
 
+/** Does something in the moment when the next lock is about to be taken, as another thread might. */
+function beforeNextLock(act: () => void): void {
+  const { compareExchange } = Atomics
+  const actFirst = (words: Int32Array, ...rest: [number, number, number]): number => {
+    Object.assign(Atomics, { compareExchange })
+    act()
+    return compareExchange(words, ...rest)
+  }
+  Object.assign(Atomics, { compareExchange: actFirst })
+}
+
+t.test('what another thread does between the look and the lock is seen under the lock', async (t) => {
+  const { one, two } = makeTable()
+  const cases: [string, () => unknown, () => unknown, string, number | undefined, number][] = [
+    [
+      'put while put',
+      () => two.put(key(1), session({ targetSlot: 2 }), 0),
+      () => one.put(key(1), session({ targetSlot: 1 }), 0),
+      'done',
+      1,
+      1,
+    ],
+    [
+      'dropped while put',
+      () => two.drop(key(2), 0),
+      () => one.put(key(2), session({ targetSlot: 1 }), 0),
+      'done',
+      1,
+      1,
+    ],
+    ['dropped while touched', () => two.drop(key(2), 0), () => one.touch(key(2), 0, 5_000), 'absent', undefined, 0],
+    ['dropped while dropped', () => two.drop(key(2), 0), () => one.drop(key(2), 0), 'absent', undefined, 0],
+  ]
+  for (const [name, other, own, outcome, target, entries] of cases) {
+    const wanted = name.startsWith('put') ? key(1) : key(2)
+    if (!name.startsWith('put')) two.put(wanted, session({ targetSlot: 7 }), 0)
+    beforeNextLock(other)
+    t.equal(own(), outcome, name)
+    t.equal(one.find(wanted, 0) ? one.found.targetSlot : undefined, target, name)
+    t.equal(one.counts().entries, entries, `${name}: no session lies in two places`)
+    two.drop(wanted, 0)
+    t.equal(one.counts().entries, 0)
+  }
+})
+
 t.test('a lock held by a dead thread is broken, and only that', async (t) => {
   const { primary, one, memory } = makeTable()
   one.put(key(1), session({ targetSlot: 1 }), 0)
