@@ -6,6 +6,7 @@ import { EXIT, type ExitCode } from './commands/exit-code.js'
 import { addSchema } from './commands/schema.js'
 import { addStart } from './commands/start.js'
 import { addStatus } from './commands/status.js'
+import { addTargetCommands } from './commands/target.js'
 import { CastorError, ERROR_KINDS, type ErrorCode } from './core/errors.js'
 import { version } from './primary/version.js'
 
@@ -35,6 +36,7 @@ Exit codes: 0 done, 1 failed (status: degraded), 2 wrong configuration or usage,
   addCheck(castor)
   addSchema(castor)
   addStatus(castor)
+  addTargetCommands(castor)
   addBench(castor)
   return castor
 }

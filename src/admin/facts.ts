@@ -1,7 +1,9 @@
 import type { Config } from '../core/config.js'
 import type { Directory } from '../core/directory.js'
+import type { AdminState } from '../core/target-state.js'
 import type { Logger } from '../observe/log.js'
 import type { Columns } from '../shm/columns.js'
+import type { TargetTable } from '../shm/targets.js'
 
 export type ProcessState = 'starting' | 'running' | 'draining'
 
@@ -33,7 +35,11 @@ export interface AdminFacts {
   readonly config: Config
   readonly directory: Directory
   readonly columns: Columns
+  readonly table: TargetTable
   readonly workers: readonly WorkerFacts[]
   readonly listeners: readonly ListenerFacts[]
   readonly log: Logger
+  /** Carries out what the operator wants of a target, at once and on every thread. */
+  setTargetState(slot: number, state: AdminState): void
+  setTargetWeight(slot: number, weight: number): void
 }

@@ -1,5 +1,6 @@
 import type { Directory } from '../core/directory.js'
 import type { ReasonCode } from '../core/reasons.js'
+import { isWell } from '../health/availability.js'
 import { Exposition, type Labels } from '../observe/prometheus.js'
 import type { Columns } from '../shm/columns.js'
 import {
@@ -22,6 +23,7 @@ import {
   WORKER_RETRIES_TOTAL,
   WORKER_UPSTREAM_IDLE,
 } from '../shm/layout.js'
+import type { TargetTable } from '../shm/targets.js'
 import { codeCounts, histogramSample, reasonCounts } from './column-sums.js'
 import type { ProcessFacts } from './process-facts.js'
 
@@ -29,12 +31,13 @@ import type { ProcessFacts } from './process-facts.js'
 const REJECTIONS: readonly ReasonCode[] = ['PROXY_PROTOCOL_INVALID', 'CONNECTION_LIMIT', 'SHUTTING_DOWN']
 
 /** All of `/metrics`; every name is explained in docs/METRICS.md. Only codes and reasons that occurred have a line. */
-export function renderMetrics(columns: Columns, directory: Directory, facts: ProcessFacts): string {
+export function renderMetrics(columns: Columns, table: TargetTable, directory: Directory, facts: ProcessFacts): string {
   const out = new Exposition()
   requests(out, columns, directory)
   listeners(out, columns, directory)
   failures(out, columns, directory)
   targets(out, columns, directory)
+  health(out, table, directory)
   workers(out, columns, facts)
   processItself(out, facts)
   return out.text()
@@ -107,6 +110,13 @@ function failures(out: Exposition, columns: Columns, directory: Directory): void
   family('castor_rejected_total', 'Connections and requests turned away by a limit.', (code) =>
     REJECTIONS.includes(code),
   )
+}
+
+function health(out: Exposition, table: TargetTable, directory: Directory): void {
+  out.family('castor_target_healthy', 'gauge', 'Whether checks and traffic find the target well: 1 or 0.')
+  directory.targets.forEach(({ group, id }, slot) => {
+    out.sample({ target_group: directory.groups[group]!, target: id }, isWell(table, slot, Date.now()) ? 1 : 0)
+  })
 }
 
 function targets(out: Exposition, columns: Columns, directory: Directory): void {

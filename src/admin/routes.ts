@@ -4,6 +4,7 @@ import { sendBody, sendError, sendJson, sendText } from './answer.js'
 import type { DashboardFile } from './dashboard-files.js'
 import { type EventStreams, MAX_STREAMS } from './events.js'
 import type { AdminFacts } from './facts.js'
+import { patchTarget } from './patch-target.js'
 import type { Status } from './status-shape.js'
 
 /** What handlers work with. */
@@ -40,6 +41,7 @@ const EXACT: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['/api/v1/events', { methods: READ, open: false, handle: events }],
 ])
 
+const TARGET_PATH = /^\/api\/v1\/target-groups\/([^/]+)\/targets\/([^/]+)$/
 const GROUP_PATH = /^\/api\/v1\/target-groups\/([^/]+)$/
 
 /** The route of a path, or undefined. The page's own files are open: they hold nothing but the program. */
@@ -52,6 +54,15 @@ export function findRoute(path: string, dashboard: ReadonlyMap<string, Dashboard
       methods: READ,
       open: false,
       handle: (context, request, response) => targetGroup(context, request, response, group),
+    }
+  }
+  const target = TARGET_PATH.exec(path)
+  if (target !== null) {
+    return {
+      methods: ['PATCH'],
+      open: false,
+      handle: (context, request, response) =>
+        patchTarget(context.facts, request, response, decode(target[1]!), decode(target[2]!)),
     }
   }
   const file = dashboard.get(path)

@@ -58,7 +58,7 @@ export async function startAdmin({ config, facts, dashboardFolder }: AdminOption
     ),
     status: () => buildStatus(facts, latency),
     metrics: async () =>
-      renderMetrics(facts.columns, facts.directory, {
+      renderMetrics(facts.columns, facts.table, facts.directory, {
         node: facts.config.node,
         version: facts.version,
         startedAtMs: facts.startedAtMs,

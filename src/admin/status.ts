@@ -1,3 +1,5 @@
+import { ADMIN_STATES, CHECK_STATES, CHECK_UNHEALTHY, HEALTH_REASONS, type Health } from '../core/target-state.js'
+import { isEjected } from '../health/availability.js'
 import type { Columns } from '../shm/columns.js'
 import {
   LISTENER_CONNECTIONS_ACTIVE,
@@ -28,7 +30,7 @@ import type {
 export function buildStatus(facts: AdminFacts, latency: LatencyWindow, nowMs = Date.now()): Status {
   const workers = buildWorkers(facts)
   const listeners = buildListeners(facts)
-  const targetGroups = buildTargetGroups(facts, latency)
+  const targetGroups = buildTargetGroups(facts, latency, nowMs)
   const problems = findProblems(workers, listeners, targetGroups)
   return {
     node: facts.config.node,
@@ -43,6 +45,8 @@ export function buildStatus(facts: AdminFacts, latency: LatencyWindow, nowMs = D
     targetGroups,
   }
 }
+
+const SERVING: ReadonlySet<Health> = new Set(['healthy', 'unchecked'])
 
 function buildWorkers({ workers, columns }: AdminFacts): WorkerStatus[] {
   return workers.map(({ id, state, restarts }) => {
@@ -104,24 +108,19 @@ function countResponses(
   return counts
 }
 
-function buildTargetGroups(facts: AdminFacts, latency: LatencyWindow): TargetGroupStatus[] {
+function buildTargetGroups(facts: AdminFacts, latency: LatencyWindow, nowMs: number): TargetGroupStatus[] {
   const { config, directory, columns } = facts
-  const since = new Date(facts.startedAtMs).toISOString()
   return config.targetGroups.map(({ name, protocol, algorithm, targets }) => ({
     name,
     protocol,
     algorithm,
-    targets: targets.map(({ id, host, port, weight }): TargetStatus => {
+    targets: targets.map(({ id, host, port }): TargetStatus => {
       const slot = directory.targets.findIndex((target) => target.id === id && directory.groups[target.group] === name)
       const word = (offset: number): number => (slot < 0 ? 0 : columns.sum(columns.targetAt(0, slot) + offset))
       return {
         id,
         address: directory.targets[slot]?.address ?? `${host.includes(':') ? `[${host}]` : host}:${port}`,
-        weight,
-        state: 'active',
-        health: 'unchecked',
-        reason: null,
-        since,
+        ...targetState(facts, slot, nowMs),
         connections: word(TARGET_CONNECTIONS),
         requests: word(TARGET_REQUESTS),
         failures: word(TARGET_FAILURES),
@@ -129,6 +128,20 @@ function buildTargetGroups(facts: AdminFacts, latency: LatencyWindow): TargetGro
       }
     }),
   }))
+}
+
+/** What operator, checks and traffic say of a target. */
+function targetState({ table, startedAtMs }: AdminFacts, slot: number, nowMs: number) {
+  const ejected = isEjected(table, slot, nowMs)
+  const check = table.check(slot)
+  const reason = HEALTH_REASONS[table.checkReason(slot)] ?? 'NONE'
+  return {
+    weight: table.weight(slot),
+    state: ADMIN_STATES[table.admin(slot)] ?? 'active',
+    health: ejected ? ('ejected' as const) : (CHECK_STATES[check] ?? 'unchecked'),
+    reason: check === CHECK_UNHEALTHY && reason !== 'NONE' ? reason : null,
+    since: new Date(table.sinceMs(slot) || startedAtMs).toISOString(),
+  }
 }
 
 function findProblems(
@@ -142,8 +155,15 @@ function findProblems(
     if (addresses.length === 0) problems.push(`listener ${name} is not listening`)
   }
   for (const { name, targets } of groups) {
-    if (!targets.some(({ weight }) => weight > 0))
-      problems.push(`target group ${name} has no target that takes traffic`)
+    const serving = targets.filter(
+      ({ weight, state, health }) => weight > 0 && state === 'active' && SERVING.has(health),
+    )
+    if (serving.length === 0) problems.push(`target group ${name} has no target that takes traffic`)
+    for (const { id, health, reason } of targets) {
+      if (health === 'unhealthy' || health === 'ejected') {
+        problems.push(`target ${id} of ${name} is ${health}${reason === null ? '' : ` (${reason})`}`)
+      }
+    }
   }
   return problems
 }

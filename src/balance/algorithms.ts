@@ -1,6 +1,8 @@
 import type { Balancer } from '../core/balancer.js'
 import type { Algorithm } from '../core/config.js'
 import { LeastConnections } from './least-connections.js'
+import { Maglev } from './maglev.js'
+import { PeakEwma } from './peak-ewma.js'
 import { RandomTwo } from './random-two.js'
 import { RoundRobin } from './round-robin.js'
 import { SourceIp } from './source-ip.js'
@@ -11,4 +13,6 @@ export const ALGORITHMS: Readonly<Record<Algorithm, () => Balancer>> = {
   'least-connections': () => new LeastConnections(),
   'source-ip': () => new SourceIp(),
   'random-two': () => new RandomTwo(),
+  'peak-ewma': () => new PeakEwma(),
+  maglev: () => new Maglev(),
 }

@@ -1,30 +1,17 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Command } from 'commander'
-import { formatAddress, parseTargetAddress } from '../config/addresses.js'
-import { loadConfig } from '../config/load.js'
 import { CastorError } from '../core/errors.js'
+import { type AdminDoor, adminDoor, askAdmin, DEFAULT_ADMIN, type DoorOptions } from './admin-door.js'
 import { EXIT, type ExitCode } from './exit-code.js'
 import { readStatusReport, type StatusReport } from './status-report.js'
 import { statusView } from './status-view.js'
 import { paletteFor } from './table.js'
 
-interface StatusOptions {
+interface StatusOptions extends DoorOptions {
   readonly json?: boolean
   readonly watch?: boolean
-  readonly config?: string
-  readonly admin?: string
-  readonly token?: string
 }
 
-/** Where the admin API is, and what it asks for. */
-interface AdminDoor {
-  /** `http://host:port`, without a slash at the end. */
-  readonly origin: string
-  readonly token: string
-}
-
-const DEFAULT_ADMIN = '127.0.0.1:9900'
-const PATIENCE_MS = 5_000
 const REDRAW_MS = 1_000
 
 export function addStatus(program: Command): void {
@@ -66,34 +53,6 @@ async function status(options: StatusOptions): Promise<ExitCode> {
   }
 }
 
-function adminDoor(options: StatusOptions): AdminDoor {
-  const config = options.config === undefined ? undefined : loadConfig(options.config)
-  const token = options.token ?? config?.admin.token ?? process.env.CASTOR_TOKEN ?? ''
-  if (options.admin !== undefined || config === undefined) {
-    return { origin: originOf(options.admin ?? DEFAULT_ADMIN), token }
-  }
-  const { address, port } = config.admin.listen
-  if (port === 0) {
-    throw new CastorError(
-      'USAGE',
-      `${options.config} lets the system choose the admin port; name it with --admin ADDRESS`,
-    )
-  }
-  // An address that stands for all of them is none to connect to.
-  const host = address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '::1' : address
-  return { origin: `http://${formatAddress(host, port)}`, token }
-}
-
-function originOf(written: string): string {
-  if (/^https?:\/\//.test(written)) {
-    if (!URL.canParse(written)) throw new CastorError('USAGE', `--admin: ${JSON.stringify(written)} is not a URL`)
-    return written.replace(/\/+$/, '')
-  }
-  const parsed = parseTargetAddress(written)
-  if (!parsed.ok) throw new CastorError('USAGE', `--admin: ${parsed.problem}`)
-  return `http://${formatAddress(parsed.value.host, parsed.value.port)}`
-}
-
 async function show(door: AdminDoor, json: boolean, clear: string): Promise<ExitCode> {
   let answer: { text: string; report: StatusReport }
   try {
@@ -111,24 +70,7 @@ async function show(door: AdminDoor, json: boolean, clear: string): Promise<Exit
 
 /** Throws ADMIN_UNREACHABLE for anything but a status report. */
 async function ask(door: AdminDoor): Promise<{ text: string; report: StatusReport }> {
-  let code: number
-  let text: string
-  try {
-    const response = await fetch(`${door.origin}/api/v1/status`, {
-      headers: door.token === '' ? {} : { authorization: `Bearer ${door.token}` },
-      signal: AbortSignal.timeout(PATIENCE_MS),
-    })
-    code = response.status
-    text = await response.text()
-  } catch (cause) {
-    throw new CastorError('ADMIN_UNREACHABLE', `castor does not answer at ${door.origin}: ${why(cause)}`, { cause })
-  }
-  if (code === 401 || code === 403) {
-    throw new CastorError(
-      'ADMIN_UNREACHABLE',
-      `${door.origin} wants another token; give it with --token or CASTOR_TOKEN`,
-    )
-  }
+  const { code, text } = await askAdmin(door, 'GET', '/api/v1/status')
   const report = code === 200 ? readStatusReport(json(text)) : undefined
   if (report === undefined) {
     throw new CastorError('ADMIN_UNREACHABLE', `${door.origin} answers ${code}, but not with the status of a castor`)
@@ -142,13 +84,4 @@ function json(text: string): unknown {
   } catch {
     return undefined
   }
-}
-
-function why(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  if (error.name === 'TimeoutError') return `no answer within ${PATIENCE_MS / 1000} s`
-  const cause = error.cause
-  if (!(cause instanceof Error)) return error.message
-  const code = (cause as NodeJS.ErrnoException).code
-  return code === 'ECONNREFUSED' ? 'connection refused; is it running?' : cause.message || String(code)
 }

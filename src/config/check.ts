@@ -61,6 +61,19 @@ function checkListenerKeys(listener: Entry, report: Report): void {
   }
 }
 
+const HTTP_CHECK_KEYS = ['path', 'host', 'codes', 'httpVersion', 'verify']
+
+function checkHealthCheck(group: Entry, report: Report): void {
+  const { healthCheck } = group.fields
+  if (!isFields(healthCheck)) return
+  const protocol = healthCheck.protocol ?? 'tcp'
+  for (const key of HTTP_CHECK_KEYS) {
+    if (healthCheck[key] === undefined || protocol === 'https' || (protocol === 'http' && key !== 'verify')) continue
+    const path = [...group.path, 'healthCheck', key]
+    report(path, `${key} has no effect on a ${String(protocol)} check; leave it out`, 'key')
+  }
+}
+
 function checkGroup(group: Entry, report: Report): void {
   const { protocol, proxyProtocol } = group.fields
   const targets = entries(group.fields, 'targets', group.path)
@@ -69,7 +82,22 @@ function checkGroup(group: Entry, report: Report): void {
   if (protocol === 'http' && proxyProtocol !== undefined && proxyProtocol !== 'off' && proxyProtocol !== false) {
     report([...group.path, 'proxyProtocol'], 'proxyProtocol works in tcp groups only; leave it out', 'key')
   }
+  if (group.fields.hashOn !== undefined && group.fields.algorithm !== 'maglev') {
+    report([...group.path, 'hashOn'], 'hashOn has no effect without algorithm: maglev; leave it out', 'key')
+  }
+  checkHealthCheck(group, report)
+  const { stickiness } = group.fields
+  if (protocol === 'tcp' && isFields(stickiness) && stickiness.type !== 'source-ip') {
+    report(
+      [...group.path, 'stickiness', 'type'],
+      'a tcp group sees no cookies; write source-ip or leave stickiness out',
+    )
+  }
   if (protocol === 'tcp') {
+    const { hashOn } = group.fields
+    if (hashOn !== undefined && hashOn !== 'source') {
+      report([...group.path, 'hashOn'], 'a tcp group has nothing to hash but the source; leave hashOn out')
+    }
     if (group.fields.forwarded !== undefined) {
       report([...group.path, 'forwarded'], 'forwarded has no effect in a tcp group; leave it out', 'key')
     }

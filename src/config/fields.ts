@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { HashOn } from '../core/config.js'
 import { parseCidr, parseListenAddress, parseTargetAddress } from './addresses.js'
 import { formatDuration, formatSize, type Parsed, parseByteRate, parseDuration, parseSize } from './units.js'
 
@@ -95,4 +96,36 @@ export function flag() {
 /** The word `off`; `false` is what YAML 1.1 editors make of it. */
 export function off() {
   return z.union([z.literal('off'), z.literal(false)]).transform((): 'off' => 'off')
+}
+
+/** Status codes as values and ranges, like `200-299,304`; a number alone is one code. */
+export function statusCodes() {
+  return z.union([z.string(), z.int().transform(String)]).transform((written, context): [number, number][] => {
+    const ranges: [number, number][] = []
+    for (const part of written.split(',')) {
+      const found = /^\s*([1-5]\d\d)(?:\s*-\s*([1-5]\d\d))?\s*$/.exec(part)
+      const from = Number(found?.[1])
+      const to = Number(found?.[2] ?? found?.[1])
+      if (found === null || to < from) {
+        const message = `${JSON.stringify(part.trim())} is no status code or range; write codes from 100 to 599, like 200-299,304`
+        context.issues.push({ code: 'custom', message, input: written })
+        return z.NEVER
+      }
+      ranges.push([from, to])
+    }
+    return ranges
+  })
+}
+
+/** `source`, `path`, `header:NAME` or `cookie:NAME`. */
+export function hashOn() {
+  return z.string().transform((written, context): HashOn => {
+    if (written === 'source' || written === 'path') return { by: written }
+    const found = /^(header|cookie):([!#$%&'*+.^_`|~0-9A-Za-z-]{1,128})$/.exec(written)
+    if (found?.[1] === 'header') return { by: 'header', name: found[2]!.toLowerCase() }
+    if (found?.[1] === 'cookie') return { by: 'cookie', name: found[2]! }
+    const message = `${JSON.stringify(written)} is not known; write source, path, header:NAME or cookie:NAME`
+    context.issues.push({ code: 'custom', message, input: written })
+    return z.NEVER
+  })
 }

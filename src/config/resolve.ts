@@ -1,5 +1,13 @@
 import { hostname } from 'node:os'
-import type { Config, ListenerConfig, RetryConfig, TargetGroupConfig } from '../core/config.js'
+import type {
+  Config,
+  HealthCheckConfig,
+  ListenerConfig,
+  OutlierConfig,
+  RetryConfig,
+  StickinessConfig,
+  TargetGroupConfig,
+} from '../core/config.js'
 import { usableCores } from './cores.js'
 import type { ConfigFile, ListenerFile, TargetGroupFile } from './schema.js'
 
@@ -21,6 +29,7 @@ const DEFAULT_RETRIES: RetryConfig = {
   on: ['connect-failure', 'reset-before-response'],
   budgetPercent: 20,
 }
+const DEFAULT_OUTLIER: OutlierConfig = { consecutiveFailures: 5, ejectForMs: 30_000, maxEjectedPercent: 50 }
 const DEFAULT_FORWARDED = {
   proto: true,
   port: true,
@@ -79,8 +88,39 @@ function resolveGroup(group: TargetGroupFile): TargetGroupConfig {
     proxyProtocol: group.proxyProtocol,
     forwarded: group.forwarded ?? DEFAULT_FORWARDED,
     retries: group.retries === 'off' ? NO_RETRIES : (group.retries ?? DEFAULT_RETRIES),
+    hashOn: group.hashOn,
+    failOpen: group.failOpen,
+    healthCheck: resolveHealthCheck(group.healthCheck),
+    outlierDetection: resolveOutlier(group.outlierDetection),
+    stickiness: resolveStickiness(group.stickiness),
+    slowStartMs: group.slowStart,
+    drainingMs: group.draining,
     timeouts: { connectMs: group.timeouts.connect, responseMs: group.timeouts.response ?? RESPONSE_MS },
   }
+}
+
+function resolveHealthCheck(check: TargetGroupFile['healthCheck']): HealthCheckConfig {
+  const { interval, timeout, ...rest } = check
+  return { ...rest, intervalMs: interval, timeoutMs: timeout }
+}
+
+function resolveStickiness(stickiness: TargetGroupFile['stickiness']): StickinessConfig {
+  if (stickiness === 'off') return { type: 'off' }
+  switch (stickiness.type) {
+    case 'cookie':
+      return { type: 'cookie', name: stickiness.name, maxAgeSeconds: stickiness.maxAge }
+    case 'app-cookie':
+      return { type: 'app-cookie', name: stickiness.name, timeoutMs: stickiness.timeout }
+    case 'source-ip':
+      return { type: 'source-ip', timeoutMs: stickiness.timeout }
+  }
+}
+
+function resolveOutlier(outlier: TargetGroupFile['outlierDetection']): OutlierConfig {
+  if (outlier === undefined) return DEFAULT_OUTLIER
+  if (outlier === 'off') return { ...DEFAULT_OUTLIER, consecutiveFailures: 0 }
+  const { consecutiveFailures, ejectFor, maxEjectedPercent } = outlier
+  return { consecutiveFailures, ejectForMs: ejectFor, maxEjectedPercent }
 }
 
 /** Host names may hold what names here may not. */

@@ -4,6 +4,7 @@ import {
   cidr,
   duration,
   flag,
+  hashOn,
   listenAddress,
   mustBe,
   name,
@@ -12,6 +13,8 @@ import {
   targetAddress,
   wholeNumber,
 } from './fields.js'
+import { healthCheck, outlierDetection } from './schema-health.js'
+import { stickiness } from './schema-stickiness.js'
 
 /**
  * The configuration file's form. Every description gives the unit, the default, and what raising and lowering the value
@@ -196,11 +199,14 @@ const targetGroup = z
       .enum(['tcp', 'http'])
       .describe('What the targets speak; the same as the listeners that name the group.'),
     algorithm: z
-      .enum(['round-robin', 'least-connections', 'source-ip', 'random-two'])
+      .enum(['round-robin', 'least-connections', 'source-ip', 'random-two', 'peak-ewma', 'maglev'])
       .prefault('round-robin')
       .describe(
-        'How a target is chosen, all by weight. round-robin (default): in turn, exactly. least-connections: the least busy, for requests of uneven length. source-ip: the same client the same target. random-two: the less busy of two drawn at random.',
+        'How a target is chosen, all by weight. round-robin (default): in turn, exactly. least-connections: the least busy, for requests of uneven length. source-ip: the same client the same target. random-two: the less busy of two drawn at random. peak-ewma: the one that answers fastest for its load. maglev: by hash of what hashOn names, moving few when targets change.',
       ),
+    hashOn: hashOn()
+      .prefault('source')
+      .describe('What maglev hashes: source (the client’s address, default), path, header:NAME or cookie:NAME.'),
     targets: z.array(target).describe('The servers of the group.'),
     proxyProtocol: z
       .union([off(), z.enum(['v1', 'v2'])], mustBe('off, v1 or v2'))
@@ -211,13 +217,24 @@ const targetGroup = z
     forwarded: forwarded.optional(),
     retries,
     timeouts,
-    failOpen: z
-      .union([z.literal(false), z.literal('off')])
-      .optional()
-      .describe('Only false in this version, which is what leaving it out means.'),
-    stickiness: off().optional().describe('Only off in this version, which is what leaving it out means.'),
-    outlierDetection: off().optional().describe('Only off in this version, which is what leaving it out means.'),
-    slowStart: z.literal('0s').optional().describe('Only 0s in this version, which is what leaving it out means.'),
+    failOpen: flag()
+      .prefault(false)
+      .describe(
+        'With every target down: true tries them all, false (default) answers 503. True helps where checks are wrong and hurts where they are right.',
+      ),
+    healthCheck,
+    outlierDetection,
+    slowStart: duration(0, HOUR)
+      .prefault('0s')
+      .describe(
+        'How long the weight of a new or recovered target rises from a tenth to its full. Duration, 0s to 1h, default 0s: at once. Higher spares cold targets and loads the others; lower does the opposite.',
+      ),
+    draining: duration(0, HOUR)
+      .prefault('300s')
+      .describe(
+        'How long a draining target keeps the connections and sticky clients it has. Duration, 0s to 1h, default 300s. Higher is kinder to clients; lower frees the target sooner.',
+      ),
+    stickiness,
     maxConnectionsPerTarget: unlimited(),
   })
   .describe('Servers that do the same work.')

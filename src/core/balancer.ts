@@ -18,6 +18,8 @@ export interface GroupView {
   readonly version: number
   /** Requests or connections in flight to the target, over all threads. */
   inFlight(targetSlot: number): number
+  /** Response time in milliseconds as averaged lately over all threads; 0 where nothing is known. */
+  latencyMs(targetSlot: number): number
   /** The group's next ticket, counted over all threads; wraps at 2^32. */
   nextTicket(): number
 }
@@ -25,6 +27,8 @@ export interface GroupView {
 /** What a request or connection offers to choose by. */
 export interface PickKey {
   readonly client: Endpoint
+  /** Hash of what the group's `hashOn` names, or −1 where it is the client's address or the request does not have it. */
+  readonly hash: number
 }
 
 /**
@@ -32,5 +36,7 @@ export interface PickKey {
  * `tried` holds the slots that failed this request already; −1 when no target is left.
  */
 export interface Balancer {
+  /** Works out ahead what a pick will need after the view has changed; called off the hot path. */
+  prepare?(view: GroupView): void
   pick(view: GroupView, key: PickKey, tried: readonly number[]): number
 }

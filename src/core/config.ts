@@ -48,7 +48,47 @@ export interface ListenerConfig {
   readonly trustForwardedFrom: readonly string[]
 }
 
-export type Algorithm = 'round-robin' | 'least-connections' | 'source-ip' | 'random-two'
+export type Algorithm = 'round-robin' | 'least-connections' | 'source-ip' | 'random-two' | 'peak-ewma' | 'maglev'
+
+/** What maglev hashes; `name` is a header's or cookie's, in lower case for headers. */
+export type HashOn =
+  | { readonly by: 'source' }
+  | { readonly by: 'path' }
+  | { readonly by: 'header'; readonly name: string }
+  | { readonly by: 'cookie'; readonly name: string }
+
+export interface HealthCheckConfig {
+  readonly protocol: 'tcp' | 'http' | 'https' | 'off'
+  readonly path: string
+  /** Host field and, for https, server name; empty = the target's address. */
+  readonly host: string
+  /** 0 = the target's own. */
+  readonly port: number
+  readonly intervalMs: number
+  readonly timeoutMs: number
+  readonly healthyThreshold: number
+  readonly unhealthyThreshold: number
+  /** Inclusive ranges. */
+  readonly codes: readonly (readonly [number, number])[]
+  readonly httpVersion: '1.0' | '1.1'
+  /** https: refuse a certificate that does not verify. */
+  readonly verify: boolean
+}
+
+export type StickinessConfig =
+  | { readonly type: 'off' }
+  /** Castor's own cookie; `maxAgeSeconds` 0 = until the browser closes. */
+  | { readonly type: 'cookie'; readonly name: string; readonly maxAgeSeconds: number }
+  /** Learned from the application's cookie. */
+  | { readonly type: 'app-cookie'; readonly name: string; readonly timeoutMs: number }
+  | { readonly type: 'source-ip'; readonly timeoutMs: number }
+
+export interface OutlierConfig {
+  /** 0 = off. */
+  readonly consecutiveFailures: number
+  readonly ejectForMs: number
+  readonly maxEjectedPercent: number
+}
 
 export interface TargetConfig {
   /** `address` as written unless `id` was given; unique in its group. */
@@ -68,6 +108,14 @@ export interface TargetGroupConfig {
   readonly proxyProtocol: 'off' | 'v1' | 'v2'
   readonly forwarded: ForwardedConfig
   readonly retries: RetryConfig
+  readonly hashOn: HashOn
+  /** With every target down, try them all rather than answer 503. */
+  readonly failOpen: boolean
+  readonly healthCheck: HealthCheckConfig
+  readonly outlierDetection: OutlierConfig
+  readonly stickiness: StickinessConfig
+  readonly slowStartMs: number
+  readonly drainingMs: number
   readonly timeouts: { readonly connectMs: number; readonly responseMs: number }
 }
 

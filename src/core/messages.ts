@@ -18,6 +18,8 @@ export interface ProxyTask {
   readonly config: Config
   readonly directory: Directory
   readonly counters: SharedCounters
+  /** What session keys are made with; the same in every thread. */
+  readonly sessionSeed: Uint8Array
   /** Connections come through this ring; the waker says that there are some. Absent when the thread listens itself. */
   readonly inbox?: { readonly ring: SharedArrayBuffer; readonly wakerFd: number }
   readonly entrances: readonly Entrance[]
@@ -31,6 +33,24 @@ export interface ProxyTask {
   readonly maxSockets: number
   readonly port: MessagePort
 }
+
+/** What the probe thread is given. */
+export interface ProbeTask {
+  readonly config: Config
+  readonly directory: Directory
+  readonly counters: SharedCounters
+  readonly targetAddresses: readonly string[]
+  readonly port: MessagePort
+}
+
+export type ToProbe =
+  | { readonly type: 'stop' }
+  /** Some names resolve to other addresses now. */
+  | { readonly type: 'addresses'; readonly targetAddresses: readonly string[] }
+
+export type FromProbe =
+  /** Every target has been checked once. */
+  { readonly type: 'ready' } | { readonly type: 'log'; readonly line: string }
 
 export type ToProxy =
   /** Take no new work, finish what is in flight, cut what is left after `timeoutMs`. */

@@ -5,6 +5,8 @@ export interface Capacity {
   readonly series: number
   readonly groups: number
   readonly targets: number
+  /** Learned sessions; rounded up to what the table's buckets hold. */
+  readonly sessions: number
 }
 
 /** The shared buffers and their sizes: what a thread is given to find everything. Posted, not copied. */
@@ -12,4 +14,8 @@ export interface SharedCounters {
   readonly capacity: Capacity
   readonly columns: SharedArrayBuffer
   readonly tickets: SharedArrayBuffer
+  /** See `shm/targets.ts`. */
+  readonly targets: SharedArrayBuffer
+  /** See `shm/sessions-layout.ts`. */
+  readonly sessions: SharedArrayBuffer
 }

@@ -23,7 +23,7 @@ export interface ResponseHeadOptions {
   keepAliveHeader: boolean
   via: boolean
   /** Further header lines, each with its CRLF. */
-  extraLines?: Uint8Array
+  extraLines?: Uint8Array | undefined
 }
 
 const VERSION = latin1('HTTP/1.1 ')

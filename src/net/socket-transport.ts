@@ -1,4 +1,5 @@
-import { connect, type Socket } from 'node:net'
+import { connect, isIP, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import type { Clock } from '../core/clock.js'
 import type { Conn, ConnHandler, Endpoint, Transport } from '../core/conn.js'
 import { recordPeer } from '../core/connection-record.js'
@@ -37,6 +38,23 @@ export class SocketTransport implements Transport {
     return conn
   }
 
+  /** The same through TLS: open once the handshake is done. `verify` refuses certificates that do not verify. */
+  dialTls(address: string, port: number, tls: { serverName: string; verify: boolean }, handler: ConnHandler): Conn {
+    // RFC 6066 3: server names are no addresses.
+    const name = isIP(tls.serverName) === 0 ? { servername: tls.serverName } : {}
+    const socket = connectTls({ host: address, port, rejectUnauthorized: tls.verify, ...name })
+    const conn = new SocketConn(
+      socket,
+      this.clock,
+      handler,
+      undefined,
+      (gone) => this.#open.delete(gone),
+      'secureConnect',
+    )
+    this.#open.add(conn)
+    return conn
+  }
+
   dispose(): void {
     for (const conn of [...this.#open]) conn.abort()
   }
@@ -69,6 +87,7 @@ class SocketConn implements Conn {
     handler: ConnHandler,
     peer: Endpoint | undefined,
     forget: (conn: SocketConn) => void,
+    opens: 'connect' | 'secureConnect' = 'connect',
   ) {
     this.#socket = socket
     this.#clock = clock
@@ -77,7 +96,7 @@ class SocketConn implements Conn {
     this.#forget = forget
     this.#opened = peer !== undefined
     this.lastActiveMs = clock.nowMs
-    socket.once('connect', () => this.#onConnect())
+    socket.once(opens, () => this.#onConnect())
     socket.on('data', (chunk: Buffer) => this.#onData(chunk))
     socket.on('end', () => this.#onEnd())
     socket.on('error', (error) => {

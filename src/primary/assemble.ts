@@ -5,15 +5,22 @@ import { type Admin, startAdmin } from '../admin/server.js'
 import { formatAddress } from '../config/addresses.js'
 import type { Config, ListenerProtocol } from '../core/config.js'
 import type { FromProxy, ToProxy } from '../core/messages.js'
+import type { AdminState } from '../core/target-state.js'
 import { nativeAddon } from '../native/addon.js'
 import { AccessWriter } from '../observe/access-writer.js'
 import { createLogger, type LogDestination, type Logger, openLogDestination } from '../observe/log.js'
 import { Columns, createSharedCounters } from '../shm/columns.js'
+import { keySeed } from '../shm/key-hash.js'
 import { WORKER_ACCESS_RECORDS_DROPPED } from '../shm/layout.js'
+import { SessionMemory } from '../shm/sessions-layout.js'
+import { breakLocks } from '../shm/sessions-locks.js'
+import { TargetTable } from '../shm/targets.js'
 import { ConnectionLimit, connectionsFor, openFileLimit, socketsPerWorker } from './connection-limit.js'
 import { buildDirectory, capacityFor } from './directory.js'
 import { type Entrances, openNative, openShared } from './entrances.js'
+import { OperatorState } from './operator-state.js'
 import { Placement } from './place.js'
+import { firstChecksMs, ProbeKeeper } from './probe-thread.js'
 import { TargetAddresses } from './resolve.js'
 import { Supervisor } from './supervise.js'
 import { version } from './version.js'
@@ -37,6 +44,7 @@ export interface StartOptions {
   readonly workerFile?: string
 }
 
+const PROBE_FILE = fileURLToPath(new URL('../../workers/probe/entry.js', import.meta.url))
 /** The bundled proxy thread where the build has made it, else the same in its single files. */
 const WORKER_FILE = ['../../workers/proxy/bundle.js', '../../workers/proxy/entry.js']
   .map((file) => fileURLToPath(new URL(file, import.meta.url)))
@@ -66,13 +74,17 @@ class Primary implements RunningCastor, AdminFacts {
   readonly config: Config
   readonly directory
   readonly columns: Columns
+  readonly table: TargetTable
   readonly log: Logger
   readonly finished: Promise<void>
   state: ProcessState = 'starting'
   readonly #destination: LogDestination
   readonly #counters
+  readonly #sessionSeed = keySeed(undefined)
   readonly #addresses: TargetAddresses
   readonly #supervisor: Supervisor
+  readonly #probe: ProbeKeeper
+  readonly #operator: OperatorState
   readonly #placement: Placement
   readonly #addon = nativeAddon()
   #entrances: Entrances | undefined
@@ -93,7 +105,15 @@ class Primary implements RunningCastor, AdminFacts {
     this.directory = buildDirectory(config)
     this.#counters = createSharedCounters(capacityFor(config, this.directory))
     this.columns = new Columns(this.#counters)
+    this.table = new TargetTable(this.#counters.targets)
+    this.#operator = new OperatorState(config, this.directory, this.table, this.startedAtMs)
     this.#addresses = new TargetAddresses(config, log)
+    this.#probe = new ProbeKeeper(
+      PROBE_FILE,
+      () => this.#probeTask(),
+      log,
+      (line) => destination.write(line),
+    )
     const addon = this.#addon
     this.#supervisor = new Supervisor({
       workerFile,
@@ -107,7 +127,10 @@ class Primary implements RunningCastor, AdminFacts {
         close: (fd) => addon.closeFd(fd, 0),
       },
       onMessage: (message, reply) => this.#onMessage(message, reply),
-      onDeath: (slot) => this.#placement.replace(slot),
+      onDeath: (slot) => {
+        breakLocks(new SessionMemory(this.#counters.sessions), slot.column)
+        this.#placement.replace(slot)
+      },
       discard: (fd) => this.#discard(fd),
     })
     this.#placement = new Placement(this.columns, this.#supervisor.slots, (fd) => this.#discard(fd))
@@ -142,6 +165,14 @@ class Primary implements RunningCastor, AdminFacts {
     return this.#admin ?? { address: this.config.admin.listen.address, port: this.config.admin.listen.port }
   }
 
+  setTargetState(slot: number, state: AdminState): void {
+    this.#operator.setState(slot, state, Date.now())
+  }
+
+  setTargetWeight(slot: number, weight: number): void {
+    this.#operator.setWeight(slot, weight)
+  }
+
   async start(): Promise<void> {
     const { config, log } = this
     const dropped = this.columns.workerAt(0) + WORKER_ACCESS_RECORDS_DROPPED
@@ -155,13 +186,15 @@ class Primary implements RunningCastor, AdminFacts {
     await this.#addresses.refresh()
     this.#entrances = await this.#open()
     this.#admin = await startAdmin({ config: config.admin, facts: this })
-    await this.#supervisor.start()
+    await Promise.all([this.#supervisor.start(), this.#probe.start(firstChecksMs(config))])
     const max = this.#maxConnections
     const { listenings } = this.#entrances
     this.#limit = new ConnectionLimit(max, this.#placement, listenings, log, (fd) => this.#discard(fd))
     for (const listening of listenings) listening.resume()
     this.#addresses.watch(() => {
-      this.#supervisor.broadcast({ type: 'addresses', targetAddresses: this.#addresses.current })
+      const message = { type: 'addresses', targetAddresses: this.#addresses.current } as const
+      this.#supervisor.broadcast(message)
+      this.#probe.send(message)
     })
     this.state = 'running'
     log.info({ workers: config.workers, maxConnections: max, native: this.#addon !== undefined }, 'started')
@@ -186,7 +219,7 @@ class Primary implements RunningCastor, AdminFacts {
   /** Ends the threads, whatever they are at, and gives everything back. */
   async #end(): Promise<void> {
     this.#closeEntrances()
-    await this.#supervisor.destroy()
+    await Promise.all([this.#supervisor.destroy(), this.#probe.stop()])
     await this.#admin?.close()
     await this.#access?.close()
     this.log.info('stopped')
@@ -219,12 +252,22 @@ class Primary implements RunningCastor, AdminFacts {
     return maxConnections === 'auto' ? connectionsFor(openFileLimit(), this.config.workers) : maxConnections
   }
 
+  #probeTask() {
+    return {
+      config: this.config,
+      directory: this.directory,
+      counters: this.#counters,
+      targetAddresses: this.#addresses.current,
+    }
+  }
+
   async #task() {
     const listeningFds = await this.#entrances!.descriptors()
     return {
       config: this.config,
       directory: this.directory,
       counters: this.#counters,
+      sessionSeed: this.#sessionSeed,
       entrances: this.#entrances!.list,
       maxConnections: this.#maxConnections,
       targetAddresses: this.#addresses.current,

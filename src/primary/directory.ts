@@ -1,6 +1,9 @@
 import type { Config } from '../core/config.js'
 import type { Directory } from '../core/directory.js'
 import type { Capacity } from '../core/shared-counters.js'
+import { DEFAULT_SESSIONS } from '../shm/sessions-layout.js'
+
+const MIN_SESSIONS = 64
 
 /** Gives everything in the config its number in shared memory. */
 export function buildDirectory(config: Config): Directory {
@@ -25,7 +28,15 @@ export function capacityFor(config: Config, directory: Directory): Capacity {
     series: directory.series.length,
     groups: directory.groups.length,
     targets: directory.targets.length,
+    sessions: learns(config) ? DEFAULT_SESSIONS : MIN_SESSIONS,
   }
+}
+
+/** Whether any group remembers sessions: without one there is no need for room. */
+function learns(config: Config): boolean {
+  return config.targetGroups.some(
+    ({ stickiness }) => stickiness.type === 'app-cookie' || stickiness.type === 'source-ip',
+  )
 }
 
 function formatTarget(host: string, port: number): string {

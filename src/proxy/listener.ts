@@ -19,12 +19,14 @@ import {
   WORKER_CONNECTIONS_TOTAL,
   WORKER_RETRIES_TOTAL,
 } from '../shm/layout.js'
+import { RequestHash } from './request-hash.js'
 import type { TargetGroup } from './target-group.js'
 
 /** A listener in one thread: its config, where its connections go, and its words in the thread's column. */
 export class Listener {
   readonly config: ListenerConfig
   readonly group: TargetGroup
+  readonly hash: RequestHash
   readonly trusted: CidrSet
   readonly proxied: CidrSet
   readonly #words: Float64Array
@@ -40,6 +42,7 @@ export class Listener {
   ) {
     this.config = config
     this.group = group
+    this.hash = new RequestHash(group.config.hashOn)
     this.trusted = sets.trusted
     this.proxied = sets.proxied
     this.#words = place.columns.words

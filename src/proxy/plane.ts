@@ -10,6 +10,8 @@ import type { RequestIds } from './request-ids.js'
 export interface Session {
   /** Take no new request; end as soon as nothing is in flight. */
   drain(): void
+  /** The target's time is over: end whatever goes on with it. */
+  leave(targetSlot: number): void
   /** End now. */
   cut(): void
 }

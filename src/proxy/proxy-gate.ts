@@ -49,6 +49,8 @@ export class ProxyGate implements ConnHandler, Timed, Session {
     this.#conn.close()
   }
 
+  leave(): void {}
+
   cut(): void {
     this.#conn.abort()
   }

@@ -3,11 +3,23 @@ import type { Balancer, BalancerTarget, GroupView } from '../core/balancer.js'
 import type { Clock } from '../core/clock.js'
 import type { TargetConfig, TargetGroupConfig } from '../core/config.js'
 import type { Endpoint } from '../core/conn.js'
+import { ADMIN_ACTIVE } from '../core/target-state.js'
+import { isAvailable, isEjected, keepsClients } from '../health/availability.js'
+import { fadedLatency, peakEwma } from '../health/latency.js'
+import { ejectionMs, mayEject } from '../health/outlier.js'
+import { isRamping, rampedWeight } from '../health/slow-start.js'
 import { IdlePool } from '../net/idle-pool.js'
 import type { TimerWheel } from '../net/timer-wheel.js'
 import { RetryBudget } from '../protect/retry-budget.js'
 import { type Columns, recordDuration } from '../shm/columns.js'
 import { TARGET_CONNECTIONS, TARGET_FAILURES, TARGET_LATENCY, TARGET_REQUESTS } from '../shm/layout.js'
+import type { TargetTable } from '../shm/targets.js'
+import { Stickiness, type StickyServices } from './stickiness.js'
+
+/** How often rising weights are worked out anew. */
+const RAMP_STEP_MS = 500
+const RAMP_FINENESS = 10
+const NOBODY: Endpoint = { family: 4, address: '', port: 0 }
 
 /** What a target needs of its thread. */
 export interface TargetServices {
@@ -15,13 +27,14 @@ export interface TargetServices {
   readonly wheel: TimerWheel
   readonly columns: Columns
   readonly column: number
+  readonly table: TargetTable
+  readonly sticky: StickyServices
 }
 
 /** A target in one thread: where it is, its idle connections, and its words in the thread's column. */
-export class Target implements BalancerTarget {
+export class Target {
   readonly slot: number
   readonly id: string
-  readonly weight: number
   readonly port: number
   readonly pool: IdlePool
   /** IP address; empty while the name could not be resolved. */
@@ -33,7 +46,6 @@ export class Target implements BalancerTarget {
   constructor(slot: number, config: TargetConfig, address: string, services: TargetServices) {
     this.slot = slot
     this.id = config.id
-    this.weight = config.weight
     this.port = config.port
     this.address = address
     this.#words = services.columns.words
@@ -79,14 +91,21 @@ export class TargetGroup implements GroupView {
   readonly config: TargetGroupConfig
   readonly groupSlot: number
   readonly retryBudget: RetryBudget
-  /** Those that may be chosen now. */
-  targets: readonly Target[] = []
+  readonly stickiness: Stickiness | undefined
+  /** Those that may be chosen now, their weights as they are now. */
+  targets: readonly BalancerTarget[] = []
   version = 0
   readonly #all: readonly Target[]
   readonly #bySlot = new Map<number, Target>()
   readonly #balancer: Balancer
   readonly #columns: Columns
-  readonly #key: { client: Endpoint } = { client: { family: 4, address: '', port: 0 } }
+  readonly #table: TargetTable
+  readonly #clock: Clock
+  /** The table's count of changes when `targets` was last worked out. */
+  #seen = -1
+  /** Epoch time from which on time alone changes something: an ejection ends, a weight rises. */
+  #lookAgainMs = Number.POSITIVE_INFINITY
+  readonly #key = { client: NOBODY, hash: -1 }
 
   constructor(
     config: TargetGroupConfig,
@@ -100,22 +119,39 @@ export class TargetGroup implements GroupView {
     this.#all = targets
     this.#balancer = balancer
     this.#columns = services.columns
+    this.#table = services.table
+    this.#clock = services.clock
+    const { stickiness } = config
+    this.stickiness =
+      stickiness.type === 'off'
+        ? undefined
+        : new Stickiness(stickiness, { slot: groupSlot, name: config.name }, targets, services.sticky)
     this.retryBudget = new RetryBudget(services.clock, config.retries.budgetPercent)
     for (const target of targets) this.#bySlot.set(target.slot, target)
-    this.refresh()
+    this.#refresh()
   }
 
-  /** The target for this client, never one whose slot is in `tried`; undefined when none is left. */
-  pick(client: Endpoint, tried: readonly number[]): Target | undefined {
+  /** The target for this client, never one whose slot is in `tried`; undefined when none is left. `hash` as in PickKey. */
+  pick(client: Endpoint, hash: number, tried: readonly number[]): Target | undefined {
+    if (this.#table.changes !== this.#seen) this.#refresh()
     this.#key.client = client
+    this.#key.hash = hash
     const slot = this.#balancer.pick(this, this.#key, tried)
     return slot < 0 ? undefined : this.#bySlot.get(slot)
   }
 
-  /** Whether there is an available target beside `but` and those in `tried`. */
+  /** The target in `slot` if a client that is bound to it may still go there: also while it drains, not when it is down. */
+  bound(slot: number, tried: readonly number[]): Target | undefined {
+    if (slot < 0 || tried.includes(slot)) return undefined
+    const target = this.#bySlot.get(slot)
+    if (target === undefined || target.address === '') return undefined
+    return keepsClients(this.#table, slot, this.#clock.wallMs) ? target : undefined
+  }
+
+  /** Whether there is a target to pick beside `but` and those in `tried`. */
   hasOther(but: Target, tried: readonly number[]): boolean {
     for (const target of this.targets) {
-      if (target !== but && !tried.includes(target.slot)) return true
+      if (target.slot !== but.slot && target.weight > 0 && !tried.includes(target.slot)) return true
     }
     return false
   }
@@ -124,14 +160,53 @@ export class TargetGroup implements GroupView {
     return this.#columns.inFlight(targetSlot)
   }
 
+  latencyMs(targetSlot: number): number {
+    return fadedLatency(this.#table.latencyMs(targetSlot), this.#clock.wallMs - this.#table.latencyAtMs(targetSlot))
+  }
+
   nextTicket(): number {
     return this.#columns.nextTicket(this.groupSlot)
   }
 
-  /** Looks again at which targets may be chosen. */
-  refresh(): void {
-    this.targets = this.#all.filter(isAvailable)
-    this.version++
+  /** Time has passed: what it alone changes is looked at, off the hot path. */
+  tick(): void {
+    if (this.#clock.wallMs >= this.#lookAgainMs || this.#table.changes !== this.#seen) this.#refresh()
+  }
+
+  /** Traffic speaks against the target: after so many failures in a row it is left out for a while. */
+  countFailure(target: Target): void {
+    target.failed()
+    const { consecutiveFailures, ejectForMs, maxEjectedPercent } = this.config.outlierDetection
+    if (consecutiveFailures === 0) return
+    const table = this.#table
+    if (table.countFailure(target.slot) < consecutiveFailures) return
+    const nowMs = this.#clock.wallMs
+    if (isEjected(table, target.slot, nowMs)) return
+    const ejected = this.#all.reduce((count, other) => count + (isEjected(table, other.slot, nowMs) ? 1 : 0), 0)
+    if (!mayEject(this.#all.length, ejected, maxEjectedPercent)) return
+    const before = table.ejections(target.slot)
+    if (table.eject(target.slot, before, nowMs + ejectionMs(ejectForMs, before))) this.#refresh()
+  }
+
+  /** It answered well. */
+  countSuccess(target: Target, durationMs: number): void {
+    const table = this.#table
+    const nowMs = this.#clock.wallMs
+    target.responded(durationMs)
+    table.clearFailures(target.slot)
+    this.#forgive(target.slot, nowMs)
+    table.setLatency(
+      target.slot,
+      peakEwma(table.latencyMs(target.slot), durationMs, nowMs - table.latencyAtMs(target.slot)),
+      nowMs,
+    )
+  }
+
+  /** As long after an ejection as the first one lasts, an answer shows that the target has recovered. */
+  #forgive(slot: number, nowMs: number): void {
+    const table = this.#table
+    if (table.ejections(slot) === 0) return
+    if (nowMs > table.ejectedUntilMs(slot) + this.config.outlierDetection.ejectForMs) table.forgiveEjections(slot)
   }
 
   /** New addresses by slot; connections to the old ones live on until they end. */
@@ -142,7 +217,12 @@ export class TargetGroup implements GroupView {
       target.address = address
       target.pool.closeAll()
     }
-    this.refresh()
+    this.#refresh()
+  }
+
+  /** Every target, whatever its state. */
+  get all(): readonly Target[] {
+    return this.#all
   }
 
   /** Gives up half of the idle connections, the oldest. */
@@ -157,9 +237,36 @@ export class TargetGroup implements GroupView {
   get idleConnections(): number {
     return this.#all.reduce((sum, target) => sum + target.pool.size, 0)
   }
-}
 
-/** The one place that says whether a target may get new traffic. */
-export function isAvailable(target: Target): boolean {
-  return target.weight > 0 && target.address !== ''
+  /** Works out which targets may be chosen, and at what weight. */
+  #refresh(): void {
+    const table = this.#table
+    const nowMs = this.#clock.wallMs
+    this.#seen = table.changes
+    this.#lookAgainMs = Number.POSITIVE_INFINITY
+    const reachable = this.#all.filter((target) => target.address !== '')
+    const available = reachable.filter((target) => isAvailable(table, target.slot, nowMs))
+    // Every target down: with failOpen those that the operator has not taken out are tried all the same.
+    const failOpen = available.length === 0 && this.config.failOpen
+    const chosen = failOpen ? reachable.filter((target) => table.admin(target.slot) === ADMIN_ACTIVE) : available
+    this.targets = this.#weigh(chosen, nowMs)
+    for (const { slot } of reachable) {
+      if (isEjected(table, slot, nowMs)) this.#lookAgainMs = Math.min(this.#lookAgainMs, table.ejectedUntilMs(slot))
+    }
+    this.version++
+    this.#balancer.prepare?.(this)
+  }
+
+  /** Weights as they are now; while one rises all are told in finer steps, so that a small one rises evenly too. */
+  #weigh(targets: readonly Target[], nowMs: number): BalancerTarget[] {
+    const table = this.#table
+    const { slowStartMs } = this.config
+    const ramping = targets.some(({ slot }) => isRamping(table.rampFromMs(slot), slowStartMs, nowMs))
+    if (ramping) this.#lookAgainMs = nowMs + RAMP_STEP_MS
+    return targets.map(({ slot, id }) => {
+      const weight = table.weight(slot)
+      if (!ramping) return { slot, id, weight }
+      return { slot, id, weight: rampedWeight(weight * RAMP_FINENESS, table.rampFromMs(slot), slowStartMs, nowMs) }
+    })
+  }
 }

@@ -17,12 +17,16 @@ import {
   ticketBytes,
   WORKER_CONNECTIONS_ACTIVE,
 } from './layout.js'
+import { createSessionTable } from './sessions-layout.js'
+import { targetTableBytes } from './targets.js'
 
 export function createSharedCounters(capacity: Capacity): SharedCounters {
   return {
     capacity,
     columns: new SharedArrayBuffer(columnBytes(capacity)),
     tickets: new SharedArrayBuffer(ticketBytes(capacity)),
+    targets: new SharedArrayBuffer(targetTableBytes(capacity)),
+    sessions: createSessionTable(capacity.sessions, capacity.workers + 1),
   }
 }
 

@@ -17,6 +17,9 @@ import { RequestIds } from '../../src/proxy/request-ids.js'
 import { serve } from '../../src/proxy/serve.js'
 import { Target, TargetGroup } from '../../src/proxy/target-group.js'
 import { Columns, createSharedCounters } from '../../src/shm/columns.js'
+import { KeyHash, keySeed } from '../../src/shm/key-hash.js'
+import { MapSessionStore } from '../../src/shm/map-sessions.js'
+import { TargetTable } from '../../src/shm/targets.js'
 import { RequestReader } from './request-reader.js'
 
 const FRONT = '192.0.2.1'
@@ -113,9 +116,19 @@ export class MemoryCastor {
   constructor({ capacityBytes, protection = {} }: MemoryCastorOptions = {}) {
     const config = configOf(protection)
     const clock = new ManualClock()
-    const columns = new Columns(createSharedCounters({ workers: 1, listeners: 1, series: 1, groups: 1, targets: 1 }))
+    const shared = createSharedCounters({ workers: 1, listeners: 1, series: 1, groups: 1, targets: 1, sessions: 64 })
+    const columns = new Columns(shared)
+    const table = new TargetTable(shared.targets)
+    table.setWeight(0, 1)
     const wheel = new TimerWheel(clock)
-    const services = { clock, wheel, columns, column: 1 }
+    const sticky = {
+      store: new MapSessionStore(1, clock),
+      keys: new KeyHash(keySeed('test')),
+      table,
+      clock,
+      secret: '',
+    }
+    const services = { clock, wheel, columns, column: 1, table, sticky }
     const [groupConfig] = config.targetGroups
     const target = new Target(0, groupConfig!.targets[0]!, BACK, services)
     this.#group = new TargetGroup(groupConfig!, 0, [target], ALGORITHMS['round-robin'](), services)

@@ -17,12 +17,16 @@ import { RequestIds } from '../../src/proxy/request-ids.js'
 import type { Http1 } from '../../src/proxy/serve.js'
 import { Target, TargetGroup, type TargetServices } from '../../src/proxy/target-group.js'
 import { Columns } from '../../src/shm/columns.js'
+import { KeyHash } from '../../src/shm/key-hash.js'
+import { SessionTable } from '../../src/shm/sessions.js'
+import { TargetTable } from '../../src/shm/targets.js'
 
 /** Everything a proxy thread is made of. */
 export interface ProxyThread {
   readonly plane: Plane
   readonly http1: Http1
   readonly groups: readonly TargetGroup[]
+  readonly table: TargetTable
   /** By index in the directory. */
   readonly listeners: readonly Listener[]
   readonly log: Logger
@@ -37,7 +41,21 @@ export function assemble(
   const clock = new SystemClock()
   const columns = new Columns(task.counters)
   const wheel = new TimerWheel(clock)
-  const services: TargetServices = { clock, wheel, columns, column: task.column }
+  const table = new TargetTable(task.counters.targets)
+  const services: TargetServices = {
+    clock,
+    wheel,
+    columns,
+    column: task.column,
+    table,
+    sticky: {
+      store: new SessionTable(task.counters.sessions, task.column, clock),
+      keys: new KeyHash(Uint8Array.from(task.sessionSeed)),
+      table,
+      clock,
+      secret: '',
+    },
+  }
   const groups = task.directory.groups.map((name, slot) => group(task, name, slot, services))
   const plane: Plane = {
     transport: transport(task, clock, log, groups),
@@ -54,7 +72,7 @@ export function assemble(
   }
   const listeners = task.config.listeners.map((_, index) => listener(task, index, groups, columns))
   const http1 = new Http1Plane(plane, log)
-  return { plane, http1: { plane: http1, exchanges: new ExchangePool(http1) }, groups, listeners, log }
+  return { plane, http1: { plane: http1, exchanges: new ExchangePool(http1) }, groups, table, listeners, log }
 }
 
 /** The fast transport where connections come as descriptors, else the one on Node's own sockets. */

@@ -11,6 +11,7 @@ import {
 import { openIntake } from './adopt.js'
 import { assemble, type ProxyThread } from './assemble.js'
 import { drain } from './drain.js'
+import { LeavingTargets } from './leaving-targets.js'
 
 const TICK_MS = 100
 const REPORT_MS = 1_000
@@ -56,9 +57,12 @@ function tick(task: ProxyTask, thread: ProxyThread): () => void {
   const { words } = plane.columns
   const delay = new LoopDelay()
   const sample = { p50Ms: 0, p99Ms: 0, maxMs: 0 }
+  const leaving = new LeavingTargets(thread)
   const ticking = setInterval(() => {
     plane.clock.refresh()
     plane.wheel.tick()
+    for (const group of groups) group.tick()
+    leaving.look()
     plane.accessLog?.flush()
   }, TICK_MS)
   const reporting = setInterval(() => {

@@ -9,6 +9,7 @@ import {
   LAST_CHUNK_BEFORE_TRAILERS,
   writeChunkHeader,
 } from '../../http/chunked-writer.js'
+import type { RequestParser } from '../../http/request-parser.js'
 import {
   FRAMING_CHUNKED,
   FRAMING_LENGTH,
@@ -16,6 +17,12 @@ import {
   FRAMING_UNTIL_CLOSE,
   type Framing,
 } from '../../http/response-parser.js'
+
+/** How a request's body is framed; without either field there is none (RFC 9112 6.3). */
+export function requestFraming(parser: RequestParser): Framing {
+  if (parser.chunked) return FRAMING_CHUNKED
+  return parser.contentLength >= 0 ? FRAMING_LENGTH : FRAMING_NONE
+}
 
 /** Body bytes up to this size ride behind a head in the same write; larger ones are written from where they lie. */
 const RIDE_ALONG_BYTES = 32 * 1024

@@ -111,6 +111,10 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
     if (this.#state === READING && this.#headStartedMs < 0) this.conn.close()
   }
 
+  leave(targetSlot: number): void {
+    this.#exchange?.leave(targetSlot)
+  }
+
   cut(): void {
     if (this.#state === EXCHANGING) this.#exchange!.shutDown()
     else this.conn.abort()

@@ -1,21 +1,17 @@
 // Hot path: every request and response passes here. No closures or promises but where a WebSocket begins.
 import type { CastorError } from '../../core/errors.js'
 import type { ReasonCode } from '../../core/reasons.js'
-import { writeReply } from '../../http/reply.js'
 import type { RequestParser } from '../../http/request-parser.js'
 import { writeRequestHead } from '../../http/request-writer.js'
-import {
-  FRAMING_CHUNKED,
-  FRAMING_LENGTH,
-  FRAMING_NONE,
-  FRAMING_UNTIL_CLOSE,
-  type ResponseParser,
-} from '../../http/response-parser.js'
+import { FRAMING_CHUNKED, FRAMING_NONE, FRAMING_UNTIL_CLOSE, type ResponseParser } from '../../http/response-parser.js'
 import { type ResponseHeadOptions, writeResponseHead } from '../../http/response-writer.js'
-import { BodyPace } from '../../protect/body-pace.js'
-import type { BodyRelay } from './body-relay.js'
+import { Binding } from '../stickiness.js'
+import { type BodyRelay, requestFraming } from './body-relay.js'
+import { AWAITING, CONNECTING, OVER, type Phase, STREAMING } from './exchange-phase.js'
+import { writeFailure } from './failure-reply.js'
 import type { Http1Plane } from './http1-plane.js'
 import { Tally } from './record.js'
+import { RequestPace } from './request-pace.js'
 import type { Requester } from './requester.js'
 import { HEAD_FINAL, HEAD_INTERIM, HEAD_REFUSED, HEAD_SWITCHING, ResponseHead } from './response-head.js'
 import { UpgradedTunnel } from './upgraded.js'
@@ -28,19 +24,7 @@ import {
   type UpstreamUser,
 } from './upstream.js'
 
-/** Where the exchange stands. */
-const CONNECTING = 0
-/** The request is on its way, or there; the response has not begun. */
-const AWAITING = 1
-const STREAMING = 2
-const OVER = 3
-
-const RETRY_AFTER_SECONDS = 1
-
-/**
- * One request and its response, first to last: reach a target, send, await, relay, release, log. The client's
- * connection belongs to the session, which calls in here; the target's comes through `Upstream`.
- */
+/** One request and its response: reach a target, send, await, relay, release, log. Its client belongs to the session. */
 export class Exchange implements UpstreamUser {
   readonly #plane: Http1Plane
   readonly #home: Exchange[]
@@ -50,9 +34,10 @@ export class Exchange implements UpstreamUser {
   readonly #response: BodyRelay
   readonly #tally = new Tally()
   readonly #facts = this.#tally.facts
-  readonly #pace = new BodyPace()
+  readonly #pace: RequestPace
+  readonly #binding = new Binding()
   #session!: Requester
-  #phase = OVER
+  #phase: Phase = OVER
   #keepClient = false
   #keepUpstream = false
 
@@ -62,6 +47,7 @@ export class Exchange implements UpstreamUser {
     this.#plane = plane
     this.#head = new ResponseHead(parser)
     this.#upstream = new Upstream(plane, this)
+    this.#pace = new RequestPace(plane.protection.bodyMinRateBytesPerSecond)
     this.#request = request
     this.#response = response
   }
@@ -70,10 +56,12 @@ export class Exchange implements UpstreamUser {
   begin(session: Requester, parser: RequestParser, buffer: Uint8Array, start: number, end: number): number {
     const plane = this.#plane
     this.#reset(session)
+    const { hash, group } = session.listener
+    group.stickiness?.bindRequest(this.#binding, parser, buffer, start, session.origin.client)
+    this.#upstream.begin(session, hash.of(parser, buffer, start), this.#binding.slot)
     this.#facts.capture(parser, buffer, start, plane.requestIds.next(), plane.accessLog !== undefined)
-    session.listener.group.retryBudget.countRequest()
-    const framing = parser.chunked ? FRAMING_CHUNKED : parser.contentLength >= 0 ? FRAMING_LENGTH : FRAMING_NONE
-    this.#request.begin(framing, parser.contentLength, parser.chunked)
+    group.retryBudget.countRequest()
+    this.#request.begin(requestFraming(parser), parser.contentLength, parser.chunked)
     const { scratch } = plane.transport
     const headEnd = writeRequestHead(scratch, 0, parser, buffer, start, session.headOptions(this.#facts))
     const next = start + parser.headLength
@@ -109,6 +97,13 @@ export class Exchange implements UpstreamUser {
     if (this.#phase <= AWAITING && this.#facts.versionMinor === 1) this.#session.probe()
   }
 
+  /** The target's time is over while it serves this request. */
+  leave(targetSlot: number): void {
+    if (this.#upstream.target?.slot !== targetSlot) return
+    if (this.#tally.headSent) this.#cut('TARGET_CUT')
+    else this.#fail(503, 'NO_TARGET')
+  }
+
   onClientGone(reason: ReasonCode): void {
     if (this.#phase !== OVER) this.#end(reason)
   }
@@ -129,23 +124,16 @@ export class Exchange implements UpstreamUser {
     }
     if (this.#phase === AWAITING && this.#request.done) {
       const restMs = this.#tally.requestDoneMs + listener.group.config.timeouts.responseMs - nowMs
-      if (restMs <= 0) this.#fail(504, 'RESPONSE_TIMEOUT')
+      if (restMs <= 0) this.#blameAndFail(504, 'RESPONSE_TIMEOUT')
       return restMs
     }
     const activeMs = Math.max(conn.lastActiveMs, this.#upstream.conn?.lastActiveMs ?? 0)
     const restMs = activeMs + listener.config.idleTimeoutMs - nowMs
-    if (restMs > 0 && (this.#request.done || this.#isBodyFastEnough(nowMs))) return restMs
+    if (restMs > 0 && (this.#request.done || this.#pace.isFastEnough(nowMs, this.#request, this.#facts))) return restMs
     if (this.#tally.headSent) this.#cut(this.#request.done ? 'IDLE_TIMEOUT' : 'BODY_TOO_SLOW')
     else if (this.#request.blocked) this.#fail(504, 'RESPONSE_TIMEOUT')
     else this.#fail(408, 'BODY_TOO_SLOW')
     return restMs
-  }
-
-  /** A client that waits for a target to take bytes, or to say that it wants any, is not slow. */
-  #isBodyFastEnough(nowMs: number): boolean {
-    const excused = this.#request.blocked || (this.#facts.expectContinue && this.#request.bytes === 0)
-    const { bodyMinRateBytesPerSecond } = this.#plane.protection
-    return this.#pace.isFastEnough(nowMs, this.#request.bytes, bodyMinRateBytesPerSecond, excused)
   }
 
   onUpstreamOpen(): void {
@@ -183,6 +171,7 @@ export class Exchange implements UpstreamUser {
   }
 
   onConnectFailed(reason: ReasonCode): void {
+    this.#upstream.blame()
     const state = this.#upstream.connectElsewhere('connect-failure')
     if (state === UPSTREAM_NONE) this.#fail(reason === 'CONNECT_TIMEOUT' ? 504 : 502, reason)
     else this.#retried(state)
@@ -197,6 +186,7 @@ export class Exchange implements UpstreamUser {
       { target: this.#upstream.target?.id, cause: cause?.message },
       'target closed before it answered',
     )
+    if (this.#head.begun || !this.#upstream.isStale) this.#upstream.blame()
     // Only the head is kept to be sent again: a body, be it one empty chunk, would be missing from the second try.
     const untouched = !this.#head.begun && this.#request.none
     const state = untouched && this.#facts.idempotent ? this.#upstream.resend() : UPSTREAM_NONE
@@ -257,21 +247,31 @@ export class Exchange implements UpstreamUser {
     else if (outcome === HEAD_REFUSED) this.#nonsense(this.#head.fault)
   }
 
+  /** The final head is there: what it says of the target, and who is bound to it from now on. */
+  #answered(): void {
+    const { parser, buffer, start } = this.#head
+    const tally = this.#tally
+    tally.status = parser.status
+    tally.headSent = true
+    tally.responseMs = this.#plane.clock.nowMs - tally.requestDoneMs
+    const { group } = this.#session.listener
+    if (parser.status >= 500) this.#upstream.blame()
+    else group.countSuccess(this.#upstream.target!, tally.responseMs)
+    group.stickiness?.onResponse(this.#binding, parser, buffer, start, this.#upstream.target!.slot)
+  }
+
   #beginResponse(): void {
     const { parser, buffer, start, end, bodyStart } = this.#head
     const { conn, listener } = this.#session
     const framing = parser.framing(this.#facts.method)
     const endless = framing === FRAMING_CHUNKED || framing === FRAMING_UNTIL_CLOSE
     const chunked = endless && this.#facts.versionMinor === 1
-    this.#tally.status = parser.status
-    this.#tally.responseMs = this.#plane.clock.nowMs - this.#tally.requestDoneMs
+    this.#answered()
     listener.countResponse(this.#tally.responseMs)
-    this.#upstream.target!.responded(this.#tally.responseMs)
     this.#keepUpstream = parser.keepAlive && framing !== FRAMING_UNTIL_CLOSE
     // An answer to a request that is still being sent ends the connection: what follows could not be told apart.
     this.#keepClient = this.#facts.keepAlive && this.#request.done && !this.#plane.draining && (!endless || chunked)
     this.#phase = STREAMING
-    this.#tally.headSent = true
     const { scratch } = this.#plane.transport
     const headEnd = writeResponseHead(scratch, 0, parser, buffer, start, this.#headOptions(chunked, !this.#keepClient))
     this.#tally.sentHeadBytes += headEnd
@@ -295,9 +295,7 @@ export class Exchange implements UpstreamUser {
     }
     const session = this.#session
     const { conn, target } = this.#upstream
-    this.#tally.status = 101
-    this.#tally.headSent = true
-    this.#tally.responseMs = this.#plane.clock.nowMs - this.#tally.requestDoneMs
+    this.#answered()
     const clientReady = this.#writeHead()
     const early = Buffer.from(buffer.subarray(bodyStart, end))
     this.#phase = OVER
@@ -322,7 +320,12 @@ export class Exchange implements UpstreamUser {
 
   #nonsense(detail: string): void {
     this.#plane.log.warn({ target: this.#upstream.target?.id, detail }, 'target answered nonsense')
-    this.#fail(502, 'BAD_RESPONSE')
+    this.#blameAndFail(502, 'BAD_RESPONSE')
+  }
+
+  #blameAndFail(status: number, reason: ReasonCode): void {
+    this.#upstream.blame()
+    this.#fail(status, reason)
   }
 
   /** Castor answers in the target's stead. */
@@ -332,14 +335,7 @@ export class Exchange implements UpstreamUser {
     const requestDone = this.#request.done
     const keep = facts.keepAlive && requestDone && !this.#plane.draining
     const { scratch } = this.#plane.transport
-    const end = writeReply(scratch, 0, {
-      status,
-      requestId: facts.requestIdBytes,
-      close: !keep,
-      head: facts.isHead,
-      versionMinor: facts.versionMinor,
-      ...(status === 503 ? { retryAfterSeconds: RETRY_AFTER_SECONDS } : {}),
-    })
+    const end = writeFailure(scratch, status, facts, !keep)
     const blocked = !session.conn.write(scratch, 0, end)
     this.#tally.sentHeadBytes += end
     this.#tally.status = status
@@ -375,7 +371,7 @@ export class Exchange implements UpstreamUser {
 
   #reset(session: Requester): void {
     this.#session = session
-    this.#upstream.begin(session)
+    this.#binding.reset()
     this.#head.reset()
     this.#response.begin(FRAMING_NONE, 0, false)
     this.#keepClient = false
@@ -385,8 +381,10 @@ export class Exchange implements UpstreamUser {
   }
 
   #headOptions(chunked: boolean, close: boolean): ResponseHeadOptions {
-    const { via } = this.#session.listener.group.config.forwarded
-    return this.#plane.responseOptions(this.#facts.versionMinor, chunked, close, via)
+    const { config, stickiness } = this.#session.listener.group
+    // Interim responses are none to set cookies in.
+    const line = this.#tally.status === 0 ? undefined : stickiness?.responseLine(this.#upstream.target!.slot)
+    return this.#plane.responseOptions(this.#facts.versionMinor, chunked, close, config.forwarded.via, line)
   }
 
   /** Writes the head that was read, an interim one, by itself. */

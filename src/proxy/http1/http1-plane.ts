@@ -73,13 +73,20 @@ export class Http1Plane {
   }
 
   /** One object for the whole thread: read before the next call. */
-  responseOptions(clientMinor: 0 | 1, chunked: boolean, close: boolean, via: boolean): ResponseHeadOptions {
+  responseOptions(
+    clientMinor: 0 | 1,
+    chunked: boolean,
+    close: boolean,
+    via: boolean,
+    extraLines: Uint8Array | undefined,
+  ): ResponseHeadOptions {
     const options = this.#responseOptions
     options.clientMinor = clientMinor
     options.chunked = chunked
     options.close = close
     options.keepAliveHeader = clientMinor === 0 && !close
     options.via = via
+    options.extraLines = extraLines
     return options
   }
 

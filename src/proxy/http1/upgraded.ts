@@ -56,6 +56,10 @@ export class UpgradedTunnel implements TunnelOwner, Session {
 
   drain(): void {}
 
+  leave(targetSlot: number): void {
+    if (this.#target.slot === targetSlot) this.cut()
+  }
+
   cut(): void {
     this.#tunnel?.cut('cut')
   }

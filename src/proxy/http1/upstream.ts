@@ -39,6 +39,9 @@ export class Upstream implements ConnHandler {
   #headLength = 0
   readonly #tried: number[] = []
   #attemptsLeft = 0
+  #hash = -1
+  /** The slot a sticky client is bound to, −1 without. */
+  #boundTo = -1
   #attemptMs = 0
   /** The connection served another request before, and may have been closed by the target in the meantime. */
   #reused = false
@@ -63,8 +66,11 @@ export class Upstream implements ConnHandler {
     return this.#tried.length > 0
   }
 
-  begin(session: Requester): void {
+  /** `hash` as in PickKey; `boundTo` the slot a sticky client is bound to, −1 without. */
+  begin(session: Requester, hash: number, boundTo: number): void {
     this.#session = session
+    this.#hash = hash
+    this.#boundTo = boundTo
     this.#attemptsLeft = session.listener.group.config.retries.attempts
     this.#tried.length = 0
     this.target = undefined
@@ -81,7 +87,9 @@ export class Upstream implements ConnHandler {
 
   /** Picks a target and a connection to it. */
   connect(): UpstreamState {
-    const target = this.#session.listener.group.pick(this.#session.origin.client, this.#tried)
+    const { listener, origin } = this.#session
+    const bound = listener.group.bound(this.#boundTo, this.#tried)
+    const target = bound ?? listener.group.pick(origin.client, this.#hash, this.#tried)
     if (target === undefined) return UPSTREAM_NONE
     target.begin()
     this.target = target
@@ -108,7 +116,6 @@ export class Upstream implements ConnHandler {
   connectElsewhere(condition: 'connect-failure' | 'reset-before-response'): UpstreamState {
     const { group } = this.#session.listener
     const failed = this.target!
-    failed.failed()
     if (this.#attemptsLeft === 0 || !group.config.retries.on.includes(condition)) return UPSTREAM_NONE
     if (!group.hasOther(failed, this.#tried) || !group.retryBudget.tryRetry()) return UPSTREAM_NONE
     failed.finish()
@@ -119,6 +126,16 @@ export class Upstream implements ConnHandler {
     const state = this.connect()
     if (state === UPSTREAM_READY) this.conn!.write(this.#head, 0, this.#headLength)
     return state
+  }
+
+  /** Whether a loss says nothing about the target: it may close what has been idle. */
+  get isStale(): boolean {
+    return this.#reused
+  }
+
+  /** The target failed this request. */
+  blame(): void {
+    if (this.target !== undefined) this.#session.listener.group.countFailure(this.target)
   }
 
   /** The dial took too long. */

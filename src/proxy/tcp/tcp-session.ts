@@ -8,6 +8,7 @@ import { ABANDONED } from '../abandoned.js'
 import type { ClientOrigin } from '../client-origin.js'
 import type { Listener } from '../listener.js'
 import type { Plane, Session } from '../plane.js'
+import { Binding } from '../stickiness.js'
 import type { Target } from '../target-group.js'
 import { Tunnel, type TunnelEnd, type TunnelOwner } from '../tunnel.js'
 
@@ -36,6 +37,7 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner {
   #early: Uint8Array | undefined
   #clientEnded = false
   readonly #tried: number[] = []
+  readonly #binding = new Binding()
   #attemptsLeft: number
   /** The one it is with, or that failed last. */
   #target: Target | undefined
@@ -65,13 +67,19 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner {
     this.#conn.handler = this
     this.#conn.pause()
     this.#early = early?.slice()
-    this.#listener.group.retryBudget.countRequest()
+    const { retryBudget, stickiness } = this.#listener.group
+    stickiness?.bindClient(this.#binding, this.#origin.client)
+    retryBudget.countRequest()
     // To be had from the kernel only while the connection is open, and the log asks when it is closed.
     if (this.#plane.accessLog !== undefined) void this.#origin.vip
     this.#connect('NO_TARGET')
   }
 
   drain(): void {}
+
+  leave(targetSlot: number): void {
+    if (this.#target?.slot === targetSlot) this.cut()
+  }
 
   cut(): void {
     if (this.#tunnel !== undefined) this.#tunnel.cut('cut')
@@ -85,6 +93,8 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner {
     target.connectionOpened()
     this.#connectMs = this.#plane.clock.nowMs - this.#startedMs
     this.#listener.countConnect(this.#connectMs)
+    this.#listener.group.countSuccess(target, this.#connectMs)
+    this.#listener.group.stickiness?.onTarget(this.#binding, target.slot)
     if (config.proxyProtocol !== 'off') this.#announce(conn, config.proxyProtocol)
     this.#tunnel = new Tunnel(this.#conn, conn, this.#listener.config.idleTimeoutMs, this.#plane.wheel, this)
     // A write that was kept holds the client back until the target has it.
@@ -136,7 +146,7 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner {
   /** `failure` is what to end with where no target is left. */
   #connect(failure: ReasonCode): void {
     const { group } = this.#listener
-    const target = group.pick(this.#origin.client, this.#tried)
+    const target = group.bound(this.#binding.slot, this.#tried) ?? group.pick(this.#origin.client, -1, this.#tried)
     if (target === undefined) {
       this.#fail(failure)
       return
@@ -152,9 +162,9 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner {
   #retry(reason: ReasonCode): void {
     this.#plane.wheel.cancel(this)
     const failed = this.#target!
-    failed.failed()
-    this.#leaveTarget()
     const { group } = this.#listener
+    group.countFailure(failed)
+    this.#leaveTarget()
     const { on } = group.config.retries
     if (this.#attemptsLeft === 0 || !on.includes('connect-failure')) this.#fail(reason)
     else if (!group.hasOther(failed, this.#tried) || !group.retryBudget.tryRetry()) this.#fail(reason)

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseConfig } from '../../../src/config/load.js'
 import { type RunningCastor, startCastor } from '../../../src/primary/assemble.js'
-import type { AccessRecord, Test } from './castor.js'
+import { type AccessRecord, type Test, UNWATCHED } from './castor.js'
 import { Metrics } from './metrics.js'
 import { until } from './until.js'
 
@@ -20,12 +20,14 @@ export interface BalancerOptions {
 
 /** What every test configuration has unless it says otherwise. */
 export function withDefaults(config: ConfigFile, access = 'off'): ConfigFile {
+  const groups = config.targetGroups as readonly object[] | undefined
   return {
     node: 'test',
     admin: { listen: '127.0.0.1:0' },
     log: { level: 'info', access },
     shutdownTimeout: '2s',
     ...config,
+    ...(groups === undefined ? {} : { targetGroups: groups.map((group) => ({ ...UNWATCHED, ...group })) }),
   }
 }
 

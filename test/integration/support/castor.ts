@@ -27,6 +27,9 @@ export interface CastorOptions {
 /** A line of the access log. */
 export type AccessRecord = Readonly<Record<string, string | number | null>>
 
+/** Most tests break targets on purpose, and look at what comes of it, not at how soon that is found out. */
+export const UNWATCHED = { healthCheck: { protocol: 'off' }, outlierDetection: 'off' } as const
+
 /** The configuration of one http listener before one group, as the text of a file. */
 export function configText(
   targets: readonly (string | { readonly address: string; readonly weight: number })[],
@@ -45,6 +48,7 @@ export function configText(
         name: 'app',
         protocol: 'http',
         targets: targets.map((target) => (typeof target === 'string' ? { address: target } : target)),
+        ...UNWATCHED,
         ...options.group,
       },
     ],

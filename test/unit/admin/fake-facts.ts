@@ -2,6 +2,7 @@ import type { AdminFacts, ListenerFacts, ProcessState, WorkerFacts } from '../..
 import type { AdminConfig, Config, ListenerConfig, TargetGroupConfig } from '../../../src/core/config.js'
 import type { Directory } from '../../../src/core/directory.js'
 import { REASON, type ReasonCode } from '../../../src/core/reasons.js'
+import { ADMIN_STATES, type AdminState } from '../../../src/core/target-state.js'
 import { createLogger } from '../../../src/observe/log.js'
 import { Columns, createSharedCounters, recordDuration } from '../../../src/shm/columns.js'
 import {
@@ -20,6 +21,7 @@ import {
   WORKER_LOOP_DELAY_P50_MS,
   WORKER_LOOP_DELAY_P99_MS,
 } from '../../../src/shm/layout.js'
+import { TargetTable } from '../../../src/shm/targets.js'
 
 const listener = (name: string, protocol: 'http' | 'tcp', port: number, targetGroup: string): ListenerConfig => ({
   name,
@@ -48,6 +50,25 @@ const group = (
   proxyProtocol: 'off',
   forwarded: { proto: true, port: true, host: true, vip: false, clientPort: false, rfc7239: false, via: false },
   retries: { attempts: 1, on: ['connect-failure'], budgetPercent: 20 },
+  hashOn: { by: 'source' },
+  failOpen: false,
+  healthCheck: {
+    protocol: 'off',
+    path: '/',
+    host: '',
+    port: 0,
+    intervalMs: 5000,
+    timeoutMs: 3000,
+    healthyThreshold: 3,
+    unhealthyThreshold: 3,
+    codes: [[200, 399]],
+    httpVersion: '1.1',
+    verify: false,
+  },
+  outlierDetection: { consecutiveFailures: 5, ejectForMs: 30_000, maxEjectedPercent: 50 },
+  stickiness: { type: 'off' },
+  slowStartMs: 0,
+  drainingMs: 300_000,
   timeouts: { connectMs: 5000, responseMs: 60_000 },
 })
 
@@ -79,7 +100,9 @@ export class FakeFacts implements AdminFacts {
   state: ProcessState = 'running'
   readonly config: Config
   readonly directory: Directory
-  readonly columns = new Columns(createSharedCounters({ workers: 2, listeners: 4, series: 4, groups: 4, targets: 8 }))
+  readonly #shared = createSharedCounters({ workers: 2, listeners: 4, series: 4, groups: 4, targets: 8, sessions: 64 })
+  readonly columns = new Columns(this.#shared)
+  readonly table = new TargetTable(this.#shared.targets)
   workers: WorkerFacts[] = [
     { id: 1, state: 'running', restarts: 0 },
     { id: 2, state: 'running', restarts: 1 },
@@ -108,6 +131,16 @@ export class FakeFacts implements AdminFacts {
         targets.map(({ id, host, port }) => ({ group: index, id, address: `${host}:${port}` })),
       ),
     }
+    const targets = this.config.targetGroups.flatMap((group) => group.targets)
+    for (const [slot, { weight }] of targets.entries()) this.table.setWeight(slot, weight)
+  }
+
+  setTargetState(slot: number, state: AdminState): void {
+    this.table.setAdmin(slot, ADMIN_STATES.indexOf(state), 0)
+  }
+
+  setTargetWeight(slot: number, weight: number): void {
+    this.table.setWeight(slot, weight)
   }
 
   worker(column: number, word: number, value: number): void {

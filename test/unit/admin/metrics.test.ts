@@ -44,7 +44,7 @@ const process: ProcessFacts = {
 }
 
 const render = (facts: FakeFacts): Map<string, ReadFamily> =>
-  readExposition(renderMetrics(facts.columns, facts.directory, process))
+  readExposition(renderMetrics(facts.columns, facts.table, facts.directory, process))
 
 /** The value of one sample; undefined when there is no such line. */
 function value(

@@ -21,6 +21,7 @@ if (parentPort) {
     targets: new TestView(weights).targets,
     version: 1,
     inFlight: (slot) => columns.inFlight(slot),
+    latencyMs: () => 0,
     nextTicket: () => columns.nextTicket(group),
   }
   const balancer = new RoundRobin()

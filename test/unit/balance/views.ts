@@ -7,6 +7,8 @@ export class TestView implements GroupView {
   targets: readonly BalancerTarget[]
   tickets = 0
   readonly #inFlight = new Map<number, number>()
+  /** Response times by slot; 0 where nothing is known. */
+  readonly latencies = new Map<number, number>()
 
   /** Slots are 10, 20, 30 …, so that they cannot pass for indexes. */
   constructor(weights: readonly number[], groupSlot = 0) {
@@ -32,6 +34,10 @@ export class TestView implements GroupView {
     return this.#inFlight.get(slot) ?? 0
   }
 
+  latencyMs(slot: number): number {
+    return this.latencies.get(slot) ?? 0
+  }
+
   nextTicket(): number {
     return this.tickets++ >>> 0
   }
@@ -39,7 +45,7 @@ export class TestView implements GroupView {
 
 /** A different client each time. */
 export function client(n: number): PickKey {
-  return { client: { family: 4, address: `198.51.${(n >> 8) & 255}.${n & 255}`, port: 1 + (n % 65_535) } }
+  return { client: { family: 4, address: `198.51.${(n >> 8) & 255}.${n & 255}`, port: 1 + (n % 65_535) }, hash: -1 }
 }
 
 export const SOMEONE: PickKey = client(7)

@@ -190,7 +190,7 @@ table('a value out of its range is shown with the range', [
     title: 'word that was nearly right',
     text: withLine(9, '    algorithm: least-conections\n    targets:'),
     says: [
-      '9:16: targetGroups.0.algorithm: must be one of round-robin, least-connections, source-ip, random-two, not "least-conections" (did you mean "least-connections"?)',
+      '9:16: targetGroups.0.algorithm: must be one of round-robin, least-connections, source-ip, random-two, peak-ewma, maglev, not "least-conections" (did you mean "least-connections"?)',
     ],
   },
   {

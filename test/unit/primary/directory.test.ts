@@ -40,5 +40,5 @@ t.test('everything in the configuration gets a number, in its order', async (t) 
       { group: 2, id: 'one', address: '10.0.0.1:80' },
     ],
   })
-  t.same(capacityFor(CONFIG, directory), { workers: 3, listeners: 3, series: 3, groups: 3, targets: 4 })
+  t.same(capacityFor(CONFIG, directory), { workers: 3, listeners: 3, series: 3, groups: 3, targets: 4, sessions: 64 })
 })

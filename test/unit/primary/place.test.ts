@@ -37,7 +37,9 @@ class TestPlace implements Place {
 }
 
 function setting(workers: number): { places: TestPlace[]; placement: Placement; closed: number[] } {
-  const columns = new Columns(createSharedCounters({ workers, listeners: 1, series: 1, groups: 1, targets: 1 }))
+  const columns = new Columns(
+    createSharedCounters({ workers, listeners: 1, series: 1, groups: 1, targets: 1, sessions: 1 }),
+  )
   const places = Array.from({ length: workers }, (_, i) => new TestPlace(i + 1, columns))
   const closed: number[] = []
   return { places, placement: new Placement(columns, places, (fd) => closed.push(fd)), closed }

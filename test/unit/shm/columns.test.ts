@@ -34,7 +34,7 @@ import {
 } from '../../../src/shm/layout.js'
 import { SEED } from '../../random.js'
 
-const CAPACITY: Capacity = { workers: 3, listeners: 2, series: 3, groups: 2, targets: 20 }
+const CAPACITY: Capacity = { workers: 3, listeners: 2, series: 3, groups: 2, targets: 20, sessions: 64 }
 const CACHE_LINE_PAIR_WORDS = 16
 
 const make = (capacity = CAPACITY): Columns => new Columns(createSharedCounters(capacity))
@@ -60,7 +60,14 @@ function blocks(columns: Columns): [number, number, string][] {
 t.test('nothing overlaps and everything lies within the memory', async (t) => {
   t.comment(`seed ${SEED}`)
   const size = fc.integer({ min: 1, max: 40 })
-  const capacity = fc.record({ workers: size, listeners: size, series: size, groups: size, targets: size })
+  const capacity = fc.record({
+    workers: size,
+    listeners: size,
+    series: size,
+    groups: size,
+    targets: size,
+    sessions: size,
+  })
   fc.assert(
     fc.property(capacity, (capacity) => {
       const columns = make(capacity)

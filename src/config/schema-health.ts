@@ -1,0 +1,90 @@
+import { z } from 'zod'
+import { duration, flag, mustBe, off, statusCodes, wholeNumber } from './fields.js'
+
+/** How a group's faulty targets are found: by checks, and by what traffic meets. */
+
+const SECOND = 1_000
+const MINUTE = 60 * SECOND
+const HOUR = 60 * MINUTE
+
+export const healthCheck = z
+  .strictObject({
+    protocol: z
+      .enum(['tcp', 'http', 'https', 'off'])
+      .prefault('tcp')
+      .describe(
+        'How targets are checked. tcp (default): whether they accept a connection; http or https: what they answer to a GET; off: not at all. A check that asks more finds more faults and costs the target more.',
+      ),
+    path: z
+      .string()
+      .regex(/^\/[\x21-\x7e]*$/, mustBe('a path, like /healthz'))
+      .prefault('/')
+      .describe('What http checks ask for. Default /.'),
+    host: z
+      .string()
+      .regex(/^[A-Za-z0-9.:_[\]-]*$/, mustBe('a host name'))
+      .prefault('')
+      .describe('Host field of http checks, and the server name of https ones. Default: the target’s own address.'),
+    port: wholeNumber(0, 65_535).prefault(0).describe('Port that is checked. Default 0: the target’s own.'),
+    interval: duration(100, HOUR)
+      .prefault('5s')
+      .describe(
+        'From one check of a target to its next. Duration, 100ms to 1h, default 5s. Higher finds faults later; lower costs targets and this host more.',
+      ),
+    timeout: duration(50, 5 * MINUTE)
+      .prefault('3s')
+      .describe(
+        'How long a check may take. Duration, 50ms to 5m, default 3s. Higher finds hung targets later; lower takes busy ones for dead.',
+      ),
+    healthyThreshold: wholeNumber(1, 100)
+      .prefault(3)
+      .describe(
+        'Passed checks in a row after which a target is used again. 1 to 100, default 3. Higher returns later and surer.',
+      ),
+    unhealthyThreshold: wholeNumber(1, 100)
+      .prefault(3)
+      .describe(
+        'Failed checks in a row after which a target is left out. 1 to 100, default 3. Higher reacts later; lower to every hiccup.',
+      ),
+    codes: statusCodes()
+      .prefault('200-399')
+      .describe('Status codes that count as well: values and ranges, like 200-299,304. Default 200-399.'),
+    httpVersion: z
+      .enum(['1.0', '1.1'])
+      .prefault('1.1')
+      .describe('HTTP version that http checks speak. "1.0" or "1.1", default "1.1".'),
+    verify: flag()
+      .prefault(false)
+      .describe('https: whether a certificate that does not verify fails the check. Default false.'),
+  })
+  .prefault({})
+  .describe('Active checks of every target. Default { protocol: tcp }.')
+
+export const outlierDetection = z
+  .union(
+    [
+      off(),
+      z.strictObject({
+        consecutiveFailures: wholeNumber(1, 10_000)
+          .prefault(5)
+          .describe(
+            'Failures in a row (refused, reset, timed out, 5xx) after which a target is ejected. 1 to 10000, default 5. Higher bears more; lower ejects on bad luck.',
+          ),
+        ejectFor: duration(100, HOUR)
+          .prefault('30s')
+          .describe(
+            'How long the first ejection lasts; each further one in a row so much longer. Duration, 100ms to 1h, default 30s. Higher leaves recovered targets idle; lower lets clients meet broken ones again sooner.',
+          ),
+        maxEjectedPercent: wholeNumber(0, 100)
+          .prefault(50)
+          .describe(
+            'Most of a group that may be ejected at once, in percent; of two or more always one. 0 to 100, default 50. Higher may leave too few to bear the load.',
+          ),
+      }),
+    ],
+    mustBe('off, or a map of consecutiveFailures, ejectFor and maxEjectedPercent'),
+  )
+  .optional()
+  .describe(
+    'Leaving out targets that fail real traffic, between two checks. Default { consecutiveFailures: 5, ejectFor: 30s, maxEjectedPercent: 50 }; or off.',
+  )

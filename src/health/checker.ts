@@ -1,0 +1,119 @@
+import type { Clock } from '../core/clock.js'
+import type { HealthCheckConfig } from '../core/config.js'
+import { CHECK_HEALTHY, HEALTH_REASONS, type HealthReason } from '../core/target-state.js'
+import type { Timed, TimerWheel } from '../net/timer-wheel.js'
+import type { TargetTable } from '../shm/targets.js'
+import { Probe, type ProbeDialogue } from './probe.js'
+import { nextCheckMs, nextVerdict, type Verdict } from './thresholds.js'
+
+/** What one target's checks need. */
+export interface CheckedTarget {
+  readonly slot: number
+  readonly config: HealthCheckConfig
+  /** How long a recovered target's weight rises; 0 = at once. */
+  readonly slowStartMs: number
+  dialogue(): ProbeDialogue
+  /** Dials the target with the probe as the connection's handler. */
+  dial(probe: Probe): void
+}
+
+/** Called when the verdict on a target changed. */
+export type OnVerdict = (slot: number, state: number, reason: HealthReason) => void
+
+/** What the checks of a thread share. */
+export interface CheckServices {
+  readonly table: TargetTable
+  readonly clock: Clock
+  readonly wheel: TimerWheel
+  readonly random: () => number
+  readonly onVerdict: OnVerdict
+}
+
+/** Checks one target for as long as it lives: at most one probe at a time, at the configured pace. */
+export class Checker implements Timed {
+  timerNext: Timed | null = null
+  timerPrevious: Timed | null = null
+  timerSlot = -1
+  timerDeadlineMs = 0
+  readonly #target: CheckedTarget
+  readonly #services: CheckServices
+  #verdict: Verdict
+  #probe: Probe | undefined
+  #wantedSeen: number
+  #failedLately = false
+  #onFirst: (() => void) | undefined
+
+  constructor(target: CheckedTarget, services: CheckServices) {
+    this.#target = target
+    this.#services = services
+    // After a restart of the thread the targets are what they were.
+    this.#verdict = { state: services.table.check(target.slot), streak: 0 }
+    this.#wantedSeen = services.table.checksWanted(target.slot)
+  }
+
+  /** Begins with a check at once. Resolves after its first result. */
+  start(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onFirst = resolve
+      this.#begin()
+    })
+  }
+
+  stop(): void {
+    this.#services.wheel.cancel(this)
+    const probe = this.#probe
+    this.#probe = undefined
+    probe?.expire()
+  }
+
+  /** Somebody may want the target checked sooner than its turn comes. */
+  look(): void {
+    const wanted = this.#services.table.checksWanted(this.#target.slot)
+    if (wanted === this.#wantedSeen) return
+    this.#wantedSeen = wanted
+    if (this.#probe === undefined) this.#begin()
+  }
+
+  onTimeout(): number {
+    if (this.#probe !== undefined) this.#probe.expire()
+    else this.#begin()
+    return 0
+  }
+
+  #begin(): void {
+    const { wheel } = this.#services
+    const probe = new Probe(this.#target.dialogue(), (reason) => this.#onResult(probe, reason))
+    this.#probe = probe
+    wheel.schedule(this, this.#target.config.timeoutMs)
+    this.#target.dial(probe)
+  }
+
+  #onResult(probe: Probe, reason: HealthReason): void {
+    if (this.#probe !== probe) return
+    this.#probe = undefined
+    const { config, slot } = this.#target
+    const before = this.#verdict
+    const thresholds = { healthy: config.healthyThreshold, unhealthy: config.unhealthyThreshold }
+    this.#verdict = nextVerdict(before, reason === 'NONE', thresholds)
+    if (this.#verdict.state !== before.state) this.#announce(reason)
+    // Traffic spoke against it and checks agreed for a moment: now that they do not any more, it need not wait out its time.
+    if (reason !== 'NONE') this.#failedLately = true
+    else if (this.#failedLately && this.#verdict.state === CHECK_HEALTHY) {
+      this.#failedLately = false
+      this.#services.table.endEjection(slot)
+    }
+    this.#onFirst?.()
+    this.#onFirst = undefined
+    this.#services.wheel.schedule(this, nextCheckMs(config.intervalMs, this.#verdict, this.#services.random()))
+  }
+
+  #announce(reason: HealthReason): void {
+    const { table, clock } = this.#services
+    const { slot, slowStartMs } = this.#target
+    const { state } = this.#verdict
+    // The ramp first: whoever sees the target healthy sees that it starts slowly.
+    if (state === CHECK_HEALTHY && slowStartMs > 0) table.setRampFrom(slot, clock.wallMs)
+    table.setCheck(slot, state, HEALTH_REASONS.indexOf(reason), clock.wallMs)
+    this.#services.onVerdict(slot, state, reason)
+  }
+}

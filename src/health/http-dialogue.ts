@@ -1,0 +1,51 @@
+import type { HealthReason } from '../core/target-state.js'
+import { PARSE_COMPLETE, PARSE_INCOMPLETE } from '../http/head-layout.js'
+import { ResponseParser } from '../http/response-parser.js'
+import type { ProbeDialogue } from './probe.js'
+
+const LIMITS = { maxHeaderBytes: 32 * 1024, maxHeaders: 256, maxTargetBytes: 8 * 1024 }
+
+export interface HttpCheck {
+  readonly path: string
+  /** Host field; the target's own address when empty. */
+  readonly host: string
+  readonly version: '1.0' | '1.1'
+  /** Inclusive ranges of status codes that count as well. */
+  readonly codes: readonly (readonly [number, number])[]
+}
+
+/** Asks once and looks at the status alone; interim responses are passed over. */
+export class HttpDialogue implements ProbeDialogue {
+  readonly request: Uint8Array
+  readonly #codes: HttpCheck['codes']
+  readonly #parser = new ResponseParser(LIMITS)
+  #received: Uint8Array = new Uint8Array(0)
+
+  constructor(check: HttpCheck, address: string) {
+    const lines = [
+      `GET ${check.path} HTTP/${check.version}`,
+      `Host: ${check.host === '' ? address : check.host}`,
+      'User-Agent: castor-health-check',
+      'Accept: */*',
+      'Connection: close',
+    ]
+    this.request = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')
+    this.#codes = check.codes
+  }
+
+  onData(buffer: Uint8Array, length: number): HealthReason | undefined {
+    this.#received = Buffer.concat([this.#received, buffer.subarray(0, length)])
+    for (;;) {
+      const outcome = this.#parser.parse(this.#received, 0, this.#received.length)
+      if (outcome === PARSE_INCOMPLETE) return undefined
+      if (outcome !== PARSE_COMPLETE) return 'RESPONSE_FORMAT_ERROR'
+      const { status } = this.#parser
+      if (status >= 200 || status === 101) {
+        return this.#codes.some(([from, to]) => status >= from && status <= to) ? 'NONE' : 'HTTP_CODE_MISMATCH'
+      }
+      this.#received = this.#received.subarray(this.#parser.headLength)
+      this.#parser.reset()
+      if (this.#received.length === 0) return undefined
+    }
+  }
+}

@@ -1,0 +1,113 @@
+import type { Conn, ConnHandler } from '../core/conn.js'
+import type { CastorError } from '../core/errors.js'
+import type { HealthReason } from '../core/target-state.js'
+
+/** Where a probe stands, which is what its failure is named after. */
+type Step = 'connecting' | 'sending' | 'receiving' | 'done'
+
+/** How a probe talks over its connection. */
+export interface ProbeDialogue {
+  /** What is sent once connected; nothing for a probe that only connects. */
+  readonly request: Uint8Array | undefined
+  /** Looks at what came: `NONE` when it is a good answer, a reason when it is not, undefined while more is needed. */
+  onData(buffer: Uint8Array, length: number): HealthReason | undefined
+}
+
+/** One check of one target, from dial to verdict. Its connection is never used again. */
+export class Probe implements ConnHandler {
+  readonly #dialogue: ProbeDialogue
+  readonly #onResult: (reason: HealthReason) => void
+  #step: Step = 'connecting'
+  #conn: Conn | undefined
+
+  /** `onResult` is called exactly once, with `NONE` when the target passed. */
+  constructor(dialogue: ProbeDialogue, onResult: (reason: HealthReason) => void) {
+    this.#dialogue = dialogue
+    this.#onResult = onResult
+  }
+
+  /** The connection that is being dialled with this probe as its handler. */
+  attach(conn: Conn): void {
+    if (this.#step === 'done') conn.abort()
+    else this.#conn = conn
+  }
+
+  /** There is nowhere to dial to. */
+  unreachable(): void {
+    this.#finish('CONNECT_FAILED')
+  }
+
+  /** It took too long. */
+  expire(): void {
+    switch (this.#step) {
+      case 'connecting':
+        this.#finish('CONNECT_TIMEOUT')
+        return
+      case 'sending':
+        this.#finish('REQUEST_TIMEOUT')
+        return
+      case 'receiving':
+        this.#finish('RECEIVE_RESPONSE_TIMEOUT')
+        return
+      case 'done':
+        return
+    }
+  }
+
+  onOpen(conn: Conn): void {
+    this.#conn = conn
+    const { request } = this.#dialogue
+    if (request === undefined) {
+      this.#finish('NONE')
+      return
+    }
+    this.#step = conn.write(request, 0, request.length) ? 'receiving' : 'sending'
+  }
+
+  onWritable(): void {
+    if (this.#step === 'sending') this.#step = 'receiving'
+  }
+
+  onData(_conn: Conn, buffer: Uint8Array, length: number): void {
+    if (this.#step === 'done') return
+    const reason = this.#dialogue.onData(buffer, length)
+    if (reason !== undefined) this.#finish(reason)
+  }
+
+  onEnd(): void {
+    this.#lost()
+  }
+
+  onClose(_conn: Conn, cause?: CastorError): void {
+    if (cause?.code === 'CONNECT_FAILED') this.#finish('CONNECT_FAILED')
+    else this.#lost()
+  }
+
+  #lost(): void {
+    switch (this.#step) {
+      case 'connecting':
+        this.#finish('CONNECT_INTERRUPT')
+        return
+      case 'sending':
+        this.#finish('REQUEST_FAILED')
+        return
+      case 'receiving':
+        this.#finish('RECEIVE_RESPONSE_FAILED')
+        return
+      case 'done':
+        return
+    }
+  }
+
+  #finish(reason: HealthReason): void {
+    if (this.#step === 'done') return
+    this.#step = 'done'
+    // A reset spares both sides a connection in TIME_WAIT for each check.
+    this.#conn?.abort()
+    this.#conn = undefined
+    this.#onResult(reason)
+  }
+}
+
+/** A target that accepts connections is well. */
+export const TCP_DIALOGUE: ProbeDialogue = { request: undefined, onData: () => undefined }

@@ -1,0 +1,110 @@
+// Hot path of sticky groups: one look-up a request.
+import type { Clock } from '../core/clock.js'
+import type { StickinessConfig } from '../core/config.js'
+import type { Endpoint } from '../core/conn.js'
+import { SESSION_KEY_WORDS, type SessionKey, type SessionStore } from '../core/session-store.js'
+import { CookieFinder } from '../http/cookie.js'
+import type { RequestParser } from '../http/request-parser.js'
+import type { ResponseParser } from '../http/response-parser.js'
+import type { KeyHash } from '../shm/key-hash.js'
+import type { TargetTable } from '../shm/targets.js'
+import { InsertedCookie } from '../sticky/inserted-cookie.js'
+import { LearnedSessions } from '../sticky/learned-sessions.js'
+
+/** What a request is bound to while it is served; used again for the next. */
+export class Binding {
+  /** The slot that the client's session or cookie names, −1 without one. */
+  slot = -1
+  /** The session's key, where the group learns and the request had something to learn by. */
+  readonly key: SessionKey = new Int32Array(SESSION_KEY_WORDS)
+  hasKey = false
+
+  reset(): void {
+    this.slot = -1
+    this.hasKey = false
+  }
+}
+
+/** What stickiness needs of its thread. */
+export interface StickyServices {
+  readonly store: SessionStore
+  readonly keys: KeyHash
+  readonly table: TargetTable
+  readonly clock: Clock
+  readonly secret: string
+}
+
+/** Keeps each client of one group on its target, in the way that the group asks for. One thread's. */
+export class Stickiness {
+  readonly #type: Exclude<StickinessConfig['type'], 'off'>
+  readonly #groupSlot: number
+  readonly #keys: KeyHash
+  readonly #finder: CookieFinder
+  readonly #inserted: InsertedCookie | undefined
+  readonly #sessions: LearnedSessions | undefined
+  readonly #addressBytes = Buffer.alloc(64)
+
+  constructor(
+    config: Exclude<StickinessConfig, { readonly type: 'off' }>,
+    group: { readonly slot: number; readonly name: string },
+    targets: readonly { readonly slot: number; readonly id: string }[],
+    services: StickyServices,
+  ) {
+    this.#type = config.type
+    this.#groupSlot = group.slot
+    this.#keys = services.keys
+    this.#finder = new CookieFinder('name' in config ? config.name : '')
+    if (config.type === 'cookie') {
+      const { name, maxAgeSeconds } = config
+      const options = { name, maxAgeSeconds, secure: false, secret: services.secret, group: group.name }
+      this.#inserted = new InsertedCookie(options, targets)
+    } else {
+      this.#sessions = new LearnedSessions(services.store, services.table, services.clock, group.slot, config.timeoutMs)
+    }
+  }
+
+  /** Finds out what an http request is bound to. */
+  bindRequest(into: Binding, parser: RequestParser, buffer: Uint8Array, start: number, client: Endpoint): void {
+    into.reset()
+    if (this.#type === 'source-ip') {
+      this.bindClient(into, client)
+      return
+    }
+    const finder = this.#finder
+    if (!finder.inRequest(parser, buffer, start)) return
+    if (this.#inserted !== undefined) into.slot = this.#inserted.slotOf(buffer, finder.valueStart, finder.valueEnd)
+    else this.#bind(into, buffer, finder.valueStart, finder.valueEnd)
+  }
+
+  /** Finds out what a client is bound to by its address alone. */
+  bindClient(into: Binding, client: Endpoint): void {
+    into.reset()
+    if (this.#type !== 'source-ip') return
+    this.#bind(into, this.#addressBytes, 0, this.#addressBytes.write(client.address, 'latin1'))
+  }
+
+  /** The target has taken the request on. */
+  onTarget(binding: Binding, targetSlot: number): void {
+    if (binding.hasKey && binding.slot !== targetSlot) this.#sessions!.remember(binding.key, targetSlot)
+  }
+
+  /** The target has answered: the client stays there, and an application's own cookie is learned. */
+  onResponse(binding: Binding, parser: ResponseParser, buffer: Uint8Array, start: number, targetSlot: number): void {
+    this.onTarget(binding, targetSlot)
+    const finder = this.#finder
+    if (this.#type !== 'app-cookie' || !finder.inResponse(parser, buffer, start)) return
+    if (finder.valueStart === finder.valueEnd) return
+    this.#sessions!.remember(this.#keys.of(this.#groupSlot, buffer, finder.valueStart, finder.valueEnd), targetSlot)
+  }
+
+  /** The header line that goes with each response from that target, if any does. */
+  responseLine(targetSlot: number): Uint8Array | undefined {
+    return this.#inserted?.lineFor(targetSlot)
+  }
+
+  #bind(into: Binding, bytes: Uint8Array, from: number, to: number): void {
+    into.key.set(this.#keys.of(this.#groupSlot, bytes, from, to))
+    into.hasKey = true
+    into.slot = this.#sessions!.find(into.key)
+  }
+}

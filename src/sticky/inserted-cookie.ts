@@ -1,0 +1,76 @@
+// Hot path: one look-up a request in groups with an inserted cookie.
+import { createHmac } from 'node:crypto'
+
+const VALUE_BYTES = 32
+
+/** One target's cookie: what clients send back, and the line that gives it to them. */
+interface Issued {
+  readonly slot: number
+  readonly value: Uint8Array
+  readonly line: Uint8Array
+}
+
+export interface InsertedCookieOptions {
+  readonly name: string
+  /** 0: until the browser closes. */
+  readonly maxAgeSeconds: number
+  readonly secure: boolean
+  /** Hosts with the same secret issue the same cookies. */
+  readonly secret: string
+  readonly group: string
+}
+
+/**
+ * The cookie that Castor inserts: nothing but a keyed hash of the target's id, so that every host with the same secret
+ * understands it, now and after a restart, with nothing remembered; and nobody else learns a thing about the targets.
+ */
+export class InsertedCookie {
+  readonly #bySlot = new Map<number, Issued>()
+  /** By the first four bytes of the value; those that share them are told apart by the rest. */
+  readonly #byPrefix = new Map<number, Issued[]>()
+
+  constructor(options: InsertedCookieOptions, targets: readonly { readonly slot: number; readonly id: string }[]) {
+    for (const { slot, id } of targets) {
+      const text = cookieValue(options.secret, options.group, id)
+      const value = Buffer.from(text, 'latin1')
+      const issued = { slot, value, line: Buffer.from(setCookie(options, text), 'latin1') }
+      this.#bySlot.set(slot, issued)
+      const prefix = prefixOf(value, 0)
+      this.#byPrefix.set(prefix, [...(this.#byPrefix.get(prefix) ?? []), issued])
+    }
+  }
+
+  /** The slot that the value in [from, to) names, −1 where it names none. */
+  slotOf(buffer: Uint8Array, from: number, to: number): number {
+    if (to - from !== VALUE_BYTES) return -1
+    const candidates = this.#byPrefix.get(prefixOf(buffer, from))
+    if (candidates === undefined) return -1
+    for (const { slot, value } of candidates) if (isSame(value, buffer, from)) return slot
+    return -1
+  }
+
+  /** The Set-Cookie line for a response from that target. */
+  lineFor(slot: number): Uint8Array | undefined {
+    return this.#bySlot.get(slot)?.line
+  }
+}
+
+/** 128 bits in hex. */
+export function cookieValue(secret: string, group: string, target: string): string {
+  const hmac = createHmac('sha256', `castor sticky cookie ${secret}`)
+  return hmac.update(`${group}\u0000${target}`).digest('hex').slice(0, VALUE_BYTES)
+}
+
+function setCookie({ name, maxAgeSeconds, secure }: InsertedCookieOptions, value: string): string {
+  const age = maxAgeSeconds > 0 ? `; Max-Age=${maxAgeSeconds}` : ''
+  return `Set-Cookie: ${name}=${value}; Path=/; HttpOnly; SameSite=Lax${age}${secure ? '; Secure' : ''}\r\n`
+}
+
+function prefixOf(buffer: Uint8Array, at: number): number {
+  return (buffer[at]! << 24) | (buffer[at + 1]! << 16) | (buffer[at + 2]! << 8) | buffer[at + 3]!
+}
+
+function isSame(value: Uint8Array, buffer: Uint8Array, at: number): boolean {
+  for (let i = 0; i < VALUE_BYTES; i++) if (value[i] !== buffer[at + i]) return false
+  return true
+}

@@ -1,0 +1,34 @@
+import type { FromProbe, ProbeTask, ToProbe } from '../../src/core/messages.js'
+import { createWorkerLogger } from '../../src/observe/log.js'
+import { assemble } from './assemble.js'
+
+const TICK_MS = 20
+
+/** The probe thread from beginning to end, as a task that Piscina runs once: resolves when told to stop. */
+export default async function probeThread(task: ProbeTask): Promise<void> {
+  const post = (message: FromProbe): void => task.port.postMessage(message)
+  const identity = { node: task.config.node, thread: 'probe' }
+  const log = createWorkerLogger(task.config.log, (line) => post({ type: 'log', line }), identity)
+  const thread = assemble(task, log)
+  const ticking = setInterval(() => {
+    thread.clock.refresh()
+    thread.wheel.tick()
+    for (const checker of thread.checkers) checker.look()
+  }, TICK_MS)
+  void Promise.all(thread.checkers.map((checker) => checker.start())).then(() => post({ type: 'ready' }))
+  await new Promise<void>((resolve) => {
+    task.port.on('message', (message: ToProbe) => {
+      switch (message.type) {
+        case 'stop':
+          resolve()
+          return
+        case 'addresses':
+          thread.addresses.current = message.targetAddresses
+          return
+      }
+    })
+  })
+  clearInterval(ticking)
+  thread.stop()
+  task.port.close()
+}
