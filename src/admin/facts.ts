@@ -1,5 +1,6 @@
 import type { Config } from '../core/config.js'
 import type { Directory } from '../core/directory.js'
+import type { MeshStatus } from '../core/mesh.js'
 import type { AdminState } from '../core/target-state.js'
 import type { Logger } from '../observe/log.js'
 import type { Columns } from '../shm/columns.js'
@@ -23,6 +24,13 @@ export interface ListenerFacts {
   readonly addresses: readonly string[]
 }
 
+/** The cluster this host is part of; `status` is missing until the mesh thread has said something. */
+export interface ClusterFacts {
+  readonly name: string
+  readonly boot: string
+  readonly status: MeshStatus | undefined
+}
+
 /**
  * What the administration is told about the process. The primary implements it with getters: every request reads what
  * holds at that moment, so that a reload or a restarted worker needs no call to here.
@@ -39,6 +47,8 @@ export interface AdminFacts {
   readonly workers: readonly WorkerFacts[]
   readonly listeners: readonly ListenerFacts[]
   readonly log: Logger
+  /** Undefined for a host alone. */
+  readonly cluster: ClusterFacts | undefined
   /** Carries out what the operator wants of a target, at once and on every thread. */
   setTargetState(slot: number, state: AdminState): void
   setTargetWeight(slot: number, weight: number): void

@@ -24,6 +24,7 @@ import {
   WORKER_UPSTREAM_IDLE,
 } from '../shm/layout.js'
 import type { TargetTable } from '../shm/targets.js'
+import { clusterMetrics } from './cluster-metrics.js'
 import { codeCounts, histogramSample, reasonCounts } from './column-sums.js'
 import type { ProcessFacts } from './process-facts.js'
 
@@ -38,6 +39,7 @@ export function renderMetrics(columns: Columns, table: TargetTable, directory: D
   failures(out, columns, directory)
   targets(out, columns, directory)
   health(out, table, directory)
+  if (facts.cluster !== undefined) clusterMetrics(out, facts.cluster)
   workers(out, columns, facts)
   processItself(out, facts)
   return out.text()

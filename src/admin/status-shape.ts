@@ -1,5 +1,6 @@
 import type { Algorithm, GroupProtocol, ListenerProtocol } from '../core/config.js'
 import type { ReasonCode } from '../core/reasons.js'
+import type { ClusterStatus } from './cluster-status.js'
 import type { ProcessState, WorkerState } from './facts.js'
 import type { Latency } from './latency-window.js'
 
@@ -16,6 +17,8 @@ export interface Status {
   readonly workers: readonly WorkerStatus[]
   readonly listeners: readonly ListenerStatus[]
   readonly targetGroups: readonly TargetGroupStatus[]
+  /** Missing for a host alone. */
+  readonly cluster?: ClusterStatus
 }
 
 export interface WorkerStatus {

@@ -14,6 +14,7 @@ import {
   WORKER_LOOP_DELAY_P50_MS,
   WORKER_LOOP_DELAY_P99_MS,
 } from '../shm/layout.js'
+import { buildClusterStatus, clusterProblems } from './cluster-status.js'
 import { codeCounts, reasonCounts } from './column-sums.js'
 import type { AdminFacts } from './facts.js'
 import type { LatencyWindow } from './latency-window.js'
@@ -31,7 +32,11 @@ export function buildStatus(facts: AdminFacts, latency: LatencyWindow, nowMs = D
   const workers = buildWorkers(facts)
   const listeners = buildListeners(facts)
   const targetGroups = buildTargetGroups(facts, latency, nowMs)
-  const problems = findProblems(workers, listeners, targetGroups)
+  const { cluster } = facts
+  const problems = [
+    ...findProblems(workers, listeners, targetGroups),
+    ...(cluster === undefined ? [] : clusterProblems(cluster, facts.config.node)),
+  ]
   return {
     node: facts.config.node,
     version: facts.version,
@@ -43,6 +48,7 @@ export function buildStatus(facts: AdminFacts, latency: LatencyWindow, nowMs = D
     workers,
     listeners,
     targetGroups,
+    ...(cluster === undefined ? {} : { cluster: buildClusterStatus(cluster) }),
   }
 }
 

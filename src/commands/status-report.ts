@@ -51,6 +51,22 @@ const statusReport = z.object({
       }),
     )
     .catch([]),
+  cluster: z
+    .object({
+      name: z.string(),
+      redis: z.object({ up: z.boolean(), reason: z.string().nullish().catch(null) }),
+      peers: z.array(
+        z.object({
+          node: z.string(),
+          state: z.string(),
+          version: z.string().catch('?'),
+          lastSeen: z.string(),
+          lagMs: amount,
+        }),
+      ),
+    })
+    .optional()
+    .catch(undefined),
 })
 
 export type StatusReport = z.output<typeof statusReport>

@@ -28,6 +28,14 @@ const TARGET_COLUMNS: readonly Column[] = [
   right('P99'),
 ]
 
+const PEER_COLUMNS: readonly Column[] = [
+  { title: 'PEER' },
+  { title: 'STATE' },
+  { title: 'VERSION' },
+  { title: 'LAST SEEN' },
+  right('LAG'),
+]
+
 /** The whole picture as a person reads it: the process, its listeners, and each group with its targets. */
 export function statusView(report: StatusReport, palette: Palette): string {
   const running = report.workers.filter((worker) => worker.state === 'running').length
@@ -70,7 +78,20 @@ export function statusView(report: StatusReport, palette: Palette): string {
     const title = `group ${palette.bold(group.name)} (${group.protocol}, ${group.algorithm})`
     blocks.push(`${title}\n${table(TARGET_COLUMNS, targets, palette)}`)
   }
+  if (report.cluster !== undefined) blocks.push(clusterView(report.cluster, palette))
   return `${blocks.join('\n\n')}\n`
+}
+
+function clusterView({ name, redis, peers }: NonNullable<StatusReport['cluster']>, palette: Palette): string {
+  const link = redis.up ? palette.good('redis is there') : palette.bad(`redis is gone (${redis.reason ?? 'no reason'})`)
+  const rows = peers.map(({ node, state, version, lastSeen, lagMs }) => [
+    palette.bold(node),
+    (state === 'alive' ? palette.good : palette.warn)(state),
+    version,
+    lastSeen,
+    milliseconds(lagMs),
+  ])
+  return `cluster ${palette.bold(name)}  ${link}\n${table(PEER_COLUMNS, rows, palette)}`
 }
 
 function errors(value: number, paint: Paint): string {

@@ -17,8 +17,6 @@ const UNLIMITED = ['unlimited'] as const
 
 export const LATER: readonly Later[] = [
   { path: 'availabilityGroups' },
-  { path: 'cluster' },
-  { path: 'vips' },
   { path: 'listeners.*.protocol', values: ['tls', 'https'] },
   { path: 'listeners.*.tls' },
   { path: 'listeners.*.rules' },

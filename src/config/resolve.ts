@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import type {
+  ClusterConfig,
   Config,
   HealthCheckConfig,
   ListenerConfig,
@@ -57,7 +58,13 @@ export function resolveConfig(file: ConfigFile, machine: Machine): Config {
       maxHeaders: file.protection.maxHeaders,
       maxConnections: file.protection.maxConnections,
     },
+    ...(file.cluster === undefined ? {} : { cluster: resolveCluster(file.cluster) }),
+    vips: file.vips,
   }
+}
+
+function resolveCluster({ name, redis, secret, heartbeat }: NonNullable<ConfigFile['cluster']>): ClusterConfig {
+  return { name, redis, secret, heartbeatMs: heartbeat }
 }
 
 function resolveListener(listener: ListenerFile): ListenerConfig {

@@ -13,6 +13,7 @@ import {
   targetAddress,
   wholeNumber,
 } from './fields.js'
+import { cluster, vips } from './schema-cluster.js'
 import { healthCheck, outlierDetection } from './schema-health.js'
 import { stickiness } from './schema-stickiness.js'
 
@@ -299,6 +300,8 @@ export const fileSchema = z
       .min(1, { error: 'must hold at least one target group' })
       .describe('Where the traffic goes: groups of servers that do the same work.'),
     protection,
+    cluster: cluster.optional(),
+    vips,
   })
   .describe('Configuration of the Castor load balancer.')
 

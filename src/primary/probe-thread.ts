@@ -2,6 +2,7 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import type { Config } from '../core/config.js'
 import type { FromProbe, ProbeTask, ToProbe } from '../core/messages.js'
+import type { CheckState, HealthReason } from '../core/target-state.js'
 import type { Logger } from '../observe/log.js'
 
 const RESTART_MS = 500
@@ -17,12 +18,20 @@ export class ProbeKeeper {
   readonly #makeTask: MakeProbeTask
   readonly #log: Logger
   readonly #onLine: (line: string) => void
+  readonly #onVerdict: (slot: number, state: CheckState, reason: HealthReason) => void
   readonly #pool: Piscina
   #port: MessagePort | undefined
   #stopping = false
   #ended: Promise<void> = Promise.resolve()
 
-  constructor(file: string, makeTask: MakeProbeTask, log: Logger, onLine: (line: string) => void) {
+  constructor(
+    file: string,
+    makeTask: MakeProbeTask,
+    log: Logger,
+    onLine: (line: string) => void,
+    onVerdict: (slot: number, state: CheckState, reason: HealthReason) => void,
+  ) {
+    this.#onVerdict = onVerdict
     this.#file = file
     this.#makeTask = makeTask
     this.#log = log
@@ -84,6 +93,9 @@ export class ProbeKeeper {
           return
         case 'log':
           this.#onLine(message.line)
+          return
+        case 'verdict':
+          this.#onVerdict(message.slot, message.state, message.reason)
           return
       }
     })

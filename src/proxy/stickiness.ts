@@ -1,15 +1,13 @@
 // Hot path of sticky groups: one look-up a request.
-import type { Clock } from '../core/clock.js'
 import type { StickinessConfig } from '../core/config.js'
 import type { Endpoint } from '../core/conn.js'
-import { SESSION_KEY_WORDS, type SessionKey, type SessionStore } from '../core/session-store.js'
+import { SESSION_KEY_WORDS, type SessionKey } from '../core/session-store.js'
 import { CookieFinder } from '../http/cookie.js'
 import type { RequestParser } from '../http/request-parser.js'
 import type { ResponseParser } from '../http/response-parser.js'
-import type { KeyHash } from '../shm/key-hash.js'
-import type { TargetTable } from '../shm/targets.js'
+import { type KeyHash, nameNumber } from '../shm/key-hash.js'
 import { InsertedCookie } from '../sticky/inserted-cookie.js'
-import { LearnedSessions } from '../sticky/learned-sessions.js'
+import { LearnedSessions, type SessionServices } from '../sticky/learned-sessions.js'
 
 /** What a request is bound to while it is served; used again for the next. */
 export class Binding {
@@ -26,18 +24,17 @@ export class Binding {
 }
 
 /** What stickiness needs of its thread. */
-export interface StickyServices {
-  readonly store: SessionStore
+export interface StickyServices extends SessionServices {
   readonly keys: KeyHash
-  readonly table: TargetTable
-  readonly clock: Clock
+  /** Keys Castor's own cookies; the same on every host of a cluster. */
   readonly secret: string
 }
 
 /** Keeps each client of one group on its target, in the way that the group asks for. One thread's. */
 export class Stickiness {
   readonly #type: Exclude<StickinessConfig['type'], 'off'>
-  readonly #groupSlot: number
+  /** Stands for the group in keys; hosts agree on it, as they do on the name. */
+  readonly #groupNumber: number
   readonly #keys: KeyHash
   readonly #finder: CookieFinder
   readonly #inserted: InsertedCookie | undefined
@@ -51,7 +48,7 @@ export class Stickiness {
     services: StickyServices,
   ) {
     this.#type = config.type
-    this.#groupSlot = group.slot
+    this.#groupNumber = nameNumber(group.name)
     this.#keys = services.keys
     this.#finder = new CookieFinder('name' in config ? config.name : '')
     if (config.type === 'cookie') {
@@ -59,7 +56,7 @@ export class Stickiness {
       const options = { name, maxAgeSeconds, secure: false, secret: services.secret, group: group.name }
       this.#inserted = new InsertedCookie(options, targets)
     } else {
-      this.#sessions = new LearnedSessions(services.store, services.table, services.clock, group.slot, config.timeoutMs)
+      this.#sessions = new LearnedSessions(services, group.slot, config.timeoutMs)
     }
   }
 
@@ -94,7 +91,7 @@ export class Stickiness {
     const finder = this.#finder
     if (this.#type !== 'app-cookie' || !finder.inResponse(parser, buffer, start)) return
     if (finder.valueStart === finder.valueEnd) return
-    this.#sessions!.remember(this.#keys.of(this.#groupSlot, buffer, finder.valueStart, finder.valueEnd), targetSlot)
+    this.#sessions!.remember(this.#keys.of(this.#groupNumber, buffer, finder.valueStart, finder.valueEnd), targetSlot)
   }
 
   /** The header line that goes with each response from that target, if any does. */
@@ -103,7 +100,7 @@ export class Stickiness {
   }
 
   #bind(into: Binding, bytes: Uint8Array, from: number, to: number): void {
-    into.key.set(this.#keys.of(this.#groupSlot, bytes, from, to))
+    into.key.set(this.#keys.of(this.#groupNumber, bytes, from, to))
     into.hasKey = true
     into.slot = this.#sessions!.find(into.key)
   }

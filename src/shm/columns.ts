@@ -17,16 +17,22 @@ import {
   ticketBytes,
   WORKER_CONNECTIONS_ACTIVE,
 } from './layout.js'
+import { createOutbox } from './outbox.js'
 import { createSessionTable } from './sessions-layout.js'
+import { HYBRID_CLOCK_BYTES } from './shared-hybrid-clock.js'
 import { targetTableBytes } from './targets.js'
 
-export function createSharedCounters(capacity: Capacity): SharedCounters {
+/** `replicated`: there is a mesh thread that reads outboxes. It has the session table's last column. */
+export function createSharedCounters(capacity: Capacity, replicated = false): SharedCounters {
+  const outboxes = Array.from({ length: replicated ? capacity.workers : 0 }, () => createOutbox())
   return {
     capacity,
     columns: new SharedArrayBuffer(columnBytes(capacity)),
     tickets: new SharedArrayBuffer(ticketBytes(capacity)),
     targets: new SharedArrayBuffer(targetTableBytes(capacity)),
-    sessions: createSessionTable(capacity.sessions, capacity.workers + 1),
+    sessions: createSessionTable(capacity.sessions, capacity.workers + 2),
+    hybridClock: new SharedArrayBuffer(HYBRID_CLOCK_BYTES),
+    outboxes,
   }
 }
 

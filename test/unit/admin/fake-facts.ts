@@ -90,6 +90,7 @@ function config(admin: AdminConfig): Config {
       maxHeaders: 128,
       maxConnections: 'auto',
     },
+    vips: [],
   }
 }
 
@@ -98,6 +99,7 @@ export class FakeFacts implements AdminFacts {
   readonly version = '0.1.0'
   startedAtMs = Date.now() - 3_723_000
   state: ProcessState = 'running'
+  readonly cluster = undefined
   readonly config: Config
   readonly directory: Directory
   readonly #shared = createSharedCounters({ workers: 2, listeners: 4, series: 4, groups: 4, targets: 8, sessions: 64 })

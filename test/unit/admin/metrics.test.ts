@@ -40,6 +40,7 @@ const process: ProcessFacts = {
   cpuSeconds: 12.5,
   residentBytes: 1e8,
   openFds: 42,
+  cluster: undefined,
   primaryLoopDelay: { p50Ms: 0.5, p99Ms: 1, maxMs: 2 },
 }
 

@@ -58,6 +58,7 @@ t.test('the smallest file gets every documented default', (t) => {
       maxHeaders: 128,
       maxConnections: 'auto',
     },
+    vips: [],
   })
   t.end()
 })

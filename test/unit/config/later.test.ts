@@ -5,8 +5,6 @@ import { problemsOf, SMALL } from './support.js'
 /** A value of each later part, as the documentation shows it. */
 const EXAMPLES: Readonly<Record<string, string>> = {
   availabilityGroups: '[{ name: web, min: 2 }]',
-  cluster: '{ name: shop, redis: redis://127.0.0.1:6379 }',
-  vips: '[{ address: 192.0.2.10/24 }]',
   'listeners.0.protocol': 'https',
   'listeners.0.tls': '{ certificates: [{ cert: a.pem, key: a.key }] }',
   'listeners.0.rules': `[{ match: { host: "*.x" }, redirect: { host: "\${host}" } }]`,

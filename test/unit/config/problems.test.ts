@@ -1,8 +1,12 @@
 import t from 'tap'
 import { loadConfig } from '../../../src/config/load.js'
 import { ConfigError } from '../../../src/config/problems.js'
+import { fileSchema } from '../../../src/config/schema.js'
 import { CastorError } from '../../../src/core/errors.js'
 import { parse, problemsOf, SMALL } from './support.js'
+
+/** What the file may have at its top. */
+const TOP = Object.keys(fileSchema.shape).join(', ')
 
 /** SMALL with one line replaced; lines count from 1, as in the messages. */
 function withLine(line: number, text: string): string {
@@ -101,8 +105,8 @@ table('unknown keys are named with what was meant', [
     title: 'a key that JavaScript knows',
     text: `__proto__: { polluted: true }\nconstructor: 1\n${SMALL}`,
     says: [
-      '1:1: __proto__: unknown key "__proto__"; known here: node, workers, log, admin, shutdownTimeout, listeners, targetGroups, protection',
-      '2:1: constructor: unknown key "constructor"; known here: node, workers, log, admin, shutdownTimeout, listeners, targetGroups, protection',
+      `1:1: __proto__: unknown key "__proto__"; known here: ${TOP}`,
+      `2:1: constructor: unknown key "constructor"; known here: ${TOP}`,
     ],
   },
 ])
@@ -371,7 +375,7 @@ targetGroups:
       - address: a
       - address: a:1
       - address: a:1
-cluster: { name: shop }
+availabilityGroups: []
 `
   const problems = problemsOf(text)
   t.same(
@@ -386,7 +390,7 @@ cluster: { name: shop }
       'test.yaml:12:5 targetGroups.0.algoritm',
       'test.yaml:14:18 targetGroups.0.targets.0.address',
       'test.yaml:16:18 targetGroups.0.targets.2.address',
-      'test.yaml:17:1 cluster',
+      'test.yaml:17:1 availabilityGroups',
     ],
     problems.join('\n'),
   )
