@@ -63,8 +63,8 @@ export function resolveConfig(file: ConfigFile, machine: Machine): Config {
   }
 }
 
-function resolveCluster({ name, redis, secret, heartbeat }: NonNullable<ConfigFile['cluster']>): ClusterConfig {
-  return { name, redis, secret, heartbeatMs: heartbeat }
+function resolveCluster({ name, redis, secret, heartbeat, hosts }: NonNullable<ConfigFile['cluster']>): ClusterConfig {
+  return { name, redis, secret, heartbeatMs: heartbeat, hosts }
 }
 
 function resolveListener(listener: ListenerFile): ListenerConfig {

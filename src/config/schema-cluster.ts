@@ -62,6 +62,22 @@ export const cluster = z
       .describe(
         'How often each host says that it lives; three missed make it count as silent. Duration, 100ms to 60s, default 1s. Higher costs fewer messages and notices a dead host later; lower does the opposite.',
       ),
+    hosts: z
+      .array(
+        z
+          .strictObject({
+            node: name().describe('The host’s node name.'),
+            address: z
+              .string()
+              .refine((written) => isIP(written) !== 0, mustBe('an IP address'))
+              .describe('The address by which the other hosts reach it.'),
+          })
+          .describe('One host of the cluster.'),
+      )
+      .prefault([])
+      .describe(
+        'All hosts of the cluster, this one included, for castor keepalived: who takes an address over, in this order. Default none: keepalived finds the others by multicast.',
+      ),
   })
   .describe(
     'Other hosts that share sessions, operator state and news of health with this one. Default: this host alone.',
@@ -87,8 +103,13 @@ const vip = z
       .describe('The network interface that gets the address.'),
     prefer: name().describe('The node that has the address while all is well.'),
     routerId: wholeNumber(1, 255).describe('VRRP’s number for the address: 1 to 255, unique on its network.'),
+    advertInterval: duration(100, 40 * SECOND)
+      .prefault('1s')
+      .describe(
+        'How often the host that has the address says so; it moves when about three in a row are missing. Duration, 100ms to 40s, default 1s. Higher leaves clients of a dead host waiting longer; lower sends more and moves addresses away from hosts that are merely slow.',
+      ),
   })
-  .transform((found): VipConfig => found)
+  .transform(({ advertInterval, ...found }): VipConfig => ({ ...found, advertIntervalMs: advertInterval }))
   .describe('One address that moves between the hosts.')
 
 export const vips = z

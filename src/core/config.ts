@@ -25,6 +25,14 @@ export interface ClusterConfig {
   /** Signs cookies and seals what travels. */
   readonly secret: string
   readonly heartbeatMs: number
+  /** All hosts of the cluster, this one included, in the order in which they stand in; empty = found by multicast. */
+  readonly hosts: readonly HostConfig[]
+}
+
+/** A host and the address by which the others reach it. */
+export interface HostConfig {
+  readonly node: string
+  readonly address: string
 }
 
 export type RedisConfig =
@@ -56,6 +64,8 @@ export interface VipConfig {
   readonly prefer: string
   /** VRRP's number for it, 1–255, unique on its network. */
   readonly routerId: number
+  /** How often the host that has it says so; after three that did not come another takes it. */
+  readonly advertIntervalMs: number
 }
 
 export interface LogConfig {
