@@ -48,3 +48,7 @@ export async function ask(castor: TestCastor, path: string, lines: readonly stri
 export const statusesOf = async (asked: readonly Asked[]): Promise<number[]> =>
   (await Promise.all(asked.map(({ answer }) => answer))).map(({ status }) => status)
 export const all200 = (asked: readonly Asked[]): number[] => asked.map(() => 200)
+
+/** How many were refused for that reason. */
+export const refusals = async (castor: TestCastor, reason: string): Promise<number> =>
+  (await castor.metrics()).get(`castor_server_errors_total{listener="web",reason="${reason}"}`) ?? 0
