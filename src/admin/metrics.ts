@@ -29,7 +29,13 @@ import { codeCounts, histogramSample, reasonCounts } from './column-sums.js'
 import type { ProcessFacts } from './process-facts.js'
 
 /** Reasons that mean Castor turned a connection or request away for its own sake, before any target was asked. */
-const REJECTIONS: readonly ReasonCode[] = ['PROXY_PROTOCOL_INVALID', 'CONNECTION_LIMIT', 'SHUTTING_DOWN']
+const REJECTIONS: readonly ReasonCode[] = [
+  'PROXY_PROTOCOL_INVALID',
+  'CONNECTION_LIMIT',
+  'SHUTTING_DOWN',
+  'QUEUE_FULL',
+  'QUEUE_TIMEOUT',
+]
 
 /** All of `/metrics`; every name is explained in docs/METRICS.md. Only codes and reasons that occurred have a line. */
 export function renderMetrics(columns: Columns, table: TargetTable, directory: Directory, facts: ProcessFacts): string {
@@ -38,6 +44,7 @@ export function renderMetrics(columns: Columns, table: TargetTable, directory: D
   listeners(out, columns, directory)
   failures(out, columns, directory)
   targets(out, columns, directory)
+  queues(out, columns, directory)
   health(out, table, directory)
   if (facts.cluster !== undefined) clusterMetrics(out, facts.cluster)
   workers(out, columns, facts)
@@ -112,6 +119,17 @@ function failures(out: Exposition, columns: Columns, directory: Directory): void
   family('castor_rejected_total', 'Connections and requests turned away by a limit.', (code) =>
     REJECTIONS.includes(code),
   )
+}
+
+function queues(out: Exposition, columns: Columns, { groups, targets }: Directory): void {
+  out.family('castor_target_in_flight', 'gauge', 'Requests, or connections of tcp groups, that the target has now.')
+  targets.forEach(({ group, id }, slot) => {
+    out.sample({ target_group: groups[group]!, target: id }, columns.inFlight(slot))
+  })
+  out.family('castor_target_group_queued', 'gauge', 'Waiting now for a target with a place.')
+  groups.forEach((target_group, slot) => {
+    out.sample({ target_group }, columns.waiting.waiting(slot))
+  })
 }
 
 function health(out: Exposition, table: TargetTable, directory: Directory): void {

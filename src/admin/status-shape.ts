@@ -56,6 +56,10 @@ export interface TargetGroupStatus {
   readonly name: string
   readonly protocol: GroupProtocol
   readonly algorithm: Algorithm
+  /** Requests (in tcp groups connections) that a target serves at once; null where there is no limit. */
+  readonly maxConnectionsPerTarget: number | null
+  /** How many wait now for a target with a place, of how many that may. */
+  readonly queue: { readonly waiting: number; readonly size: number; readonly timeoutMs: number }
   readonly targets: readonly TargetStatus[]
 }
 
@@ -69,6 +73,8 @@ export interface TargetStatus {
   /** When `state` or `health` last changed. */
   readonly since: string
   readonly connections: number
+  /** Requests, or connections of tcp groups, that are with it now: what the limit is about. */
+  readonly inFlight: number
   readonly requests: number
   readonly failures: number
   /** Of the answers of the last 30 to 60 seconds. */

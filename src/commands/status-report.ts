@@ -47,6 +47,7 @@ const statusReport = z.object({
         name: z.string(),
         protocol: z.string().catch('?'),
         algorithm: z.string().catch('?'),
+        queue: z.object({ waiting: amount, size: amount }).catch({ waiting: 0, size: 0 }),
         targets: z.array(target).catch([]),
       }),
     )

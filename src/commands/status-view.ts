@@ -76,7 +76,7 @@ export function statusView(report: StatusReport, palette: Palette): string {
       milliseconds(target.latency?.p99),
     ])
     const title = `group ${palette.bold(group.name)} (${group.protocol}, ${group.algorithm})`
-    blocks.push(`${title}\n${table(TARGET_COLUMNS, targets, palette)}`)
+    blocks.push(`${title}${queueView(group.queue, palette)}\n${table(TARGET_COLUMNS, targets, palette)}`)
   }
   if (report.cluster !== undefined) blocks.push(clusterView(report.cluster, palette))
   return `${blocks.join('\n\n')}\n`
@@ -92,6 +92,13 @@ function clusterView({ name, redis, peers }: NonNullable<StatusReport['cluster']
     milliseconds(lagMs),
   ])
   return `cluster ${palette.bold(name)}  ${link}\n${table(PEER_COLUMNS, rows, palette)}`
+}
+
+/** Only for groups that have a queue. */
+function queueView({ waiting, size }: { waiting: number; size: number }, palette: Palette): string {
+  if (size === 0) return ''
+  const paint: Paint = waiting >= size ? palette.bad : waiting > 0 ? palette.warn : palette.dim
+  return `  ${paint(`waiting ${count(waiting)} of ${count(size)}`)}`
 }
 
 function errors(value: number, paint: Paint): string {

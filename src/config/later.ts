@@ -24,8 +24,6 @@ export const LATER: readonly Later[] = [
   { path: 'listeners.*.limits.requestsPerSecond', except: UNLIMITED },
   { path: 'targetGroups.*.protocol', values: ['tls', 'https'] },
   { path: 'targetGroups.*.availabilityGroup' },
-  { path: 'targetGroups.*.maxConnectionsPerTarget', except: UNLIMITED },
-  { path: 'targetGroups.*.queue' },
   { path: 'protection.allow' },
   { path: 'protection.deny' },
   { path: 'protection.connectionsPerSource', except: UNLIMITED },

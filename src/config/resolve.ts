@@ -103,6 +103,8 @@ function resolveGroup(group: TargetGroupFile): TargetGroupConfig {
     slowStartMs: group.slowStart,
     drainingMs: group.draining,
     timeouts: { connectMs: group.timeouts.connect, responseMs: group.timeouts.response ?? RESPONSE_MS },
+    maxConnectionsPerTarget: group.maxConnectionsPerTarget === 'unlimited' ? 0 : group.maxConnectionsPerTarget,
+    queue: { size: group.queue.size, timeoutMs: group.queue.timeout },
   }
 }
 

@@ -15,6 +15,7 @@ import {
 } from './fields.js'
 import { cluster, vips } from './schema-cluster.js'
 import { healthCheck, outlierDetection } from './schema-health.js'
+import { maxConnectionsPerTarget, queue } from './schema-queue.js'
 import { stickiness } from './schema-stickiness.js'
 
 /**
@@ -236,7 +237,8 @@ const targetGroup = z
         'How long a draining target keeps the connections and sticky clients it has. Duration, 0s to 1h, default 300s. Higher is kinder to clients; lower frees the target sooner.',
       ),
     stickiness,
-    maxConnectionsPerTarget: unlimited(),
+    maxConnectionsPerTarget,
+    queue,
   })
   .describe('Servers that do the same work.')
 

@@ -171,6 +171,10 @@ export interface TargetGroupConfig {
   readonly slowStartMs: number
   readonly drainingMs: number
   readonly timeouts: { readonly connectMs: number; readonly responseMs: number }
+  /** Requests in flight to one target (connections in tcp groups), over all threads; 0 = unlimited. */
+  readonly maxConnectionsPerTarget: number
+  /** Who waits while every target is at that limit. `size` is over all threads; 0 = nobody does. */
+  readonly queue: { readonly size: number; readonly timeoutMs: number }
 }
 
 /** Which headers about the client go to the targets, beside X-Forwarded-For. */

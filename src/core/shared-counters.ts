@@ -16,6 +16,8 @@ export interface SharedCounters {
   readonly tickets: SharedArrayBuffer
   /** See `shm/targets.ts`. */
   readonly targets: SharedArrayBuffer
+  /** See `shm/waiting.ts`. */
+  readonly waiting: SharedArrayBuffer
   /** See `shm/sessions-layout.ts`. */
   readonly sessions: SharedArrayBuffer
   /** The last stamp given; see `shm/shared-hybrid-clock.ts`. */

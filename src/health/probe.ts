@@ -5,6 +5,9 @@ import type { HealthReason } from '../core/target-state.js'
 /** Where a probe stands, which is what its failure is named after. */
 type Step = 'connecting' | 'sending' | 'receiving' | 'done'
 
+/** What the system says of a connection that was made and lost again before anybody could use it. */
+const INTERRUPTIONS: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED'])
+
 /** How a probe talks over its connection. */
 export interface ProbeDialogue {
   /** What is sent once connected; nothing for a probe that only connects. */
@@ -79,7 +82,8 @@ export class Probe implements ConnHandler {
   }
 
   onClose(_conn: Conn, cause?: CastorError): void {
-    if (cause?.code === 'CONNECT_FAILED') this.#finish('CONNECT_FAILED')
+    // A target that refuses never had the connection; one that resets or closes it had, if only for a moment.
+    if (cause?.code === 'CONNECT_FAILED' && !INTERRUPTIONS.has(cause.message)) this.#finish('CONNECT_FAILED')
     else this.#lost()
   }
 

@@ -16,10 +16,13 @@ export class Binding {
   /** The session's key, where the group learns and the request had something to learn by. */
   readonly key: SessionKey = new Int32Array(SESSION_KEY_WORDS)
   hasKey = false
+  /** The target of `slot` was full, so that the request went elsewhere for once: the client stays bound. */
+  spilled = false
 
   reset(): void {
     this.slot = -1
     this.hasKey = false
+    this.spilled = false
   }
 }
 
@@ -82,7 +85,8 @@ export class Stickiness {
 
   /** The target has taken the request on. */
   onTarget(binding: Binding, targetSlot: number): void {
-    if (binding.hasKey && binding.slot !== targetSlot) this.#sessions!.remember(binding.key, targetSlot)
+    if (binding.hasKey && !binding.spilled && binding.slot !== targetSlot)
+      this.#sessions!.remember(binding.key, targetSlot)
   }
 
   /** The target has answered: the client stays there, and an application's own cookie is learned. */
@@ -95,8 +99,8 @@ export class Stickiness {
   }
 
   /** The header line that goes with each response from that target, if any does. */
-  responseLine(targetSlot: number): Uint8Array | undefined {
-    return this.#inserted?.lineFor(targetSlot)
+  responseLine(binding: Binding, targetSlot: number): Uint8Array | undefined {
+    return this.#inserted?.lineFor(binding.spilled ? binding.slot : targetSlot)
   }
 
   #bind(into: Binding, bytes: Uint8Array, from: number, to: number): void {

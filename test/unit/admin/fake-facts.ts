@@ -65,6 +65,8 @@ const group = (
     httpVersion: '1.1',
     verify: false,
   },
+  maxConnectionsPerTarget: 0,
+  queue: { size: 0, timeoutMs: 1_000 },
   outlierDetection: { consecutiveFailures: 5, ejectForMs: 30_000, maxEjectedPercent: 50 },
   stickiness: { type: 'off' },
   slowStartMs: 0,

@@ -12,8 +12,6 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   'listeners.0.limits.requestsPerSecond': '100/s',
   'targetGroups.0.protocol': 'tls',
   'targetGroups.0.availabilityGroup': 'web',
-  'targetGroups.0.maxConnectionsPerTarget': '100',
-  'targetGroups.0.queue': '{ size: 5 }',
   'protection.allow': '[10.0.0.0/8]',
   'protection.deny': '[]',
   'protection.connectionsPerSource': '10000',
@@ -49,7 +47,6 @@ t.test('each later value of a known key is refused with its own name', (t) => {
 t.test('a value that says what this version does anyway is accepted', (t) => {
   const values = [
     'listeners.0.limits={ connections: unlimited, requestsPerSecond: unlimited }',
-    'targetGroups.0.maxConnectionsPerTarget=unlimited',
     'protection.connectionsPerSource=unlimited',
     'protection.newConnectionsPerSource=unlimited',
     'protection.requestsPerSource=unlimited',
@@ -59,10 +56,9 @@ t.test('a value that says what this version does anyway is accepted', (t) => {
 })
 
 t.test('a later key is shown where it stands in the file', (t) => {
-  const text = SMALL.replace('    targets:', '    queue: { size: 1 }\n    maxConnectionsPerTarget: 5\n    targets:')
+  const text = SMALL.replace('    targets:', '    availabilityGroup: web\n    targets:')
   t.same(problemsOf(text), [
-    'test.yaml:9:5: targetGroups.0.queue: is not supported yet in this version; leave it out',
-    'test.yaml:10:5: targetGroups.0.maxConnectionsPerTarget: is not supported yet in this version; leave it out or write unlimited',
+    'test.yaml:9:5: targetGroups.0.availabilityGroup: is not supported yet in this version; leave it out',
   ])
   t.end()
 })

@@ -339,11 +339,40 @@ table('values that do not go together are found', [
     ],
   },
   {
+    title: 'a queue that nobody could ever wait in',
+    text: withLine(9, '    queue: { size: 5 }\n    targets:'),
+    says: ['9:5: targetGroups.0.queue: queue has no effect without maxConnectionsPerTarget; set that, or leave it out'],
+  },
+  {
+    title: 'patience without a queue',
+    text: withLine(9, '    maxConnectionsPerTarget: 5\n    queue: { timeout: 5s }\n    targets:'),
+    says: ['10:14: targetGroups.0.queue.timeout: timeout has no effect without size; set that, or leave it out'],
+  },
+  {
     title: 'PROXY protocol in an http group',
     text: withLine(9, '    proxyProtocol: v1\n    targets:'),
     says: ['9:5: targetGroups.0.proxyProtocol: proxyProtocol works in tcp groups only; leave it out'],
   },
 ])
+
+t.test('limits and queues are accepted, and their defaults written out', (t) => {
+  for (const lines of [
+    'maxConnectionsPerTarget: unlimited\n    queue: { size: 0, timeout: 1s }',
+    'maxConnectionsPerTarget: 1\n    queue: { size: 1 }',
+    'maxConnectionsPerTarget: 1000000\n    queue: { size: 1000000, timeout: 1h }',
+  ]) {
+    t.same(problemsOf(withLine(9, `    ${lines}\n    targets:`)), [])
+  }
+  const wrong: [string, string][] = [
+    ['0', 'must be at least 1, not 0'],
+    ['many', 'must be unlimited or a whole number from 1 to 1000000, not "many"'],
+  ]
+  for (const [value, says] of wrong) {
+    const text = withLine(9, `    maxConnectionsPerTarget: ${value}\n    targets:`)
+    t.same(problemsOf(text), [`test.yaml:9:30: targetGroups.0.maxConnectionsPerTarget: ${says}`])
+  }
+  t.end()
+})
 
 t.test('what is free to be used twice is accepted', (t) => {
   t.same(problemsOf(SECOND_LISTENER('more', '"[::]:8080"')), [], 'the same port of IPv4 and IPv6')
