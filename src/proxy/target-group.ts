@@ -110,11 +110,14 @@ export class TargetGroup implements GroupView {
   targets: readonly BalancerTarget[] = []
   version = 0
   readonly #all: readonly Target[]
-  readonly #bySlot = new Map<number, Target>()
+  /** With gaps: slots are counted over all groups. */
+  readonly #bySlot: (Target | undefined)[]
   readonly #balancer: Balancer
   readonly #columns: Columns
   readonly #table: TargetTable
   readonly #clock: Clock
+  /** Somebody reads the averaged response times. */
+  readonly #averages: boolean
   /** The table's count of changes when `targets` was last worked out. */
   #seen = -1
   /** Epoch time from which on time alone changes something: an ejection ends, a weight rises. */
@@ -137,6 +140,7 @@ export class TargetGroup implements GroupView {
     this.#columns = services.columns
     this.#table = services.table
     this.#clock = services.clock
+    this.#averages = config.algorithm === 'peak-ewma'
     const { stickiness } = config
     this.stickiness =
       stickiness.type === 'off'
@@ -147,8 +151,10 @@ export class TargetGroup implements GroupView {
       const { clock, column } = services
       this.#queue = new WaitQueue(this, config, { table: services.columns.waiting, clock, column })
     }
+    const slots = targets.reduce((most, target) => Math.max(most, target.slot + 1), 0)
+    this.#bySlot = new Array<Target | undefined>(slots).fill(undefined)
     for (const target of targets) {
-      this.#bySlot.set(target.slot, target)
+      this.#bySlot[target.slot] = target
       target.queue = this.#queue
     }
     this.#refresh()
@@ -172,7 +178,7 @@ export class TargetGroup implements GroupView {
   }
 
   bySlot(slot: number): Target | undefined {
-    return this.#bySlot.get(slot)
+    return this.#bySlot[slot]
   }
 
   /** Whether the target may get new traffic now. */
@@ -186,13 +192,13 @@ export class TargetGroup implements GroupView {
     this.#key.client = client
     this.#key.hash = hash
     const slot = this.#balancer.pick(this, this.#key, tried)
-    return slot < 0 ? undefined : this.#bySlot.get(slot)
+    return slot < 0 ? undefined : this.#bySlot[slot]
   }
 
   /** The target in `slot` if a client that is bound to it may still go there: also while it drains, not when it is down. */
   bound(slot: number, tried: readonly number[]): Target | undefined {
     if (slot < 0 || tried.includes(slot)) return undefined
-    const target = this.#bySlot.get(slot)
+    const target = this.#bySlot[slot]
     if (target === undefined || target.address === '') return undefined
     return keepsClients(this.#table, slot, this.#clock.wallMs) ? target : undefined
   }
@@ -250,6 +256,7 @@ export class TargetGroup implements GroupView {
     target.responded(durationMs)
     table.clearFailures(target.slot)
     this.#forgive(target.slot, nowMs)
+    if (!this.#averages) return
     table.setLatency(
       target.slot,
       peakEwma(table.latencyMs(target.slot), durationMs, nowMs - table.latencyAtMs(target.slot)),
