@@ -152,8 +152,10 @@ t.test('what one worker learned of an application’s cookie every worker follow
   t.teardown(() => {
     for (const client of clients) client.close()
   })
-  const perWorker = (await castor.metrics()).get('castor_worker_connections_active{worker="1"}')
-  t.equal(perWorker, 2)
+  await until('two on each worker', async () => {
+    const metrics = await castor.metrics()
+    return [1, 2].every((worker) => metrics.get(`castor_worker_connections_active{worker="${worker}"}`) === 2)
+  })
   let asked = 0
   const everywhere = async (cookie: string, home: RawTarget): Promise<void> => {
     for (const client of clients) {

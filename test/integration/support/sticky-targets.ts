@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import { PROXY_V2_MAX_BYTES } from '../../../src/net/proxy-protocol.js'
 import { writeProxyV2 } from '../../../src/net/proxy-protocol-writer.js'
-import type { Test } from './castor.js'
+import { type Balancer, startBalancer } from './balancer.js'
+import { fetchText, type Test } from './castor.js'
 import { get, RawClient } from './raw-client.js'
 import { ok, RawTarget } from './raw-target.js'
 import { TcpTarget } from './tcp-peers.js'
@@ -113,4 +114,54 @@ export async function askTcp(port: number, from: From): Promise<string> {
   const { client, by } = await openTcp(port, from)
   client.close()
   return by
+}
+
+export const NAMES = ['one', 'two', 'three']
+
+/** A balancer whose clients are bound by their addresses, before three targets. */
+export interface StickySetting {
+  readonly castor: Balancer
+  readonly targets: readonly NamedTarget[]
+  /** The same listener twice: for clients themselves, and behind a proxy that is here. */
+  ask(from: From): Promise<string>
+  port(via: Via): number
+  health(name: string): Promise<string>
+}
+
+export async function startSticky(
+  t: Test,
+  protocol: 'http' | 'tcp',
+  group: object = {},
+  workers = 2,
+): Promise<StickySetting> {
+  const targets = await Promise.all(NAMES.map((name) => (protocol === 'http' ? namedHttp : namedTcp)(t, name)))
+  const castor = await startBalancer(t, {
+    workers,
+    listeners: [
+      { name: 'direct', protocol, listen: '127.0.0.1:0', targetGroup: 'out' },
+      { name: 'proxied', protocol, listen: '127.0.0.1:0', targetGroup: 'out', acceptProxyProtocol: ['127.0.0.1/32'] },
+    ],
+    targetGroups: [
+      {
+        name: 'out',
+        protocol,
+        targets: targets.map(({ name, address }) => ({ id: name, address })),
+        stickiness: { type: 'source-ip' },
+        ...group,
+      },
+    ],
+  })
+  const port = (via: Via): number => castor.portOf(via === 'direct' ? 'direct' : 'proxied')
+  return {
+    castor,
+    targets,
+    port,
+    ask: (from) => (protocol === 'http' ? askHttp : askTcp)(port(from.via), from),
+    health: async (name) => {
+      const status = JSON.parse(await fetchText(castor.running.admin.port, '/api/v1/status')) as {
+        targetGroups: { targets: { id: string; health: string }[] }[]
+      }
+      return status.targetGroups[0]!.targets.find(({ id }) => id === name)!.health
+    },
+  }
 }
