@@ -8,12 +8,13 @@ import { until } from './support/until.js'
 
 const SLOW_START_MS = 4_000
 /** Weights are worked out anew this often at least, and the probe thread begins the ramp before anybody sees it. */
-const STEP_MS = 700
+const STEP_MS = 900
 const WINDOW_MS = 500
 const WEIGHT = 10
 const CLIENTS = 4
-/** What chance and a busy machine may add to or take from a share. */
-const LEEWAY = 0.06
+/** What a busy machine may add to or take from a share, beside chance. */
+const LEEWAY = 0.05
+
 const CHECK = {
   protocol: 'http',
   path: '/health',
@@ -77,9 +78,10 @@ function shareAt(sinceMs: number): number {
   return weight / (weight + WEIGHT * 10)
 }
 
-const share = (answers: readonly Answered[], fromMs: number, toMs: number): number => {
-  const within = answers.filter(({ atMs }) => atMs >= fromMs && atMs < toMs)
-  return within.filter(({ by }) => by === 'fresh').length / within.length
+/** Answers in a span of time, and which share of them is the fresh one's. */
+function within(answers: readonly Answered[], fromMs: number, toMs: number): { count: number; share: number } {
+  const all = answers.filter(({ atMs }) => atMs >= fromMs && atMs < toMs)
+  return { count: all.length, share: all.filter(({ by }) => by === 'fresh').length / all.length }
 }
 
 /** Compares what the fresh one got with what the ramp promises, window by window, from its first answer on. */
@@ -87,11 +89,13 @@ function followsRamp(t: TapTest, name: string, answers: readonly Answered[]): vo
   const firstMs = answers.find(({ by }) => by === 'fresh')!.atMs
   const seen: string[] = []
   for (let fromMs = 0; fromMs < SLOW_START_MS + 2 * WINDOW_MS; fromMs += WINDOW_MS) {
-    const got = share(answers, firstMs + fromMs, firstMs + fromMs + WINDOW_MS)
-    seen.push(got.toFixed(2))
-    const [least, most] = [shareAt(fromMs - STEP_MS) - LEEWAY, shareAt(fromMs + WINDOW_MS + STEP_MS) + LEEWAY]
+    const { count, share } = within(answers, firstMs + fromMs, firstMs + fromMs + WINDOW_MS)
+    seen.push(`${share.toFixed(2)}(${count})`)
+    // Two and a half standard deviations of the least even choice there is.
+    const leeway = LEEWAY + 2.5 * Math.sqrt(0.25 / count)
+    const [least, most] = [shareAt(fromMs - STEP_MS) - leeway, shareAt(fromMs + WINDOW_MS + STEP_MS) + leeway]
     const promised = `promised ${least.toFixed(2)} to ${most.toFixed(2)}`
-    t.ok(got >= least && got <= most, `${name}: ${got.toFixed(2)} from ${fromMs} ms on, ${promised}`)
+    t.ok(share >= least && share <= most, `${name}: ${share.toFixed(2)} of ${count} from ${fromMs} ms on, ${promised}`)
   }
   t.comment(`${name}: shares of ${WINDOW_MS} ms each, ramp of ${SLOW_START_MS} ms: ${seen.join(' ')}`)
 }
@@ -99,8 +103,8 @@ function followsRamp(t: TapTest, name: string, answers: readonly Answered[]): vo
 /** Where the load of the moment counts beside the weight, the share rises all the same. */
 function rises(t: TapTest, name: string, answers: readonly Answered[]): void {
   const firstMs = answers.find(({ by }) => by === 'fresh')!.atMs
-  const begun = share(answers, firstMs, firstMs + 1_000)
-  const grown = share(answers, firstMs + SLOW_START_MS, Number.POSITIVE_INFINITY)
+  const begun = within(answers, firstMs, firstMs + 1_000).share
+  const grown = within(answers, firstMs + SLOW_START_MS, Number.POSITIVE_INFINITY).share
   t.comment(`${name}: ${begun.toFixed(2)} in the first second, ${grown.toFixed(2)} when grown`)
   t.ok(begun < 0.4, `${name} begins with ${begun.toFixed(2)}`)
   t.ok(Math.abs(grown - 0.5) < 0.08, `${name} ends with ${grown.toFixed(2)}`)
