@@ -1,5 +1,5 @@
 import { connect, isIP, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
+import { connect as connectTls, TLSSocket } from 'node:tls'
 import type { Clock } from '../core/clock.js'
 import type { Conn, ConnHandler, Endpoint, Transport } from '../core/conn.js'
 import { recordPeer } from '../core/connection-record.js'
@@ -173,7 +173,8 @@ class SocketConn implements Conn {
     // Node would wait for a connection that is under way before it resets it; one whose half-close is under way libuv
     // refuses to reset, and Node would lose the handle: the descriptor stayed open and the thread could never end.
     const shuttingDown = this.#ending && !this.#socket.writableFinished
-    if (this.#opened && !shuttingDown) this.#socket.resetAndDestroy()
+    // Nor does Node reset what speaks TLS: it throws.
+    if (this.#opened && !shuttingDown && !(this.#socket instanceof TLSSocket)) this.#socket.resetAndDestroy()
     else this.#socket.destroy()
     this.#onClose()
   }

@@ -104,6 +104,16 @@ export class Stickiness {
     this.#sessions!.remember(this.#keys.of(this.#groupNumber, buffer, finder.valueStart, finder.valueEnd), targetSlot)
   }
 
+  /** How often at least `keep` has to be called while a connection of a bound client is open. */
+  get keepEveryMs(): number {
+    return this.#sessions?.keepEveryMs ?? Number.POSITIVE_INFINITY
+  }
+
+  /** A connection that began with this binding is still open. */
+  keep(binding: Binding): void {
+    if (binding.hasKey) this.#sessions!.keep(binding.key)
+  }
+
   /** The header line that goes with each response from that target, if any does. */
   responseLine(binding: Binding, targetSlot: number): Uint8Array | undefined {
     return this.#inserted?.lineFor(binding.spilled ? binding.slot : targetSlot)

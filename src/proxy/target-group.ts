@@ -7,7 +7,7 @@ import { ADMIN_ACTIVE } from '../core/target-state.js'
 import { isAvailable, isEjected, keepsClients } from '../health/availability.js'
 import { fadedLatency, failedLatency, peakEwma } from '../health/latency.js'
 import { ejectionMs, mayEject } from '../health/outlier.js'
-import { isRamping, rampedWeight } from '../health/slow-start.js'
+import { isRamping, nextRiseMs, rampedWeight } from '../health/slow-start.js'
 import { IdlePool } from '../net/idle-pool.js'
 import type { TimerWheel } from '../net/timer-wheel.js'
 import { RetryBudget } from '../protect/retry-budget.js'
@@ -18,8 +18,6 @@ import { Stickiness, type StickyServices } from './stickiness.js'
 import type { Claimant } from './wait-list.js'
 import { type Refusal, WaitQueue } from './wait-queue.js'
 
-/** How often rising weights are worked out anew. */
-const RAMP_STEP_MS = 500
 const RAMP_FINENESS = 10
 const NOBODY: Endpoint = { family: 4, address: '', port: 0 }
 
@@ -327,8 +325,13 @@ export class TargetGroup implements GroupView {
   #weigh(targets: readonly Target[], nowMs: number): BalancerTarget[] {
     const table = this.#table
     const { slowStartMs } = this.config
-    const ramping = targets.some(({ slot }) => isRamping(table.rampFromMs(slot), slowStartMs, nowMs))
-    if (ramping) this.#lookAgainMs = nowMs + RAMP_STEP_MS
+    let ramping = false
+    for (const { slot } of targets) {
+      const fromMs = table.rampFromMs(slot)
+      if (!isRamping(fromMs, slowStartMs, nowMs)) continue
+      ramping = true
+      this.#lookAgainMs = Math.min(this.#lookAgainMs, nextRiseMs(fromMs, slowStartMs, nowMs))
+    }
     return targets.map(({ slot, id }) => {
       const weight = table.weight(slot)
       if (!ramping) return { slot, id, weight }

@@ -45,6 +45,16 @@ export class LearnedSessions {
     return targetSlot
   }
 
+  /** How often at least `keep` has to be called, so that a session is not forgotten. */
+  get keepEveryMs(): number {
+    return this.#timeoutMs / TOUCH_PARTS
+  }
+
+  /** A connection of the client's is open, which is use. Does nothing for a session that is not there. */
+  keep(key: SessionKey): void {
+    this.#store.touch(key, this.#timeoutMs)
+  }
+
   /** The client was given to a target, and stays there. */
   remember(key: SessionKey, targetSlot: number): void {
     const nowMs = this.#clock.wallMs

@@ -300,7 +300,7 @@ export class Exchange implements UpstreamUser {
     const early = Buffer.from(buffer.subarray(bodyStart, end))
     this.#phase = OVER
     this.#upstream.conn = undefined
-    const tunnel = new UpgradedTunnel(session, this.#plane, target!, (reason, received, sent) =>
+    const tunnel = new UpgradedTunnel(session, this.#plane, target!, this.#binding, (reason, received, sent) =>
       this.#account(reason, received, sent),
     )
     tunnel.begin(conn!, early, clientReady)

@@ -104,9 +104,11 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
     this.#connectMs = this.#plane.clock.nowMs - this.#startedMs
     this.#listener.countConnect(this.#connectMs)
     this.#listener.group.countSuccess(target, this.#connectMs)
-    this.#listener.group.stickiness?.onTarget(this.binding, target.slot)
+    const { stickiness } = this.#listener.group
+    stickiness?.onTarget(this.binding, target.slot)
     if (config.proxyProtocol !== 'off') this.#announce(conn, config.proxyProtocol)
-    this.#tunnel = new Tunnel(this.#conn, conn, this.#listener.config.idleTimeoutMs, this.#plane.wheel, this)
+    const keepMs = stickiness?.keepEveryMs ?? Number.POSITIVE_INFINITY
+    this.#tunnel = new Tunnel(this.#conn, conn, this.#listener.config.idleTimeoutMs, keepMs, this.#plane.wheel, this)
     // A write that was kept holds the client back until the target has it.
     const waiting = this.#early !== undefined && !conn.write(this.#early, 0, this.#early.length)
     this.#early = undefined
@@ -150,6 +152,7 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
 
   onTunnelAlive(): void {
     this.#countBytes()
+    this.#listener.group.stickiness?.keep(this.binding)
   }
 
   onTunnelClosed(end: TunnelEnd): void {

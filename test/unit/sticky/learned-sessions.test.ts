@@ -63,3 +63,16 @@ t.test('a new choice replaces the old one', async (t) => {
   sessions.remember(KEY, 1)
   t.equal(sessions.find(KEY), 1)
 })
+
+t.test('an open connection keeps a session alive, and revives none', async (t) => {
+  const { clock, sessions } = setting()
+  sessions.remember(KEY, 3)
+  for (let waitedMs = 0; waitedMs < 3 * TIMEOUT_MS; waitedMs += sessions.keepEveryMs) {
+    clock.advance(sessions.keepEveryMs)
+    sessions.keep(KEY)
+  }
+  t.equal(sessions.find(KEY), 3)
+  clock.advance(TIMEOUT_MS)
+  sessions.keep(KEY)
+  t.equal(sessions.find(KEY), -1)
+})
