@@ -59,7 +59,6 @@ const BUCKET_WORDS = HEAD_WORDS + BUCKET_PLACES * ENTRY_WORDS
 /** A key needs two buckets to choose from. */
 const MIN_BUCKETS = 2
 export const MAX_SESSIONS = 2 ** 26
-export const DEFAULT_SESSIONS = 2 ** 17
 
 export function sessionTableBytes(capacity: number, columns: number): number {
   const words = (1 + columns) * ROW_WORDS + bucketsFor(capacity) * BUCKET_WORDS
