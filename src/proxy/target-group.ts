@@ -115,6 +115,8 @@ export class TargetGroup implements GroupView {
   readonly #columns: Columns
   readonly #table: TargetTable
   readonly #clock: Clock
+  /** Somebody reads the averaged response times. */
+  readonly #averages: boolean
   /** The table's count of changes when `targets` was last worked out. */
   #seen = -1
   /** Epoch time from which on time alone changes something: an ejection ends, a weight rises. */
@@ -137,6 +139,7 @@ export class TargetGroup implements GroupView {
     this.#columns = services.columns
     this.#table = services.table
     this.#clock = services.clock
+    this.#averages = config.algorithm === 'peak-ewma'
     const { stickiness } = config
     this.stickiness =
       stickiness.type === 'off'
@@ -230,7 +233,7 @@ export class TargetGroup implements GroupView {
   countFailure(target: Target, durationMs = -1): void {
     target.failed()
     if (durationMs >= 0) target.responded(durationMs)
-    this.#penalize(target.slot, durationMs)
+    if (this.#averages) this.#penalize(target.slot, durationMs)
     const { consecutiveFailures, ejectForMs, maxEjectedPercent } = this.config.outlierDetection
     if (consecutiveFailures === 0) return
     const table = this.#table
@@ -250,6 +253,7 @@ export class TargetGroup implements GroupView {
     target.responded(durationMs)
     table.clearFailures(target.slot)
     this.#forgive(target.slot, nowMs)
+    if (!this.#averages) return
     table.setLatency(
       target.slot,
       peakEwma(table.latencyMs(target.slot), durationMs, nowMs - table.latencyAtMs(target.slot)),

@@ -10,6 +10,9 @@ import type { Http1Plane } from './http1-plane.js'
 import type { Requester } from './requester.js'
 
 const FIRST_HEAD_BYTES = 1024
+const WORD_BYTES = Int32Array.BYTES_PER_ELEMENT
+/** Heads up to this length are copied word by word, which is done before a view for the engine's own copy is made. */
+const COPY_WORDS = 256 / WORD_BYTES
 
 /** What became of an attempt to reach a target. */
 export const UPSTREAM_NONE = 0
@@ -46,7 +49,9 @@ export class Upstream implements ConnHandler, Claimant {
   #session!: Requester
   /** The head as it goes to the target, kept until the response begins: it may have to go to another. */
   #head: Buffer = Buffer.allocUnsafeSlow(FIRST_HEAD_BYTES)
+  #headWords = wordsOf(this.#head)
   #headLength = 0
+  readonly #scratchWords: Int32Array
   #attemptsLeft = 0
   hash = -1
   binding!: Binding
@@ -71,6 +76,7 @@ export class Upstream implements ConnHandler, Claimant {
 
   constructor(plane: Http1Plane, user: UpstreamUser) {
     this.#plane = plane
+    this.#scratchWords = wordsOf(plane.transport.scratch)
     this.#user = user
   }
 
@@ -90,7 +96,8 @@ export class Upstream implements ConnHandler, Claimant {
     this.hash = hash
     this.binding = binding
     this.#attemptsLeft = session.listener.group.config.retries.attempts
-    this.tried.length = 0
+    // Not always: setting a length leaves compiled code, even where it changes nothing.
+    if (this.tried.length > 0) this.tried.length = 0
     this.target = undefined
     this.lastTarget = undefined
     this.conn = undefined
@@ -98,10 +105,19 @@ export class Upstream implements ConnHandler, Claimant {
     this.connectMs = -1
   }
 
+  /** Keeps the head that was written into scratch, up to `end`. */
   rememberHead(scratch: Uint8Array, end: number): void {
-    if (end > this.#head.length) this.#head = Buffer.allocUnsafeSlow(end * 2)
-    this.#head.set(scratch.subarray(0, end))
+    if (end > this.#head.length) {
+      this.#head = Buffer.allocUnsafeSlow(end * 2)
+      this.#headWords = wordsOf(this.#head)
+    }
     this.#headLength = end
+    const words = Math.ceil(end / WORD_BYTES)
+    if (words > COPY_WORDS) {
+      this.#head.set(scratch.subarray(0, end))
+      return
+    }
+    for (let i = 0; i < words; i++) this.#headWords[i] = this.#scratchWords[i]!
   }
 
   /** Claims a target and a connection to it. */
@@ -273,4 +289,8 @@ export class Upstream implements ConnHandler, Claimant {
     this.connecting = false
     conn.abort()
   }
+}
+
+function wordsOf(bytes: Uint8Array): Int32Array {
+  return new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2)
 }
