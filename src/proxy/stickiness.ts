@@ -35,7 +35,9 @@ export interface StickyServices extends SessionServices {
 
 /** Keeps each client of one group on its target, in the way that the group asks for. One thread's. */
 export class Stickiness {
-  readonly #type: Exclude<StickinessConfig['type'], 'off'>
+  /** Asked for each request: words that came from another thread are compared letter by letter. */
+  readonly #bySource: boolean
+  readonly #byOwnCookie: boolean
   /** Stands for the group in keys; hosts agree on it, as they do on the name. */
   readonly #groupNumber: number
   readonly #keys: KeyHash
@@ -50,7 +52,8 @@ export class Stickiness {
     targets: readonly { readonly slot: number; readonly id: string }[],
     services: StickyServices,
   ) {
-    this.#type = config.type
+    this.#bySource = config.type === 'source-ip'
+    this.#byOwnCookie = config.type === 'app-cookie'
     this.#groupNumber = nameNumber(group.name)
     this.#keys = services.keys
     this.#finder = new CookieFinder('name' in config ? config.name : '')
@@ -66,7 +69,7 @@ export class Stickiness {
   /** Finds out what an http request is bound to. */
   bindRequest(into: Binding, parser: RequestParser, buffer: Uint8Array, start: number, client: Endpoint): void {
     into.reset()
-    if (this.#type === 'source-ip') {
+    if (this.#bySource) {
       this.bindClient(into, client)
       return
     }
@@ -79,8 +82,11 @@ export class Stickiness {
   /** Finds out what a client is bound to by its address alone. */
   bindClient(into: Binding, client: Endpoint): void {
     into.reset()
-    if (this.#type !== 'source-ip') return
-    this.#bind(into, this.#addressBytes, 0, this.#addressBytes.write(client.address, 'latin1'))
+    if (!this.#bySource) return
+    const { address } = client
+    const bytes = this.#addressBytes
+    for (let i = 0; i < address.length; i++) bytes[i] = address.charCodeAt(i)
+    this.#bind(into, bytes, 0, address.length)
   }
 
   /** The target has taken the request on. */
@@ -93,7 +99,7 @@ export class Stickiness {
   onResponse(binding: Binding, parser: ResponseParser, buffer: Uint8Array, start: number, targetSlot: number): void {
     this.onTarget(binding, targetSlot)
     const finder = this.#finder
-    if (this.#type !== 'app-cookie' || !finder.inResponse(parser, buffer, start)) return
+    if (!this.#byOwnCookie || !finder.inResponse(parser, buffer, start)) return
     if (finder.valueStart === finder.valueEnd) return
     this.#sessions!.remember(this.#keys.of(this.#groupNumber, buffer, finder.valueStart, finder.valueEnd), targetSlot)
   }
