@@ -62,6 +62,9 @@ export class SessionTable implements SessionStore {
   readonly #clock: Clock
   readonly #countsAt: number
   #sweptTo = 0
+  /** Where `#enter` has been. */
+  #entered = 0
+  #enteredPlace = 0
 
   /** `column` is the calling thread's own, and no other living thread's: locks are held and writes counted in its name. */
   constructor(shared: SharedArrayBuffer, column: number, clock: Clock) {
@@ -132,44 +135,31 @@ export class SessionTable implements SessionStore {
   }
 
   touch(key: SessionKey, timeoutMs: number): WriteOutcome {
-    const bucket = this.#lockBucketOf(key)
-    if (bucket < 0) return bucket === BUCKET_BUSY ? 'busy' : 'absent'
-    let outcome: WriteOutcome = 'absent'
+    const outcome = this.#enter(key)
+    if (outcome !== 'done') return outcome
     const words = this.#words
-    const place = this.#placeOf(bucket, key)
-    if (place >= 0) {
-      const at = this.#memory.entryAt(bucket, place)
-      if (isLive(words, at, this.#clock)) {
-        beginWrite(words, this.#memory.headAt(bucket))
-        touchEntry(words, at, this.#clock, timeoutMs)
-        endWrite(words, this.#memory.headAt(bucket))
-        outcome = 'done'
-      }
-    }
-    unlockBucket(this.#memory, bucket)
-    return outcome
+    const headAt = this.#memory.headAt(this.#entered)
+    beginWrite(words, headAt)
+    touchEntry(words, this.#memory.entryAt(this.#entered, this.#enteredPlace), this.#clock, timeoutMs)
+    endWrite(words, headAt)
+    unlockBucket(this.#memory, this.#entered)
+    return 'done'
   }
 
   drop(key: SessionKey, versionHigh = -1, versionLow = -1): WriteOutcome {
-    const bucket = this.#lockBucketOf(key)
-    if (bucket < 0) return bucket === BUCKET_BUSY ? 'busy' : 'absent'
-    let outcome: WriteOutcome = 'absent'
+    const outcome = this.#enter(key)
+    if (outcome !== 'done') return outcome
     const words = this.#words
-    const place = this.#placeOf(bucket, key)
-    if (place >= 0) {
-      const at = this.#memory.entryAt(bucket, place)
-      if (isLive(words, at, this.#clock)) {
-        outcome = hasNewer(words, at, versionHigh, versionLow) ? 'stale' : 'done'
-      }
-      if (outcome === 'done') {
-        beginWrite(words, this.#memory.headAt(bucket))
-        this.#tags[this.#memory.tagsAt(bucket) + place] = 0
-        this.#counts[this.#countsAt + REMOVED]!++
-        endWrite(words, this.#memory.headAt(bucket))
-      }
+    const headAt = this.#memory.headAt(this.#entered)
+    const isStale = hasNewer(words, this.#memory.entryAt(this.#entered, this.#enteredPlace), versionHigh, versionLow)
+    if (!isStale) {
+      beginWrite(words, headAt)
+      this.#tags[this.#memory.tagsAt(this.#entered) + this.#enteredPlace] = 0
+      this.#counts[this.#countsAt + REMOVED]!++
+      endWrite(words, headAt)
     }
-    unlockBucket(this.#memory, bucket)
-    return outcome
+    unlockBucket(this.#memory, this.#entered)
+    return isStale ? 'stale' : 'done'
   }
 
   scan(cursor: number, limit: number, group: number): SessionPage {
@@ -236,12 +226,24 @@ export class SessionTable implements SessionStore {
     return this.#placeOf(other, key) >= 0 ? other : -1
   }
 
-  /** Locks the bucket that the key lies in. */
-  #lockBucketOf(key: SessionKey): number {
+  /**
+   * Locks the bucket where the key has a session that has not expired: `#entered` and `#enteredPlace` say where, and the
+   * caller unlocks. Unless it says `done` nothing is locked.
+   */
+  #enter(key: SessionKey): WriteOutcome {
     const home = homeOf(key, this.#buckets)
     const bucket = this.#bucketOf(home, otherOf(key, this.#buckets, home), key)
-    if (bucket < 0) return BUCKET_NONE
-    return this.#lock(bucket, INTENT_FIRST) ? bucket : BUCKET_BUSY
+    if (bucket < 0) return 'absent'
+    if (!this.#lock(bucket, INTENT_FIRST)) return 'busy'
+    // It may have gone between the look and the lock.
+    const place = this.#placeOf(bucket, key)
+    if (place < 0 || !isLive(this.#words, this.#memory.entryAt(bucket, place), this.#clock)) {
+      unlockBucket(this.#memory, bucket)
+      return 'absent'
+    }
+    this.#entered = bucket
+    this.#enteredPlace = place
+    return 'done'
   }
 
   #lock(bucket: number, intent: number): boolean {
@@ -329,7 +331,3 @@ export class SessionTable implements SessionStore {
     return nearest
   }
 }
-
-/** What `#lockBucketOf` says instead of a bucket. */
-const BUCKET_NONE = -1
-const BUCKET_BUSY = -2
