@@ -1,9 +1,10 @@
 // Hot path: every byte of every connection passes here. No allocation but for bytes the kernel would not take.
+import type { Clock } from '../core/clock.js'
 import type { Conn, ConnHandler, Endpoint } from '../core/conn.js'
 import { RECORD_ADDRESS, RECORD_FAMILY, RECORD_PORT, RECORD_WORDS, recordPeer } from '../core/connection-record.js'
 import { CastorError } from '../core/errors.js'
-import { EAGAIN, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from '../native/addon.js'
-import type { NativeTransport } from './native-transport.js'
+import { EAGAIN, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, type NativeAddon } from '../native/addon.js'
+import type { SpareBlocks } from './spare-blocks.js'
 
 /** Bytes read at once at the most. Larger reads save system calls on bodies and cost cache; one buffer serves a thread. */
 export const READ_BYTES = 128 * 1024
@@ -13,7 +14,24 @@ const LAST_READS = 64
 
 const UNKNOWN: Endpoint = { family: 4, address: '0.0.0.0', port: 0 }
 
-/** A connection by its descriptor, in one thread's `NativeTransport`. */
+/** What a connection needs of the transport that it belongs to. */
+export interface NativeConnHost {
+  readonly addon: NativeAddon
+  readonly clock: Clock
+  readonly readBuffer: Uint8Array
+  readonly scratch: Uint8Array
+  readonly spareBlocks: SpareBlocks
+  /** Bytes wait that no event will announce again: `readOn` is to be called. */
+  readLater(conn: NativeConn): void
+  /** It failed in the middle of a call: `closeFailed` is to be called once the caller is done. */
+  failLater(conn: NativeConn): void
+  /** It is closed. */
+  forget(conn: NativeConn): void
+  /** A handler threw. */
+  onFault(fault: unknown): void
+}
+
+/** A connection by its descriptor, in one thread's transport. */
 export class NativeConn implements Conn {
   handler: ConnHandler
   context: unknown = undefined
@@ -24,7 +42,7 @@ export class NativeConn implements Conn {
   readSize = READ_BYTES
   readonly fd: number
   readonly tag: number
-  readonly #transport: NativeTransport
+  readonly #transport: NativeConnHost
   #connecting: boolean
   #paused = false
   /** The kernel may hold bytes, or the end of the stream, that no further edge will announce. */
@@ -49,7 +67,7 @@ export class NativeConn implements Conn {
   #peer: Endpoint | undefined
   #local: Endpoint | undefined
 
-  constructor(transport: NativeTransport, fd: number, tag: number, handler: ConnHandler, connecting: boolean) {
+  constructor(transport: NativeConnHost, fd: number, tag: number, handler: ConnHandler, connecting: boolean) {
     this.#transport = transport
     this.fd = fd
     this.tag = tag

@@ -4,7 +4,7 @@ import type { Conn, ConnHandler, Transport } from '../core/conn.js'
 import { RECORD_FD } from '../core/connection-record.js'
 import { CastorError } from '../core/errors.js'
 import { ECANCELED, EVENT_BATCH, EVENT_WORDS, type NativeAddon } from '../native/addon.js'
-import { NativeConn, READ_BYTES } from './native-conn.js'
+import { NativeConn, type NativeConnHost, READ_BYTES } from './native-conn.js'
 import { SpareBlocks } from './spare-blocks.js'
 
 const SCRATCH_BYTES = 256 * 1024
@@ -16,7 +16,7 @@ const ROUNDS_PER_TURN = 4
  * them is decided here and in `NativeConn`. Edge-triggered: a connection that was not read to the end is kept on a list
  * of its own and read on, in turn with the others.
  */
-export class NativeTransport implements Transport {
+export class NativeTransport implements Transport, NativeConnHost {
   readonly clock: Clock
   /** Lent to handlers. No `Buffer`, of which `slice` would be a view for those who mean to keep a copy. */
   readonly readBuffer = new Uint8Array(READ_BYTES)
@@ -111,13 +111,11 @@ export class NativeTransport implements Transport {
     this.addon.pollerClose()
   }
 
-  /** The connection has bytes waiting that no event will announce again. */
   readLater(conn: NativeConn): void {
     this.#unreadNext.push(conn)
     this.#ensureTurn()
   }
 
-  /** The connection failed in the middle of a call: it is closed once the caller is done. */
   failLater(conn: NativeConn): void {
     this.#failed.push(conn)
     this.#ensureTurn()

@@ -259,7 +259,7 @@ export class TargetGroup implements GroupView {
   countFailure(target: Target, durationMs = -1): void {
     target.failed()
     if (durationMs >= 0) target.responded(durationMs)
-    this.#penalize(target.slot, durationMs)
+    if (this.#averages) this.#penalize(target.slot, durationMs)
     const { consecutiveFailures, ejectForMs, maxEjectedPercent } = this.config.outlierDetection
     if (consecutiveFailures === 0) return
     const table = this.#table
