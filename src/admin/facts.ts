@@ -1,6 +1,7 @@
-import type { Config } from '../core/config.js'
-import type { Directory } from '../core/directory.js'
+import type { Config, TargetConfig } from '../core/config.js'
+import type { Directory, ListedTarget } from '../core/directory.js'
 import type { MeshStatus } from '../core/mesh.js'
+import type { SessionStore, SessionTotals } from '../core/session-store.js'
 import type { AdminState } from '../core/target-state.js'
 import type { Logger } from '../observe/log.js'
 import type { Columns } from '../shm/columns.js'
@@ -44,6 +45,11 @@ export interface AdminFacts {
   readonly directory: Directory
   readonly columns: Columns
   readonly table: TargetTable
+  /** Every target that there is, by group. */
+  readonly targets: readonly ListedTarget[]
+  /** Learned sessions; its clock stands at the moment of asking. */
+  readonly sessions: SessionStore
+  readonly sessionTotals: SessionTotals
   readonly workers: readonly WorkerFacts[]
   readonly listeners: readonly ListenerFacts[]
   readonly log: Logger
@@ -52,4 +58,8 @@ export interface AdminFacts {
   /** Carries out what the operator wants of a target, at once and on every thread. */
   setTargetState(slot: number, state: AdminState): void
   setTargetWeight(slot: number, weight: number): void
+  /** `full`: no place is left in shared memory. */
+  addTarget(group: number, target: TargetConfig): Promise<'added' | 'exists' | 'full'>
+  /** Lets a target drain and then go, or go at once; returns when it goes, as epoch time. */
+  removeTarget(slot: number, now: boolean): number
 }

@@ -19,6 +19,16 @@ export interface Status {
   readonly targetGroups: readonly TargetGroupStatus[]
   /** Missing for a host alone. */
   readonly cluster?: ClusterStatus
+  readonly sessions: SessionsStatus
+}
+
+/** Learned sessions of all groups. */
+export interface SessionsStatus {
+  /** Places taken; one whose session expired counts until it is swept, seconds later. */
+  readonly live: number
+  readonly capacity: number
+  /** Went before their time for want of room. */
+  readonly evictions: number
 }
 
 export interface WorkerStatus {
@@ -60,6 +70,8 @@ export interface TargetGroupStatus {
   readonly maxConnectionsPerTarget: number | null
   /** How many wait now for a target with a place, of how many that may. */
   readonly queue: { readonly waiting: number; readonly size: number; readonly timeoutMs: number }
+  /** Learned sessions as last counted; null in a group that learns none. */
+  readonly sessions: number | null
   readonly targets: readonly TargetStatus[]
 }
 
@@ -72,6 +84,8 @@ export interface TargetStatus {
   readonly reason: string | null
   /** When `state` or `health` last changed. */
   readonly since: string
+  /** When a target that was removed goes; null for one that stays. */
+  readonly leaves: string | null
   readonly connections: number
   /** Requests, or connections of tcp groups, that are with it now: what the limit is about. */
   readonly inFlight: number

@@ -1,3 +1,4 @@
+import { formatAddress } from '../config/addresses.js'
 import { ADMIN_STATES, CHECK_STATES, CHECK_UNHEALTHY, HEALTH_REASONS, type Health } from '../core/target-state.js'
 import { isEjected } from '../health/availability.js'
 import type { Columns } from '../shm/columns.js'
@@ -21,6 +22,7 @@ import type { LatencyWindow } from './latency-window.js'
 import type {
   ListenerStatus,
   ResponseClass,
+  SessionsStatus,
   Status,
   TargetGroupStatus,
   TargetStatus,
@@ -49,6 +51,7 @@ export function buildStatus(facts: AdminFacts, latency: LatencyWindow, nowMs = D
     listeners,
     targetGroups,
     ...(cluster === undefined ? {} : { cluster: buildClusterStatus(cluster) }),
+    sessions: buildSessions(facts),
   }
 }
 
@@ -115,28 +118,42 @@ function countResponses(
 }
 
 function buildTargetGroups(facts: AdminFacts, latency: LatencyWindow, nowMs: number): TargetGroupStatus[] {
-  const { config, directory, columns } = facts
-  return config.targetGroups.map(({ name, protocol, algorithm, targets, maxConnectionsPerTarget: limit, queue }) => ({
-    name,
-    protocol,
-    algorithm,
-    maxConnectionsPerTarget: limit === 0 ? null : limit,
-    queue: { waiting: waitingIn(columns, directory.groups.indexOf(name)), ...queue },
-    targets: targets.map(({ id, host, port }): TargetStatus => {
-      const slot = directory.targets.findIndex((target) => target.id === id && directory.groups[target.group] === name)
-      const word = (offset: number): number => (slot < 0 ? 0 : columns.sum(columns.targetAt(0, slot) + offset))
-      return {
-        id,
-        address: directory.targets[slot]?.address ?? `${host.includes(':') ? `[${host}]` : host}:${port}`,
-        ...targetState(facts, slot, nowMs),
-        connections: word(TARGET_CONNECTIONS),
-        inFlight: slot < 0 ? 0 : columns.inFlight(slot),
-        requests: word(TARGET_REQUESTS),
-        failures: word(TARGET_FAILURES),
-        latency: slot < 0 ? { p50: null, p99: null } : latency.of(slot),
-      }
-    }),
-  }))
+  const { config, directory, columns, sessionTotals } = facts
+  const all = facts.targets
+  return config.targetGroups.map(({ name, protocol, algorithm, stickiness, maxConnectionsPerTarget, queue }) => {
+    const group = directory.groups.indexOf(name)
+    const learns = stickiness.type === 'source-ip' || stickiness.type === 'app-cookie'
+    const targets = all
+      .filter((target) => target.group === group)
+      .map(({ slot, id, host, port, leavesMs }): TargetStatus => {
+        const word = (offset: number): number => columns.sum(columns.targetAt(0, slot) + offset)
+        return {
+          id,
+          address: formatAddress(host, port),
+          ...targetState(facts, slot, nowMs),
+          leaves: leavesMs === undefined ? null : new Date(leavesMs).toISOString(),
+          connections: word(TARGET_CONNECTIONS),
+          inFlight: columns.inFlight(slot),
+          requests: word(TARGET_REQUESTS),
+          failures: word(TARGET_FAILURES),
+          latency: latency.of(slot),
+        }
+      })
+    return {
+      name,
+      protocol,
+      algorithm,
+      maxConnectionsPerTarget: maxConnectionsPerTarget === 0 ? null : maxConnectionsPerTarget,
+      queue: { waiting: waitingIn(columns, group), ...queue },
+      sessions: learns ? sessionTotals.ofGroup(group) : null,
+      targets,
+    }
+  })
+}
+
+function buildSessions({ sessions }: AdminFacts): SessionsStatus {
+  const { entries, evictions } = sessions.counts()
+  return { live: entries, capacity: sessions.capacity, evictions }
 }
 
 function waitingIn(columns: Columns, group: number): number {

@@ -7,10 +7,11 @@ import type {
   OutlierConfig,
   RetryConfig,
   StickinessConfig,
+  TargetConfig,
   TargetGroupConfig,
 } from '../core/config.js'
 import { usableCores } from './cores.js'
-import type { ConfigFile, ListenerFile, TargetGroupFile } from './schema.js'
+import type { ConfigFile, ListenerFile, TargetFile, TargetGroupFile } from './schema.js'
 
 /** What defaults need to know of the machine. */
 export interface Machine {
@@ -60,6 +61,8 @@ export function resolveConfig(file: ConfigFile, machine: Machine): Config {
     },
     ...(file.cluster === undefined ? {} : { cluster: resolveCluster(file.cluster) }),
     vips: file.vips,
+    sessions: file.sessions,
+    reserve: file.reserve,
   }
 }
 
@@ -86,12 +89,7 @@ function resolveGroup(group: TargetGroupFile): TargetGroupConfig {
     name: group.name,
     protocol: group.protocol,
     algorithm: group.algorithm,
-    targets: group.targets.map(({ id, address, weight }) => ({
-      id: id ?? address.text,
-      host: address.host,
-      port: address.port,
-      weight,
-    })),
+    targets: group.targets.map(resolveTarget),
     proxyProtocol: group.proxyProtocol,
     forwarded: group.forwarded ?? DEFAULT_FORWARDED,
     retries: group.retries === 'off' ? NO_RETRIES : (group.retries ?? DEFAULT_RETRIES),
@@ -106,6 +104,10 @@ function resolveGroup(group: TargetGroupFile): TargetGroupConfig {
     maxConnectionsPerTarget: group.maxConnectionsPerTarget === 'unlimited' ? 0 : group.maxConnectionsPerTarget,
     queue: { size: group.queue.size, timeoutMs: group.queue.timeout },
   }
+}
+
+export function resolveTarget({ id, address, weight }: TargetFile): TargetConfig {
+  return { id: id ?? address.text, host: address.host, port: address.port, weight }
 }
 
 function resolveHealthCheck(check: TargetGroupFile['healthCheck']): HealthCheckConfig {

@@ -15,6 +15,8 @@ export interface Config {
   /** Absent = this host alone. */
   readonly cluster?: ClusterConfig
   readonly vips: readonly VipConfig[]
+  readonly sessions: SessionsConfig
+  readonly reserve: ReserveConfig
 }
 
 /** What hosts share, and where. */
@@ -66,6 +68,16 @@ export interface VipConfig {
   readonly routerId: number
   /** How often the host that has it says so; after three that did not come another takes it. */
   readonly advertIntervalMs: number
+}
+
+/** Of the table of learned sessions, which all groups share. */
+export interface SessionsConfig {
+  readonly capacity: number
+}
+
+/** Room in shared memory, beyond what the file names, for what comes while the process runs. */
+export interface ReserveConfig {
+  readonly targets: number
 }
 
 export interface LogConfig {

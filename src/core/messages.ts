@@ -1,6 +1,6 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { Config } from './config.js'
-import type { Directory } from './directory.js'
+import type { Directory, GroupTargets } from './directory.js'
 import type { MeshStatus, OperatorEntry } from './mesh.js'
 import type { SharedCounters } from './shared-counters.js'
 import type { AdminState, CheckState, HealthReason } from './target-state.js'
@@ -29,8 +29,8 @@ export interface ProxyTask {
   readonly maxConnections: number
   /** Without the addon: a listening descriptor of the thread's own for each entrance. */
   readonly listeningFds?: readonly number[]
-  /** IP address of each target by slot; empty while its name could not be resolved. */
-  readonly targetAddresses: readonly string[]
+  /** Of every group, as of now. */
+  readonly targets: readonly GroupTargets[]
   /** The thread's share of the open-file limit: at so many sockets it gives up idle ones before it makes more. */
   readonly maxSockets: number
   readonly port: MessagePort
@@ -41,14 +41,18 @@ export interface ProbeTask {
   readonly config: Config
   readonly directory: Directory
   readonly counters: SharedCounters
-  readonly targetAddresses: readonly string[]
+  /** Of every group, as of now. */
+  readonly targets: readonly GroupTargets[]
   readonly port: MessagePort
 }
 
-export type ToProbe =
-  | { readonly type: 'stop' }
-  /** Some names resolve to other addresses now. */
-  | { readonly type: 'addresses'; readonly targetAddresses: readonly string[] }
+/** A group has these targets now: some came or went, or a name resolves to another address. */
+export interface TargetsMessage {
+  readonly type: 'targets'
+  readonly targets: GroupTargets
+}
+
+export type ToProbe = { readonly type: 'stop' } | TargetsMessage
 
 export type FromProbe =
   /** Every target has been checked once. */
@@ -65,6 +69,8 @@ export interface MeshTask {
   readonly version: string
   /** The process's own id: another start of the same host has another. */
   readonly boot: string
+  /** Of every group, as of now. */
+  readonly targets: readonly GroupTargets[]
   /** The thread died and is started again: what its predecessor had not sent is to be sent. */
   readonly again: boolean
   readonly port: MessagePort
@@ -85,8 +91,7 @@ export type ToMesh =
   | { readonly type: 'verdict'; readonly slot: number; readonly state: CheckState; readonly reason: HealthReason }
   /** This host has made new ticket keys. */
   | { readonly type: 'tickets'; readonly keys: Uint8Array }
-  /** Targets have come or gone. */
-  | { readonly type: 'directory'; readonly directory: Directory }
+  | TargetsMessage
 
 export type FromMesh =
   /** What the others knew is here. */
@@ -100,8 +105,7 @@ export type FromMesh =
 export type ToProxy =
   /** Take no new work, finish what is in flight, cut what is left after `timeoutMs`. */
   | { readonly type: 'drain'; readonly timeoutMs: number }
-  /** Some names resolve to other addresses now. */
-  | { readonly type: 'addresses'; readonly targetAddresses: readonly string[] }
+  | TargetsMessage
   /** So many bytes of the access log were written. */
   | { readonly type: 'logged'; readonly bytes: number }
 

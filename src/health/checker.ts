@@ -64,6 +64,8 @@ export class Checker implements Timed {
     const probe = this.#probe
     this.#probe = undefined
     probe?.expire()
+    this.#onFirst?.()
+    this.#onFirst = undefined
   }
 
   /** Somebody may want the target checked sooner than its turn comes. */

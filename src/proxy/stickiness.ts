@@ -49,7 +49,6 @@ export class Stickiness {
   constructor(
     config: Exclude<StickinessConfig, { readonly type: 'off' }>,
     group: { readonly slot: number; readonly name: string },
-    targets: readonly { readonly slot: number; readonly id: string }[],
     services: StickyServices,
   ) {
     this.#bySource = config.type === 'source-ip'
@@ -60,10 +59,15 @@ export class Stickiness {
     if (config.type === 'cookie') {
       const { name, maxAgeSeconds } = config
       const options = { name, maxAgeSeconds, secure: false, secret: services.secret, group: group.name }
-      this.#inserted = new InsertedCookie(options, targets)
+      this.#inserted = new InsertedCookie(options)
     } else {
       this.#sessions = new LearnedSessions(services, group.slot, config.timeoutMs)
     }
+  }
+
+  /** The group has these targets now. */
+  setTargets(targets: readonly { readonly slot: number; readonly id: string }[]): void {
+    this.#inserted?.setTargets(targets)
   }
 
   /** Finds out what an http request is bound to. */

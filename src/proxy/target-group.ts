@@ -1,8 +1,9 @@
 // Hot path: a pick a request.
 import type { Balancer, BalancerTarget, GroupView } from '../core/balancer.js'
 import type { Clock } from '../core/clock.js'
-import type { TargetConfig, TargetGroupConfig } from '../core/config.js'
+import type { TargetGroupConfig } from '../core/config.js'
 import type { Endpoint } from '../core/conn.js'
+import type { GroupTargets, PlacedTarget } from '../core/directory.js'
 import { ADMIN_ACTIVE } from '../core/target-state.js'
 import { isAvailable, isEjected, keepsClients } from '../health/availability.js'
 import { fadedLatency, failedLatency, peakEwma } from '../health/latency.js'
@@ -34,6 +35,7 @@ export interface TargetServices {
 /** A target in one thread: where it is, its idle connections, and its words in the thread's column. */
 export class Target {
   readonly slot: number
+  readonly generation: number
   readonly id: string
   readonly port: number
   readonly pool: IdlePool
@@ -45,11 +47,13 @@ export class Target {
   /** Where the group has a limit: set once, before the first request. */
   queue: WaitQueue | undefined
 
-  constructor(slot: number, config: TargetConfig, address: string, services: TargetServices) {
+  constructor(placed: PlacedTarget, services: TargetServices) {
+    const { slot } = placed
     this.slot = slot
-    this.id = config.id
-    this.port = config.port
-    this.address = address
+    this.generation = placed.generation
+    this.id = placed.id
+    this.port = placed.port
+    this.address = placed.address
     this.#words = services.columns.words
     this.#at = services.columns.targetAt(services.column, slot)
     this.#inFlightAt = services.columns.inFlightAt(services.column, slot)
@@ -107,9 +111,12 @@ export class TargetGroup implements GroupView {
   /** Those that may be chosen now, their weights as they are now. */
   targets: readonly BalancerTarget[] = []
   version = 0
-  readonly #all: readonly Target[]
+  #all: readonly Target[] = []
   /** With gaps: slots are counted over all groups. */
-  readonly #bySlot: (Target | undefined)[]
+  #bySlot: readonly (Target | undefined)[] = []
+  /** Of the list of targets that `#all` was made from. */
+  #listVersion = -1
+  readonly #services: TargetServices
   readonly #balancer: Balancer
   readonly #columns: Columns
   readonly #table: TargetTable
@@ -124,16 +131,10 @@ export class TargetGroup implements GroupView {
   /** Undefined without a limit. */
   readonly #queue: WaitQueue | undefined
 
-  constructor(
-    config: TargetGroupConfig,
-    groupSlot: number,
-    targets: readonly Target[],
-    balancer: Balancer,
-    services: TargetServices,
-  ) {
+  constructor(config: TargetGroupConfig, targets: GroupTargets, balancer: Balancer, services: TargetServices) {
     this.config = config
-    this.groupSlot = groupSlot
-    this.#all = targets
+    this.groupSlot = targets.group
+    this.#services = services
     this.#balancer = balancer
     this.#columns = services.columns
     this.#table = services.table
@@ -143,19 +144,43 @@ export class TargetGroup implements GroupView {
     this.stickiness =
       stickiness.type === 'off'
         ? undefined
-        : new Stickiness(stickiness, { slot: groupSlot, name: config.name }, targets, services.sticky)
+        : new Stickiness(stickiness, { slot: targets.group, name: config.name }, services.sticky)
     this.retryBudget = new RetryBudget(services.clock, config.retries.budgetPercent)
     if (config.maxConnectionsPerTarget > 0) {
       const { clock, column } = services
       this.#queue = new WaitQueue(this, config, { table: services.columns.waiting, clock, column })
     }
-    const slots = targets.reduce((most, target) => Math.max(most, target.slot + 1), 0)
-    this.#bySlot = new Array<Target | undefined>(slots).fill(undefined)
-    for (const target of targets) {
-      this.#bySlot[target.slot] = target
+    this.setTargets(targets)
+  }
+
+  /**
+   * The group has these targets now. Those that it had already go on with their connections, unless their address is
+   * another one: then what is idle is closed, and the rest lives on until it ends. Returns those that are gone, whose
+   * connections are the caller's to end. A list that is older than the one in force changes nothing.
+   */
+  setTargets(list: GroupTargets): readonly Target[] {
+    if (list.version <= this.#listVersion) return []
+    this.#listVersion = list.version
+    const before = this.#all
+    this.#all = list.targets.map((placed) => {
+      const kept = this.#bySlot[placed.slot]
+      if (kept === undefined || kept.generation !== placed.generation) return new Target(placed, this.#services)
+      if (kept.address !== placed.address) kept.pool.closeAll()
+      kept.address = placed.address
+      return kept
+    })
+    const slots = this.#all.reduce((most, target) => Math.max(most, target.slot + 1), 0)
+    const bySlot = new Array<Target | undefined>(slots).fill(undefined)
+    for (const target of this.#all) {
+      bySlot[target.slot] = target
       target.queue = this.#queue
     }
+    this.#bySlot = bySlot
+    this.stickiness?.setTargets(this.#all)
     this.#refresh()
+    // Whoever waited for what is gone waits for another from here on: its slot will be given out again.
+    this.#queue?.tick()
+    return before.filter((target) => bySlot[target.slot] !== target)
   }
 
   /**
@@ -271,17 +296,6 @@ export class TargetGroup implements GroupView {
     const table = this.#table
     if (table.ejections(slot) === 0) return
     if (nowMs > table.ejectedUntilMs(slot) + this.config.outlierDetection.ejectForMs) table.forgiveEjections(slot)
-  }
-
-  /** New addresses by slot; connections to the old ones live on until they end. */
-  readdress(addresses: readonly string[]): void {
-    for (const target of this.#all) {
-      const address = addresses[target.slot] ?? ''
-      if (address === target.address) continue
-      target.address = address
-      target.pool.closeAll()
-    }
-    this.#refresh()
   }
 
   /** Every target, whatever its state. */

@@ -67,7 +67,6 @@ const BEGIN_WORDS = 4
 /** A key needs two buckets to choose from. */
 const MIN_BUCKETS = 2
 export const MAX_SESSIONS = 2 ** 26
-export const DEFAULT_SESSIONS = 2 ** 17
 
 export function sessionTableBytes(capacity: number, columns: number): number {
   const buckets = bucketsFor(capacity)

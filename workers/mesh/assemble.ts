@@ -42,7 +42,7 @@ export class MeshThread {
     const table = new TargetTable(counters.targets)
     const wallMs = (): number => clock.wallMs
     this.#stamps = new SharedHybridClock(counters.hybridClock, config.node, wallMs)
-    this.names = new DirectoryNames(task.directory, table)
+    this.names = new DirectoryNames(task.directory, task.targets)
     // The last column: the primary has 0 and the workers theirs.
     const store = new SessionTable(counters.sessions, config.workers + 1, clock)
     this.#sessions = new SessionEntries(store, this.names)

@@ -43,9 +43,12 @@ export default async function meshThread(task: MeshTask): Promise<void> {
           if (name !== undefined) replica.news({ kind: 'health', ...name, state: check, reason })
           return
         }
-        case 'directory':
-          mesh.names.update(message.directory)
+        case 'targets': {
+          const { targets } = message
+          const group = mesh.names.groupOf(targets.group)!
+          for (const id of mesh.names.setTargets(targets)) state.announce(group, id)
           return
+        }
       }
     })
   })

@@ -13,17 +13,18 @@ export default async function probeThread(task: ProbeTask): Promise<void> {
   const ticking = setInterval(() => {
     thread.clock.refresh()
     thread.wheel.tick()
-    for (const checker of thread.checkers) checker.look()
+    thread.targets.look()
   }, TICK_MS)
-  void Promise.all(thread.checkers.map((checker) => checker.start())).then(() => post({ type: 'ready' }))
+  void Promise.all(task.targets.map((list) => thread.targets.setTargets(list))).then(() => post({ type: 'ready' }))
   await new Promise<void>((resolve) => {
     task.port.on('message', (message: ToProbe) => {
       switch (message.type) {
         case 'stop':
           resolve()
           return
-        case 'addresses':
-          thread.addresses.current = message.targetAddresses
+        case 'targets':
+          thread.clock.refresh()
+          void thread.targets.setTargets(message.targets)
           return
       }
     })

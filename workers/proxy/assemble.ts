@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import { ALGORITHMS } from '../../src/balance/algorithms.js'
 import { type Clock, SystemClock } from '../../src/core/clock.js'
 import type { Transport } from '../../src/core/conn.js'
+import type { GroupTargets } from '../../src/core/directory.js'
 import type { ProxyTask } from '../../src/core/messages.js'
 import { nativeAddon } from '../../src/native/addon.js'
 import { CidrSet } from '../../src/net/cidr-set.js'
@@ -15,7 +16,7 @@ import { Listener } from '../../src/proxy/listener.js'
 import type { Plane } from '../../src/proxy/plane.js'
 import { RequestIds } from '../../src/proxy/request-ids.js'
 import type { Http1 } from '../../src/proxy/serve.js'
-import { Target, TargetGroup, type TargetServices } from '../../src/proxy/target-group.js'
+import { TargetGroup, type TargetServices } from '../../src/proxy/target-group.js'
 import { Columns } from '../../src/shm/columns.js'
 import { KeyHash } from '../../src/shm/key-hash.js'
 import { Outbox } from '../../src/shm/outbox.js'
@@ -63,7 +64,7 @@ export function assemble(
       secret: task.config.cluster?.secret ?? '',
     },
   }
-  const groups = task.directory.groups.map((name, slot) => group(task, name, slot, services))
+  const groups = task.targets.map((targets) => group(task, targets, services))
   const plane: Plane = {
     transport: transport(task, clock, log, groups),
     clock,
@@ -100,13 +101,9 @@ function transport(task: ProxyTask, clock: Clock, log: Logger, groups: readonly 
   return native
 }
 
-function group(task: ProxyTask, name: string, slot: number, services: TargetServices): TargetGroup {
-  const config = task.config.targetGroups.find((candidate) => candidate.name === name)!
-  const targets = config.targets.map((target) => {
-    const targetSlot = task.directory.targets.findIndex((entry) => entry.group === slot && entry.id === target.id)
-    return new Target(targetSlot, target, task.targetAddresses[targetSlot] ?? '', services)
-  })
-  return new TargetGroup(config, slot, targets, ALGORITHMS[config.algorithm](), services)
+function group(task: ProxyTask, targets: GroupTargets, services: TargetServices): TargetGroup {
+  const config = task.config.targetGroups[targets.group]!
+  return new TargetGroup(config, targets, ALGORITHMS[config.algorithm](), services)
 }
 
 function listener(task: ProxyTask, index: number, groups: readonly TargetGroup[], columns: Columns): Listener {

@@ -1,8 +1,10 @@
 import type { AdminFacts, ClusterFacts, ListenerFacts, ProcessState, WorkerFacts } from '../../../src/admin/facts.js'
-import type { AdminConfig, Config, ListenerConfig, TargetGroupConfig } from '../../../src/core/config.js'
-import type { Directory } from '../../../src/core/directory.js'
+import { SystemClock } from '../../../src/core/clock.js'
+import type { AdminConfig, Config, ListenerConfig, TargetConfig, TargetGroupConfig } from '../../../src/core/config.js'
+import type { Directory, ListedTarget } from '../../../src/core/directory.js'
 import { REASON, type ReasonCode } from '../../../src/core/reasons.js'
-import { ADMIN_STATES, type AdminState } from '../../../src/core/target-state.js'
+import type { SessionStore, SessionTotals } from '../../../src/core/session-store.js'
+import { ADMIN_STATES, type AdminState, CHECK_UNCHECKED } from '../../../src/core/target-state.js'
 import { createLogger } from '../../../src/observe/log.js'
 import { Columns, createSharedCounters, recordDuration } from '../../../src/shm/columns.js'
 import {
@@ -21,6 +23,7 @@ import {
   WORKER_LOOP_DELAY_P50_MS,
   WORKER_LOOP_DELAY_P99_MS,
 } from '../../../src/shm/layout.js'
+import { MapSessionStore } from '../../../src/shm/map-sessions.js'
 import { TargetTable } from '../../../src/shm/targets.js'
 
 const listener = (name: string, protocol: 'http' | 'tcp', port: number, targetGroup: string): ListenerConfig => ({
@@ -93,6 +96,8 @@ function config(admin: AdminConfig): Config {
       maxConnections: 'auto',
     },
     vips: [],
+    sessions: { capacity: 64 },
+    reserve: { targets: 3 },
   }
 }
 
@@ -133,6 +138,9 @@ export class FakeFacts implements AdminFacts {
   readonly #shared = createSharedCounters({ workers: 2, listeners: 4, series: 4, groups: 4, targets: 8, sessions: 64 })
   readonly columns = new Columns(this.#shared)
   readonly table = new TargetTable(this.#shared.targets)
+  readonly targets: ListedTarget[] = []
+  readonly sessions: SessionStore = new MapSessionStore(64, new SystemClock())
+  sessionTotals: SessionTotals = { asOfMs: 0, ofGroup: () => 0, ofTarget: () => 0 }
   workers: WorkerFacts[] = [
     { id: 1, state: 'running', restarts: 0 },
     { id: 2, state: 'running', restarts: 1 },
@@ -157,12 +165,10 @@ export class FakeFacts implements AdminFacts {
         { listener: 0, group: 0 },
         { listener: 1, group: 1 },
       ],
-      targets: this.config.targetGroups.flatMap(({ targets }, index) =>
-        targets.map(({ id, host, port }) => ({ group: index, id, address: `${host}:${port}` })),
-      ),
     }
-    const targets = this.config.targetGroups.flatMap((group) => group.targets)
-    for (const [slot, { weight }] of targets.entries()) this.table.setWeight(slot, weight)
+    this.config.targetGroups.forEach(({ targets }, group) => {
+      for (const target of targets) this.#place(group, target)
+    })
   }
 
   setTargetState(slot: number, state: AdminState): void {
@@ -171,6 +177,28 @@ export class FakeFacts implements AdminFacts {
 
   setTargetWeight(slot: number, weight: number): void {
     this.table.setWeight(slot, weight)
+  }
+
+  async addTarget(group: number, target: TargetConfig): Promise<'added' | 'exists' | 'full'> {
+    if (this.targets.some((other) => other.group === group && other.id === target.id)) return 'exists'
+    if (this.targets.length === this.columns.capacity.targets) return 'full'
+    this.#place(group, target)
+    return 'added'
+  }
+
+  /** Draining takes a minute. */
+  removeTarget(slot: number, now: boolean): number {
+    const at = this.targets.findIndex((target) => target.slot === slot)
+    const leavesMs = Date.now() + (now ? 0 : 60_000)
+    if (now) this.targets.splice(at, 1)
+    else this.targets[at] = { ...this.targets[at]!, leavesMs }
+    return leavesMs
+  }
+
+  #place(group: number, { id, host, port, weight }: TargetConfig): void {
+    const slot = this.targets.length
+    const generation = this.table.occupy(slot, weight, CHECK_UNCHECKED, 0)
+    this.targets.push({ slot, generation, group, id, host, port, address: host, leavesMs: undefined })
   }
 
   worker(column: number, word: number, value: number): void {

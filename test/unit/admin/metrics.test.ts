@@ -44,8 +44,7 @@ const process: ProcessFacts = {
   primaryLoopDelay: { p50Ms: 0.5, p99Ms: 1, maxMs: 2 },
 }
 
-const render = (facts: FakeFacts): Map<string, ReadFamily> =>
-  readExposition(renderMetrics(facts.columns, facts.table, facts.directory, process))
+const render = (facts: FakeFacts): Map<string, ReadFamily> => readExposition(renderMetrics(facts, process))
 
 /** The value of one sample; undefined when there is no such line. */
 function value(

@@ -61,6 +61,8 @@ t.test('the smallest file gets every documented default', (t) => {
       maxConnections: 'auto',
     },
     vips: [],
+    sessions: { capacity: 131_072 },
+    reserve: { targets: 256 },
   })
   t.end()
 })
