@@ -27,8 +27,7 @@ function fill(task: ProxyTask, sessions: number): void {
   const store = new SessionTable(task.counters.sessions, task.column, clock)
   const group = task.config.targetGroups[0]!
   if (group.stickiness.type === 'off') throw new Error('the group remembers no sessions')
-  const targets = group.targets.map(({ id }, slot) => ({ slot, id }))
-  const stickiness = new Stickiness(group.stickiness, { slot: 0, name: group.name }, targets, {
+  const stickiness = new Stickiness(group.stickiness, { slot: 0, name: group.name }, {
     store,
     table: new TargetTable(task.counters.targets),
     clock,

@@ -13,6 +13,8 @@ const change = z
   .strictObject({ weight: z.int().min(0).max(100).optional(), state: z.enum(ADMIN_STATES).optional() })
   .refine((given) => given.weight !== undefined || given.state !== undefined, 'give weight, state or both')
 
+const NO_JSON = 'the body is no JSON, or too long'
+
 /** A request for targets, as the routes hand it over: `group` and `id` are names from the path. */
 export interface TargetRequest {
   readonly facts: AdminFacts
@@ -57,7 +59,8 @@ export async function postTarget({ facts, request, response, group }: TargetRequ
     sendError(request, response, 415, 'NOT_JSON', 'send the target as JSON, with Content-Type: application/json')
     return
   }
-  const target = validateTarget(await readJson(request))
+  const given = await readJson(request)
+  const target = given === undefined ? { problems: [NO_JSON] } : validateTarget(given)
   if ('problems' in target) {
     sendError(request, response, 400, 'BAD_TARGET', target.problems.join('; '))
     return

@@ -7,7 +7,6 @@ import type { Capacity } from '../core/shared-counters.js'
  * 64-bit floats, which one thread writes whole and another reads whole on every machine that Node runs on; counts
  * stay exact to 2^53.
  */
-export const LAYOUT_VERSION = 1
 
 /** Words per 128 bytes: two cache lines, because processors fetch lines in pairs. */
 const PAD_WORDS = 16
