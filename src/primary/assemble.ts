@@ -50,7 +50,7 @@ export interface StartOptions {
 }
 
 /** How often the primary looks after what nobody else does: sessions that expired, targets whose time is over. */
-const CARE_MS = 250
+const CARE_MS = 125
 
 const PROBE_FILE = fileURLToPath(new URL('../../workers/probe/entry.js', import.meta.url))
 /** The bundled proxy thread where the build has made it, else the same in its single files. */

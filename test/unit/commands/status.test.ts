@@ -184,6 +184,30 @@ t.test('--watch shows it again until it is stopped, and exits with the last stat
   t.ok(seen.length >= 2)
 })
 
+t.test('sessions are shown where a group learns them, and a target that was removed as leaving', (t) => {
+  const [group] = REPORT.targetGroups
+  const [one, two] = group!.targets
+  const view = (sessions: object): string =>
+    statusView(
+      readStatusReport({
+        ...REPORT,
+        sessions,
+        targetGroups: [
+          { ...group, sessions: 1_234, targets: [one, { ...two, leaves: '2026-01-01T00:05:00.000Z' }] },
+          { ...group, name: 'plain', sessions: null },
+        ],
+      })!,
+      paletteFor({ isTTY: false }, {}),
+    )
+  const shown = view({ live: 1_240, capacity: 131_076, evictions: 0 })
+  t.match(shown, /workers 1\/2 {2}sessions 1,240\/131,076 {2}2 restarts/)
+  t.match(shown, /^group app \(http, round-robin, 1,234 sessions\)$/m)
+  t.match(shown, /^group plain \(http, round-robin\)$/m)
+  t.match(shown, /^two .* leaving +unhealthy/m)
+  t.match(view({ live: 1_240, capacity: 131_076, evictions: 5 }), /sessions 1,240\/131,076 {2}5 evicted/)
+  t.end()
+})
+
 t.test('colours mark what is good and what is not, on a terminal only', (t) => {
   const report = readStatusReport(REPORT)
   if (report === undefined) throw new Error('the report is wrong')
