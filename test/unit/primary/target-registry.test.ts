@@ -203,3 +203,20 @@ t.test('an address that changes is published for the groups that it concerns', a
     [[0, '10.9.9.9']],
   )
 })
+
+t.test('what another host’s operator wants holds here, and a removal is this host’s alone', async (t) => {
+  const { registry, table } = setting()
+  t.same(registry.wishFor(0), { state: 'active', weight: -1, drainUntilMs: 0 })
+  registry.setWeight(0, 30)
+  registry.setState(0, 'draining', NOW_MS)
+  t.same(registry.wishFor(0), { state: 'draining', weight: 30, drainUntilMs: NOW_MS + DRAINING_MS })
+  registry.adopt(0, 'active', -1, 0)
+  t.equal(table.admin(0), ADMIN_ACTIVE)
+  t.equal(table.weight(0), 10, 'what it began with')
+  const leavesMs = registry.remove(0, false, NOW_MS)
+  t.match(registry.wishFor(0), { state: 'active' }, 'other hosts keep it')
+  registry.adopt(0, 'active', 20, 0)
+  t.equal(table.admin(0), ADMIN_DRAINING, 'it goes all the same')
+  t.equal(table.drainUntilMs(0), leavesMs)
+  t.equal(table.weight(0), 20)
+})
