@@ -113,51 +113,46 @@ function remove(group: string, target: string, { now, ...options }: RemoveOption
 const targetsPath = (group: string): string => `/api/v1/target-groups/${encodeURIComponent(group)}/targets`
 const targetPath = (group: string, target: string): string => `${targetsPath(group)}/${encodeURIComponent(target)}`
 
-/** Every answer of a castor to these says what state the target is in, or what was wrong. */
-const answerShape = z
-  .object({
-    id: z.string().optional(),
-    state: z.string().optional(),
-    weight: z.number().optional(),
-    health: z.string().optional(),
-    leaves: z.string().optional(),
-    error: z.object({ message: z.string() }).optional(),
-  })
-  .refine(({ state, error }) => state !== undefined || error !== undefined)
-
-type Answer = z.infer<typeof answerShape>
-
 /** Asks the running process, and prints what `say` makes of its answer, or on standard error why it did not do it. */
 async function ask(
   options: DoorOptions,
   method: string,
   path: string,
   body: unknown,
-  say: (answer: Answer) => string,
+  say: (answer: Done) => string,
 ): Promise<void> {
   process.exitCode = EXIT.failed
   try {
     const door = adminDoor(options)
     const { code, text } = await askAdmin(door, method, path, body)
     const answer = readAnswer(text)
-    const done = code >= 200 && code < 300
-    if (done && answer !== undefined && answer.error === undefined) {
+    if (code >= 200 && code < 300 && answer !== undefined && 'id' in answer) {
       process.stdout.write(`${say(answer)}\n`)
       process.exitCode = EXIT.ok
-    } else {
-      const refusal = done ? undefined : answer?.error?.message
-      process.stderr.write(`${refusal ?? `${door.origin} answers ${code}, but not as a castor does`}\n`)
+      return
     }
+    const refusal = code >= 400 && answer !== undefined && 'error' in answer ? answer.error.message : undefined
+    process.stderr.write(`${refusal ?? `${door.origin} answers ${code}, but not as a castor does`}\n`)
   } catch (error) {
     if (error instanceof CastorError && error.code === 'USAGE') throw error
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
   }
 }
 
+const done = z.object({
+  id: z.string(),
+  state: z.string(),
+  weight: z.number().optional(),
+  health: z.string().optional(),
+  leaves: z.string().optional(),
+})
+const refused = z.object({ error: z.object({ message: z.string() }) })
+type Done = z.infer<typeof done>
+
 /** Undefined for what no castor answers. */
-function readAnswer(text: string): Answer | undefined {
+function readAnswer(text: string): Done | z.infer<typeof refused> | undefined {
   try {
-    return answerShape.safeParse(JSON.parse(text)).data
+    return z.union([done, refused]).safeParse(JSON.parse(text)).data
   } catch {
     return undefined
   }

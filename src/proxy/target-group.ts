@@ -161,9 +161,9 @@ export class TargetGroup implements GroupView {
   setTargets(list: GroupTargets): readonly Target[] {
     if (list.version <= this.#listVersion) return []
     this.#listVersion = list.version
-    const before = this.#bySlot
+    const before = this.#all
     this.#all = list.targets.map((placed) => {
-      const kept = before[placed.slot]
+      const kept = this.#bySlot[placed.slot]
       if (kept === undefined || kept.generation !== placed.generation) return new Target(placed, this.#services)
       if (kept.address !== placed.address) kept.pool.closeAll()
       kept.address = placed.address
@@ -180,7 +180,7 @@ export class TargetGroup implements GroupView {
     this.#refresh()
     // Whoever waited for what is gone waits for another from here on: its slot will be given out again.
     this.#queue?.tick()
-    return before.filter((target) => target !== undefined && this.#bySlot[target.slot] !== target) as Target[]
+    return before.filter((target) => bySlot[target.slot] !== target)
   }
 
   /**
@@ -259,7 +259,7 @@ export class TargetGroup implements GroupView {
   countFailure(target: Target, durationMs = -1): void {
     target.failed()
     if (durationMs >= 0) target.responded(durationMs)
-    if (this.#averages) this.#penalize(target.slot, durationMs)
+    this.#penalize(target.slot, durationMs)
     const { consecutiveFailures, ejectForMs, maxEjectedPercent } = this.config.outlierDetection
     if (consecutiveFailures === 0) return
     const table = this.#table

@@ -124,3 +124,38 @@ t.test('a target that is added gets no traffic before it has passed a check', as
   await until('three checks of the other', () => one.requests.filter(({ target }) => target === '/check').length > 3)
   t.ok(two.requests.length <= checks + 1, 'a target that is gone is checked no more')
 })
+
+t.test('who waits in a queue is served by a target that is added, and told when the last one is removed', async (t) => {
+  const one = await start(t, { answer: () => {} })
+  const castor = await startTestCastor(t, [one.address], {
+    group: { maxConnectionsPerTarget: 1, queue: { size: 4, timeout: '30s' } },
+  })
+  const [first, second, third] = [get('/1'), get('/2'), get('/3')].map((bytes) => request(castor.port, bytes))
+  await one.received(1)
+  await until(
+    'two waiting',
+    async () => (await castor.metrics()).get('castor_target_group_queued{target_group="app"}') === 2,
+  )
+  const two = await start(t)
+  t.equal((await post(castor, { address: two.address })).code, 201)
+  const served = await Promise.race([
+    Promise.all([first!, second!]),
+    Promise.all([first!, third!]),
+    Promise.all([second!, third!]),
+  ])
+  t.same(
+    served.map(({ status }) => status),
+    [200, 200],
+  )
+  const queued = request(castor.port, get('/4'))
+  two.script = { answer: () => {} }
+  await two.received(3)
+  const last = request(castor.port, get('/5'))
+  await until(
+    'one waiting',
+    async () => (await castor.metrics()).get('castor_target_group_queued{target_group="app"}') === 1,
+  )
+  for (const { address } of [one, two]) await remove(castor, address, '?now=true')
+  t.equal((await queued).status, 503)
+  t.equal((await last).status, 503)
+})
