@@ -1,3 +1,5 @@
+import { CastorError } from './errors.js'
+
 /** TLS as the threads see it: what was configured, already read and checked, and what a handshake agreed on. */
 export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3'
 
@@ -6,7 +8,7 @@ export interface TlsIdentity {
   /** Leaf first. */
   readonly cert: string
   readonly key: string
-  /** In lower case, `a.example` or `*.example`. */
+  /** In lower case, `a.example` or `*.example`, which stands for one label. */
   readonly names: readonly string[]
 }
 
@@ -72,6 +74,16 @@ export const TLS_FAULTS = [
   'PROTOCOL_ERROR',
 ] as const
 export type TlsFault = (typeof TLS_FAULTS)[number]
+
+/** TLS_HANDSHAKE_FAILED with its fault; the message has the detail, in words for an operator. */
+export class TlsHandshakeError extends CastorError {
+  readonly fault: TlsFault
+
+  constructor(fault: TlsFault, detail: string, options?: { cause?: unknown }) {
+    super('TLS_HANDSHAKE_FAILED', detail, options)
+    this.fault = fault
+  }
+}
 
 /** One session ticket key: name (16 bytes), AES-256 key (32), HMAC-SHA-256 key (32). */
 export const TICKET_KEY_BYTES = 80

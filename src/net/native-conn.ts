@@ -2,6 +2,7 @@
 import type { Conn, ConnHandler, Endpoint } from '../core/conn.js'
 import { RECORD_ADDRESS, RECORD_FAMILY, RECORD_PORT, RECORD_WORDS, recordPeer } from '../core/connection-record.js'
 import { CastorError } from '../core/errors.js'
+import type { TlsInfo } from '../core/tls.js'
 import { EAGAIN, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from '../native/addon.js'
 import type { NativeTransport } from './native-transport.js'
 
@@ -17,6 +18,7 @@ const UNKNOWN: Endpoint = { family: 4, address: '0.0.0.0', port: 0 }
 export class NativeConn implements Conn {
   handler: ConnHandler
   context: unknown = undefined
+  readonly tls: TlsInfo | undefined = undefined
   bytesRead = 0
   bytesWritten = 0
   lastActiveMs: number

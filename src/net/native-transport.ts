@@ -3,6 +3,7 @@ import type { Clock } from '../core/clock.js'
 import type { Conn, ConnHandler, Transport } from '../core/conn.js'
 import { RECORD_FD } from '../core/connection-record.js'
 import { CastorError } from '../core/errors.js'
+import type { ClientTls, ClientTlsConfig, ServerTls, ServerTlsConfig } from '../core/tls.js'
 import { ECANCELED, EVENT_BATCH, EVENT_WORDS, type NativeAddon } from '../native/addon.js'
 import { NativeConn, READ_BYTES } from './native-conn.js'
 import { SpareBlocks } from './spare-blocks.js'
@@ -72,7 +73,8 @@ export class NativeTransport implements Transport {
     return conn
   }
 
-  dial(address: string, port: number, handler: ConnHandler): Conn {
+  dial(address: string, port: number, handler: ConnHandler, tls?: ClientTls): Conn {
+    if (tls !== undefined) throw new CastorError('TLS_CONFIG', 'TLS is not built yet')
     if (this.size >= this.maxSockets) this.onCrowded()
     const tag = this.#nextTag()
     const fd = this.#disposed ? ECANCELED : this.addon.connectTcp(address, port)
@@ -84,6 +86,18 @@ export class NativeTransport implements Transport {
     if (error < 0) conn.fail(error)
     else this.#conns[fd] = conn
     return conn
+  }
+
+  serverTls(_config: ServerTlsConfig): ServerTls {
+    throw new CastorError('TLS_CONFIG', 'TLS is not built yet')
+  }
+
+  clientTls(_config: ClientTlsConfig): ClientTls {
+    throw new CastorError('TLS_CONFIG', 'TLS is not built yet')
+  }
+
+  secure(_conn: Conn, _context: ServerTls, _early: Uint8Array | undefined): void {
+    throw new CastorError('TLS_CONFIG', 'TLS is not built yet')
   }
 
   /**

@@ -4,6 +4,7 @@ import type { Clock } from '../core/clock.js'
 import type { Conn, ConnHandler, Endpoint, Transport } from '../core/conn.js'
 import { recordPeer } from '../core/connection-record.js'
 import { CastorError } from '../core/errors.js'
+import type { ClientTls, ClientTlsConfig, ServerTls, ServerTlsConfig, TlsInfo } from '../core/tls.js'
 
 const SCRATCH_BYTES = 256 * 1024
 const UNKNOWN: Endpoint = { family: 4, address: '0.0.0.0', port: 0 }
@@ -31,11 +32,24 @@ export class SocketTransport implements Transport {
     return conn
   }
 
-  dial(address: string, port: number, handler: ConnHandler): Conn {
+  dial(address: string, port: number, handler: ConnHandler, tls?: ClientTls): Conn {
+    if (tls !== undefined) throw new CastorError('TLS_CONFIG', 'TLS is not built yet')
     const socket = connect({ host: address, port, allowHalfOpen: true, noDelay: true })
     const conn = new SocketConn(socket, this.clock, handler, undefined, (gone) => this.#open.delete(gone))
     this.#open.add(conn)
     return conn
+  }
+
+  serverTls(_config: ServerTlsConfig): ServerTls {
+    throw new CastorError('TLS_CONFIG', 'TLS is not built yet')
+  }
+
+  clientTls(_config: ClientTlsConfig): ClientTls {
+    throw new CastorError('TLS_CONFIG', 'TLS is not built yet')
+  }
+
+  secure(_conn: Conn, _context: ServerTls, _early: Uint8Array | undefined): void {
+    throw new CastorError('TLS_CONFIG', 'TLS is not built yet')
   }
 
   /** The same through TLS: open once the handshake is done. `verify` refuses certificates that do not verify. */
@@ -64,6 +78,7 @@ class SocketConn implements Conn {
   handler: ConnHandler
   context: unknown = undefined
   closed = false
+  readonly tls: TlsInfo | undefined = undefined
   /** Node reads 64 KiB at a time whatever is asked for. */
   readSize = 65536
   lastActiveMs: number
