@@ -9,7 +9,6 @@
 
 /* Intermediates between a peer's certificate and a trusted one. */
 #define VERIFY_DEPTH 5
-#define MODE_SYSTEM_TRUST 8
 
 int tls_context_wrong(struct tls_thread *thread, const char *what) {
   snprintf(thread->error, sizeof thread->error, "%s", what);
@@ -108,6 +107,8 @@ static napi_value context_open(napi_env env, napi_callback_info info) {
   arguments(env, info, values);
   struct tls_thread *thread = thread_state(env)->tls;
   if (thread == NULL) return int_result(env, -ENOENT);
+  int min = int_argument(env, values[1]), max = int_argument(env, values[2]);
+  if (min < TLS1_VERSION || max > TLS1_3_VERSION) return int_result(env, -EINVAL);
   size_t alpn_length = 0;
   const uint8_t *alpn = bytes_argument(env, values[5], &alpn_length);
   struct tls_context *context = calloc(1, sizeof *context);
@@ -115,8 +116,8 @@ static napi_value context_open(napi_env env, napi_callback_info info) {
   context->thread = thread;
   context->refs = 1;
   context->server = int_argument(env, values[0]) == 1;
-  context->min_version = int_argument(env, values[1]);
-  context->max_version = int_argument(env, values[2]);
+  context->min_version = min;
+  context->max_version = max;
   context->ciphers = text_argument(env, values[3]);
   context->suites = text_argument(env, values[4]);
   context->verify = int_argument(env, values[6]) & (SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT);

@@ -49,7 +49,7 @@ void tls_dispose(struct tls_thread *thread) {
   X509_STORE_free(thread->system_store);
   EVP_CIPHER_free(thread->ticket_cipher);
   BIO_meth_free(thread->method);
-  napi_delete_reference(thread->state->env, thread->words_ref);
+  if (thread->words_ref) napi_delete_reference(thread->state->env, thread->words_ref);
   free(thread->conns);
   free(thread);
 }
@@ -300,32 +300,36 @@ static napi_value tls_unread(napi_env env, napi_callback_info info) {
   napi_value values[8];
   arguments(env, info, values);
   struct tls_conn *conn = tls_conn_argument(env, values[0]);
-  bool unread = conn && (conn->in_length > 0 || conn->verdict != TLS_NO_VERDICT || SSL_has_pending(conn->ssl));
-  return int_result(env, unread);
+  if (conn == NULL) return int_result(env, -EBADF);
+  bool unread = (conn->in_length > 0 || conn->verdict != TLS_NO_VERDICT || SSL_has_pending(conn->ssl));
+  return int_result(env, unread ? 1 : 0);
 }
 
-/* tlsOpen(words) → 0; −ENOSYS where the running node brings no OpenSSL that this was built for */
+static struct tls_thread *thread_new(struct thread_state *state) {
+  struct tls_thread *thread = calloc(1, sizeof *thread);
+  if (thread == NULL) return NULL;
+  thread->state = state;
+  thread->method = tls_bio_method();
+  thread->ticket_cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
+  if (thread->method && thread->ticket_cipher) return thread;
+  tls_dispose(thread);
+  return NULL;
+}
+
+/* tlsOpen(words) → 0; −ENOSYS where the running node brings no OpenSSL that serves. Again: other words from then on. */
 static napi_value tls_open(napi_env env, napi_callback_info info) {
   napi_value values[8];
   arguments(env, info, values);
   struct thread_state *state = thread_state(env);
   if (!tls_available()) return int_result(env, -ENOSYS);
-  if (state->tls) return int_result(env, -EEXIST);
   size_t length = 0;
   int32_t *words = bytes_argument(env, values[0], &length);
-  if (words == NULL || length < 2 * sizeof(int32_t)) return int_result(env, -EINVAL);
-  struct tls_thread *thread = calloc(1, sizeof *thread);
-  if (thread == NULL) return int_result(env, -ENOMEM);
-  thread->state = state;
-  thread->words = words;
-  thread->method = tls_bio_method();
-  thread->ticket_cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
-  napi_create_reference(env, values[0], 1, &thread->words_ref);
-  if (thread->method == NULL || thread->ticket_cipher == NULL) {
-    tls_dispose(thread);
-    return int_result(env, -ENOMEM);
-  }
-  state->tls = thread;
+  if (words == NULL || length < WORDS * sizeof(int32_t)) return int_result(env, -EINVAL);
+  if (state->tls == NULL) state->tls = thread_new(state);
+  if (state->tls == NULL) return int_result(env, -ENOMEM);
+  if (state->tls->words_ref) napi_delete_reference(env, state->tls->words_ref);
+  napi_create_reference(env, values[0], 1, &state->tls->words_ref);
+  state->tls->words = words;
   return int_result(env, 0);
 }
 

@@ -18,6 +18,7 @@
 #define TICKET_KEY_BYTES 80
 
 /* Words that each call on a connection leaves behind for its caller. */
+#define WORDS 2
 #define WORD_MORE 0
 #define WORD_KEPT 1
 

@@ -74,8 +74,7 @@ export class TlsRig {
   async peer(server: ServerTls, right: ConnHandler, options: ConnectionOptions = {}): Promise<[TLSSocket, Conn]> {
     const accepted = this.expect(server, right)
     const socket = connect({
-      port: await this.rig.port(),
-      host: '127.0.0.1',
+      ...(options.socket === undefined ? { port: await this.rig.port(), host: '127.0.0.1' } : {}),
       ca: authority.cert,
       servername: 'localhost',
       ...options,
