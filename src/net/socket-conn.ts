@@ -84,16 +84,17 @@ export class SocketConn implements Conn {
     if (this.closed || this.#socket.destroyed) return
     this.#socket.pause()
     if (early !== undefined && early.length > 0) this.#socket.unshift(Buffer.from(early))
-    this.speakTls(context.wrap(this.#socket))
+    this.speakTls((socket) => context.wrap(socket))
   }
 
-  /** `wrapping` has the connection's socket already. */
-  speakTls(wrapping: TlsWrapping): void {
+  /** `wrap` puts TLS around the connection's socket. */
+  speakTls(wrap: (carrier: Socket) => TlsWrapping): void {
     for (const event of EVENTS) this.#carrier.removeAllListeners(event)
     this.#carrier.on('error', (error) => {
       this.#failure ??= error
     })
     this.#carrier.on('close', () => this.#onClose())
+    const wrapping = wrap(this.#carrier)
     this.#shaking = wrapping
     this.#opened = false
     this.#socket = wrapping.socket

@@ -37,7 +37,9 @@ export class SocketTransport implements Transport {
     const socket = connect({ host: address, port, allowHalfOpen: true, noDelay: true })
     const conn = new SocketConn(socket, this.clock, handler, undefined, this.#forget)
     this.#open.add(conn)
-    if (tls !== undefined) conn.speakTls((tls as SocketClientTls).wrap(socket, address, port))
+    if (tls !== undefined) {
+      conn.speakTls((carrier) => (tls as SocketClientTls).wrap(carrier, address, port))
+    }
     return conn
   }
 

@@ -142,7 +142,6 @@ for (const { name, available, traits, open } of IMPLEMENTATIONS.filter(({ traits
       for (const paused of [false, true]) {
         const right = new Recorder()
         const carrier = connect(await rig.rig.port(), '127.0.0.1')
-        await once(carrier, 'connect')
         const [socket, accepted] = await rig.peer(rig.server(), right, { socket: carrier })
         await Promise.all([once(socket, 'secureConnect'), right.untilLogged('open')])
         if (paused) accepted.pause()
