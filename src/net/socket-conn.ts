@@ -6,8 +6,6 @@ import type { TlsInfo } from '../core/tls.js'
 import { isOfTls, type SocketServerTls, type TlsWrapping } from './socket-tls.js'
 
 const UNKNOWN: Endpoint = { family: 4, address: '0.0.0.0', port: 0 }
-/** What a connection listens to on its socket. */
-const EVENTS = ['connect', 'data', 'end', 'error', 'close'] as const
 
 /** A connection on a `net.Socket`, or on the `TLSSocket` around it. */
 export class SocketConn implements Conn {
@@ -89,11 +87,15 @@ export class SocketConn implements Conn {
 
   /** `wrap` puts TLS around the connection's socket. */
   speakTls(wrap: (carrier: Socket) => TlsWrapping): void {
-    for (const event of EVENTS) this.#carrier.removeAllListeners(event)
-    this.#carrier.on('error', (error) => {
+    const carrier = this.#carrier
+    carrier
+      .off('connect', this.#onConnect)
+      .off('data', this.#onData)
+      .off('end', this.#onEnd)
+      .off('error', this.#onError)
+    carrier.on('error', (error) => {
       this.#failure ??= error
     })
-    this.#carrier.on('close', () => this.#onClose())
     const wrapping = wrap(this.#carrier)
     this.#shaking = wrapping
     this.#opened = false
@@ -171,19 +173,17 @@ export class SocketConn implements Conn {
   }
 
   #attach(opens: string): void {
-    const socket = this.#socket
-    socket.once(opens, () => this.#onConnect())
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk))
-    socket.on('end', () => this.#onEnd())
-    socket.on('error', (error) => {
-      this.#failure = error
-      // What arrived before a reset and waits for `resume` would go down with the stream.
-      if (this.#paused) this.#rest = socket.read() ?? undefined
-    })
-    socket.on('close', () => this.#onClose())
+    this.#socket.once(opens, this.#onConnect).on('data', this.#onData).on('end', this.#onEnd)
+    this.#socket.on('error', this.#onError).on('close', this.#onClose)
   }
 
-  #onConnect(): void {
+  readonly #onError = (error: NodeJS.ErrnoException): void => {
+    this.#failure = error
+    // What arrived before a reset and waits for `resume` would go down with the stream.
+    if (this.#paused) this.#rest = this.#socket.read() ?? undefined
+  }
+
+  readonly #onConnect = (): void => {
     if (this.closed) return
     this.#clock.refresh()
     if (this.#shaking !== undefined) {
@@ -200,14 +200,14 @@ export class SocketConn implements Conn {
     this.handler.onOpen(this)
   }
 
-  #onData(chunk: Buffer): void {
+  readonly #onData = (chunk: Buffer): void => {
     if (this.closed) return
     this.#clock.refresh()
     this.lastActiveMs = this.#clock.nowMs
     this.handler.onData(this, chunk, chunk.length)
   }
 
-  #onEnd(): void {
+  readonly #onEnd = (): void => {
     if (this.closed || this.#readEnded) return
     this.#readEnded = true
     if (this.#shaking !== undefined) {
@@ -218,11 +218,14 @@ export class SocketConn implements Conn {
     if (!this.#socket.writableFinished) this.handler.onEnd(this)
   }
 
-  #onClose(): void {
+  readonly #onClose = (): void => {
     if (this.closed || this.#rest !== undefined) return
     this.closed = true
     this.#forget(this)
-    this.handler.onClose(this, this.#aborting ? undefined : this.#cause())
+    this.handler.onClose(
+      this,
+      this.#aborting || (this.#ending && this.#shaking !== undefined) ? undefined : this.#cause(),
+    )
     if (!this.#carrier.destroyed) this.#carrier.destroy()
   }
 
