@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import type { Config } from '../core/config.js'
 import { CastorError } from '../core/errors.js'
 import { crossCheck } from './check.js'
@@ -68,7 +69,7 @@ export function parseConfig(text: string, fileName: string, options: LoadOptions
   if ('issues' in validated) for (const issue of validated.issues) report(issue)
   crossCheck(tree, (path, message, at = 'value') => report({ path, message, at }))
   if (problems.length > 0 || 'issues' in validated) throw new ConfigError(sorted(problems))
-  return resolveConfig(validated.file, options.machine ?? thisMachine)
+  return resolveConfig(validated.file, options.machine ?? thisMachine, dirname(fileName))
 }
 
 /**

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os'
+import { resolve as resolvePath } from 'node:path'
 import type {
   Config,
   HealthCheckConfig,
@@ -8,8 +9,12 @@ import type {
   StickinessConfig,
   TargetGroupConfig,
 } from '../core/config.js'
+import type { Http2Config, RedirectToHttpsConfig } from '../core/config-tls.js'
+import { isHttpListener, isTlsGroup } from '../core/protocols.js'
 import { usableCores } from './cores.js'
+import { resolveGroupTls, resolveListenerTls } from './resolve-tls.js'
 import type { ConfigFile, ListenerFile, TargetGroupFile } from './schema.js'
+import { HTTP2_DEFAULTS, type Http2File } from './schema-http2.js'
 
 /** What defaults need to know of the machine. */
 export interface Machine {
@@ -40,16 +45,20 @@ const DEFAULT_FORWARDED = {
   via: false,
 }
 
-/** The checked file in the program's form. Its type is the compile-time proof that the schema fits the contract. */
-export function resolveConfig(file: ConfigFile, machine: Machine): Config {
+/**
+ * The checked file in the program's form; paths in it count from `directory`. Its type is the compile-time proof that the
+ * schema fits the contract.
+ */
+export function resolveConfig(file: ConfigFile, machine: Machine, directory: string): Config {
+  const path = (written: string): string => (written === '' ? '' : resolvePath(directory, written))
   return {
     node: file.node ?? asName(machine.hostName()),
     workers: file.workers === 'auto' ? Math.min(MAX_WORKERS, machine.cores()) : file.workers,
     log: file.log,
     admin: file.admin,
     shutdownTimeoutMs: file.shutdownTimeout,
-    listeners: file.listeners.map(resolveListener),
-    targetGroups: file.targetGroups.map(resolveGroup),
+    listeners: file.listeners.map((listener) => resolveListener(listener, path)),
+    targetGroups: file.targetGroups.map((group) => resolveGroup(group, path)),
     protection: {
       headerTimeoutMs: file.protection.headerTimeout,
       bodyMinRateBytesPerSecond: file.protection.bodyMinRate,
@@ -60,21 +69,55 @@ export function resolveConfig(file: ConfigFile, machine: Machine): Config {
   }
 }
 
-function resolveListener(listener: ListenerFile): ListenerConfig {
-  const idleTimeoutMs = listener.idleTimeout ?? (listener.protocol === 'http' ? HTTP_IDLE_MS : TCP_IDLE_MS)
+type ResolvePath = (written: string) => string
+
+function resolveListener(listener: ListenerFile, path: ResolvePath): ListenerConfig {
+  const idleTimeoutMs = listener.idleTimeout ?? (isHttpListener(listener.protocol) ? HTTP_IDLE_MS : TCP_IDLE_MS)
+  const http2 = resolveHttp2(listener)
+  const redirectToHttps = resolveRedirect(listener.redirectToHttps)
   return {
     name: listener.name,
     protocol: listener.protocol,
     listen: listener.listen,
-    targetGroup: listener.targetGroup,
+    targetGroup: listener.targetGroup ?? '',
     idleTimeoutMs,
     websocketIdleTimeoutMs: listener.websocketIdleTimeout ?? idleTimeoutMs,
     acceptProxyProtocol: listener.acceptProxyProtocol,
     trustForwardedFrom: listener.trustForwardedFrom,
+    ...(listener.tls === undefined ? {} : { tls: resolveListenerTls(listener.tls, listener.protocol, http2, path) }),
+    ...(http2 === undefined ? {} : { http2 }),
+    ...(redirectToHttps === undefined ? {} : { redirectToHttps }),
   }
 }
 
-function resolveGroup(group: TargetGroupFile): TargetGroupConfig {
+/** undefined where clients cannot come by HTTP/2. */
+function resolveHttp2({ protocol, http2, tls }: ListenerFile): Http2Config | undefined {
+  const offered = protocol === 'https' && (tls?.alpn === undefined || tls.alpn.includes('h2'))
+  if (!(http2 ?? offered)) return undefined
+  const limits: Http2File = typeof http2 === 'object' ? http2 : HTTP2_DEFAULTS
+  return {
+    maxConcurrentStreams: limits.maxConcurrentStreams,
+    initialWindowBytes: limits.initialWindow,
+    connectionWindowBytes: limits.connectionWindow,
+    maxFrameBytes: limits.maxFrameSize,
+    headerTableBytes: limits.headerTableSize,
+    maxContinuations: limits.maxContinuations,
+    maxSettings: limits.maxSettings,
+    maxOutboundAcks: limits.maxOutboundAck,
+    streamResetBurst: limits.streamResetBurst,
+    streamResetsPerSecond: limits.streamResetRate,
+    controlFrameBurst: limits.controlFrameBurst,
+    controlFramesPerSecond: limits.controlFrameRate,
+  }
+}
+
+function resolveRedirect(redirect: ListenerFile['redirectToHttps']): RedirectToHttpsConfig | undefined {
+  if (redirect === false) return undefined
+  if (redirect === true) return { port: 443, status: 0 }
+  return { port: redirect.port, status: redirect.status ?? 0 }
+}
+
+function resolveGroup(group: TargetGroupFile, path: ResolvePath): TargetGroupConfig {
   return {
     name: group.name,
     protocol: group.protocol,
@@ -96,6 +139,7 @@ function resolveGroup(group: TargetGroupFile): TargetGroupConfig {
     slowStartMs: group.slowStart,
     drainingMs: group.draining,
     timeouts: { connectMs: group.timeouts.connect, responseMs: group.timeouts.response ?? RESPONSE_MS },
+    ...(isTlsGroup(group.protocol) ? { tls: resolveGroupTls(group.tls, path) } : {}),
   }
 }
 

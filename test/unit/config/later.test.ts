@@ -7,12 +7,9 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   availabilityGroups: '[{ name: web, min: 2 }]',
   cluster: '{ name: shop, redis: redis://127.0.0.1:6379 }',
   vips: '[{ address: 192.0.2.10/24 }]',
-  'listeners.0.protocol': 'https',
-  'listeners.0.tls': '{ certificates: [{ cert: a.pem, key: a.key }] }',
   'listeners.0.rules': `[{ match: { host: "*.x" }, redirect: { host: "\${host}" } }]`,
   'listeners.0.limits.connections': '100',
   'listeners.0.limits.requestsPerSecond': '100/s',
-  'targetGroups.0.protocol': 'tls',
   'targetGroups.0.availabilityGroup': 'web',
   'targetGroups.0.maxConnectionsPerTarget': '100',
   'targetGroups.0.queue': '{ size: 5 }',
@@ -30,20 +27,6 @@ t.test('each key of a later part is refused as not supported yet, once, and not 
     const problems = problemsOf(SMALL, { set: [`${path}=${value}`] })
     t.equal(problems.length, 1, `${path}: ${problems.join('\n')}`)
     t.match(problems[0], new RegExp(`: ${path.replaceAll('.', '\\.')}: .*is not supported yet in this version`), path)
-  }
-  t.end()
-})
-
-t.test('each later value of a known key is refused with its own name', (t) => {
-  const values: [string, string][] = [
-    ['listeners.0.protocol', 'tls'],
-    ['listeners.0.protocol', 'https'],
-    ['targetGroups.0.protocol', 'tls'],
-    ['targetGroups.0.protocol', 'https'],
-  ]
-  for (const [path, value] of values) {
-    const set = `${path}=${value}`
-    t.same(problemsOf(SMALL, { set: [set] }), [`--set ${set}: ${path}: ${value} is not supported yet in this version`])
   }
   t.end()
 })

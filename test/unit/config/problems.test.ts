@@ -278,7 +278,7 @@ table('values that do not go together are found', [
   {
     title: 'protocols that differ',
     text: withLine(3, '    protocol: tcp'),
-    says: ['5:18: listeners.0.targetGroup: the listener speaks tcp and the group "app" http; both must be the same'],
+    says: ['5:18: listeners.0.targetGroup: the listener speaks tcp and the group "app" http; it must be tcp or tls'],
   },
   {
     title: 'an address twice',
@@ -337,7 +337,7 @@ table('values that do not go together are found', [
   {
     title: 'PROXY protocol in an http group',
     text: withLine(9, '    proxyProtocol: v1\n    targets:'),
-    says: ['9:5: targetGroups.0.proxyProtocol: proxyProtocol works in tcp groups only; leave it out'],
+    says: ['9:5: targetGroups.0.proxyProtocol: proxyProtocol works in tcp and tls groups only; leave it out'],
   },
 ])
 
