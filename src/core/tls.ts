@@ -100,3 +100,20 @@ export interface ServerTls {
 export interface ClientTls {
   dispose(): void
 }
+
+/** What is told of a certificate that a listener serves: in metrics, status and logs. */
+export interface CertificateFacts {
+  /** Of its PEM file. */
+  readonly path: string
+  /** That it is served for, in lower case; may be empty for the first. */
+  readonly names: readonly string[]
+  /** `RSA`, `ECDSA`, `EdDSA`, or what OpenSSL calls it. */
+  readonly keyType: string
+  /** Common name or organisation. */
+  readonly issuer: string
+  /** SHA-256 in lower-case hex. */
+  readonly fingerprint: string
+  /** Milliseconds since the epoch. */
+  readonly validFromMs: number
+  readonly validUntilMs: number
+}

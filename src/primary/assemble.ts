@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import type { AdminFacts, ProcessState, WorkerFacts } from '../admin/facts.js'
 import { type Admin, startAdmin } from '../admin/server.js'
 import { formatAddress } from '../config/addresses.js'
+import { formatProblem, type Problem } from '../config/problems.js'
 import type { Config, ListenerProtocol } from '../core/config.js'
 import type { FromProxy, ToProxy } from '../core/messages.js'
 import type { AdminState } from '../core/target-state.js'
@@ -42,6 +43,8 @@ export interface StartOptions {
   readonly logDestination?: LogDestination
   /** The file that proxy threads run; the product's own if not given. */
   readonly workerFile?: string
+  /** What was said of the configuration when it was read. */
+  readonly configWarnings?: readonly Problem[]
 }
 
 const PROBE_FILE = fileURLToPath(new URL('../../workers/probe/entry.js', import.meta.url))
@@ -57,6 +60,8 @@ const WORKER_FILE = ['../../workers/proxy/bundle.js', '../../workers/proxy/entry
 export async function startCastor(config: Config, options: StartOptions = {}): Promise<RunningCastor> {
   const destination = options.logDestination ?? openLogDestination(config.log)
   const log = createLogger(config.log, destination, { node: config.node, thread: 'primary' })
+  for (const warning of options.configWarnings ?? [])
+    log.warn({ problem: formatProblem(warning) }, 'the configuration has a warning')
   const primary = new Primary(config, log, destination, options.workerFile ?? WORKER_FILE)
   try {
     await primary.start()
