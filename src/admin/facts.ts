@@ -1,6 +1,7 @@
 import type { Config } from '../core/config.js'
 import type { Directory } from '../core/directory.js'
 import type { AdminState } from '../core/target-state.js'
+import type { CertificateFacts } from '../core/tls.js'
 import type { Logger } from '../observe/log.js'
 import type { Columns } from '../shm/columns.js'
 import type { TargetTable } from '../shm/targets.js'
@@ -39,6 +40,8 @@ export interface AdminFacts {
   readonly workers: readonly WorkerFacts[]
   readonly listeners: readonly ListenerFacts[]
   readonly log: Logger
+  /** Those that the listener with this index serves now; none where it speaks no TLS. */
+  certificates(listener: number): readonly CertificateFacts[]
   /** Carries out what the operator wants of a target, at once and on every thread. */
   setTargetState(slot: number, state: AdminState): void
   setTargetWeight(slot: number, weight: number): void

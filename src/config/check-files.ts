@@ -1,10 +1,11 @@
 import { isAbsolute, resolve } from 'node:path'
 import { isTlsGroup } from '../core/protocols.js'
+import { TLS_VERSIONS } from '../core/tls.js'
 import type { Finding } from './certificate.js'
 import type { ReadFile } from './pem.js'
 import type { Path } from './problems.js'
 import { readGroupFiles, readListenerFiles } from './tls-files.js'
-import { isDeprecated, TLS_VERSIONS } from './tls-policy.js'
+import { isDeprecated } from './tls-policy.js'
 import { type Entry, entries, flagOf, isFields, text } from './tree.js'
 
 type Found = (path: Path, message: string, severity: Finding['severity']) => void

@@ -1,4 +1,5 @@
-import { isTls13Suite, TLS_VERSIONS } from './tls-policy.js'
+import { TLS_VERSIONS } from '../core/tls.js'
+import { isTls13Suite } from './tls-policy.js'
 import { type Entry, type Fields, flagOf, isFields, type Report, text } from './tree.js'
 
 /** Keys of TLS and HTTP/2 that do not go together, or have no effect where they stand. */

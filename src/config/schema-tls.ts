@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import { TLS_VERSIONS } from '../core/tls.js'
 import { duration, flag, mustBe, off, wholeNumber } from './fields.js'
-import { TLS_VERSIONS, unknownCiphers } from './tls-policy.js'
+import { unknownCiphers } from './tls-policy.js'
 
 /** How listeners speak TLS, and how targets are spoken to over it. */
 

@@ -5,7 +5,7 @@ import type { CertificateFacts, ClientTlsConfig, ServerTlsConfig, TlsIdentity } 
 import { checkTime, type Finding, nameOf, readIdentity } from './certificate.js'
 import { type ReadFile, readCertificates } from './pem.js'
 
-/** The files of a listener, as far as they are good; `identities` in the order of the configuration. */
+/** The files of a listener, as far as they are good; one of each for a certificate where all of them are. */
 export interface ListenerFiles {
   readonly identities: readonly TlsIdentity[]
   readonly facts: readonly CertificateFacts[]
@@ -14,11 +14,15 @@ export interface ListenerFiles {
   readonly findings: readonly Finding[]
 }
 
-/** Reads everything that a listener's TLS is made of, and says all that is to be said about it. */
+/**
+ * Reads everything that a listener's TLS is made of, and says all that is to be said about it. `before` is what was good
+ * the last time: it stands in for what is not good now.
+ */
 export function readListenerFiles(
   tls: Pick<ListenerTlsConfig, 'certificates' | 'clientCertificates'>,
   read: ReadFile | undefined,
   nowMs: number,
+  before?: ListenerFiles,
 ): ListenerFiles {
   const findings: Finding[] = []
   const identities: TlsIdentity[] = []
@@ -29,18 +33,18 @@ export function readListenerFiles(
     const found = readIdentity(config, read, nowMs)
     const path = ['certificates', index]
     for (const finding of found.findings) findings.push({ ...finding, path: [...path, ...finding.path] })
-    if (found.identity !== undefined) identities.push(found.identity)
-    if (found.facts === undefined) continue
-    const twice = takenTwice(found.facts, taken)
-    if (twice !== undefined) findings.push({ path: [...path, 'cert'], severity: 'error', message: twice })
-    if (index > 0 && found.facts.names.length === 0) {
-      const message = `${config.cert} names nothing that a client could ask for, and is not the first; set domains`
-      findings.push({ path: [...path, 'cert'], severity: 'error', message })
-    }
-    facts.push(found.facts)
-    for (const name of found.facts.names) taken.set(`${name} ${found.facts.keyType}`, index)
+    const fault = found.facts === undefined ? undefined : misplaced(found.facts, index, taken)
+    if (fault !== undefined) findings.push({ path: [...path, 'cert'], severity: 'error', message: fault })
+    const good = found.identity !== undefined && fault === undefined
+    const identity = good ? found.identity : before?.identities[index]
+    const known = good ? found.facts : (before?.facts[index] ?? found.facts)
+    if (identity !== undefined) identities.push(identity)
+    if (known === undefined) continue
+    facts.push(known)
+    for (const name of known.names) taken.set(`${name} ${known.keyType}`, index)
   }
-  const ca = readBundle(tls.clientCertificates.ca, ['clientCertificates', 'ca'], read, nowMs, findings)
+  const { ca: caPath } = tls.clientCertificates
+  const ca = readBundle(caPath, ['clientCertificates', 'ca'], read, nowMs, findings) || (before?.ca ?? '')
   return { identities, facts, ca, findings }
 }
 
@@ -103,11 +107,15 @@ function readBundle(
   return bundle.value.map(({ pem }) => pem).join('')
 }
 
-/** A name may have several certificates only where their keys differ in type: else which one serves is a matter of luck. */
-function takenTwice(
-  { path, names, keyType }: CertificateFacts,
-  taken: ReadonlyMap<string, number>,
-): string | undefined {
+/**
+ * Why a certificate has no place beside those before it. A name may have several only where their keys differ in type:
+ * else which one serves is a matter of luck.
+ */
+function misplaced(facts: CertificateFacts, index: number, taken: ReadonlyMap<string, number>): string | undefined {
+  const { path, names, keyType } = facts
+  if (index > 0 && names.length === 0) {
+    return `${path} names nothing that a client could ask for, and is not the first; set domains`
+  }
   for (const name of names) {
     const other = taken.get(`${name} ${keyType}`)
     if (other === undefined) continue

@@ -11,8 +11,6 @@ export interface TlsPolicy {
   readonly cipherSuites: string
 }
 
-export const TLS_VERSIONS = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const satisfies readonly TlsVersion[]
-
 const TLS13_SUITES = 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256'
 /** Forward-secret, authenticated encryption; AES-128 first, since 256 bits cost time and gain nothing here. */
 const FORWARD_SECRET_AEAD =

@@ -2,6 +2,7 @@ import type { MessagePort } from 'node:worker_threads'
 import type { Config } from './config.js'
 import type { Directory } from './directory.js'
 import type { SharedCounters } from './shared-counters.js'
+import type { TlsMaterial } from './tls.js'
 
 /** One address a listener listens on. Connection records name it by its index. */
 export interface Entrance {
@@ -29,6 +30,9 @@ export interface ProxyTask {
   readonly listeningFds?: readonly number[]
   /** IP address of each target by slot; empty while its name could not be resolved. */
   readonly targetAddresses: readonly string[]
+  readonly tls: TlsMaterial
+  /** See `ServerTls.setTicketKeys`. */
+  readonly ticketKeys: Uint8Array
   /** The thread's share of the open-file limit: at so many sockets it gives up idle ones before it makes more. */
   readonly maxSockets: number
   readonly port: MessagePort
@@ -57,6 +61,9 @@ export type ToProxy =
   | { readonly type: 'drain'; readonly timeoutMs: number }
   /** Some names resolve to other addresses now. */
   | { readonly type: 'addresses'; readonly targetAddresses: readonly string[] }
+  /** Certificates, keys or authorities have changed. */
+  | { readonly type: 'tls'; readonly tls: TlsMaterial }
+  | { readonly type: 'ticket-keys'; readonly ticketKeys: Uint8Array }
   /** So many bytes of the access log were written. */
   | { readonly type: 'logged'; readonly bytes: number }
 

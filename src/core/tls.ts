@@ -1,7 +1,9 @@
 import { CastorError } from './errors.js'
 
 /** TLS as the threads see it: what was configured, already read and checked, and what a handshake agreed on. */
-export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3'
+export const TLS_VERSIONS = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const
+/** The index is the version's place in shared memory. */
+export type TlsVersion = (typeof TLS_VERSIONS)[number]
 
 /** A certificate chain with its key, both PEM; several may serve one name with keys of different types. */
 export interface TlsIdentity {
@@ -83,6 +85,12 @@ export class TlsHandshakeError extends CastorError {
     super('TLS_HANDSHAKE_FAILED', detail, options)
     this.fault = fault
   }
+}
+
+/** What the primary has read for all threads: by index of the listener and by slot of the group. */
+export interface TlsMaterial {
+  readonly listeners: readonly (ServerTlsConfig | undefined)[]
+  readonly groups: readonly (ClientTlsConfig | undefined)[]
 }
 
 /** One session ticket key: name (16 bytes), AES-256 key (32), HMAC-SHA-256 key (32). */

@@ -7,6 +7,8 @@ import { formatProblem, type Problem } from '../config/problems.js'
 import type { Config, ListenerProtocol } from '../core/config.js'
 import type { FromProxy, ToProxy } from '../core/messages.js'
 import type { AdminState } from '../core/target-state.js'
+import type { TicketKeyStore } from '../core/ticket-keys.js'
+import type { CertificateFacts } from '../core/tls.js'
 import { nativeAddon } from '../native/addon.js'
 import { AccessWriter } from '../observe/access-writer.js'
 import { createLogger, type LogDestination, type Logger, openLogDestination } from '../observe/log.js'
@@ -16,6 +18,7 @@ import { WORKER_ACCESS_RECORDS_DROPPED } from '../shm/layout.js'
 import { SessionMemory } from '../shm/sessions-layout.js'
 import { breakLocks } from '../shm/sessions-locks.js'
 import { TargetTable } from '../shm/targets.js'
+import { Certificates } from './certificates.js'
 import { ConnectionLimit, connectionsFor, openFileLimit, socketsPerWorker } from './connection-limit.js'
 import { buildDirectory, capacityFor } from './directory.js'
 import { type Entrances, openNative, openShared } from './entrances.js'
@@ -24,6 +27,7 @@ import { Placement } from './place.js'
 import { firstChecksMs, ProbeKeeper } from './probe-thread.js'
 import { TargetAddresses } from './resolve.js'
 import { Supervisor } from './supervise.js'
+import { LocalTicketKeys } from './ticket-keys.js'
 import { version } from './version.js'
 
 export interface RunningCastor {
@@ -62,7 +66,9 @@ export async function startCastor(config: Config, options: StartOptions = {}): P
   const log = createLogger(config.log, destination, { node: config.node, thread: 'primary' })
   for (const warning of options.configWarnings ?? [])
     log.warn({ problem: formatProblem(warning) }, 'the configuration has a warning')
-  const primary = new Primary(config, log, destination, options.workerFile ?? WORKER_FILE)
+  const said = new Set((options.configWarnings ?? []).map(({ message }) => message))
+  const certificates = new Certificates(config, log, said)
+  const primary = new Primary(config, log, destination, options.workerFile ?? WORKER_FILE, certificates)
   try {
     await primary.start()
   } catch (cause) {
@@ -91,6 +97,8 @@ class Primary implements RunningCastor, AdminFacts {
   readonly #probe: ProbeKeeper
   readonly #operator: OperatorState
   readonly #placement: Placement
+  readonly #certificates: Certificates
+  readonly #ticketKeys: TicketKeyStore = new LocalTicketKeys()
   readonly #addon = nativeAddon()
   #entrances: Entrances | undefined
   #limit: ConnectionLimit | undefined
@@ -100,8 +108,15 @@ class Primary implements RunningCastor, AdminFacts {
   #stoppingNow: Promise<void> | undefined
   #markFinished: () => void = () => {}
 
-  constructor(config: Config, log: Logger, destination: LogDestination, workerFile: string) {
+  constructor(
+    config: Config,
+    log: Logger,
+    destination: LogDestination,
+    workerFile: string,
+    certificates: Certificates,
+  ) {
     this.config = config
+    this.#certificates = certificates
     this.log = log
     this.#destination = destination
     this.finished = new Promise((resolve) => {
@@ -170,6 +185,10 @@ class Primary implements RunningCastor, AdminFacts {
     return this.#admin ?? { address: this.config.admin.listen.address, port: this.config.admin.listen.port }
   }
 
+  certificates(listener: number): readonly CertificateFacts[] {
+    return this.#certificates.facts(listener)
+  }
+
   setTargetState(slot: number, state: AdminState): void {
     this.#operator.setState(slot, state, Date.now())
   }
@@ -188,6 +207,7 @@ class Primary implements RunningCastor, AdminFacts {
         this.columns.words[dropped]! += records
       },
     })
+    this.#certificates.load()
     await this.#addresses.refresh()
     this.#entrances = await this.#open()
     this.#admin = await startAdmin({ config: config.admin, facts: this })
@@ -201,6 +221,10 @@ class Primary implements RunningCastor, AdminFacts {
       this.#supervisor.broadcast(message)
       this.#probe.send(message)
     })
+    this.#certificates.onChange = () => this.#supervisor.broadcast({ type: 'tls', tls: this.#certificates.current })
+    this.#certificates.watch()
+    this.#ticketKeys.onChange = (ticketKeys) => this.#supervisor.broadcast({ type: 'ticket-keys', ticketKeys })
+    this.#ticketKeys.start()
     this.state = 'running'
     log.info({ workers: config.workers, maxConnections: max, native: this.#addon !== undefined }, 'started')
   }
@@ -236,6 +260,8 @@ class Primary implements RunningCastor, AdminFacts {
     this.state = 'draining'
     this.#limit?.stop()
     this.#addresses.stop()
+    this.#certificates.stop()
+    this.#ticketKeys.stop()
     this.#entrances?.close()
   }
 
@@ -277,6 +303,8 @@ class Primary implements RunningCastor, AdminFacts {
       maxConnections: this.#maxConnections,
       targetAddresses: this.#addresses.current,
       maxSockets: socketsPerWorker(openFileLimit(), this.config.workers),
+      tls: this.#certificates.current,
+      ticketKeys: this.#ticketKeys.current,
       ...(listeningFds === undefined ? {} : { listeningFds }),
     }
   }

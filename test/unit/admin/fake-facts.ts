@@ -3,6 +3,7 @@ import type { AdminConfig, Config, ListenerConfig, TargetGroupConfig } from '../
 import type { Directory } from '../../../src/core/directory.js'
 import { REASON, type ReasonCode } from '../../../src/core/reasons.js'
 import { ADMIN_STATES, type AdminState } from '../../../src/core/target-state.js'
+import type { CertificateFacts } from '../../../src/core/tls.js'
 import { createLogger } from '../../../src/observe/log.js'
 import { Columns, createSharedCounters, recordDuration } from '../../../src/shm/columns.js'
 import {
@@ -116,6 +117,13 @@ export class FakeFacts implements AdminFacts {
     { write() {}, flushSync() {}, close: async () => {} },
     { node: 'lb-a', thread: 'primary' },
   )
+
+  /** By index of the listener. */
+  served: CertificateFacts[][] = []
+
+  certificates(listener: number): readonly CertificateFacts[] {
+    return this.served[listener] ?? []
+  }
 
   constructor(admin: Partial<AdminConfig> = {}) {
     this.config = config({ listen: { address: '127.0.0.1', port: 0 }, token: '', ...admin })
