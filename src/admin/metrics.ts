@@ -26,6 +26,7 @@ import {
 import type { TargetTable } from '../shm/targets.js'
 import { codeCounts, histogramSample, reasonCounts } from './column-sums.js'
 import type { ProcessFacts } from './process-facts.js'
+import { tlsMetrics } from './tls-metrics.js'
 
 /** Reasons that mean Castor turned a connection or request away for its own sake, before any target was asked. */
 const REJECTIONS: readonly ReasonCode[] = ['PROXY_PROTOCOL_INVALID', 'CONNECTION_LIMIT', 'SHUTTING_DOWN']
@@ -36,6 +37,7 @@ export function renderMetrics(columns: Columns, table: TargetTable, directory: D
   requests(out, columns, directory)
   listeners(out, columns, directory)
   failures(out, columns, directory)
+  tlsMetrics(out, columns, directory, (listener) => facts.certificates(listener))
   targets(out, columns, directory)
   health(out, table, directory)
   workers(out, columns, facts)

@@ -1,4 +1,5 @@
 import { readdir } from 'node:fs/promises'
+import type { CertificateFacts } from '../core/tls.js'
 import type { LoopDelaySample } from '../observe/loop-delay.js'
 import type { WorkerFacts } from './facts.js'
 
@@ -13,6 +14,8 @@ export interface ProcessFacts {
   /** Undefined where the system does not tell. */
   readonly openFds: number | undefined
   readonly primaryLoopDelay: LoopDelaySample
+  /** Those that are served, by index of the listener. */
+  certificates(listener: number): readonly CertificateFacts[]
 }
 
 /** CPU of all threads, resident memory and open descriptors, as of now. */

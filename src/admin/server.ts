@@ -64,6 +64,7 @@ export async function startAdmin({ config, facts, dashboardFolder }: AdminOption
         startedAtMs: facts.startedAtMs,
         workers: facts.workers,
         primaryLoopDelay: loop.latest,
+        certificates: (listener) => facts.certificates(listener),
         ...(await measureProcess()),
       }),
   }

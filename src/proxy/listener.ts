@@ -1,14 +1,17 @@
 // Hot path: counts for every connection and request.
 import type { ListenerConfig } from '../core/config.js'
 import { REASONS } from '../core/reasons.js'
+import { TLS_FAULTS, TLS_VERSIONS, type TlsFault, type TlsInfo } from '../core/tls.js'
 import type { CidrSet } from '../net/cidr-set.js'
 import { type Columns, recordDuration } from '../shm/columns.js'
 import {
   LISTENER_CONNECTIONS_ACTIVE,
   LISTENER_CONNECTIONS_TOTAL,
+  LISTENER_HANDSHAKES,
   LISTENER_REASONS,
   LISTENER_RECEIVED_BYTES,
   LISTENER_SENT_BYTES,
+  LISTENER_TLS_FAULTS,
   SERIES_CODE_COUNT,
   SERIES_CODE_FIRST,
   SERIES_CODES,
@@ -71,6 +74,14 @@ export class Listener {
 
   countReason(reason: number): void {
     if (reason > 0 && reason < REASONS.length) this.#words[this.#at + LISTENER_REASONS + reason]!++
+  }
+
+  countHandshake({ version, resumed }: TlsInfo): void {
+    this.#words[this.#at + LISTENER_HANDSHAKES + TLS_VERSIONS.indexOf(version) * 2 + (resumed ? 1 : 0)]!++
+  }
+
+  countHandshakeFault(fault: TlsFault): void {
+    this.#words[this.#at + LISTENER_TLS_FAULTS + TLS_FAULTS.indexOf(fault)]!++
   }
 
   countRetry(): void {

@@ -41,6 +41,7 @@ const process: ProcessFacts = {
   residentBytes: 1e8,
   openFds: 42,
   primaryLoopDelay: { p50Ms: 0.5, p99Ms: 1, maxMs: 2 },
+  certificates: () => [],
 }
 
 const render = (facts: FakeFacts): Map<string, ReadFamily> =>
