@@ -1,15 +1,7 @@
 import { z } from 'zod'
 import type { HashOn } from '../core/config.js'
 import { parseCidr, parseListenAddress, parseTargetAddress } from './addresses.js'
-import {
-  formatDuration,
-  formatSize,
-  type Parsed,
-  parseByteRate,
-  parseDuration,
-  parsePerSecond,
-  parseSize,
-} from './units.js'
+import { formatDuration, formatSize, type Parsed, parseByteRate, parseDuration, parseSize } from './units.js'
 
 /** What editors accept beside the field's own form: anything with a reference to the environment. */
 const OR_REFERENCE = '|\\$\\{'
@@ -74,15 +66,6 @@ export function size(minBytes: number, maxBytes: number) {
 export function byteRate(min: number, max: number) {
   const format = (value: number): string => `${formatSize(value)}/s`
   return parsed(within(parseByteRate, min, max, format), '^\\d+(\\.\\d+)?(B|KiB|MiB|GiB)/s$', noUnit('B/s'))
-}
-
-/** A rate in events a second, bounds included. */
-export function perSecond(min: number, max: number) {
-  return parsed(
-    within(parsePerSecond, min, max, (value) => `${value}/s`),
-    '^\\d+/s$',
-    noUnit('/s'),
-  )
 }
 
 const onlyPort = (n: number): string => `${n} is a port without an address; write 0.0.0.0:${n}`

@@ -96,18 +96,23 @@ function resolveHttp2({ protocol, http2, tls }: ListenerFile): Http2Config | und
   if (!(http2 ?? offered)) return undefined
   const limits: Http2File = typeof http2 === 'object' ? http2 : HTTP2_DEFAULTS
   return {
-    maxConcurrentStreams: limits.maxConcurrentStreams,
-    initialWindowBytes: limits.initialWindow,
+    maxStreams: limits.maxConcurrentStreams,
+    streamWindowBytes: limits.initialWindow,
     connectionWindowBytes: limits.connectionWindow,
-    maxFrameBytes: limits.maxFrameSize,
     headerTableBytes: limits.headerTableSize,
-    maxContinuations: limits.maxContinuations,
+    rateWindowMs: limits.rateWindow,
+    maxResets: limits.maxResets,
+    maxRefusals: limits.maxRefusals,
     maxSettings: limits.maxSettings,
-    maxOutboundAcks: limits.maxOutboundAck,
-    streamResetBurst: limits.streamResetBurst,
-    streamResetsPerSecond: limits.streamResetRate,
-    controlFrameBurst: limits.controlFrameBurst,
-    controlFramesPerSecond: limits.controlFrameRate,
+    maxPings: limits.maxPings,
+    maxPriorities: limits.maxPriorities,
+    maxUselessFrames: limits.maxUselessFrames,
+    maxWindowUpdates: limits.maxWindowUpdates,
+    maxTinyFrames: limits.maxTinyFrames,
+    maxContinuations: limits.maxContinuations,
+    maxQueuedBytes: limits.maxOutboundQueue,
+    stallTimeoutMs: limits.stallTimeout,
+    settingsTimeoutMs: limits.settingsTimeout,
   }
 }
 

@@ -1,8 +1,11 @@
 import { z } from 'zod'
-import { flag, mustBe, perSecond, size, wholeNumber } from './fields.js'
+import { duration, flag, mustBe, size, wholeNumber } from './fields.js'
 
 /** What clients may do over HTTP/2, and the sending of clients to https. */
 
+const SECOND = 1_000
+const MINUTE = 60 * SECOND
+const HOUR = 60 * MINUTE
 const KIB = 1_024
 const MIB = 1_024 * KIB
 
@@ -22,50 +25,75 @@ const limits = z.strictObject({
     .describe(
       'The same for all requests of a connection together. Size, 64KiB to 64MiB, default 1MiB. Higher costs memory for hostile clients; lower lets uploads hold each other up.',
     ),
-  maxFrameSize: size(16 * KIB, MIB)
-    .prefault('16KiB')
-    .describe(
-      'Largest frame a client may send (SETTINGS_MAX_FRAME_SIZE). Size, 16KiB to 1MiB, default 16KiB. Higher costs memory for frames that come in pieces; lower is not allowed by the protocol.',
-    ),
   headerTableSize: size(0, 64 * KIB)
     .prefault('4KiB')
     .describe(
       'Memory for headers that repeat (SETTINGS_HEADER_TABLE_SIZE). Size, 0B to 64KiB, default 4KiB. Higher saves bytes and costs memory for each connection; lower does the opposite.',
     ),
+  rateWindow: duration(SECOND, 10 * MINUTE)
+    .prefault('10s')
+    .describe(
+      'The time that the following counts are for. Duration, 1s to 10m, default 10s. Higher lets bursts through and floods last longer; lower cuts bursts.',
+    ),
+  maxResets: wholeNumber(1, 1_000_000)
+    .prefault(500)
+    .describe(
+      'Requests that a client may cancel, or spoil, within rateWindow (rapid reset). 1 to 1000000, default 500. Higher lets hostile clients cost more CPU; lower cuts pages that are left early.',
+    ),
+  maxRefusals: wholeNumber(1, 1_000_000)
+    .prefault(1_000)
+    .describe(
+      'Requests beyond maxConcurrentStreams within rateWindow. 1 to 1000000, default 1000. Higher lets hostile clients cost more CPU; lower cuts hasty ones.',
+    ),
+  maxSettings: wholeNumber(1, 1_000_000)
+    .prefault(50)
+    .describe(
+      'SETTINGS frames within rateWindow. 1 to 1000000, default 50. Higher lets floods cost more CPU; lower may cut odd clients.',
+    ),
+  maxPings: wholeNumber(1, 1_000_000)
+    .prefault(50_000)
+    .describe(
+      'PING frames within rateWindow. 1 to 1000000, default 50000. Higher lets floods cost more CPU; lower cuts gRPC clients, which ping at every round trip while they measure the line.',
+    ),
+  maxPriorities: wholeNumber(1, 1_000_000)
+    .prefault(2_000)
+    .describe(
+      'PRIORITY frames within rateWindow. 1 to 1000000, default 2000. Higher lets floods cost more CPU; lower may cut old browsers.',
+    ),
+  maxUselessFrames: wholeNumber(1, 1_000_000)
+    .prefault(500)
+    .describe(
+      'Frames within rateWindow that carry nothing or belong to nothing. 1 to 1000000, default 500. Higher lets floods cost more CPU; lower may cut odd clients.',
+    ),
+  maxWindowUpdates: wholeNumber(1, 1_000_000)
+    .prefault(5_000)
+    .describe(
+      'WINDOW_UPDATE frames within rateWindow, beyond four for each DATA frame sent. 1 to 1000000, default 5000. Higher lets floods cost more CPU; lower may cut odd clients.',
+    ),
+  maxTinyFrames: wholeNumber(1, 1_000_000)
+    .prefault(1_000)
+    .describe(
+      'DATA frames within rateWindow that the client’s windows make smaller than 256 bytes. 1 to 1000000, default 1000. Higher lets hostile clients cost more CPU; lower may cut starved ones.',
+    ),
   maxContinuations: wholeNumber(0, 1_000)
-    .prefault(8)
+    .prefault(16)
     .describe(
-      'CONTINUATION frames that one request’s headers may take. 0 to 1000, default 8. Higher bears odd clients and costs CPU on hostile ones; lower refuses large headers in small frames.',
+      'CONTINUATION frames that one request’s headers may take. 0 to 1000, default 16. Higher costs CPU on hostile clients; lower refuses large headers in small frames.',
     ),
-  maxSettings: wholeNumber(1, 1_000)
-    .prefault(32)
+  maxOutboundQueue: size(64 * KIB, 64 * MIB)
+    .prefault('1MiB')
     .describe(
-      'Entries of one SETTINGS frame. 1 to 1000, default 32. Higher costs CPU on hostile clients; lower may refuse odd ones.',
+      'What beside bodies may wait for a client that does not read. Size, 64KiB to 64MiB, default 1MiB. Higher costs memory for hostile clients; lower may cut slow readers.',
     ),
-  maxOutboundAck: wholeNumber(1, 100_000)
-    .prefault(1_000)
+  stallTimeout: duration(SECOND, HOUR)
+    .prefault('60s')
     .describe(
-      'Answers to PING and SETTINGS that a client may leave unread. 1 to 100000, default 1000. Higher costs memory for hostile clients; lower may cut slow readers.',
+      'How long a client may leave a response unread, by its windows or altogether. Duration, 1s to 1h, default 60s. Higher lets stalled clients hold memory; lower cuts paused downloads.',
     ),
-  streamResetBurst: wholeNumber(1, 1_000_000)
-    .prefault(1_000)
+  settingsTimeout: duration(100, 10 * MINUTE)
+    .prefault('10s')
     .describe(
-      'Requests that a client may cancel at once (rapid reset), before streamResetRate holds. 1 to 1000000, default 1000. Higher lets hostile clients cost more CPU; lower cuts pages that are left early.',
-    ),
-  streamResetRate: perSecond(1, 1_000_000)
-    .prefault('33/s')
-    .describe(
-      'Requests that a client may cancel a second in the long run. Rate, 1/s to 1000000/s, default 33/s. Higher lets hostile clients cost more CPU; lower cuts clients that cancel much.',
-    ),
-  controlFrameBurst: wholeNumber(1, 1_000_000)
-    .prefault(10_000)
-    .describe(
-      'PING, SETTINGS, PRIORITY, empty DATA and unknown frames at once, before controlFrameRate holds. 1 to 1000000, default 10000. Higher lets floods cost more CPU; lower cuts odd clients.',
-    ),
-  controlFrameRate: perSecond(1, 1_000_000)
-    .prefault('1000/s')
-    .describe(
-      'The same a second in the long run. Rate, 1/s to 1000000/s, default 1000/s. Higher lets floods cost more CPU; lower cuts gRPC clients, which ping while they measure the line.',
+      'How long a client may take to begin HTTP/2 and to answer SETTINGS. Duration, 100ms to 10m, default 10s. Higher lets silent clients hold connections; lower refuses clients on bad links.',
     ),
 })
 

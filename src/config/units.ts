@@ -111,14 +111,6 @@ export function parseByteRate(text: string): Parsed<number> {
   return amount.ok ? amount : { ok: false, problem: `${amount.problem}, followed by /s` }
 }
 
-/** `33/s` → events a second. */
-export function parsePerSecond(text: string): Parsed<number> {
-  const match = /^(\d+)\/s$/.exec(text)
-  if (match) return { ok: true, value: Number(match[1]) }
-  const number = /^\d+/.exec(text.trim())?.[0] ?? '10'
-  return { ok: false, problem: `${quoted(text)} is not a rate; write a number a second, like ${number}/s` }
-}
-
 /** Milliseconds in the largest unit that leaves a whole number. */
 export function formatDuration(ms: number): string {
   return formatQuantity(ms, DURATION)

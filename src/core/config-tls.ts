@@ -54,28 +54,28 @@ export interface RedirectToHttpsConfig {
   readonly status: 0 | 301 | 302 | 307 | 308
 }
 
-/** What a client may do on one HTTP/2 connection. Field blocks are held to `protection.maxHeaderBytes`. */
+/**
+ * What a client may do on one HTTP/2 connection, in the names of the engine, where each is explained. What it is not told
+ * here follows from `protection`: field blocks are held to `maxHeaderBytes` and their time to `headerTimeout`.
+ */
 export interface Http2Config {
-  /** SETTINGS_MAX_CONCURRENT_STREAMS. */
-  readonly maxConcurrentStreams: number
-  /** SETTINGS_INITIAL_WINDOW_SIZE: what a stream may send ahead of its target. */
-  readonly initialWindowBytes: number
-  /** The same for the connection as a whole. */
+  readonly maxStreams: number
+  readonly streamWindowBytes: number
   readonly connectionWindowBytes: number
-  /** SETTINGS_MAX_FRAME_SIZE. */
-  readonly maxFrameBytes: number
-  /** SETTINGS_HEADER_TABLE_SIZE. */
   readonly headerTableBytes: number
-  /** CONTINUATION frames of one field block. */
-  readonly maxContinuations: number
-  /** Entries of one SETTINGS frame. */
+  /** Milliseconds that the counts below are for. */
+  readonly rateWindowMs: number
+  readonly maxResets: number
+  readonly maxRefusals: number
   readonly maxSettings: number
-  /** Answers to PING and SETTINGS that the client has not read yet. */
-  readonly maxOutboundAcks: number
-  /** Streams that the client resets, or has reset by what it sends: so many at once, then so many a second. */
-  readonly streamResetBurst: number
-  readonly streamResetsPerSecond: number
-  /** PING, SETTINGS, PRIORITY, empty DATA and unknown frames, in the same way. */
-  readonly controlFrameBurst: number
-  readonly controlFramesPerSecond: number
+  readonly maxPings: number
+  readonly maxPriorities: number
+  readonly maxUselessFrames: number
+  readonly maxWindowUpdates: number
+  readonly maxTinyFrames: number
+  /** Of one field block. */
+  readonly maxContinuations: number
+  readonly maxQueuedBytes: number
+  readonly stallTimeoutMs: number
+  readonly settingsTimeoutMs: number
 }
