@@ -46,7 +46,10 @@ export function renderMetrics(columns: Columns, table: TargetTable, directory: D
 }
 
 function requests(out: Exposition, columns: Columns, { series, listeners, groups }: Directory): void {
-  const labels = series.map(({ listener, group }) => ({ listener: listeners[listener]!, target_group: groups[group]! }))
+  const labels = series.map(({ listener, group }) => ({
+    listener: listeners[listener]!,
+    target_group: groups[group] ?? '',
+  }))
   out.family('castor_requests_total', 'counter', 'Requests answered, by status code sent to the client.')
   labels.forEach((label, index) => {
     codeCounts(columns, index).forEach((count, code) => {

@@ -1,5 +1,6 @@
 import type { ForwardedConfig } from '../core/config.js'
 import type { Conn, Endpoint } from '../core/conn.js'
+import type { TlsInfo } from '../core/tls.js'
 
 /**
  * Where a connection comes from, as everything above the socket is told: the peer itself, or whom a trusted proxy in
@@ -9,6 +10,8 @@ export interface ClientOrigin {
   readonly client: Endpoint
   readonly vip: string
   readonly vport: number
+  /** What the client's TLS handshake agreed on; undefined where it spoke none. */
+  readonly tls: TlsInfo | undefined
 }
 
 /** The origin of a connection that no proxy stands before. `vport` is the entrance's, which costs no system call. */
@@ -21,6 +24,19 @@ export function directOrigin(conn: Conn, entranceAddress: string, entrancePort: 
       return wildcard ? conn.local.address : entranceAddress
     },
     vport: entrancePort,
+    tls: undefined,
+  }
+}
+
+/** The same client, once its handshake is done. */
+export function secured(origin: ClientOrigin, tls: TlsInfo | undefined): ClientOrigin {
+  return {
+    client: origin.client,
+    get vip() {
+      return origin.vip
+    },
+    vport: origin.vport,
+    tls,
   }
 }
 
@@ -36,14 +52,16 @@ export interface ForwardedLines {
   readonly forwardedPrefix: Uint8Array | undefined
 }
 
-/** `scheme` is http or https. */
-export function forwardedLines(origin: ClientOrigin, scheme: string, config: ForwardedConfig): ForwardedLines {
-  const { client } = origin
+/** `certificates` says whether the listener asks clients for theirs: then targets are told what came of it. */
+export function forwardedLines(origin: ClientOrigin, config: ForwardedConfig, certificates: boolean): ForwardedLines {
+  const { client, tls } = origin
+  const scheme = schemeOf(origin)
   let lines = ''
   if (config.proto) lines += `X-Forwarded-Proto: ${scheme}\r\n`
   if (config.port) lines += `X-Forwarded-Port: ${origin.vport}\r\n`
   if (config.vip) lines += `X-Forwarded-LBIP: ${origin.vip}\r\n`
   if (config.clientPort) lines += `X-Forwarded-Client-Port: ${client.port}\r\n`
+  if (certificates && tls !== undefined) lines += certificateLines(tls)
   return {
     clientAddress: ascii(client.address),
     fixedLines: ascii(lines),
@@ -54,4 +72,17 @@ export function forwardedLines(origin: ClientOrigin, scheme: string, config: For
 /** The address that was dialled as a Host field (RFC 9110 7.2). */
 export function formatHost({ vip, vport }: ClientOrigin): string {
   return vip.includes(':') ? `[${vip}]:${vport}` : `${vip}:${vport}`
+}
+
+export function schemeOf({ tls }: ClientOrigin): 'http' | 'https' {
+  return tls === undefined ? 'http' : 'https'
+}
+
+/** Subjects hold what their authority let in: nothing of it may end the line, or look like another header. */
+function certificateLines({ clientSubject, clientFingerprint }: TlsInfo): string {
+  if (clientFingerprint === '') return 'X-Client-Cert-Verified: NONE\r\n'
+  const subject = Buffer.from(clientSubject)
+    .toString('latin1')
+    .replace(/[^\x20-\x7e]|%/g, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`)
+  return `X-Client-Cert-Verified: SUCCESS\r\nX-Client-Cert-Subject: ${subject}\r\nX-Client-Cert-Fingerprint: ${clientFingerprint}\r\n`
 }

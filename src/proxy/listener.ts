@@ -1,7 +1,7 @@
 // Hot path: counts for every connection and request.
 import type { ListenerConfig } from '../core/config.js'
 import { REASONS } from '../core/reasons.js'
-import { TLS_FAULTS, TLS_VERSIONS, type TlsFault, type TlsInfo } from '../core/tls.js'
+import { type ServerTls, TLS_FAULTS, TLS_VERSIONS, type TlsFault, type TlsInfo } from '../core/tls.js'
 import type { CidrSet } from '../net/cidr-set.js'
 import { type Columns, recordDuration } from '../shm/columns.js'
 import {
@@ -22,6 +22,7 @@ import {
   WORKER_CONNECTIONS_TOTAL,
   WORKER_RETRIES_TOTAL,
 } from '../shm/layout.js'
+import { hstsLine } from './hsts.js'
 import { RequestHash } from './request-hash.js'
 import type { TargetGroup } from './target-group.js'
 
@@ -32,6 +33,12 @@ export class Listener {
   readonly hash: RequestHash
   readonly trusted: CidrSet
   readonly proxied: CidrSet
+  /** With what new connections speak TLS; undefined where they do not. Replaced when certificates change. */
+  tls: ServerTls | undefined
+  /** Goes with every response. */
+  readonly hstsLine: Uint8Array | undefined
+  /** Targets are told of clients' certificates. */
+  readonly asksForCertificates: boolean
   readonly #words: Float64Array
   readonly #workerAt: number
   readonly #at: number
@@ -48,6 +55,8 @@ export class Listener {
     this.hash = new RequestHash(group.config.hashOn)
     this.trusted = sets.trusted
     this.proxied = sets.proxied
+    this.hstsLine = hstsLine(config.tls?.hsts)
+    this.asksForCertificates = config.tls !== undefined && config.tls.clientCertificates.mode !== 'none'
     this.#words = place.columns.words
     this.#workerAt = place.columns.workerAt(place.column)
     this.#at = place.columns.listenerAt(place.column, place.listener)

@@ -56,7 +56,7 @@ export class Stickiness {
     this.#finder = new CookieFinder('name' in config ? config.name : '')
     if (config.type === 'cookie') {
       const { name, maxAgeSeconds } = config
-      const options = { name, maxAgeSeconds, secure: false, secret: services.secret, group: group.name }
+      const options = { name, maxAgeSeconds, secret: services.secret, group: group.name }
       this.#inserted = new InsertedCookie(options, targets)
     } else {
       this.#sessions = new LearnedSessions(services.store, services.table, services.clock, group.slot, config.timeoutMs)
@@ -98,8 +98,8 @@ export class Stickiness {
   }
 
   /** The header line that goes with each response from that target, if any does. */
-  responseLine(targetSlot: number): Uint8Array | undefined {
-    return this.#inserted?.lineFor(targetSlot)
+  responseLine(targetSlot: number, secure: boolean): Uint8Array | undefined {
+    return this.#inserted?.lineFor(targetSlot, secure)
   }
 
   #bind(into: Binding, bytes: Uint8Array, from: number, to: number): void {

@@ -35,6 +35,12 @@ export default async function proxyThread(task: ProxyTask): Promise<void> {
           case 'addresses':
             for (const group of thread.groups) group.readdress(message.targetAddresses)
             return
+          case 'tls':
+            thread.tls.replace(message.tls)
+            return
+          case 'ticket-keys':
+            thread.tls.setTicketKeys(message.ticketKeys)
+            return
           case 'logged':
             thread.plane.accessLog?.acknowledge(message.bytes)
             return

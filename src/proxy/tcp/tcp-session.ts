@@ -120,7 +120,7 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner {
       return
     }
     this.#upstream = undefined
-    this.#retry('CONNECT_FAILED')
+    this.#retry(this.#dialFailure(cause))
   }
 
   onTimeout(): number {
@@ -156,7 +156,7 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner {
     this.#inFlight = true
     target.begin()
     this.#plane.wheel.schedule(this, group.config.timeouts.connectMs)
-    this.#upstream = this.#plane.transport.dial(target.address, target.port, this)
+    this.#upstream = this.#plane.transport.dial(target.address, target.port, this, target.tls)
   }
 
   #retry(reason: ReasonCode): void {
@@ -173,6 +173,12 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner {
       this.#listener.countRetry()
       this.#connect(reason)
     }
+  }
+
+  #dialFailure(cause: CastorError | undefined): ReasonCode {
+    if (cause?.code !== 'TLS_HANDSHAKE_FAILED') return 'CONNECT_FAILED'
+    this.#plane.tlsLog.targetFailed(this.#listener.group.config.name, this.#target!.id, cause.message)
+    return 'TARGET_TLS_FAILED'
   }
 
   #leaveTarget(): void {
@@ -235,8 +241,11 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner {
     entry.vport = this.#origin.vport
     entry.target = this.#target?.id ?? ''
     entry.targetGroup = this.#listener.group.config.name
+    const { tls } = this.#origin
     entry.protocol = 'TCP'
-    entry.scheme = 'tcp'
+    entry.scheme = tls === undefined ? 'tcp' : 'tls'
+    entry.tlsVersion = tls?.version ?? ''
+    entry.tlsCipher = tls?.cipher ?? ''
     entry.requestBytes = this.#conn.bytesRead
     entry.sentBytes = this.#conn.bytesWritten
     entry.requestMs = clock.nowMs - this.#startedMs

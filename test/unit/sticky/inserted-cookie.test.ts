@@ -1,7 +1,7 @@
 import t from 'tap'
 import { cookieValue, InsertedCookie } from '../../../src/sticky/inserted-cookie.js'
 
-const OPTIONS = { name: 'CASTOR', maxAgeSeconds: 0, secure: false, secret: 's', group: 'app' }
+const OPTIONS = { name: 'CASTOR', maxAgeSeconds: 0, secret: 's', group: 'app' }
 const TARGETS = Array.from({ length: 50 }, (_, i) => ({ slot: i * 3, id: `10.0.0.${i}:80` }))
 
 function slotOf(cookie: InsertedCookie, value: string): number {
@@ -9,15 +9,16 @@ function slotOf(cookie: InsertedCookie, value: string): number {
   return cookie.slotOf(bytes, 2, bytes.length - 2)
 }
 
-const LINES: readonly [string, object, RegExp][] = [
+const LINES: readonly [string, object, RegExp, boolean?][] = [
   ['a session cookie', {}, /^Set-Cookie: CASTOR=[0-9a-f]{32}; Path=\/; HttpOnly; SameSite=Lax\r\n$/],
   ['one with an age', { maxAgeSeconds: 60 }, /=[0-9a-f]{32}; Path=\/; HttpOnly; SameSite=Lax; Max-Age=60\r\n$/],
-  ['a secure one', { secure: true }, /SameSite=Lax; Secure\r\n$/],
+  ['one for https', {}, /SameSite=Lax; Secure\r\n$/, true],
 ]
 
-for (const [name, more, line] of LINES) {
+for (const [name, more, line, secure = false] of LINES) {
   t.test(`the line of ${name}`, async (t) => {
-    t.match(Buffer.from(new InsertedCookie({ ...OPTIONS, ...more }, TARGETS).lineFor(3)!).toString('latin1'), line)
+    const cookie = new InsertedCookie({ ...OPTIONS, ...more }, TARGETS)
+    t.match(Buffer.from(cookie.lineFor(3, secure)!).toString('latin1'), line)
   })
 }
 
@@ -48,5 +49,5 @@ t.test('what nobody issued names nothing', async (t) => {
   ]
   // A value of digits alone has no upper case to differ by.
   for (const other of others) if (other !== value) t.equal(slotOf(cookie, other), -1, other)
-  t.equal(cookie.lineFor(1), undefined)
+  t.equal(cookie.lineFor(1, false), undefined)
 })
