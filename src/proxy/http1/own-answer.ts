@@ -10,7 +10,6 @@ import type { Requester } from './requester.js'
 /** Answers that Castor gives without asking a target. */
 
 const HTTPS_PORT = 443
-const SLASH = 0x2f
 
 export function answersItself(listener: Listener): boolean {
   return listener.config.redirectToHttps !== undefined
@@ -69,6 +68,8 @@ function locationLine(parser: RequestParser, buffer: Uint8Array, start: number, 
   const text = (from: number, to: number): string =>
     Buffer.from(buffer.subarray(start + from, start + to)).toString('latin1')
   const host = text(parser.hostStart, parser.hostNameEnd)
-  const path = buffer[start + parser.pathStart] === SLASH ? text(parser.pathStart, parser.pathEnd) : '/'
+  const written = text(parser.pathStart, parser.pathEnd)
+  // Beside a path, an absolute target may have a query alone, and OPTIONS a star.
+  const path = written.startsWith('/') ? written : written.startsWith('?') ? `/${written}` : '/'
   return Buffer.from(`location: https://${host}${port === HTTPS_PORT ? '' : `:${port}`}${path}\r\n`, 'latin1')
 }
