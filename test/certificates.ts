@@ -75,6 +75,7 @@ export class Authority implements CertificateFiles {
     const subject = ['-subj', `/O=Castor/CN=${names[0] ?? file}`, '-days', String(days)]
     openssl([
       'req',
+      '-utf8',
       '-x509',
       '-nodes',
       ...KEY_ARGUMENTS[type],

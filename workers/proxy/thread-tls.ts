@@ -62,7 +62,10 @@ export class ThreadTls {
   }
 
   #putListener(listener: Listener, config: ServerTlsConfig): void {
-    const next = this.#transport.serverTls(config)
+    const { protocol } = listener.config
+    // What is offered must be spoken: HTTP/2 has no front end in this thread yet.
+    const alpn = protocol === 'https' ? config.alpn.filter((name) => name !== 'h2') : config.alpn
+    const next = this.#transport.serverTls({ ...config, alpn })
     next.setTicketKeys(this.#ticketKeys)
     const old = listener.tls
     listener.tls = next
