@@ -81,8 +81,9 @@ async function run(config: Config, configWarnings: readonly Problem[]): Promise<
 /** One line a listening address, and one for the admin API. */
 export function readyLines(config: Config, castor: Pick<RunningCastor, 'listeners' | 'admin'>): string {
   const lines = castor.listeners.map(({ name, protocol, address, port }) => {
-    const group = config.listeners.find((listener) => listener.name === name)?.targetGroup ?? '?'
-    return `listening on ${protocol}://${formatAddress(address, port)} (listener ${name} → group ${group})`
+    const listener = config.listeners.find((candidate) => candidate.name === name)
+    const to = listener?.redirectToHttps === undefined ? `group ${listener?.targetGroup ?? '?'}` : 'https'
+    return `listening on ${protocol}://${formatAddress(address, port)} (listener ${name} → ${to})`
   })
   const { address, port } = castor.admin
   lines.push(`admin and dashboard on http://${formatAddress(address, port)}/`)

@@ -46,7 +46,7 @@ export function statusView(report: StatusReport, palette: Palette): string {
     palette.bold(listener.name),
     listener.protocol,
     listener.addresses.join(', '),
-    listener.targetGroup,
+    listener.targetGroup || '→ https',
     count(listener.connections),
     listener.protocol.startsWith('http') ? count(listener.requests) : '–',
     bytes(listener.receivedBytes),

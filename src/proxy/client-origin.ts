@@ -78,11 +78,11 @@ export function schemeOf({ tls }: ClientOrigin): 'http' | 'https' {
   return tls === undefined ? 'http' : 'https'
 }
 
-/** Subjects hold what their authority let in: nothing of it may end the line, or look like another header. */
+/** RFC 2253 2.4: what is no printable ASCII is written as `\XX`, so that nothing in a subject can end the line. */
 function certificateLines({ clientSubject, clientFingerprint }: TlsInfo): string {
   if (clientFingerprint === '') return 'X-Client-Cert-Verified: NONE\r\n'
   const subject = Buffer.from(clientSubject)
     .toString('latin1')
-    .replace(/[^\x20-\x7e]|%/g, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`)
+    .replace(/[^\x20-\x7e]/g, (byte) => `\\${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`)
   return `X-Client-Cert-Verified: SUCCESS\r\nX-Client-Cert-Subject: ${subject}\r\nX-Client-Cert-Fingerprint: ${clientFingerprint}\r\n`
 }

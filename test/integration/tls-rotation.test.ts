@@ -98,13 +98,13 @@ t.test('a session begun on one worker goes on in the others', async (t) => {
     if (socket.isSessionReused()) reused++
     open.push(socket)
   }
-  for (const socket of open) socket.destroy()
   t.equal(reused, 9)
   const counted = async (...labels: string[]): Promise<number> =>
     (await balancer.metrics()).sum('castor_tls_handshakes_total', ...labels)
   // A client that goes on with a session is done before the server.
   await until('nine short ones', async () => (await counted('resumed="true"', 'version="TLSv1.2"')) === 9)
   t.equal(await counted('resumed="false"'), 1)
+  for (const socket of open) socket.destroy()
 })
 
 async function roundTrip(socket: TLSSocket): Promise<string> {

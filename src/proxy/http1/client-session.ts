@@ -59,7 +59,7 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
   #lingerUntilMs = 0
   #lingerBytes = 0
   inputEnded = false
-  #receivedCounted = 0
+  #receivedCounted: number
   #sentCounted = 0
   /** A loop over kept requests is under way further up the stack. */
   #reading = false
@@ -71,6 +71,8 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
     this.conn = conn
     this.origin = origin
     this.trusted = listener.trusted.has(conn.peer)
+    // What came before was a handshake.
+    this.#receivedCounted = origin.tls === undefined ? 0 : conn.bytesRead
   }
 
   get forwarded(): ForwardedLines {

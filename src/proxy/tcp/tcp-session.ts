@@ -46,7 +46,9 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner {
   #upstream: Conn | undefined
   #tunnel: Tunnel | undefined
   #connectMs = -1
-  #receivedCounted = 0
+  /** What came before was a handshake. */
+  readonly #receivedBase: number
+  #receivedCounted: number
   #sentCounted = 0
   #ended = false
 
@@ -59,6 +61,8 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner {
     this.#startedWallMs = plane.clock.wallMs
     this.#requestId = plane.requestIds.next().slice()
     this.#attemptsLeft = listener.group.config.retries.attempts
+    this.#receivedBase = origin.tls === undefined ? 0 : conn.bytesRead
+    this.#receivedCounted = this.#receivedBase
   }
 
   /** `early` is borrowed. */
@@ -246,7 +250,7 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner {
     entry.scheme = tls === undefined ? 'tcp' : 'tls'
     entry.tlsVersion = tls?.version ?? ''
     entry.tlsCipher = tls?.cipher ?? ''
-    entry.requestBytes = this.#conn.bytesRead
+    entry.requestBytes = this.#conn.bytesRead - this.#receivedBase
     entry.sentBytes = this.#conn.bytesWritten
     entry.requestMs = clock.nowMs - this.#startedMs
     entry.connectMs = this.#connectMs
