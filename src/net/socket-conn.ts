@@ -155,6 +155,8 @@ export class SocketConn implements Conn {
 
   readonly #onWritten = (error?: Error | null): void => {
     if (error != null || !this.#wantsWritable || this.#socket.writableLength > 0 || this.closed || this.#ending) return
+    // Of a socket that was destroyed in the middle of a write Node says that all was written.
+    if (this.#socket.destroyed) return
     this.#wantsWritable = false
     this.handler.onWritable(this)
   }
