@@ -9,9 +9,6 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const sources = join(root, 'src/native')
 const output = join(root, 'dist/native/castor.node')
 
-const files = readdirSync(sources)
-  .filter((name) => name.endsWith('.c'))
-  .map((name) => join(sources, name))
 const newest = Math.max(
   ...readdirSync(sources)
     .filter((name) => /\.[ch]$/.test(name))
@@ -53,6 +50,14 @@ if (include === undefined)
 
 const compiler = process.env.CC ?? 'cc'
 mkdirSync(dirname(output), { recursive: true })
+// Node's headers come with OpenSSL's, except where a distribution has split them; then the system's serve as well.
+const withTls = [include, '/usr/include', '/usr/local/include'].some((folder) =>
+  existsSync(join(folder, 'openssl/ssl.h')),
+)
+if (!withTls) console.warn("castor: OpenSSL's headers were not found: the addon is built without TLS.")
+const files = readdirSync(sources)
+  .filter((name) => name.endsWith('.c') && (withTls || !name.startsWith('tls')))
+  .map((name) => join(sources, name))
 const flags = [
   '-std=gnu11',
   '-O2',
@@ -62,7 +67,10 @@ const flags = [
   '-Wall',
   '-Wextra',
   '-Werror=implicit-function-declaration',
+  // What this node does not export is looked for when it is called, and asked for first.
+  '-Wl,-z,lazy',
   `-I${include}`,
+  ...(withTls ? [] : ['-DCASTOR_WITHOUT_TLS']),
 ]
 const done = spawnSync(compiler, [...flags, '-o', output, ...files], { stdio: ['ignore', 'inherit', 'inherit'] })
 if (done.error) giveUp(`no C compiler (${compiler}: ${done.error.message}); on Debian: apt-get install gcc libc6-dev`)

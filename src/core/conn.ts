@@ -1,12 +1,16 @@
 import type { Clock } from './clock.js'
 import type { CastorError } from './errors.js'
+import type { ClientTls, ClientTlsConfig, ServerTls, ServerTlsConfig, TlsInfo } from './tls.js'
 
 /**
  * What a connection tells whoever owns it. One object handles many connections, so nothing is bound per event:
  * each call names the connection it is about.
  */
 export interface ConnHandler {
-  /** A connection that was dialled is there. Never called for one that was accepted. */
+  /**
+   * A connection that was dialled is there, or the handshake of one that speaks TLS is finished. Never called for a plain
+   * one that was accepted.
+   */
   onOpen(conn: Conn): void
   /** Bytes [0, length) of a borrowed buffer, valid until the call returns: parse, copy or write them now. */
   onData(conn: Conn, buffer: Uint8Array, length: number): void
@@ -16,7 +20,9 @@ export interface ConnHandler {
   onWritable(conn: Conn): void
   /**
    * Exactly once, last of all; never from within `write`, `pause`, `resume` or `end`. `cause` is missing after an orderly
-   * close by both sides, `close()` or `abort()`. A dial that failed ends here too, with CONNECT_FAILED.
+   * close by both sides, `close()` or `abort()`. A dial that failed ends here too, with CONNECT_FAILED, and a handshake
+   * that failed, with a TlsHandshakeError. Over TLS, a stream that ends without the peer having said so is a cut one:
+   * TLS_TRUNCATED, where the implementation can tell.
    */
   onClose(conn: Conn, cause?: CastorError): void
 }
@@ -29,7 +35,9 @@ export interface Conn {
   readonly peer: Endpoint
   /** The address the peer dialled; looked up when first asked for. */
   readonly local: Endpoint
-  /** Bytes read and written so far. */
+  /** What the handshake agreed on, from `onOpen` on; undefined before, and for a plain connection. */
+  readonly tls: TlsInfo | undefined
+  /** Bytes read and written so far, without what TLS puts around them. */
   readonly bytesRead: number
   readonly bytesWritten: number
   /** Loop time (`Clock.nowMs`) of the last byte in either direction. */
@@ -60,8 +68,18 @@ export interface Transport {
   readonly scratch: Uint8Array
   /** Takes over the connection at word `at` of `records` (or `socket`, where the acceptor hands sockets over). */
   adopt(records: Int32Array, at: number, socket: unknown, handler: ConnHandler): Conn
-  /** `address` is an IP address in text. Writes before `onOpen` are kept. */
-  dial(address: string, port: number, handler: ConnHandler): Conn
+  /** `address` is an IP address in text; with `tls`, spoken to over TLS by it. Writes before `onOpen` are kept. */
+  dial(address: string, port: number, handler: ConnHandler, tls?: ClientTls): Conn
+  /** Throws CastorError TLS_CONFIG that says what is wrong with the certificates or rules. */
+  serverTls(config: ServerTlsConfig): ServerTls
+  /** Throws CastorError TLS_CONFIG likewise. */
+  clientTls(config: ClientTlsConfig): ClientTls
+  /**
+   * From here on an accepted plain connection speaks TLS, as the server; nothing may have been written to it yet. `early`
+   * are bytes already read from it that belong to the handshake, copied if they must be kept. Nothing is called before
+   * this returns; `pause` holds up data, not the handshake. How long that may take is the caller's to watch.
+   */
+  secure(conn: Conn, context: ServerTls, early: Uint8Array | undefined): void
   /** Connections open now, accepted and dialled. */
   readonly size: number
   /** Resets what is open and gives back what the thread held. Idempotent. */

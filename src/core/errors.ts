@@ -30,6 +30,10 @@ export const ERROR_KINDS = {
     retryable: false,
     summary: 'the PROXY protocol header is missing or wrong',
   },
+  TLS_CONFIG: { origin: 'operator', retryable: false, summary: 'a certificate, key or TLS rule cannot be used' },
+  TLS_HANDSHAKE_FAILED: { origin: 'client', retryable: true, summary: 'the TLS handshake did not come about' },
+  TLS_TRUNCATED: { origin: 'target', retryable: false, summary: 'the other side ended TLS without saying so' },
+  TLS_FAILED: { origin: 'target', retryable: false, summary: 'TLS broke down after the handshake' },
   ABORTED: { origin: 'castor', retryable: false, summary: 'Castor closed the connection itself' },
 } as const satisfies Record<string, ErrorKind>
 

@@ -49,6 +49,12 @@ export interface NativeAddon {
   /** From the read buffer (0) or the write buffer (1). */
   send(fd: number, which: 0 | 1, start: number, end: number): number
   sendFrom(fd: number, bytes: Uint8Array, start: number, end: number): number
+
+  /**
+   * Once a thread, before all else about TLS. Each call on a connection leaves TLS_WORDS words in `words`. Missing where
+   * the addon was built without TLS; ENOSYS where this node brings no OpenSSL that could be used.
+   */
+  tlsOpen?(words: Int32Array): number
 }
 
 /** Events of the acceptor's callback: so many connections in the records; out of descriptors, paused for so many ms. */

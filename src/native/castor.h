@@ -23,6 +23,7 @@
 
 struct poller;
 struct acceptor;
+struct tls_thread;
 
 /* One per thread that loaded the addon. The thread's cleanup hook closes whatever it still holds. */
 struct thread_state {
@@ -30,6 +31,8 @@ struct thread_state {
   uv_loop_t *loop;
   struct poller *poller;
   struct acceptor *acceptors;
+  /* Where TLS is spoken. */
+  struct tls_thread *tls;
   napi_async_cleanup_hook_handle cleanup;
   /* libuv handles that are being closed; the hook is removed, and this freed, when none is left. */
   int closing_handles;
@@ -42,6 +45,21 @@ void thread_handle_closed(struct thread_state *state);
 
 void poller_dispose(struct poller *poller);
 void acceptor_dispose(struct acceptor *acceptor);
+/* A read (0) or write (1) buffer; NULL without a poller. */
+uint8_t *poller_buffer(struct poller *poller, int which, size_t *size);
+bool poller_owns(struct poller *poller, int fd);
+
+/* TLS, where the addon was built with OpenSSL's headers; nothing otherwise. */
+#ifdef CASTOR_WITHOUT_TLS
+#define tls_define(env, exports) (void)0
+#define tls_forget(thread, fd) (void)0
+#define tls_dispose(thread) (void)0
+#else
+void tls_define(napi_env env, napi_value exports);
+/* The descriptor is about to be closed. */
+void tls_forget(struct tls_thread *thread, int fd);
+void tls_dispose(struct tls_thread *thread);
+#endif
 
 void sockets_define(napi_env env, napi_value exports);
 void poller_define(napi_env env, napi_value exports);
@@ -57,6 +75,8 @@ int32_t int_argument(napi_env env, napi_value value);
 napi_value int_result(napi_env env, int64_t value);
 /* The bytes of a Uint8Array or Int32Array; `length` in bytes. NULL when it is neither, or has none. */
 void *bytes_argument(napi_env env, napi_value value, size_t *length);
+/* A copy to be freed; NULL when it is no text, or has a zero byte in it. */
+char *text_argument(napi_env env, napi_value value);
 bool is_function(napi_env env, napi_value value);
 /* Closes a socket; with `reset` the peer gets RST and unsent bytes are dropped. 0 or a negative errno. */
 int close_socket(int fd, bool reset);

@@ -38,6 +38,16 @@ void *bytes_argument(napi_env env, napi_value value, size_t *length) {
   return data;
 }
 
+char *text_argument(napi_env env, napi_value value) {
+  size_t length = 0, copied = 0;
+  if (napi_get_value_string_utf8(env, value, NULL, 0, &length) != napi_ok) return NULL;
+  char *text = malloc(length + 1);
+  if (text == NULL) return NULL;
+  if (napi_get_value_string_utf8(env, value, text, length + 1, &copied) == napi_ok && strlen(text) == length) return text;
+  free(text);
+  return NULL;
+}
+
 bool is_function(napi_env env, napi_value value) {
   napi_valuetype type;
   return napi_typeof(env, value, &type) == napi_ok && type == napi_function;
@@ -89,6 +99,8 @@ static void on_thread_end(napi_async_cleanup_hook_handle handle, void *data) {
   (void)handle;
   struct thread_state *state = data;
   if (state->poller) poller_dispose(state->poller);
+  tls_dispose(state->tls);
+  state->tls = NULL;
   while (state->acceptors) acceptor_dispose(state->acceptors);
   state->ended = true;
   finish(state);
@@ -107,6 +119,7 @@ static napi_value init(napi_env env, napi_value exports) {
   sockets_define(env, exports);
   poller_define(env, exports);
   acceptor_define(env, exports);
+  tls_define(env, exports);
   return exports;
 }
 

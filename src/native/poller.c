@@ -42,7 +42,13 @@ static bool own(struct poller *poller, int fd) {
   return true;
 }
 
-static bool owns(struct poller *poller, int fd) { return fd >= 0 && fd < poller->owned_size && poller->owned[fd]; }
+bool poller_owns(struct poller *poller, int fd) { return fd >= 0 && fd < poller->owned_size && poller->owned[fd]; }
+
+uint8_t *poller_buffer(struct poller *poller, int which, size_t *size) {
+  if (poller == NULL || which < 0 || which > 1) return NULL;
+  *size = poller->buffer_sizes[which];
+  return poller->buffers[which];
+}
 
 static int collect(struct poller *poller) {
   struct epoll_event ready[BATCH];
@@ -79,7 +85,9 @@ void poller_dispose(struct poller *poller) {
   struct thread_state *state = poller->state;
   state->poller = NULL;
   for (int fd = 0; fd < poller->owned_size; fd++) {
-    if (poller->owned[fd]) close(fd);
+    if (!poller->owned[fd]) continue;
+    tls_forget(state->tls, fd);
+    close(fd);
   }
   uv_poll_stop(&poller->poll);
   napi_delete_reference(state->env, poller->callback);
@@ -179,7 +187,10 @@ static napi_value release(napi_env env, napi_callback_info info) {
   struct poller *poller = thread_state(env)->poller;
   int fd = int_argument(env, values[0]);
   if (poller) {
-    if (owns(poller, fd)) poller->owned[fd] = 0;
+    if (poller_owns(poller, fd)) {
+      tls_forget(thread_state(env)->tls, fd);
+      poller->owned[fd] = 0;
+    }
     epoll_ctl(poller->fd, EPOLL_CTL_DEL, fd, NULL);
   }
   return NULL;
@@ -192,8 +203,9 @@ static napi_value drop(napi_env env, napi_callback_info info) {
   struct poller *poller = thread_state(env)->poller;
   int fd = int_argument(env, values[0]);
   /* Closing a number twice would close what another thread has been given under it meanwhile. */
-  if (poller == NULL || !owns(poller, fd)) return int_result(env, -EBADF);
+  if (poller == NULL || !poller_owns(poller, fd)) return int_result(env, -EBADF);
   poller->owned[fd] = 0;
+  tls_forget(thread_state(env)->tls, fd);
   return int_result(env, close_socket(fd, int_argument(env, values[1]) == 1));
 }
 

@@ -16,6 +16,7 @@ const SCRIBBLE = 0xdb
 export class MemoryConn implements Conn {
   handler: ConnHandler
   context: unknown = undefined
+  readonly tls = undefined
   bytesRead = 0
   bytesWritten = 0
   lastActiveMs: number

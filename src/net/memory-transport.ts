@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.js'
 import type { Conn, ConnHandler, Endpoint, Transport } from '../core/conn.js'
 import { RECORD_FD, RECORD_PORT, RECORD_WORDS, recordPeer } from '../core/connection-record.js'
+import { CastorError } from '../core/errors.js'
 import { writeAddressWords } from './address-words.js'
 import { MemoryConn } from './memory-conn.js'
 
@@ -73,6 +74,18 @@ export class MemoryTransport implements Transport {
     this.#open.add(conn)
     this.list(conn)
     return conn
+  }
+
+  serverTls(): never {
+    throw new CastorError('TLS_CONFIG', 'connections in memory speak no TLS')
+  }
+
+  clientTls(): never {
+    throw new CastorError('TLS_CONFIG', 'connections in memory speak no TLS')
+  }
+
+  secure(): never {
+    throw new CastorError('TLS_CONFIG', 'connections in memory speak no TLS')
   }
 
   /** Two ends of a connection that is there already: no `onOpen` comes. */

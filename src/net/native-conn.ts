@@ -1,10 +1,13 @@
 // Hot path: every byte of every connection passes here. No allocation but for bytes the kernel would not take.
-import type { Clock } from '../core/clock.js'
 import type { Conn, ConnHandler, Endpoint } from '../core/conn.js'
-import { RECORD_ADDRESS, RECORD_FAMILY, RECORD_PORT, RECORD_WORDS, recordPeer } from '../core/connection-record.js'
+import { RECORD_FAMILY, RECORD_PORT } from '../core/connection-record.js'
 import { CastorError } from '../core/errors.js'
-import { EAGAIN, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, type NativeAddon } from '../native/addon.js'
-import type { SpareBlocks } from './spare-blocks.js'
+import type { ServerTls, TlsInfo } from '../core/tls.js'
+import { EAGAIN, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from '../native/addon.js'
+import { askEndpoint, rememberAddress, rememberedEndpoint, UNKNOWN } from './conn-addresses.js'
+import type { NativeConnHost } from './native-conn-host.js'
+import { type Opening, SHAKING_HANDS } from './native-opening.js'
+import type { NativeTls } from './native-tls.js'
 
 /** Bytes read at once at the most. Larger reads save system calls on bodies and cost cache; one buffer serves a thread. */
 export const READ_BYTES = 128 * 1024
@@ -12,29 +15,14 @@ export const READ_BYTES = 128 * 1024
 /** Reads at the most of what a peer sent before it reset the connection in the middle of a write. */
 const LAST_READS = 64
 
-const UNKNOWN: Endpoint = { family: 4, address: '0.0.0.0', port: 0 }
-
-/** What a connection needs of the transport that it belongs to. */
-export interface NativeConnHost {
-  readonly addon: NativeAddon
-  readonly clock: Clock
-  readonly readBuffer: Uint8Array
-  readonly scratch: Uint8Array
-  readonly spareBlocks: SpareBlocks
-  /** Bytes wait that no event will announce again: `readOn` is to be called. */
-  readLater(conn: NativeConn): void
-  /** It failed in the middle of a call: `closeFailed` is to be called once the caller is done. */
-  failLater(conn: NativeConn): void
-  /** It is closed. */
-  forget(conn: NativeConn): void
-  /** A handler threw. */
-  onFault(fault: unknown): void
-}
+/** In a queue: what is still to be sent is in the addon, encrypted. */
+const ENCRYPTED = new Uint8Array(0)
 
 /** A connection by its descriptor, in one thread's transport. */
 export class NativeConn implements Conn {
   handler: ConnHandler
   context: unknown = undefined
+  tls: TlsInfo | undefined = undefined
   bytesRead = 0
   bytesWritten = 0
   lastActiveMs: number
@@ -43,7 +31,12 @@ export class NativeConn implements Conn {
   readonly fd: number
   readonly tag: number
   readonly #transport: NativeConnHost
-  #connecting: boolean
+  /** What it goes through before it is open; undefined from then on. */
+  #opening: Opening | undefined
+  /** The thread's TLS, once this connection speaks it. */
+  #engine: NativeTls | undefined
+  /** The addon holds bytes that nobody who writes knows of, such as the answer to a change of keys. */
+  #keptUnasked = false
   #paused = false
   /** The kernel may hold bytes, or the end of the stream, that no further edge will announce. */
   #unread = false
@@ -67,27 +60,42 @@ export class NativeConn implements Conn {
   #peer: Endpoint | undefined
   #local: Endpoint | undefined
 
-  constructor(transport: NativeConnHost, fd: number, tag: number, handler: ConnHandler, connecting: boolean) {
+  constructor(transport: NativeConnHost, fd: number, tag: number, handler: ConnHandler, opening: Opening | undefined) {
     this.#transport = transport
     this.fd = fd
     this.tag = tag
     this.handler = handler
-    this.#connecting = connecting
+    this.#opening = opening
     this.lastActiveMs = transport.clock.nowMs
   }
 
   rememberPeer(records: Int32Array, at: number): void {
     this.#peerFamily = records[at + RECORD_FAMILY]!
     this.#peerPort = records[at + RECORD_PORT]!
-    this.#peerAddress =
-      this.#peerFamily === 4
-        ? records[at + RECORD_ADDRESS]!
-        : records.slice(at + RECORD_ADDRESS, at + RECORD_ADDRESS + 4)
+    this.#peerAddress = rememberAddress(records, at)
+  }
+
+  /** An accepted connection speaks TLS from here on. */
+  secure(context: ServerTls, early: Uint8Array | undefined): void {
+    if (this.closed || this.#failed) return
+    const engine = this.#transport.tls
+    const error = engine.accept(this.fd, context, early)
+    if (error < 0) {
+      this.#failure = new CastorError('TLS_CONFIG', this.#transport.addon.errorName(error))
+      this.#failLater(0)
+      return
+    }
+    this.#engine = engine
+    this.#opening = SHAKING_HANDS
+    if (this.#unread || early !== undefined) this.#list()
   }
 
   get peer(): Endpoint {
     if (this.#peer !== undefined) return this.#peer
-    const peer = this.#peerFamily === 0 ? this.#ask(1) : this.#rememberedPeer()
+    const peer =
+      this.#peerFamily === 0
+        ? askEndpoint(this.#transport.addon, this.fd, 1)
+        : rememberedEndpoint(this.#peerFamily, this.#peerPort, this.#peerAddress)
     // Before a dialled connection is open there is nobody to ask about: the next time there may be.
     if (peer !== UNKNOWN) this.#peer = peer
     return peer
@@ -95,7 +103,7 @@ export class NativeConn implements Conn {
 
   get local(): Endpoint {
     if (this.#local !== undefined) return this.#local
-    const local = this.#ask(0)
+    const local = askEndpoint(this.#transport.addon, this.fd, 0)
     if (local !== UNKNOWN) this.#local = local
     return local
   }
@@ -103,7 +111,7 @@ export class NativeConn implements Conn {
   write(buffer: Uint8Array, start: number, end: number): boolean {
     if (this.closed || this.#failed || this.#ending) return false
     if (start === end) return this.#queue === undefined
-    if (this.#queue !== undefined || this.#connecting) {
+    if (this.#queue !== undefined || this.#opening !== undefined) {
       this.#enqueue(buffer, start, end)
       return false
     }
@@ -115,7 +123,7 @@ export class NativeConn implements Conn {
     if (taken > 0) {
       this.lastActiveMs = this.#transport.clock.nowMs
       this.bytesWritten += taken
-      if (taken === end - start) return true
+      if (taken === end - start && (this.#engine === undefined || !this.#engine.kept)) return true
     }
     this.#enqueue(buffer, taken > 0 ? start + taken : start, end)
     return false
@@ -134,14 +142,14 @@ export class NativeConn implements Conn {
   end(): void {
     if (this.#ending || this.closed) return
     this.#ending = true
-    if (this.#queue === undefined && !this.#connecting) this.#endNow()
+    if (this.#queue === undefined && this.#opening === undefined) this.#endNow()
   }
 
   close(): void {
     if (this.closed) return
     this.#closing = true
     this.#ending = true
-    if (this.#queue === undefined && !this.#connecting) this.#finish(undefined, 0)
+    if (this.#queue === undefined && (this.#opening === undefined || this.#opening === SHAKING_HANDS)) this.#closeNow()
   }
 
   abort(): void {
@@ -156,29 +164,23 @@ export class NativeConn implements Conn {
   closeFailed(): void {
     if (this.closed) return
     // A target may answer, end and reset while it is still being written to: its answer was sent and counts.
-    if (this.#failure !== undefined && !this.#connecting) this.#readLast()
+    if (this.#failure !== undefined && this.#opening === undefined) this.#readLast()
     if (!this.closed) this.#finish(this.#failure, 0)
   }
 
   onEvents(flags: number): void {
-    if (this.#connecting) {
-      if ((flags & (EPOLLOUT | EPOLLERR | EPOLLHUP)) === 0) return
-      const error = this.#transport.addon.socketError(this.fd)
-      if (error < 0) {
-        this.#finish(this.#errorOf(error), 0)
-        return
+    if (this.#opening !== undefined) {
+      if (!this.#open(this.#opening, flags)) return
+      if (this.#engine !== undefined) {
+        // The handshake read all there was, and said whether something of it is left.
+        if (this.#unread && !this.#paused) this.#list()
+        if ((flags & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) === 0) return
       }
-      this.#connecting = false
-      this.lastActiveMs = this.#transport.clock.nowMs
-      this.handler.onOpen(this)
-      if (this.closed) return
-      if (this.#queue === undefined && this.#closing) {
-        this.#finish(undefined, 0)
-        return
-      }
-      if (this.#queue === undefined && this.#ending) this.#endNow()
     }
-    if ((flags & EPOLLOUT) !== 0 && this.#queue !== undefined) this.#flush()
+    if ((flags & EPOLLOUT) !== 0) {
+      if (this.#queue !== undefined) this.#flush()
+      else if (this.#keptUnasked) this.#flushUnasked()
+    }
     if ((flags & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) === 0 || this.closed) return
     if ((flags & (EPOLLHUP | EPOLLERR)) !== 0) this.#hungUp = true
     if (this.#readEnded || this.#paused) {
@@ -193,8 +195,47 @@ export class NativeConn implements Conn {
 
   readOn(): void {
     this.#listed = false
+    if (this.#opening !== undefined && !(this.#opening.shaking && this.#open(this.#opening, 0))) return
     if (this.closed || this.#paused || !this.#unread) return
     this.#read(true)
+  }
+
+  /** A step towards being open. False when there are more to come, or the connection closed. */
+  #open(opening: Opening, flags: number): boolean {
+    const transport = this.#transport
+    const result = opening.step(transport, this.fd, flags)
+    if (result < 0) this.#finish(this.#errorOf(result), 0)
+    if (result !== 1) return false
+    this.#opening = undefined
+    if (opening.shaking) this.#agreed(transport.tls)
+    this.lastActiveMs = transport.clock.nowMs
+    this.handler.onOpen(this)
+    if (this.closed) return false
+    if (this.#queue !== undefined) this.#flush()
+    else if (this.#closing) this.#closeNow()
+    else if (this.#ending) this.#endNow()
+    return !this.closed
+  }
+
+  #agreed(engine: NativeTls): void {
+    this.#engine = engine
+    this.#keptUnasked = engine.kept
+    // Data may have come with the last of the handshake.
+    this.#unread = engine.more
+    this.tls = engine.info(this.fd)
+  }
+
+  #receive(limit: number, mayHaveEnded: boolean): number {
+    const engine = this.#engine
+    if (engine === undefined) return this.#transport.addon.receive(this.fd, limit)
+    const count = engine.receive(this.fd, limit, mayHaveEnded)
+    if (engine.kept) this.#keptUnasked = true
+    return count
+  }
+
+  #flushUnasked(): void {
+    this.#engine!.flush(this.fd)
+    this.#keptUnasked = this.#engine!.kept
   }
 
   #read(mayHaveEnded: boolean): void {
@@ -204,12 +245,12 @@ export class NativeConn implements Conn {
     }
     const transport = this.#transport
     const limit = Math.min(this.readSize, READ_BYTES)
-    const count = transport.addon.receive(this.fd, limit)
+    const count = this.#receive(limit, mayHaveEnded)
     if (count > 0) {
       this.bytesRead += count
       this.lastActiveMs = transport.clock.nowMs
       // Less than was asked for means the kernel has no more now (epoll(7)), unless the end is known to be behind it.
-      const more = count === limit || mayHaveEnded
+      const more = this.#engine === undefined ? count === limit || mayHaveEnded : this.#engine.more
       this.#unread = more
       this.handler.onData(this, transport.readBuffer, count)
       if (more && !this.closed && !this.#paused && this.#unread) this.#list()
@@ -237,7 +278,8 @@ export class NativeConn implements Conn {
   #checkReset(): void {
     this.#askFailure()
     if (this.#failure === undefined) return
-    if (this.#readEnded || this.#transport.addon.unread(this.fd) <= 0) this.#finish(this.#failure, 0)
+    const unread = this.#transport.addon.unread(this.fd) > 0 || this.#engine?.unread(this.fd) === true
+    if (this.#readEnded || !unread) this.#finish(this.#failure, 0)
   }
 
   /** To be kept, since asking clears it. */
@@ -249,7 +291,7 @@ export class NativeConn implements Conn {
   #readLast(): void {
     const transport = this.#transport
     for (let i = 0; i < LAST_READS && !this.closed && !this.#paused && !this.#readEnded; i++) {
-      const count = transport.addon.receive(this.fd, READ_BYTES)
+      const count = this.#receive(READ_BYTES, true)
       if (count <= 0) return
       this.bytesRead += count
       this.handler.onData(this, transport.readBuffer, count)
@@ -264,6 +306,12 @@ export class NativeConn implements Conn {
 
   #send(buffer: Uint8Array, start: number, end: number): number {
     const transport = this.#transport
+    const engine = this.#engine
+    if (engine !== undefined) {
+      if (buffer === transport.scratch) return engine.send(this.fd, 1, start, end)
+      if (buffer === transport.readBuffer) return engine.send(this.fd, 0, start, end)
+      return engine.sendFrom(this.fd, buffer, start, end)
+    }
     if (buffer === transport.scratch) return transport.addon.send(this.fd, 1, start, end)
     if (buffer === transport.readBuffer) return transport.addon.send(this.fd, 0, start, end)
     return transport.addon.sendFrom(this.fd, buffer, start, end)
@@ -279,7 +327,7 @@ export class NativeConn implements Conn {
     const queue = this.#queue!
     while (queue.length > 0) {
       const first = queue[0]!
-      const taken = this.#transport.addon.sendFrom(this.fd, first, this.#queueOffset, first.length)
+      const taken = this.#send(first, this.#queueOffset, first.length)
       if (taken < 0) {
         if (taken !== EAGAIN) this.#failLater(taken)
         return
@@ -291,17 +339,32 @@ export class NativeConn implements Conn {
       this.#queueOffset = 0
       this.#transport.spareBlocks.giveBack(queue.shift()!)
     }
+    if (this.#engine?.kept === true) {
+      queue.push(ENCRYPTED)
+      return
+    }
     this.#queue = undefined
-    if (this.#closing) this.#finish(undefined, 0)
+    if (this.#closing) this.#closeNow()
     else if (this.#ending) this.#endNow()
     else this.handler.onWritable(this)
   }
 
   #endNow(): void {
-    if (this.#writeEnded) return
+    if (this.#writeEnded || !this.#sayEnd()) return
     this.#writeEnded = true
     this.#transport.addon.shutdownWrite(this.fd)
     if (this.#readEnded) this.#failLater(0)
+  }
+
+  #closeNow(): void {
+    if (this.#opening !== undefined || this.#writeEnded || this.#sayEnd()) this.#finish(undefined, 0)
+  }
+
+  /** Over TLS, the end is a message. False while it waits for the kernel; it is asked for again when that has room. */
+  #sayEnd(): boolean {
+    if (this.#engine === undefined || this.#engine.end(this.fd) !== EAGAIN) return true
+    this.#queue = [ENCRYPTED]
+    return false
   }
 
   /** `errno` 0 closes without a cause. */
@@ -329,22 +392,8 @@ export class NativeConn implements Conn {
   }
 
   #errorOf(errno: number): CastorError {
-    const name = this.#transport.addon.errorName(errno)
-    return new CastorError(this.#connecting ? 'CONNECT_FAILED' : 'PEER_RESET', name)
-  }
-
-  #ask(peer: 0 | 1): Endpoint {
-    if (this.fd < 0) return UNKNOWN
-    const record = new Int32Array(RECORD_WORDS)
-    return this.#transport.addon.address(this.fd, peer, record) < 0 ? UNKNOWN : recordPeer(record, 0)
-  }
-
-  #rememberedPeer(): Endpoint {
-    const record = new Int32Array(RECORD_WORDS)
-    record[RECORD_FAMILY] = this.#peerFamily
-    record[RECORD_PORT] = this.#peerPort
-    if (typeof this.#peerAddress === 'number') record[RECORD_ADDRESS] = this.#peerAddress
-    else record.set(this.#peerAddress, RECORD_ADDRESS)
-    return recordPeer(record, 0)
+    if (this.#opening !== undefined) return this.#opening.errorOf(this.#transport, this.fd, errno)
+    if (this.#engine !== undefined) return this.#engine.errorOf(this.fd, errno, false, false)
+    return new CastorError('PEER_RESET', this.#transport.addon.errorName(errno))
   }
 }

@@ -3,8 +3,12 @@ import type { Clock } from '../core/clock.js'
 import type { Conn, ConnHandler, Transport } from '../core/conn.js'
 import { RECORD_FD } from '../core/connection-record.js'
 import { CastorError } from '../core/errors.js'
+import type { ClientTls, ClientTlsConfig, ServerTls, ServerTlsConfig } from '../core/tls.js'
 import { ECANCELED, EVENT_BATCH, EVENT_WORDS, type NativeAddon } from '../native/addon.js'
-import { NativeConn, type NativeConnHost, READ_BYTES } from './native-conn.js'
+import { NativeConn, READ_BYTES } from './native-conn.js'
+import type { NativeConnHost } from './native-conn-host.js'
+import { DIALLING, TlsDialling } from './native-opening.js'
+import { NativeTls } from './native-tls.js'
 import { SpareBlocks } from './spare-blocks.js'
 
 const SCRATCH_BYTES = 256 * 1024
@@ -32,6 +36,7 @@ export class NativeTransport implements Transport, NativeConnHost {
   readonly #conns: (NativeConn | undefined)[] = []
   /** Descriptors watched for someone else's purposes, such as a waker. */
   readonly #watches: ((() => void) | undefined)[] = []
+  #tls: NativeTls | undefined
   #tag = 0
   #unread: NativeConn[] = []
   #unreadNext: NativeConn[] = []
@@ -60,7 +65,7 @@ export class NativeTransport implements Transport, NativeConnHost {
 
   adopt(records: Int32Array, at: number, _socket: unknown, handler: ConnHandler): Conn {
     const fd = records[at + RECORD_FD]!
-    const conn = new NativeConn(this, fd, this.#nextTag(), handler, false)
+    const conn = new NativeConn(this, fd, this.#nextTag(), handler, undefined)
     conn.rememberPeer(records, at)
     const error = this.#disposed ? ECANCELED : this.addon.adopt(fd, conn.tag)
     if (error < 0) {
@@ -72,18 +77,36 @@ export class NativeTransport implements Transport, NativeConnHost {
     return conn
   }
 
-  dial(address: string, port: number, handler: ConnHandler): Conn {
+  dial(address: string, port: number, handler: ConnHandler, tls?: ClientTls): Conn {
     if (this.size >= this.maxSockets) this.onCrowded()
     const tag = this.#nextTag()
     const fd = this.#disposed ? ECANCELED : this.addon.connectTcp(address, port)
     const error = fd < 0 ? fd : this.addon.adopt(fd, tag)
     if (error < 0 && fd >= 0) this.addon.closeFd(fd, 1)
     // Without a descriptor where there is none: the number may be another connection's before this one is closed.
-    const conn = new NativeConn(this, error < 0 ? -1 : fd, tag, handler, true)
+    const opening = tls === undefined ? DIALLING : new TlsDialling(tls, address, port)
+    const conn = new NativeConn(this, error < 0 ? -1 : fd, tag, handler, opening)
     this.size++
     if (error < 0) conn.fail(error)
     else this.#conns[fd] = conn
     return conn
+  }
+
+  serverTls(config: ServerTlsConfig): ServerTls {
+    return this.tls.server(config)
+  }
+
+  clientTls(config: ClientTlsConfig): ClientTls {
+    return this.tls.client(config)
+  }
+
+  secure(conn: Conn, context: ServerTls, early: Uint8Array | undefined): void {
+    ;(conn as NativeConn).secure(context, early)
+  }
+
+  /** Made when it is first asked for. Throws CastorError NATIVE_UNAVAILABLE where this node has no OpenSSL to use. */
+  get tls(): NativeTls {
+    return (this.#tls ??= new NativeTls(this.addon))
   }
 
   /**

@@ -8,6 +8,7 @@ import type { Listener } from './listener.js'
 import type { Plane } from './plane.js'
 import { ProxyGate } from './proxy-gate.js'
 import { TcpSession } from './tcp/tcp-session.js'
+import { TlsHandshake } from './tls-handshake.js'
 
 /** What HTTP/1.1 connections of a thread are served with. */
 export interface Http1 {
@@ -20,13 +21,29 @@ export function serve(plane: Plane, http1: Http1, listener: Listener, entrance: 
   listener.connectionOpened()
   const direct = new DirectOrigin(conn, entrance.address, entrance.port)
   if (!listener.proxied.has(conn.peer)) {
-    enter(plane, http1, listener, conn, direct, undefined)
+    secure(plane, http1, listener, conn, direct, undefined)
     return
   }
   const gate = new ProxyGate(plane, listener, conn, direct, (origin, early) =>
-    enter(plane, http1, listener, conn, origin, early),
+    secure(plane, http1, listener, conn, origin, early),
   )
   gate.start()
+}
+
+/** Where the listener speaks TLS, that comes before its protocol. */
+function secure(
+  plane: Plane,
+  http1: Http1,
+  listener: Listener,
+  conn: Conn,
+  origin: ClientOrigin,
+  early: Uint8Array | undefined,
+): void {
+  if (listener.tls === undefined) enter(plane, http1, listener, conn, origin, early)
+  else {
+    const done = (known: ClientOrigin): void => enter(plane, http1, listener, conn, known, undefined)
+    new TlsHandshake(plane, listener, conn, origin, done).start(early)
+  }
 }
 
 function enter(
@@ -39,9 +56,11 @@ function enter(
 ): void {
   switch (listener.config.protocol) {
     case 'http':
+    case 'https':
       new ClientSession(http1.plane, http1.exchanges, listener, conn, origin).start(early)
       return
     case 'tcp':
+    case 'tls':
       new TcpSession(plane, listener, conn, origin).start(early)
       return
   }

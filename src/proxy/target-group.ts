@@ -5,6 +5,7 @@ import type { TargetGroupConfig } from '../core/config.js'
 import type { Endpoint } from '../core/conn.js'
 import type { GroupTargets, PlacedTarget } from '../core/directory.js'
 import { ADMIN_ACTIVE } from '../core/target-state.js'
+import type { ClientTls } from '../core/tls.js'
 import { isAvailable, isEjected, keepsClients } from '../health/availability.js'
 import { fadedLatency, failedLatency, peakEwma } from '../health/latency.js'
 import { ejectionMs, mayEject } from '../health/outlier.js'
@@ -41,6 +42,8 @@ export class Target {
   readonly pool: IdlePool
   /** IP address; empty while the name could not be resolved. */
   address: string
+  /** With what it is spoken to over TLS; undefined where it is not. Replaced when certificates change. */
+  tls: ClientTls | undefined
   readonly #words: Float64Array
   readonly #at: number
   readonly #inFlightAt: number

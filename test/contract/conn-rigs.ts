@@ -31,6 +31,7 @@ export class Rig {
   readonly #ports = new Map<string, number>()
   readonly #expected: ((conn: Conn) => void)[] = []
   readonly #handlers: ConnHandler[] = []
+  readonly #adopted: ((conn: Conn) => void)[] = []
   #echo: { conn: Conn; recorder: Recorder } | undefined
 
   constructor(dialling: Transport, accepting: Transport, listen: Listen, faults: unknown[] = []) {
@@ -46,6 +47,7 @@ export class Rig {
     if (known !== undefined) return known
     const listening = await this.#listen(address, ipv6Only, (records, at, socket) => {
       const conn = this.accepting.adopt(records, at, socket, this.#handlers.shift()!)
+      this.#adopted.shift()!(conn)
       this.#expected.shift()!(conn)
     })
     this.#listenings.push(listening)
@@ -62,9 +64,10 @@ export class Rig {
     return listening.port
   }
 
-  /** The next connection that is accepted gets this handler. */
-  expect(handler: ConnHandler): Promise<Conn> {
+  /** The next connection that is accepted gets this handler; `onAdopted` has it before anything happens to it. */
+  expect(handler: ConnHandler, onAdopted: (conn: Conn) => void = () => {}): Promise<Conn> {
     this.#handlers.push(handler)
+    this.#adopted.push(onAdopted)
     return new Promise((resolve) => this.#expected.push(resolve))
   }
 
@@ -152,18 +155,21 @@ export interface Implementation {
     readonly watchesEnded: boolean
     /** `readSize` is more than a hint. */
     readonly limitsReads: boolean
+    readonly speaksTls: boolean
+    /** Tells an end that TLS announced from one that it did not. */
+    readonly seesTruncation: boolean
   }
   open(): Rig
 }
 
 const hasNative = nativeAddon() !== undefined
-const full = { catchesFaults: true, watchesEnded: true, limitsReads: true }
-const plain = { catchesFaults: false, watchesEnded: false, limitsReads: false }
+const full = { catchesFaults: true, watchesEnded: true, limitsReads: true, speaksTls: true, seesTruncation: true }
+const plain = { catchesFaults: false, watchesEnded: false, limitsReads: false, speaksTls: true, seesTruncation: false }
 
 export const IMPLEMENTATIONS: readonly Implementation[] = [
   { name: 'native', available: hasNative, traits: full, open: nativeRig },
   { name: 'socket', available: true, traits: plain, open: socketRig },
-  { name: 'memory', available: true, traits: { ...full, catchesFaults: false }, open: memoryRig },
+  { name: 'memory', available: true, traits: { ...full, catchesFaults: false, speaksTls: false }, open: memoryRig },
   { name: 'native to socket', available: hasNative, traits: plain, open: () => mixedRig('native') },
   { name: 'socket to native', available: hasNative, traits: plain, open: () => mixedRig('socket') },
 ]

@@ -18,6 +18,7 @@ import type { Plane } from '../../src/proxy/plane.js'
 import { RequestIds } from '../../src/proxy/request-ids.js'
 import { serve } from '../../src/proxy/serve.js'
 import { TargetGroup } from '../../src/proxy/target-group.js'
+import { TlsLog } from '../../src/proxy/tls-log.js'
 import { Columns, createSharedCounters } from '../../src/shm/columns.js'
 import { KeyHash, keySeed } from '../../src/shm/key-hash.js'
 import { MapSessionStore } from '../../src/shm/map-sessions.js'
@@ -149,6 +150,7 @@ export class MemoryCastor {
       entry: new AccessEntry(),
       requestIds: new RequestIds(),
       sessions: new Set(),
+      tlsLog: new TlsLog(pino({ level: 'silent' }), clock),
       draining: false,
     }
     const plane = new Http1Plane(this.#plane, pino({ level: 'silent' }))

@@ -13,10 +13,12 @@ import { AccessEntry, AccessLog } from '../../src/observe/access-log.js'
 import { ExchangePool } from '../../src/proxy/http1/exchange-pool.js'
 import { Http1Plane } from '../../src/proxy/http1/http1-plane.js'
 import { Listener } from '../../src/proxy/listener.js'
+import { NO_GROUP } from '../../src/proxy/no-group.js'
 import type { Plane } from '../../src/proxy/plane.js'
 import { RequestIds } from '../../src/proxy/request-ids.js'
 import type { Http1 } from '../../src/proxy/serve.js'
 import { TargetGroup, type TargetServices } from '../../src/proxy/target-group.js'
+import { TlsLog } from '../../src/proxy/tls-log.js'
 import { Columns } from '../../src/shm/columns.js'
 import { KeyHash } from '../../src/shm/key-hash.js'
 import { Outbox } from '../../src/shm/outbox.js'
@@ -24,6 +26,7 @@ import { ReplicatingSessions } from '../../src/shm/replicating-sessions.js'
 import { SessionTable } from '../../src/shm/sessions.js'
 import { SharedHybridClock } from '../../src/shm/shared-hybrid-clock.js'
 import { TargetTable } from '../../src/shm/targets.js'
+import { ThreadTls } from './thread-tls.js'
 
 /** Everything a proxy thread is made of. */
 export interface ProxyThread {
@@ -33,6 +36,7 @@ export interface ProxyThread {
   readonly table: TargetTable
   /** By index in the directory. */
   readonly listeners: readonly Listener[]
+  readonly tls: ThreadTls
   readonly log: Logger
 }
 
@@ -76,11 +80,14 @@ export function assemble(
     entry: new AccessEntry(),
     requestIds: new RequestIds(),
     sessions: new Set(),
+    tlsLog: new TlsLog(log, clock),
     draining: false,
   }
-  const listeners = task.config.listeners.map((_, index) => listener(task, index, groups, columns))
+  const noGroup = new TargetGroup(NO_GROUP, { group: -1, version: 0, targets: [] }, ALGORITHMS[NO_GROUP.algorithm](), services)
+  const listeners = task.config.listeners.map((_, index) => listener(task, index, groups, noGroup, columns))
+  const tls = new ThreadTls(plane.transport, listeners, groups, log, task)
   const http1 = new Http1Plane(plane, log)
-  return { plane, http1: { plane: http1, exchanges: new ExchangePool(http1) }, groups, table, listeners, log }
+  return { plane, http1: { plane: http1, exchanges: new ExchangePool(http1) }, groups, table, listeners, tls, log }
 }
 
 /** Where the thread tells the mesh thread of what it learns; undefined where nobody shares it. */
@@ -106,10 +113,21 @@ function group(task: ProxyTask, targets: GroupTargets, services: TargetServices)
   return new TargetGroup(config, targets, ALGORITHMS[config.algorithm](), services)
 }
 
-function listener(task: ProxyTask, index: number, groups: readonly TargetGroup[], columns: Columns): Listener {
+function listener(
+  task: ProxyTask,
+  index: number,
+  groups: readonly TargetGroup[],
+  noGroup: TargetGroup,
+  columns: Columns,
+): Listener {
   const config = task.config.listeners[index]!
   const groupSlot = task.directory.groups.indexOf(config.targetGroup)
   const series = task.directory.series.findIndex((entry) => entry.listener === index && entry.group === groupSlot)
   const sets = { trusted: new CidrSet(config.trustForwardedFrom), proxied: new CidrSet(config.acceptProxyProtocol) }
-  return new Listener(config, groups[groupSlot]!, sets, { columns, column: task.column, listener: index, series })
+  return new Listener(config, groups[groupSlot] ?? noGroup, sets, {
+    columns,
+    column: task.column,
+    listener: index,
+    series,
+  })
 }

@@ -2,7 +2,6 @@
 import type { Conn, ConnHandler } from '../../core/conn.js'
 import type { CastorError } from '../../core/errors.js'
 import { REASON, type ReasonCode } from '../../core/reasons.js'
-import { writeReply } from '../../http/reply.js'
 import { PARSE_COMPLETE, PARSE_INCOMPLETE, type RequestParser } from '../../http/request-parser.js'
 import type { RequestHeadOptions } from '../../http/request-writer.js'
 import type { Timed } from '../../net/timer-wheel.js'
@@ -13,7 +12,7 @@ import type { Exchange } from './exchange.js'
 import type { ExchangePool } from './exchange-pool.js'
 import type { Http1Plane } from './http1-plane.js'
 import { KeptBytes } from './kept-bytes.js'
-import { recordRefusal } from './record.js'
+import { answersItself, writeRedirect, writeRefusal } from './own-answer.js'
 import type { RequestFacts } from './request-facts.js'
 import type { Requester } from './requester.js'
 
@@ -60,7 +59,7 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
   #lingerUntilMs = 0
   #lingerBytes = 0
   inputEnded = false
-  #receivedCounted = 0
+  #receivedCounted: number
   #sentCounted = 0
   /** A loop over kept requests is under way further up the stack. */
   #reading = false
@@ -72,10 +71,16 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
     this.conn = conn
     this.origin = origin
     this.trusted = listener.trusted.has(conn.peer)
+    // What came before was a handshake.
+    this.#receivedCounted = origin.tls === undefined ? 0 : conn.bytesRead
   }
 
   get forwarded(): ForwardedLines {
-    return (this.#forwarded ??= forwardedLines(this.origin, 'http', this.listener.group.config.forwarded))
+    return (this.#forwarded ??= forwardedLines(
+      this.origin,
+      this.listener.group.config.forwarded,
+      this.listener.asksForCertificates,
+    ))
   }
 
   get ended(): boolean {
@@ -315,12 +320,23 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
   }
 
   #begin(parser: RequestParser, buffer: Uint8Array, start: number, end: number): number {
+    if (answersItself(this.listener)) return this.#redirect(parser, buffer, start)
     const exchange = this.#exchanges.take()
     this.#exchange = exchange
     this.#state = EXCHANGING
     if (parser.hasBody) this.conn.readSize = BODY_READ_BYTES
     const next = exchange.begin(this, parser, buffer, start, end)
     this.plane.giveParser(parser)
+    return next
+  }
+
+  /** No target is asked: the client is sent to https. */
+  #redirect(parser: RequestParser, buffer: Uint8Array, start: number): number {
+    const next = start + parser.headLength
+    const keep = parser.keepAlive && !parser.hasBody && !this.plane.draining
+    const blocked = !writeRedirect(this.plane, this, parser, buffer, start, !keep)
+    this.plane.giveParser(parser)
+    this.onExchangeDone(keep, !parser.hasBody, blocked)
     return next
   }
 
@@ -345,23 +361,8 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
 
   /** Answers a request that never became an exchange, and closes. `parser` has the request as far as it was understood. */
   #refuse(status: number, reason: ReasonCode, parser: RequestParser | undefined): void {
-    const requestId = this.plane.requestIds.next()
-    const { scratch } = this.plane.transport
-    const end = writeReply(scratch, 0, { status, requestId, close: true, head: false, versionMinor: 1 })
-    this.conn.write(scratch, 0, end)
     this.#state = LINGERING
-    recordRefusal(
-      this.plane,
-      this,
-      status,
-      reason,
-      requestId,
-      this.#headStartedMs < 0 ? 0 : this.plane.clock.nowMs - this.#headStartedMs,
-    )
-    this.plane.log.debug(
-      { client: this.origin.client.address, status, reason, detail: parser?.errorDetail },
-      'request refused',
-    )
+    writeRefusal(this.plane, this, status, reason, parser, this.#headStartedMs)
     this.#headStartedMs = -1
     this.linger()
   }

@@ -331,11 +331,10 @@ export class Exchange implements UpstreamUser {
   /** Castor answers in the target's stead. */
   #fail(status: number, reason: ReasonCode): void {
     const session = this.#session
-    const facts = this.#facts
     const requestDone = this.#request.done
-    const keep = facts.keepAlive && requestDone && !this.#plane.draining
+    const keep = this.#facts.keepAlive && requestDone && !this.#plane.draining
     const { scratch } = this.#plane.transport
-    const end = writeFailure(scratch, status, facts, !keep)
+    const end = writeFailure(scratch, status, this.#facts, !keep, session.listener)
     const blocked = !session.conn.write(scratch, 0, end)
     this.#tally.sentHeadBytes += end
     this.#tally.status = status
@@ -381,11 +380,13 @@ export class Exchange implements UpstreamUser {
   }
 
   #headOptions(chunked: boolean, close: boolean): ResponseHeadOptions {
-    const { config, stickiness } = this.#session.listener.group
+    const { listener, origin } = this.#session
+    const { config, stickiness } = listener.group
     // Interim responses are none to set cookies in.
-    const line =
-      this.#tally.status === 0 ? undefined : stickiness?.responseLine(this.#binding, this.#upstream.target!.slot)
-    return this.#plane.responseOptions(this.#facts.versionMinor, chunked, close, config.forwarded.via, line)
+    const final = this.#tally.status !== 0
+    const line = final ? stickiness?.responseLine(this.#binding, this.#upstream.target!.slot, !!origin.tls) : undefined
+    const hsts = final ? listener.hstsLine : undefined
+    return this.#plane.responseOptions(this.#facts.versionMinor, chunked, close, config.forwarded.via, line, hsts)
   }
 
   /** Writes the head that was read, an interim one, by itself. */

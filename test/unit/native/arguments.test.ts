@@ -2,6 +2,7 @@ import { fstatSync, openSync } from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'
 import { EVENT_BATCH, EVENT_WORDS, type NativeAddon, nativeAddon } from '../../../src/native/addon.js'
+import type { TlsDoors } from '../../../src/native/tls-doors.js'
 import { SEED } from '../../random.js'
 
 const addon = nativeAddon()
@@ -10,10 +11,11 @@ if (addon === undefined) {
   process.exit(0)
 }
 
+type Doors = NativeAddon & TlsDoors
 type Call = (...args: readonly unknown[]) => unknown
 /** The functions as someone may call them who does not heed their types. */
-const calls = addon as unknown as Readonly<Record<keyof NativeAddon, Call>>
-const names = Object.keys(addon) as (keyof NativeAddon)[]
+const calls = addon as unknown as Readonly<Record<keyof Doors, Call>>
+const names = Object.keys(addon) as (keyof Doors)[]
 const NO_FD = 1_000_000
 const EBADF = -9
 const EINVAL = -22
@@ -67,8 +69,8 @@ function openPoller(callback: (count: number) => void = () => {}): number {
 }
 
 t.test('every function is there and no other', async (t) => {
-  t.equal(names.length, 25)
-  for (const name of names) t.type(addon[name], 'function', name)
+  t.equal(names.length, 43)
+  for (const name of names) t.type(calls[name], 'function', name)
 })
 
 t.test('nonsense is answered with an error, or with nothing, and touches nobody’s descriptor', async (t) => {
@@ -78,9 +80,10 @@ t.test('nonsense is answered with an error, or with nothing, and touches nobody�
       if (name === 'pollerClose' || name === 'openWaker') continue
       for (const value of NONSENSE) {
         const result = calls[name](value, value, value, value, value, value, value, value, value)
-        if (name === 'errorName') t.type(result, 'string')
+        if (name === 'errorName' || name === 'tlsContextError' || name === 'tlsFailure') t.type(result, 'string')
         else if (name.startsWith('acceptor') && name !== 'acceptorOpen') t.equal(result, undefined)
-        else if (name === 'release') t.equal(result, undefined)
+        else if (name === 'release' || name === 'tlsContextClose' || name === 'tlsInfo') t.equal(result, undefined)
+        else if (name === 'tlsOpen' && ArrayBuffer.isView(value)) t.ok((result as number) <= 0)
         else if (name === 'collect') t.ok((result as number) >= 0)
         else if (!((result as number) < 0))
           t.fail(`${name}(${JSON.stringify(String(value))} …) answered ${String(result)}`)

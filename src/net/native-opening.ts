@@ -1,0 +1,66 @@
+import { CastorError } from '../core/errors.js'
+import type { ClientTls } from '../core/tls.js'
+import { EPOLLERR, EPOLLHUP, EPOLLOUT } from '../native/addon.js'
+import type { NativeConnHost } from './native-conn-host.js'
+
+/** What a connection that is not open yet is going through. */
+export interface Opening {
+  /** TLS is spoken already: what is read and written is the handshake's. */
+  readonly shaking: boolean
+  /** After an event, or with flags 0: 1 when it is open, 0 when more must happen, or a negative errno. */
+  step(transport: NativeConnHost, fd: number, flags: number): number
+  errorOf(transport: NativeConnHost, fd: number, errno: number): CastorError
+}
+
+function connectStep(transport: NativeConnHost, fd: number, flags: number): number {
+  if ((flags & (EPOLLOUT | EPOLLERR | EPOLLHUP)) === 0) return 0
+  const error = transport.addon.socketError(fd)
+  return error < 0 ? error : 1
+}
+
+function connectError(transport: NativeConnHost, errno: number): CastorError {
+  return new CastorError('CONNECT_FAILED', transport.addon.errorName(errno))
+}
+
+/** The system connects. Without state: all connections share it. */
+export const DIALLING: Opening = {
+  shaking: false,
+  step: connectStep,
+  errorOf: (transport, _fd, errno) => connectError(transport, errno),
+}
+
+/** An accepted connection's handshake. */
+export const SHAKING_HANDS: Opening = {
+  shaking: true,
+  step: (transport, fd) => transport.tls.handshake(fd),
+  errorOf: (transport, fd, errno) => transport.tls.errorOf(fd, errno, true, false),
+}
+
+/** The system connects, and the handshake with a target follows. */
+export class TlsDialling implements Opening {
+  shaking = false
+  readonly #context: ClientTls
+  readonly #address: string
+  readonly #port: number
+
+  constructor(context: ClientTls, address: string, port: number) {
+    this.#context = context
+    this.#address = address
+    this.#port = port
+  }
+
+  step(transport: NativeConnHost, fd: number, flags: number): number {
+    if (!this.shaking) {
+      const connected = connectStep(transport, fd, flags)
+      if (connected !== 1) return connected
+      const error = transport.tls.connect(fd, this.#context, this.#address, this.#port)
+      if (error < 0) return error
+      this.shaking = true
+    }
+    return transport.tls.handshake(fd)
+  }
+
+  errorOf(transport: NativeConnHost, fd: number, errno: number): CastorError {
+    return this.shaking ? transport.tls.errorOf(fd, errno, true, true) : connectError(transport, errno)
+  }
+}

@@ -1,0 +1,257 @@
+import type { Socket } from 'node:net'
+import type { Clock } from '../core/clock.js'
+import type { Conn, ConnHandler, Endpoint } from '../core/conn.js'
+import { CastorError } from '../core/errors.js'
+import type { TlsInfo } from '../core/tls.js'
+import { isOfTls, type SocketServerTls, type TlsWrapping } from './socket-tls.js'
+
+const UNKNOWN: Endpoint = { family: 4, address: '0.0.0.0', port: 0 }
+
+/** A connection on a `net.Socket`, or on the `TLSSocket` around it. */
+export class SocketConn implements Conn {
+  handler: ConnHandler
+  context: unknown = undefined
+  closed = false
+  tls: TlsInfo | undefined = undefined
+  /** Node reads 64 KiB at a time whatever is asked for. */
+  readSize = 65536
+  lastActiveMs: number
+  #socket: Socket
+  /** What lies below TLS: only that can be reset. */
+  #carrier: Socket
+  #shaking: TlsWrapping | undefined
+  readonly #clock: Clock
+  readonly #forget: (conn: SocketConn) => void
+  #peer: Endpoint | undefined
+  #local: Endpoint | undefined
+  #failure: NodeJS.ErrnoException | undefined
+  #opened: boolean
+  #readEnded = false
+  #ending = false
+  #aborting = false
+  #wantsWritable = false
+  #paused = false
+  #rest: Buffer | undefined
+  /** Why the handshake was given up from this side. */
+  #refusal: CastorError | undefined
+
+  constructor(
+    socket: Socket,
+    clock: Clock,
+    handler: ConnHandler,
+    peer: Endpoint | undefined,
+    forget: (conn: SocketConn) => void,
+    opens: 'connect' | 'secureConnect' = 'connect',
+  ) {
+    this.#socket = socket
+    this.#carrier = socket
+    this.#clock = clock
+    this.handler = handler
+    this.#peer = peer
+    this.#forget = forget
+    this.#opened = peer !== undefined
+    this.lastActiveMs = clock.nowMs
+    this.#attach(opens)
+  }
+
+  get peer(): Endpoint {
+    const { remoteFamily, remoteAddress, remotePort } = this.#socket
+    return (this.#peer ??= endpoint(remoteFamily, remoteAddress, remotePort)) ?? UNKNOWN
+  }
+
+  get local(): Endpoint {
+    const { localFamily, localAddress, localPort } = this.#socket
+    return (this.#local ??= endpoint(localFamily, localAddress, localPort)) ?? UNKNOWN
+  }
+
+  get bytesRead(): number {
+    return this.#socket.bytesRead
+  }
+
+  get bytesWritten(): number {
+    return this.#socket.bytesWritten
+  }
+
+  /** Accepted sockets come paused, so that nothing is lost before somebody listens. */
+  start(): void {
+    this.#socket.resume()
+  }
+
+  /** An accepted connection speaks TLS from here on. */
+  secure(context: SocketServerTls, early: Uint8Array | undefined): void {
+    if (this.closed || this.#socket.destroyed) return
+    this.#socket.pause()
+    if (early !== undefined && early.length > 0) this.#socket.unshift(Buffer.from(early))
+    this.speakTls((socket) => context.wrap(socket))
+  }
+
+  /** `wrap` puts TLS around the connection's socket. */
+  speakTls(wrap: (carrier: Socket) => TlsWrapping): void {
+    const carrier = this.#carrier
+    carrier
+      .off('connect', this.#onConnect)
+      .off('data', this.#onData)
+      .off('end', this.#onEnd)
+      .off('error', this.#onError)
+    carrier.on('error', (error) => {
+      this.#failure ??= error
+    })
+    const wrapping = wrap(this.#carrier)
+    this.#shaking = wrapping
+    this.#opened = false
+    this.#socket = wrapping.socket
+    this.#attach(wrapping.opens)
+  }
+
+  write(buffer: Uint8Array, start: number, end: number): boolean {
+    if (this.#rest !== undefined) this.#dropRest()
+    if (this.closed || this.#ending || this.#socket.destroyed) return false
+    if (start === end) return this.#socket.writableLength === 0
+    // The buffer is borrowed and the stream may keep it: only a copy is safe to give away.
+    this.#socket.write(Buffer.from(buffer.subarray(start, end)), this.#onWritten)
+    this.lastActiveMs = this.#clock.nowMs
+    if (this.#socket.writableLength === 0) return true
+    this.#wantsWritable = true
+    return false
+  }
+
+  pause(): void {
+    this.#paused = true
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#paused = false
+    if (this.#rest === undefined) this.#socket.resume()
+    else setImmediate(this.#giveRest)
+  }
+
+  end(): void {
+    if (this.#ending || this.closed) return
+    this.#ending = true
+    this.#socket.end()
+  }
+
+  close(): void {
+    if (this.closed) return
+    this.#ending = true
+    if (this.#rest === undefined) this.#socket.destroySoon()
+    else this.#dropRest()
+  }
+
+  abort(): void {
+    if (this.closed) return
+    this.#aborting = true
+    this.#rest = undefined
+    // Node would wait for a connection that is under way before it resets it; one whose half-close is under way libuv
+    // refuses to reset, and Node would lose the handle: the descriptor stayed open and the thread could never end.
+    const shuttingDown = this.#ending && !this.#socket.writableFinished
+    const resets = (this.#opened || this.#shaking?.accepted === true) && !shuttingDown
+    // The socket around it goes down with the carrier; to destroy both is more than Node's TLS survives.
+    if (resets) this.#carrier.resetAndDestroy()
+    else this.#socket.destroy()
+    this.#onClose()
+  }
+
+  readonly #onWritten = (error?: Error | null): void => {
+    if (error != null || !this.#wantsWritable || this.#socket.writableLength > 0 || this.closed || this.#ending) return
+    // Of a socket that was destroyed in the middle of a write Node says that all was written.
+    if (this.#socket.destroyed) return
+    this.#wantsWritable = false
+    this.handler.onWritable(this)
+  }
+
+  readonly #giveRest = (): void => {
+    const rest = this.#rest
+    if (rest === undefined || this.#paused) return
+    this.#rest = undefined
+    this.#onData(rest)
+    this.#onClose()
+  }
+
+  /** Nobody wants to read any more: what it was kept open for is gone. */
+  #dropRest(): void {
+    this.#rest = undefined
+    setImmediate(() => this.#onClose())
+  }
+
+  #attach(opens: string): void {
+    this.#socket.once(opens, this.#onConnect).on('data', this.#onData).on('end', this.#onEnd)
+    this.#socket.on('error', this.#onError).on('close', this.#onClose)
+  }
+
+  readonly #onError = (error: NodeJS.ErrnoException): void => {
+    this.#failure = error
+    // What arrived before a reset and waits for `resume` would go down with the stream.
+    if (this.#paused) this.#rest = this.#socket.read() ?? undefined
+  }
+
+  readonly #onConnect = (): void => {
+    if (this.closed) return
+    this.#clock.refresh()
+    if (this.#shaking !== undefined) {
+      const refused = this.#shaking.refusal()
+      if (refused !== undefined) {
+        this.#refusal = refused
+        this.#socket.destroy()
+        return
+      }
+      this.tls = this.#shaking.info()
+      this.#shaking = undefined
+    }
+    this.#opened = true
+    this.handler.onOpen(this)
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (this.closed) return
+    this.#clock.refresh()
+    this.lastActiveMs = this.#clock.nowMs
+    this.handler.onData(this, chunk, chunk.length)
+  }
+
+  readonly #onEnd = (): void => {
+    if (this.closed || this.#readEnded) return
+    this.#readEnded = true
+    if (this.#shaking !== undefined) {
+      this.#refusal = this.#shaking.left('')
+      this.#socket.destroy()
+      return
+    }
+    if (!this.#socket.writableFinished) this.handler.onEnd(this)
+  }
+
+  readonly #onClose = (): void => {
+    if (this.closed || this.#rest !== undefined) return
+    this.closed = true
+    this.#forget(this)
+    this.handler.onClose(
+      this,
+      this.#aborting || (this.#ending && this.#shaking !== undefined) ? undefined : this.#cause(),
+    )
+  }
+
+  #cause(): CastorError | undefined {
+    const failure = this.#failure
+    if (this.#refusal !== undefined) return this.#refusal
+    if (this.#shaking !== undefined) return this.#shaking.failed(failure)
+    if (failure === undefined) return undefined
+    const options = { cause: failure }
+    if (this.tls !== undefined && isOfTls(failure)) return new CastorError('TLS_FAILED', failure.message, options)
+    const code = this.#opened ? 'PEER_RESET' : 'CONNECT_FAILED'
+    return new CastorError(code, failure.code ?? failure.message, options)
+  }
+}
+
+/** Undefined while Node knows none, which is before a dialled connection is open. */
+function endpoint(
+  family: string | undefined,
+  address: string | undefined,
+  port: number | undefined,
+): Endpoint | undefined {
+  if (address === undefined) return undefined
+  if (family === 'IPv6' && address.startsWith('::ffff:') && address.includes('.')) {
+    return { family: 4, address: address.slice(7), port: port ?? 0 }
+  }
+  return { family: family === 'IPv6' ? 6 : 4, address, port: port ?? 0 }
+}
