@@ -41,8 +41,8 @@ export const H2_ERROR = {
 } as const
 
 /**
- * Why the engine ended a connection, or (STALLED_STREAM) a stream. The first is whatever breaks the protocol; those that
- * are floods go to the peer as ENHANCE_YOUR_CALM.
+ * Why the engine ended a connection. The first is whatever breaks the protocol; those that are floods go to the peer as
+ * ENHANCE_YOUR_CALM.
  */
 export type H2FailureReason =
   | 'PROTOCOL'
@@ -67,8 +67,6 @@ export type H2FailureReason =
   | 'OUTPUT_FLOOD'
   /** The peer has read nothing for `stallTimeoutMs` while output waited. */
   | 'STALLED_CONNECTION'
-  /** The peer's window kept data from being sent for `stallTimeoutMs`. */
-  | 'STALLED_STREAM'
   /** A frame or header block was begun and not ended within `blockTimeoutMs`. */
   | 'SLOW_FRAME'
   /** No preface and SETTINGS, or no acknowledgement of ours, within `settingsTimeoutMs`. */
@@ -85,7 +83,7 @@ export type H2Role = 'server' | 'client'
 export interface H2Settings {
   /** HEADER_TABLE_SIZE, bytes as RFC 7541 4.1 counts them; the encoder uses no more than that either. */
   readonly headerTableBytes: number
-  /** MAX_CONCURRENT_STREAMS: streams the peer may have open. A client announces it, too, though servers open none. */
+  /** MAX_CONCURRENT_STREAMS: streams a client may have open. Only servers announce it: nothing may be pushed to a client. */
   readonly maxStreams: number
   /** INITIAL_WINDOW_SIZE: bytes a stream may have in flight or unconsumed; at most 2^31 − 1. */
   readonly streamWindowBytes: number
@@ -121,8 +119,11 @@ export interface H2Limits {
   readonly maxDecodedBytes: number
   /** Bytes of frames other than DATA that may wait for a peer that does not read. */
   readonly maxQueuedBytes: number
+  /** How long the peer may take nothing, by not reading or by its windows, while something waits to be sent. */
   readonly stallTimeoutMs: number
+  /** How long a frame or header block that was begun may take to be whole. */
   readonly blockTimeoutMs: number
+  /** How long SETTINGS, their acknowledgement and the answer to a PING may take. */
   readonly settingsTimeoutMs: number
   /** How long a connection that the engine has ended may stay open, waiting for the peer to close, before it is reset. */
   readonly lingerMs: number
@@ -143,7 +144,7 @@ export const DEFAULT_H2_LIMITS: H2Limits = {
   maxSettings: 50,
   maxPings: 500,
   maxPriorities: 2000,
-  maxUselessFrames: 500,
+  maxUselessFrames: 2000,
   maxWindowUpdates: 5000,
   maxTinyFrames: 1000,
   maxContinuations: 16,
@@ -229,6 +230,8 @@ export interface H2Stream {
   /** Our side was ended by the layer above; what is queued may still be on its way out. */
   readonly localEnded: boolean
   readonly closed: boolean
+  /** `onReset` came because the peer's windows let nothing be sent for `stallTimeoutMs`. */
+  readonly stalled: boolean
   /** Bytes given to `sendData` that no window or no room had a place for yet. */
   readonly queuedBytes: number
   /** Bytes of DATA received, without padding, and of DATA sent. */
@@ -320,6 +323,6 @@ export interface H2Connection {
 
 /** Where connections with frames to write wait for the end of a turn of the loop; see `flush-queue.ts`. */
 export interface H2Turn {
-  /** Called at most once between two flushes. */
+  /** The connection has begun to make frames, and no one who flushes it is on the stack. */
   flushLater(connection: H2Connection): void
 }
