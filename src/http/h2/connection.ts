@@ -114,11 +114,6 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
     return this.output.bytesMade
   }
 
-  /** Streams the peer opens now are not in the GOAWAY that it will see. */
-  get refusesNew(): boolean {
-    return this.farewell.lastPromised >= 0
-  }
-
   start(): void {
     const { connectionWindowBytes } = this.settings
     if (this.role === 'client') this.output.raw(CLIENT_PREFACE)

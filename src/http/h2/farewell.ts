@@ -24,6 +24,11 @@ export class Farewell {
     return this.#askedFirst && this.lastPromised < 0
   }
 
+  /** Streams the peer opens now are not in the GOAWAY that it will see. */
+  get refusesNew(): boolean {
+    return this.lastPromised >= 0
+  }
+
   begin(): void {
     if (this.#askedFirst || this.lastPromised >= 0) return
     const connection = this.#connection
