@@ -16,6 +16,7 @@ import { type Columns, recordDuration } from '../shm/columns.js'
 import { TARGET_CONNECTIONS, TARGET_FAILURES, TARGET_LATENCY, TARGET_REQUESTS } from '../shm/layout.js'
 import type { TargetTable } from '../shm/targets.js'
 import { Stickiness, type StickyServices } from './stickiness.js'
+import type { MultiplexingPool, TargetPool } from './target-pool.js'
 
 /** How often rising weights are worked out anew. */
 const RAMP_STEP_MS = 500
@@ -30,6 +31,8 @@ export interface TargetServices {
   readonly column: number
   readonly table: TargetTable
   readonly sticky: StickyServices
+  /** Of groups that speak HTTP/2. */
+  readonly multiplexing?: (target: Target) => MultiplexingPool
 }
 
 /** A target in one thread: where it is, its idle connections, and its words in the thread's column. */
@@ -37,7 +40,9 @@ export class Target {
   readonly slot: number
   readonly id: string
   readonly port: number
-  readonly pool: IdlePool
+  readonly pool: TargetPool
+  /** Where requests share connections: what dials, and counts, them. */
+  readonly streams: MultiplexingPool | undefined
   /** IP address; empty while the name could not be resolved. */
   address: string
   /** With what it is spoken to over TLS; undefined where it is not. Replaced when certificates change. */
@@ -54,7 +59,8 @@ export class Target {
     this.#words = services.columns.words
     this.#at = services.columns.targetAt(services.column, slot)
     this.#inFlightAt = services.columns.inFlightAt(services.column, slot)
-    this.pool = new IdlePool(services.clock, services.wheel, () => this.connectionClosed())
+    this.streams = services.multiplexing?.(this)
+    this.pool = this.streams ?? new IdlePool(services.clock, services.wheel, () => this.connectionClosed())
   }
 
   /** First word of the target's counters. */
@@ -80,12 +86,17 @@ export class Target {
     this.#words[this.#at + TARGET_FAILURES]!++
   }
 
+  /** A connection for one request at a time was opened. */
   connectionOpened(): void {
-    this.#words[this.#at + TARGET_CONNECTIONS]!++
+    if (this.streams === undefined) this.countConnections(1)
   }
 
   connectionClosed(): void {
-    this.#words[this.#at + TARGET_CONNECTIONS]!--
+    if (this.streams === undefined) this.countConnections(-1)
+  }
+
+  countConnections(change: 1 | -1): void {
+    this.#words[this.#at + TARGET_CONNECTIONS]! += change
   }
 }
 

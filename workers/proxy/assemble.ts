@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import { ALGORITHMS } from '../../src/balance/algorithms.js'
 import { type Clock, SystemClock } from '../../src/core/clock.js'
+import type { TargetGroupConfig } from '../../src/core/config.js'
 import type { Transport } from '../../src/core/conn.js'
 import type { ProxyTask } from '../../src/core/messages.js'
 import { nativeAddon } from '../../src/native/addon.js'
@@ -11,6 +12,8 @@ import { TimerWheel } from '../../src/net/timer-wheel.js'
 import { AccessEntry, AccessLog } from '../../src/observe/access-log.js'
 import { ExchangePool } from '../../src/proxy/http1/exchange-pool.js'
 import { Http1Plane } from '../../src/proxy/http1/http1-plane.js'
+import { Http2Plane } from '../../src/proxy/http2/http2-plane.js'
+import { TargetStreams } from '../../src/proxy/http2/target-streams.js'
 import { Listener } from '../../src/proxy/listener.js'
 import { NO_GROUP } from '../../src/proxy/no-group.js'
 import type { Plane } from '../../src/proxy/plane.js'
@@ -18,6 +21,7 @@ import { RequestIds } from '../../src/proxy/request-ids.js'
 import type { Http1 } from '../../src/proxy/serve.js'
 import { Target, TargetGroup, type TargetServices } from '../../src/proxy/target-group.js'
 import { TlsLog } from '../../src/proxy/tls-log.js'
+import type { MultiplexingPool } from '../../src/proxy/target-pool.js'
 import { Columns } from '../../src/shm/columns.js'
 import { KeyHash } from '../../src/shm/key-hash.js'
 import { SessionTable } from '../../src/shm/sessions.js'
@@ -60,7 +64,7 @@ export function assemble(
       secret: '',
     },
   }
-  const groups = task.directory.groups.map((name, slot) => group(task, name, slot, services))
+  const groups: TargetGroup[] = []
   const plane: Plane = {
     transport: transport(task, clock, log, groups),
     clock,
@@ -75,11 +79,14 @@ export function assemble(
     tlsLog: new TlsLog(log, clock),
     draining: false,
   }
+  const http1 = new Http1Plane(plane, log)
+  const exchanges = new ExchangePool(http1)
+  const http2 = new Http2Plane(plane, http1, exchanges, log)
+  groups.push(...task.directory.groups.map((name, slot) => group(task, name, slot, services, http2)))
   const noGroup = new TargetGroup(NO_GROUP, -1, [], ALGORITHMS[NO_GROUP.algorithm](), services)
   const listeners = task.config.listeners.map((_, index) => listener(task, index, groups, noGroup, columns))
   const tls = new ThreadTls(plane.transport, listeners, groups, log, task)
-  const http1 = new Http1Plane(plane, log)
-  return { plane, http1: { plane: http1, exchanges: new ExchangePool(http1) }, groups, table, listeners, tls, log }
+  return { plane, http1: { plane: http1, exchanges, http2 }, groups, table, listeners, tls, log }
 }
 
 /** The fast transport where connections come as descriptors, else the one on Node's own sockets. */
@@ -94,13 +101,25 @@ function transport(task: ProxyTask, clock: Clock, log: Logger, groups: readonly 
   return native
 }
 
-function group(task: ProxyTask, name: string, slot: number, services: TargetServices): TargetGroup {
+function group(task: ProxyTask, name: string, slot: number, shared: TargetServices, http2: Http2Plane): TargetGroup {
   const config = task.config.targetGroups.find((candidate) => candidate.name === name)!
+  const services = config.protocol === 'h2' || config.protocol === 'h2c' ? { ...shared, multiplexing: multiplexing(config, http2) } : shared
   const targets = config.targets.map((target) => {
     const targetSlot = task.directory.targets.findIndex((entry) => entry.group === slot && entry.id === target.id)
     return new Target(targetSlot, target, task.targetAddresses[targetSlot] ?? '', services)
   })
   return new TargetGroup(config, slot, targets, ALGORITHMS[config.algorithm](), services)
+}
+
+/** Streams of connections that speak HTTP/2, with or without TLS. */
+function multiplexing(config: TargetGroupConfig, http2: Http2Plane): (target: Target) => MultiplexingPool {
+  const { connectMs } = config.timeouts
+  return (target) =>
+    new TargetStreams(target, http2, {
+      scheme: config.protocol === 'h2' ? 'https' : 'http',
+      connectTimeoutMs: connectMs,
+      dial: ({ address, port, tls }, handler) => http2.plane.transport.dial(address, port, handler, tls),
+    })
 }
 
 function listener(
