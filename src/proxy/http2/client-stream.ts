@@ -1,5 +1,6 @@
 // Hot path: one a request that comes by HTTP/2.
 import type { Conn } from '../../core/conn.js'
+import { CastorError } from '../../core/errors.js'
 import type { H2Stream } from '../../http/h2/engine.js'
 import { H2_ERROR } from '../../http/h2/engine.js'
 import type { FieldList } from '../../http/h2/field-list.js'
@@ -133,6 +134,8 @@ export class ClientStream extends StreamConn {
     this.out = OUT_DONE
     stream.sendFields(fields, true)
     stream.abandonInput()
+    // What the target thinks is a WebSocket by now has no other end.
+    if (status === 101) this.lose(new CastorError('ABORTED', 'the target answered another handshake'))
   }
 
   /** RFC 9113 8.1.1: a stream error, which costs the other streams nothing. */
