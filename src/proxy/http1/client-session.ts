@@ -21,6 +21,7 @@ import {
   ENDED,
   EXCHANGING,
   FLUSHING,
+  goneReason,
   HEAD_READ_BYTES,
   LINGER_BYTES,
   LINGER_MS,
@@ -171,7 +172,7 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
     const state = this.#state
     this.#state = ENDED
     this.#exchange = undefined
-    if (exchange !== undefined) exchange.onClientGone(cause === undefined ? 'CLIENT_CLOSED' : 'CLIENT_RESET')
+    if (exchange !== undefined) exchange.onClientGone(goneReason(cause))
     if (state === READING && this.#headStartedMs >= 0) this.listener.countReason(REASON.CLIENT_CLOSED)
     this.#end()
   }

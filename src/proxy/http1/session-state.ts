@@ -1,3 +1,6 @@
+import type { CastorError } from '../../core/errors.js'
+import type { ReasonCode } from '../../core/reasons.js'
+
 /** Where a client's connection stands. */
 export const READING = 0
 export const EXCHANGING = 1
@@ -16,3 +19,9 @@ export const LINGER_BYTES = 1024 * 1024
 /** Timers look at a session at least this often, which keeps byte counters fresh. */
 export const LOOK_MS = 1_000
 export const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1')
+
+/** Why a client is gone in the middle of a request. */
+export function goneReason(cause: CastorError | undefined): ReasonCode {
+  if (cause === undefined) return 'CLIENT_CLOSED'
+  return cause.code === 'REQUEST_MALFORMED' ? 'BAD_BODY' : 'CLIENT_RESET'
+}

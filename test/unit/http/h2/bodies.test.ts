@@ -10,7 +10,7 @@ import { HeadBuffer } from '../../../../src/http/h2/head-buffer.js'
 import { trailersToLines } from '../../../../src/http/h2/trailer-lines.js'
 import { FRAMING_CHUNKED, FRAMING_LENGTH } from '../../../../src/http/response-parser.js'
 import { SEED } from '../../../random.js'
-import { type Field, fieldsOf, listOf } from './fields.js'
+import { type Field, fieldsOf, fieldList as listOf } from './rig.js'
 
 t.comment(`seed ${SEED}`)
 const LIMITS = { maxHeaderBytes: 4096, maxHeaders: 16 }

@@ -4,7 +4,7 @@ import { requestFields, responseFields, SCHEME_HTTP } from '../../../../src/http
 import { PARSE_COMPLETE } from '../../../../src/http/head-layout.js'
 import { RequestParser } from '../../../../src/http/request-parser.js'
 import { ResponseParser } from '../../../../src/http/response-parser.js'
-import { type Field, fieldsOf } from './fields.js'
+import { type Field, fieldsOf } from './rig.js'
 
 const LIMITS = { maxHeaderBytes: 8192, maxHeaders: 32, maxTargetBytes: 4096 }
 

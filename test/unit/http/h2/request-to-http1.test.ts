@@ -6,7 +6,7 @@ import {
   RequestToHttp1,
 } from '../../../../src/http/h2/request-to-http1.js'
 import { PARSE_COMPLETE, PARSE_REFUSED, RequestParser } from '../../../../src/http/request-parser.js'
-import { type Field, listOf } from './fields.js'
+import { type Field, fieldList as listOf } from './rig.js'
 
 const GET: readonly Field[] = [
   [':method', 'GET'],

@@ -2,7 +2,7 @@ import t from 'tap'
 import { ResponseToHttp1 } from '../../../../src/http/h2/response-to-http1.js'
 import { PARSE_COMPLETE } from '../../../../src/http/head-layout.js'
 import { ResponseParser } from '../../../../src/http/response-parser.js'
-import { type Field, listOf } from './fields.js'
+import { type Field, fieldList as listOf } from './rig.js'
 
 const writer = new ResponseToHttp1()
 const OK: Field = [':status', '200']
