@@ -133,6 +133,7 @@ export class FakeConn implements Conn {
   writes = 0
   /** The peer reads; otherwise `write` says false. */
   reads = true
+  readonly tls = undefined
   #chunks: Buffer[] = []
 
   write(buffer: Uint8Array, start: number, end: number): boolean {
