@@ -62,7 +62,8 @@ function enter(
     case 'http':
     case 'https':
       if (origin.tls?.alpn === 'h2') begin(http1, listener, conn, origin, early, 2)
-      else if (origin.tls !== undefined || listener.config.http2 === undefined) begin(http1, listener, conn, origin, early)
+      else if (origin.tls !== undefined || listener.config.http2 === undefined)
+        begin(http1, listener, conn, origin, early)
       else
         new VersionGate(plane, listener, conn, (version, read) =>
           begin(http1, listener, conn, origin, read, version),

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import t from 'tap'
 import { H2_ERROR } from '../../src/http/h2/engine.js'
 import { FRAME } from '../../src/http/h2/frames.js'
-import { END, type Field, frame, GET, headers, PREFACE, uint32 } from '../unit/http/h2/rig.js'
+import { END, type Field, frame, GET, headers } from '../unit/http/h2/rig.js'
 import { startTestCastor, type Test, type TestCastor } from './support/castor.js'
 import { answerOf, ask, connectTo, Http2Target, NGHTTP2_CANCEL, NGHTTP2_INTERNAL_ERROR } from './support/http2-peers.js'
 import { RawHttp2Client } from './support/http2-raw.js'
@@ -168,71 +168,6 @@ t.test('a body that comes too slowly is answered 408', TOGETHER, async (t) => {
   const answered = await answerOf(stream)
   t.equal(answered.status, 408)
   t.match(await castor.accessRecords(1), [{ status: 408, reason: 'BODY_TOO_SLOW' }])
-})
-
-t.test('a connection without streams is closed after its idle time, one with a stream is not', TOGETHER, async (t) => {
-  const { port } = await before(t, { answer: () => {} }, { listener: { http2: true, idleTimeout: '1s' } })
-  const idle = await RawHttp2Client.open(t, port)
-  t.equal(await idle.goAway(), H2_ERROR.NO_ERROR)
-  await until('its end', () => idle.closed)
-})
-
-t.test('a connection that says nothing, or half a preface, is closed', TOGETHER, async (t) => {
-  const { port } = await before(
-    t,
-    {},
-    { protection: { headerTimeout: '1s' }, listener: { http2: true, idleTimeout: '2s' } },
-  )
-  for (const bytes of ['', PREFACE.subarray(0, 10), PREFACE]) {
-    const client = await RawHttp2Client.open(t, port).catch(() => undefined)
-    client?.socket.destroy()
-    const socket = (await import('node:net')).connect(port, '127.0.0.1')
-    socket.on('error', () => {})
-    socket.resume()
-    socket.write(bytes)
-    await within(`the end after ${bytes.length} bytes`, once(socket, 'close'), 8_000)
-  }
-  t.pass('all were')
-})
-
-t.test('floods end the connection and are counted', TOGETHER, async (t) => {
-  const { castor, port } = await before(t, { answer: () => {} })
-  const CASES: readonly (readonly [what: string, code: number, frames: () => Buffer[]])[] = [
-    [
-      'rapid reset',
-      H2_ERROR.ENHANCE_YOUR_CALM,
-      () =>
-        Array.from({ length: 3_000 }, (_, i) =>
-          Buffer.concat([headers(1 + i * 2, GET, END), frame(FRAME.RST_STREAM, 0, 1 + i * 2, uint32(8))]),
-        ),
-    ],
-    [
-      'PING',
-      H2_ERROR.ENHANCE_YOUR_CALM,
-      () => Array.from({ length: 20_000 }, () => frame(FRAME.PING, 0, 0, Buffer.alloc(8))),
-    ],
-    ['SETTINGS', H2_ERROR.ENHANCE_YOUR_CALM, () => Array.from({ length: 20_000 }, () => frame(FRAME.SETTINGS, 0, 0))],
-    [
-      'CONTINUATION',
-      H2_ERROR.ENHANCE_YOUR_CALM,
-      () => [
-        frame(FRAME.HEADERS, END, 1, Buffer.alloc(0)),
-        ...Array.from({ length: 3_000 }, () => frame(FRAME.CONTINUATION, 0, 1, Buffer.alloc(0))),
-      ],
-    ],
-    ['a frame that breaks the protocol', H2_ERROR.PROTOCOL_ERROR, () => [frame(FRAME.DATA, 0, 0, Buffer.alloc(1))]],
-  ]
-  for (const [what, code, frames] of CASES) {
-    const client = await RawHttp2Client.open(t, port)
-    client.send(...frames())
-    t.equal(await client.goAway(), code, what)
-    await until(`${what}: the end of the connection`, () => client.closed)
-  }
-  const metrics = await castor.metrics()
-  t.equal(metrics.get('castor_client_errors_total{listener="web",reason="HTTP2_FLOOD"}'), 4)
-  t.equal(metrics.get('castor_client_errors_total{listener="web",reason="HTTP2_PROTOCOL"}'), 1)
-  t.equal(castor.log.filter((line) => line.includes('ended for a fault of its client')).length, CASES.length)
-  t.equal((await ask(await connectTo(t, port), { ':authority': '@' })).status, 400, 'others are served')
 })
 
 t.test('a request that a target turns away unread is sent again', TOGETHER, async (t) => {

@@ -20,8 +20,8 @@ import type { Plane } from '../../src/proxy/plane.js'
 import { RequestIds } from '../../src/proxy/request-ids.js'
 import type { Http1 } from '../../src/proxy/serve.js'
 import { Target, TargetGroup, type TargetServices } from '../../src/proxy/target-group.js'
-import { TlsLog } from '../../src/proxy/tls-log.js'
 import type { MultiplexingPool } from '../../src/proxy/target-pool.js'
+import { TlsLog } from '../../src/proxy/tls-log.js'
 import { Columns } from '../../src/shm/columns.js'
 import { KeyHash } from '../../src/shm/key-hash.js'
 import { SessionTable } from '../../src/shm/sessions.js'
@@ -103,7 +103,10 @@ function transport(task: ProxyTask, clock: Clock, log: Logger, groups: readonly 
 
 function group(task: ProxyTask, name: string, slot: number, shared: TargetServices, http2: Http2Plane): TargetGroup {
   const config = task.config.targetGroups.find((candidate) => candidate.name === name)!
-  const services = config.protocol === 'h2' || config.protocol === 'h2c' ? { ...shared, multiplexing: multiplexing(config, http2) } : shared
+  const services =
+    config.protocol === 'h2' || config.protocol === 'h2c'
+      ? { ...shared, multiplexing: multiplexing(config, http2) }
+      : shared
   const targets = config.targets.map((target) => {
     const targetSlot = task.directory.targets.findIndex((entry) => entry.group === slot && entry.id === target.id)
     return new Target(targetSlot, target, task.targetAddresses[targetSlot] ?? '', services)

@@ -376,8 +376,7 @@ export class Exchange implements UpstreamUser {
     this.#keepClient = false
     this.#keepUpstream = false
     this.#tally.begin(this.#plane.clock)
-    this.#pace.unhurried = session.unhurried
-    this.#pace.begin(this.#plane.clock.nowMs)
+    this.#pace.reset(this.#plane.clock.nowMs, session.unhurried)
   }
 
   #headOptions(chunked: boolean, close: boolean): ResponseHeadOptions {

@@ -62,8 +62,8 @@ export class RawHttp2Client {
   }
 
   /** The code of GOAWAY. */
-  async goAway(): Promise<number> {
-    const found = await this.frame('GOAWAY', ({ type }) => type === FRAME.GOAWAY)
+  async goAway(after = 'all'): Promise<number> {
+    const found = await this.frame(`GOAWAY after ${after}`, ({ type }) => type === FRAME.GOAWAY)
     return found.payload.readUInt32BE(4)
   }
 
