@@ -62,10 +62,7 @@ export class ThreadTls {
   }
 
   #putListener(listener: Listener, config: ServerTlsConfig): void {
-    const { protocol } = listener.config
-    // What is offered must be spoken: HTTP/2 has no front end in this thread yet.
-    const alpn = protocol === 'https' ? config.alpn.filter((name) => name !== 'h2') : config.alpn
-    const next = this.#transport.serverTls({ ...config, alpn })
+    const next = this.#transport.serverTls(config)
     next.setTicketKeys(this.#ticketKeys)
     const old = listener.tls
     listener.tls = next
