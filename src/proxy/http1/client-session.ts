@@ -393,7 +393,6 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
     this.onEnded()
   }
 
-  /** Last of all. */
   protected onEnded(): void {
     this.countBytes()
     this.listener.connectionClosed()
