@@ -82,6 +82,8 @@ export class FrameReader {
           this.#state = HEAD
           break
         case HEAD:
+          if (at === limit) return this.#more(at)
+          if (this.#have === 0) this.frames++
           if (this.#have === 0 && limit - at >= FRAME_HEAD_BYTES) {
             this.#readHead(buffer, at)
             at += FRAME_HEAD_BYTES
@@ -158,7 +160,6 @@ export class FrameReader {
     this.type = bytes[at + 3]!
     this.flags = bytes[at + 4]!
     this.streamId = readStreamId(bytes, at + 5)
-    this.frames++
     this.#have = 0
     if (this.type !== FRAME.DATA) {
       this.#state = PAYLOAD

@@ -106,8 +106,11 @@ function sameBytes(left: Uint8Array, leftFrom: number, right: Uint8Array, rightF
   return true
 }
 
-const DYNAMIC_MASK = 255
-const SEEN_MASK = 63
+/** Until the first field that could be indexed. */
+const NO_CHAINS = new Int32Array(0)
+/** Chains that entries of the dynamic table hang in by their hashes. */
+const CHAIN_MASK = 127
+const SEEN_MASK = 255
 
 /**
  * Encodes the header blocks of one connection, in the order in which they go out (RFC 7541). Into the dynamic table goes
@@ -120,10 +123,16 @@ export class HpackEncoder {
   /** What the next block must begin by announcing: the lowest capacity since the last one, and the one now; −1 for none. */
   #announceLowest = -1
   #announce = -1
-  // The newest entry with this hash. A hit is compared; one that was overwritten is a chance lost and no more.
-  #byName: Int32Array | undefined
-  #byField: Int32Array | undefined
-  #seen: Int32Array | undefined
+  // By hash the newest entry of a chain, by number the next older one. A chain ends at one that was evicted: whatever is
+  // older was, too, and so nothing ever has to be taken out.
+  #names = NO_CHAINS
+  #fields = NO_CHAINS
+  #olderName = NO_CHAINS
+  #olderField = NO_CHAINS
+  #entryMask = 0
+  /** Hashes of fields that were sent lately and not indexed, each in one of two places. */
+  #seen = NO_CHAINS
+  #turn = 0
 
   /** `maxTableBytes`: no more is used, whatever the peer allows. */
   constructor(maxTableBytes: number) {
@@ -188,26 +197,15 @@ export class HpackEncoder {
       return writeString(out, at, bytes, valueStart, valueEnd)
     }
     const table = this.#table
-    const byField = (this.#byField ??= new Int32Array(DYNAMIC_MASK + 1).fill(-1))
-    const byName = (this.#byName ??= new Int32Array(DYNAMIC_MASK + 1).fill(-1))
-    const seen = (this.#seen ??= new Int32Array(SEEN_MASK + 1))
-
-    const known = byField[slot(fieldHash, DYNAMIC_MASK)]!
-    if (table.has(known) && this.#isName(known, bytes, nameStart, nameLength)) {
-      const length = valueEnd - valueStart
-      const start = table.nameStart(known) + nameLength
-      if (table.valueLength(known) === length && sameBytes(table.bytes, start, bytes, valueStart, length)) {
-        return writeInteger(out, at, 0x80, 0x7f, STATIC_COUNT + table.inserted - known)
-      }
-    }
+    if (this.#names === NO_CHAINS) this.#begin()
+    const known = this.#findField(fieldHash, bytes, nameStart, nameLength, valueStart, valueEnd - valueStart)
+    if (known >= 0) return writeInteger(out, at, 0x80, 0x7f, STATIC_COUNT + table.inserted - known)
     let nameIndex = staticName
     if (nameIndex === 0) {
-      const number = byName[slot(nameHash, DYNAMIC_MASK)]!
-      if (table.has(number) && this.#isName(number, bytes, nameStart, nameLength))
-        nameIndex = STATIC_COUNT + table.inserted - number
+      const number = this.#findName(nameHash, bytes, nameStart, nameLength)
+      if (number >= 0) nameIndex = STATIC_COUNT + table.inserted - number
     }
-    const worth = nameIndex === 0 || seen[slot(fieldHash, SEEN_MASK)] === fieldHash
-    seen[slot(fieldHash, SEEN_MASK)] = fieldHash
+    const worth = nameIndex === 0 || this.#wasSeen(fieldHash)
     const size = nameLength + (valueEnd - valueStart) + ENTRY_OVERHEAD_BYTES
     // What would push out most of the others is not worth it.
     const indexed = worth && size * 4 <= table.capacity * 3
@@ -215,11 +213,68 @@ export class HpackEncoder {
     if (nameIndex === 0) at = writeString(out, at, bytes, nameStart, nameEnd)
     at = writeString(out, at, bytes, valueStart, valueEnd)
     if (indexed) {
-      byField[slot(fieldHash, DYNAMIC_MASK)] = table.inserted
-      byName[slot(nameHash, DYNAMIC_MASK)] = table.inserted
+      this.#hang(this.#fields, this.#olderField, slot(fieldHash, CHAIN_MASK))
+      this.#hang(this.#names, this.#olderName, slot(nameHash, CHAIN_MASK))
       table.insert(bytes, nameStart, nameLength, bytes, valueStart, valueEnd - valueStart)
     }
     return at
+  }
+
+  #begin(): void {
+    let entries = 1
+    while (entries * ENTRY_OVERHEAD_BYTES < this.#maxTableBytes) entries *= 2
+    this.#entryMask = entries - 1
+    this.#names = new Int32Array(CHAIN_MASK + 1).fill(-1)
+    this.#fields = new Int32Array(CHAIN_MASK + 1).fill(-1)
+    this.#olderName = new Int32Array(entries)
+    this.#olderField = new Int32Array(entries)
+    this.#seen = new Int32Array(SEEN_MASK + 1)
+  }
+
+  /** The next entry becomes the newest of a chain. */
+  #hang(newest: Int32Array, older: Int32Array, chain: number): void {
+    const number = this.#table.inserted
+    older[number & this.#entryMask] = newest[chain]!
+    newest[chain] = number
+  }
+
+  #findName(mixed: number, bytes: Uint8Array, from: number, length: number): number {
+    const table = this.#table
+    let number = this.#names[slot(mixed, CHAIN_MASK)]!
+    while (table.has(number)) {
+      if (this.#isName(number, bytes, from, length)) return number
+      number = this.#olderName[number & this.#entryMask]!
+    }
+    return -1
+  }
+
+  #findField(
+    mixed: number,
+    bytes: Uint8Array,
+    nameStart: number,
+    nameLength: number,
+    valueStart: number,
+    valueLength: number,
+  ): number {
+    const table = this.#table
+    let number = this.#fields[slot(mixed, CHAIN_MASK)]!
+    while (table.has(number)) {
+      if (table.valueLength(number) === valueLength && this.#isName(number, bytes, nameStart, nameLength)) {
+        if (sameBytes(table.bytes, table.nameStart(number) + nameLength, bytes, valueStart, valueLength)) return number
+      }
+      number = this.#olderField[number & this.#entryMask]!
+    }
+    return -1
+  }
+
+  /** True when a field with this hash came before; from now on it did. */
+  #wasSeen(mixed: number): boolean {
+    const seen = this.#seen
+    const one = mixed & SEEN_MASK
+    const other = (mixed >>> 8) & SEEN_MASK
+    if (seen[one] === mixed || seen[other] === mixed) return true
+    seen[(++this.#turn & 1) === 0 ? one : other] = mixed
+    return false
   }
 
   #isName(number: number, bytes: Uint8Array, from: number, length: number): boolean {

@@ -312,7 +312,7 @@ export class Incoming {
 
   #dataHead(id: number, length: number): void {
     const connection = this.#connection
-    if (!connection.windows.received(length)) return
+    connection.windows.received(length)
     const stream = connection.table.open.get(id)
     this.#dataStream = undefined
     if (stream === undefined) {

@@ -1,6 +1,6 @@
 // Hot path: every DATA frame that is received is counted here.
 import type { Http2Connection } from './connection.js'
-import { H2_ERROR, type H2Settings } from './engine.js'
+import type { H2Settings } from './engine.js'
 import { DEFAULT_WINDOW_BYTES } from './frames.js'
 import type { Http2Stream } from './stream.js'
 
@@ -13,31 +13,23 @@ export class ReceiveWindows {
   stream: number
   readonly #connection: Http2Connection
   readonly #settings: H2Settings
-  #left: number
   #owed = 0
 
   constructor(connection: Http2Connection, settings: H2Settings) {
     this.#connection = connection
     this.#settings = settings
-    this.#left = Math.max(DEFAULT_WINDOW_BYTES, settings.connectionWindowBytes)
     this.stream = Math.max(DEFAULT_WINDOW_BYTES, settings.streamWindowBytes)
   }
 
-  /** A DATA frame of this length, padding included. False when it was too long, and the connection is over. */
-  received(length: number): boolean {
-    this.#left -= length
-    if (this.#left < 0) {
-      const detail = 'more DATA than the connection window (RFC 9113, 6.9.1)'
-      this.#connection.end(H2_ERROR.FLOW_CONTROL_ERROR, 'PROTOCOL', detail)
-      return false
-    }
+  /**
+   * A DATA frame of this length, padding included. The connection's window cannot be exceeded: at least half of it, more
+   * than a frame, is always left.
+   */
+  received(length: number): void {
     this.#owed += length
-    if (this.#owed * 2 >= this.#settings.connectionWindowBytes) {
-      this.#left += this.#owed
-      this.#connection.output.windowUpdate(0, this.#owed)
-      this.#owed = 0
-    }
-    return true
+    if (this.#owed * 2 < this.#settings.connectionWindowBytes) return
+    this.#connection.output.windowUpdate(0, this.#owed)
+    this.#owed = 0
   }
 
   /** Bytes of a stream that are done with. */
