@@ -230,16 +230,17 @@ export interface RigOptions {
 }
 
 /** One connection whose peer is the test, frame by frame. */
-export class Rig {
+export class Rig<Told extends Recorder = Recorder> {
   readonly conn = new FakeConn()
   readonly clock = new ManualClock(1000)
-  readonly told = new Recorder()
+  readonly told: Told
   readonly connection: Http2Connection
   readonly decoder = new HpackDecoder(1e6, 1e7)
   readonly #role: H2Role
   #pending: H2Connection[] = []
 
-  constructor(options: RigOptions = {}) {
+  constructor(options: RigOptions = {}, told: Told = new Recorder() as Told) {
+    this.told = told
     this.#role = options.role ?? 'server'
     this.connection = new Http2Connection(this.conn, {
       role: this.#role,
