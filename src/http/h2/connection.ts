@@ -145,8 +145,7 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
 
   onWritable(): void {
     if (this.closed) return
-    this.output.blocked = false
-    this.output.queuedBytes = 0
+    this.output.unblock(this.clock.nowMs)
     this.#flushing = true
     this.sender.pump()
     this.#flushing = false

@@ -27,6 +27,8 @@ export class FrameOutput {
   blocked = false
   /** Bytes made since it is. */
   queuedBytes = 0
+  /** When the `Conn` last took everything after it had not; what waited meanwhile has not waited for the peer's windows. */
+  writableMs = 0
   /** Bytes of frames made so far. */
   bytesMade = 0
   readonly #conn: Conn
@@ -46,6 +48,13 @@ export class FrameOutput {
     this.#block = undefined
     if (this.#end > 0) this.#write(block)
     if (spareBlocks.length < MOST_SPARE_BLOCKS) spareBlocks.push(block)
+  }
+
+  /** `Conn.onWritable`. */
+  unblock(nowMs: number): void {
+    this.blocked = false
+    this.queuedBytes = 0
+    this.writableMs = nowMs
   }
 
   /** Throws away what there is. */

@@ -114,7 +114,9 @@ export class Liveness {
     this.#blockedSinceMs = -1
     const connection = this.#connection
     for (const stream of connection.table.open.values()) {
-      if (stream.queue !== undefined && nowMs - stream.movedMs >= this.#limits.stallTimeoutMs) connection.stall(stream)
+      if (stream.queue === undefined) continue
+      const sinceMs = Math.max(stream.movedMs, connection.output.writableMs)
+      if (nowMs - sinceMs >= this.#limits.stallTimeoutMs) connection.stall(stream)
       if (connection.closed) return
     }
   }

@@ -364,6 +364,24 @@ t.test('time limits', async (t) => {
     t.notOk(lively!.closed)
     t.match(rig.told.events.join(), 'reset 1 ENHANCE_YOUR_CALM')
   })
+  t.test('a stream that waited for the socket is not held to have waited for its window', async (t) => {
+    const rig = new Rig({ limits })
+    rig.give(settings([4, 10]), headers(1, GET, END))
+    rig.told.streams[0]!.sendFields(fieldList(OK), false)
+    rig.told.streams[0]!.sendData(zeros(100), 0, 100, true)
+    rig.conn.reads = false
+    rig.give(frame(PING, 0, 0, zeros(8)))
+    for (let n = 0; n < 5; n++) {
+      rig.conn.bytesWritten++
+      later(rig, 1000)
+    }
+    rig.conn.reads = true
+    rig.connection.onWritable()
+    later(rig, 2999)
+    t.notOk(rig.told.streams[0]!.closed)
+    later(rig, 1)
+    t.ok(rig.told.streams[0]!.stalled)
+  })
   t.test('a peer that reads nothing', async (t) => {
     const rig = new Rig({ limits })
     rig.conn.reads = false

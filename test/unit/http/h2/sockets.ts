@@ -24,7 +24,6 @@ class ToEngine implements ConnHandler {
   }
   onEnd(conn: Conn): void {
     ;(conn.context as Http2Connection).receiveEnd()
-    conn.end()
   }
   onWritable(conn: Conn): void {
     ;(conn.context as Http2Connection).onWritable()
