@@ -1,5 +1,6 @@
 import type { Config } from '../core/config.js'
 import type { Directory } from '../core/directory.js'
+import type { MeshStatus } from '../core/mesh.js'
 import type { AdminState } from '../core/target-state.js'
 import type { CertificateFacts } from '../core/tls.js'
 import type { Logger } from '../observe/log.js'
@@ -24,6 +25,13 @@ export interface ListenerFacts {
   readonly addresses: readonly string[]
 }
 
+/** The cluster this host is part of; `status` is missing until the mesh thread has said something. */
+export interface ClusterFacts {
+  readonly name: string
+  readonly boot: string
+  readonly status: MeshStatus | undefined
+}
+
 /**
  * What the administration is told about the process. The primary implements it with getters: every request reads what
  * holds at that moment, so that a reload or a restarted worker needs no call to here.
@@ -42,6 +50,8 @@ export interface AdminFacts {
   readonly log: Logger
   /** Those that the listener with this index serves now; none where it speaks no TLS. */
   certificates(listener: number): readonly CertificateFacts[]
+  /** Undefined for a host alone. */
+  readonly cluster: ClusterFacts | undefined
   /** Carries out what the operator wants of a target, at once and on every thread. */
   setTargetState(slot: number, state: AdminState): void
   setTargetWeight(slot: number, weight: number): void

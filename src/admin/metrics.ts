@@ -24,12 +24,19 @@ import {
   WORKER_UPSTREAM_IDLE,
 } from '../shm/layout.js'
 import type { TargetTable } from '../shm/targets.js'
+import { clusterMetrics } from './cluster-metrics.js'
 import { codeCounts, histogramSample, reasonCounts } from './column-sums.js'
 import type { ProcessFacts } from './process-facts.js'
 import { tlsMetrics } from './tls-metrics.js'
 
 /** Reasons that mean Castor turned a connection or request away for its own sake, before any target was asked. */
-const REJECTIONS: readonly ReasonCode[] = ['PROXY_PROTOCOL_INVALID', 'CONNECTION_LIMIT', 'SHUTTING_DOWN']
+const REJECTIONS: readonly ReasonCode[] = [
+  'PROXY_PROTOCOL_INVALID',
+  'CONNECTION_LIMIT',
+  'SHUTTING_DOWN',
+  'QUEUE_FULL',
+  'QUEUE_TIMEOUT',
+]
 
 /** All of `/metrics`; every name is explained in docs/METRICS.md. Only codes and reasons that occurred have a line. */
 export function renderMetrics(columns: Columns, table: TargetTable, directory: Directory, facts: ProcessFacts): string {
@@ -39,7 +46,9 @@ export function renderMetrics(columns: Columns, table: TargetTable, directory: D
   failures(out, columns, directory)
   tlsMetrics(out, columns, directory, (listener) => facts.certificates(listener))
   targets(out, columns, directory)
+  queues(out, columns, directory)
   health(out, table, directory)
+  if (facts.cluster !== undefined) clusterMetrics(out, facts.cluster)
   workers(out, columns, facts)
   processItself(out, facts)
   return out.text()
@@ -115,6 +124,17 @@ function failures(out: Exposition, columns: Columns, directory: Directory): void
   family('castor_rejected_total', 'Connections and requests turned away by a limit.', (code) =>
     REJECTIONS.includes(code),
   )
+}
+
+function queues(out: Exposition, columns: Columns, { groups, targets }: Directory): void {
+  out.family('castor_target_in_flight', 'gauge', 'Requests, or connections of tcp groups, that the target has now.')
+  targets.forEach(({ group, id }, slot) => {
+    out.sample({ target_group: groups[group]!, target: id }, columns.inFlight(slot))
+  })
+  out.family('castor_target_group_queued', 'gauge', 'Waiting now for a target with a place.')
+  groups.forEach((target_group, slot) => {
+    out.sample({ target_group }, columns.waiting.waiting(slot))
+  })
 }
 
 function health(out: Exposition, table: TargetTable, directory: Directory): void {

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import type { CertificateFacts } from '../core/tls.js'
 import type { LoopDelaySample } from '../observe/loop-delay.js'
-import type { WorkerFacts } from './facts.js'
+import type { ClusterFacts, WorkerFacts } from './facts.js'
 
 /** What `/metrics` says about the process besides shared memory. */
 export interface ProcessFacts {
@@ -13,6 +13,7 @@ export interface ProcessFacts {
   readonly residentBytes: number
   /** Undefined where the system does not tell. */
   readonly openFds: number | undefined
+  readonly cluster: ClusterFacts | undefined
   readonly primaryLoopDelay: LoopDelaySample
   /** Those that are served, by index of the listener. */
   certificates(listener: number): readonly CertificateFacts[]

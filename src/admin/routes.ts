@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Exposition } from '../observe/prometheus.js'
 import { sendBody, sendError, sendJson, sendText } from './answer.js'
+import { buildClusterStatus } from './cluster-status.js'
 import type { DashboardFile } from './dashboard-files.js'
 import { type EventStreams, MAX_STREAMS } from './events.js'
 import type { AdminFacts } from './facts.js'
@@ -38,6 +39,7 @@ const EXACT: ReadonlyMap<string, Route> = new Map<string, Route>([
   ],
   ['/api/v1/listeners', { methods: READ, open: false, handle: listeners }],
   ['/api/v1/target-groups', { methods: READ, open: false, handle: targetGroups }],
+  ['/api/v1/cluster', { methods: READ, open: false, handle: cluster }],
   ['/api/v1/events', { methods: READ, open: false, handle: events }],
 ])
 
@@ -87,6 +89,11 @@ async function metrics(context: AdminContext, request: IncomingMessage, response
 
 function listeners(context: AdminContext, request: IncomingMessage, response: ServerResponse): void {
   sendJson(request, response, 200, { listeners: context.status().listeners })
+}
+
+function cluster({ facts }: AdminContext, request: IncomingMessage, response: ServerResponse): void {
+  if (facts.cluster !== undefined) sendJson(request, response, 200, buildClusterStatus(facts.cluster))
+  else sendError(request, response, 404, 'NO_CLUSTER', 'this host is alone: its configuration has no cluster')
 }
 
 function targetGroups(context: AdminContext, request: IncomingMessage, response: ServerResponse): void {

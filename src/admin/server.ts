@@ -63,6 +63,7 @@ export async function startAdmin({ config, facts, dashboardFolder }: AdminOption
         version: facts.version,
         startedAtMs: facts.startedAtMs,
         workers: facts.workers,
+        cluster: facts.cluster,
         primaryLoopDelay: loop.latest,
         certificates: (listener) => facts.certificates(listener),
         ...(await measureProcess()),

@@ -1,5 +1,6 @@
 import type { Algorithm, GroupProtocol, ListenerProtocol } from '../core/config.js'
 import type { ReasonCode } from '../core/reasons.js'
+import type { ClusterStatus } from './cluster-status.js'
 import type { ProcessState, WorkerState } from './facts.js'
 import type { Latency } from './latency-window.js'
 import type { TlsStatus } from './tls-status.js'
@@ -17,6 +18,8 @@ export interface Status {
   readonly workers: readonly WorkerStatus[]
   readonly listeners: readonly ListenerStatus[]
   readonly targetGroups: readonly TargetGroupStatus[]
+  /** Missing for a host alone. */
+  readonly cluster?: ClusterStatus
 }
 
 export interface WorkerStatus {
@@ -56,6 +59,10 @@ export interface TargetGroupStatus {
   readonly name: string
   readonly protocol: GroupProtocol
   readonly algorithm: Algorithm
+  /** Requests (in tcp groups connections) that a target serves at once; null where there is no limit. */
+  readonly maxConnectionsPerTarget: number | null
+  /** How many wait now for a target with a place, of how many that may. */
+  readonly queue: { readonly waiting: number; readonly size: number; readonly timeoutMs: number }
   readonly targets: readonly TargetStatus[]
 }
 
@@ -69,6 +76,8 @@ export interface TargetStatus {
   /** When `state` or `health` last changed. */
   readonly since: string
   readonly connections: number
+  /** Requests, or connections of tcp groups, that are with it now: what the limit is about. */
+  readonly inFlight: number
   readonly requests: number
   readonly failures: number
   /** Of the answers of the last 30 to 60 seconds. */

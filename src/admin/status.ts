@@ -14,6 +14,7 @@ import {
   WORKER_LOOP_DELAY_P50_MS,
   WORKER_LOOP_DELAY_P99_MS,
 } from '../shm/layout.js'
+import { buildClusterStatus, clusterProblems } from './cluster-status.js'
 import { codeCounts, reasonCounts } from './column-sums.js'
 import type { AdminFacts } from './facts.js'
 import type { LatencyWindow } from './latency-window.js'
@@ -32,7 +33,11 @@ export function buildStatus(facts: AdminFacts, latency: LatencyWindow, nowMs = D
   const workers = buildWorkers(facts)
   const listeners = buildListeners(facts, nowMs)
   const targetGroups = buildTargetGroups(facts, latency, nowMs)
-  const problems = findProblems(workers, listeners, targetGroups)
+  const { cluster } = facts
+  const problems = [
+    ...findProblems(workers, listeners, targetGroups),
+    ...(cluster === undefined ? [] : clusterProblems(cluster, facts.config.node)),
+  ]
   return {
     node: facts.config.node,
     version: facts.version,
@@ -44,6 +49,7 @@ export function buildStatus(facts: AdminFacts, latency: LatencyWindow, nowMs = D
     workers,
     listeners,
     targetGroups,
+    ...(cluster === undefined ? {} : { cluster: buildClusterStatus(cluster) }),
   }
 }
 
@@ -113,10 +119,12 @@ function countResponses(
 
 function buildTargetGroups(facts: AdminFacts, latency: LatencyWindow, nowMs: number): TargetGroupStatus[] {
   const { config, directory, columns } = facts
-  return config.targetGroups.map(({ name, protocol, algorithm, targets }) => ({
+  return config.targetGroups.map(({ name, protocol, algorithm, targets, maxConnectionsPerTarget: limit, queue }) => ({
     name,
     protocol,
     algorithm,
+    maxConnectionsPerTarget: limit === 0 ? null : limit,
+    queue: { waiting: waitingIn(columns, directory.groups.indexOf(name)), ...queue },
     targets: targets.map(({ id, host, port }): TargetStatus => {
       const slot = directory.targets.findIndex((target) => target.id === id && directory.groups[target.group] === name)
       const word = (offset: number): number => (slot < 0 ? 0 : columns.sum(columns.targetAt(0, slot) + offset))
@@ -125,12 +133,17 @@ function buildTargetGroups(facts: AdminFacts, latency: LatencyWindow, nowMs: num
         address: directory.targets[slot]?.address ?? `${host.includes(':') ? `[${host}]` : host}:${port}`,
         ...targetState(facts, slot, nowMs),
         connections: word(TARGET_CONNECTIONS),
+        inFlight: slot < 0 ? 0 : columns.inFlight(slot),
         requests: word(TARGET_REQUESTS),
         failures: word(TARGET_FAILURES),
         latency: slot < 0 ? { p50: null, p99: null } : latency.of(slot),
       }
     }),
   }))
+}
+
+function waitingIn(columns: Columns, group: number): number {
+  return group < 0 ? 0 : columns.waiting.waiting(group)
 }
 
 /** What operator, checks and traffic say of a target. */

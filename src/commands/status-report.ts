@@ -65,10 +65,27 @@ const statusReport = z.object({
         name: z.string(),
         protocol: z.string().catch('?'),
         algorithm: z.string().catch('?'),
+        queue: z.object({ waiting: amount, size: amount }).catch({ waiting: 0, size: 0 }),
         targets: z.array(target).catch([]),
       }),
     )
     .catch([]),
+  cluster: z
+    .object({
+      name: z.string(),
+      redis: z.object({ up: z.boolean(), reason: z.string().nullish().catch(null) }),
+      peers: z.array(
+        z.object({
+          node: z.string(),
+          state: z.string(),
+          version: z.string().catch('?'),
+          lastSeen: z.string(),
+          lagMs: amount,
+        }),
+      ),
+    })
+    .optional()
+    .catch(undefined),
 })
 
 export type StatusReport = z.output<typeof statusReport>

@@ -29,6 +29,14 @@ const TARGET_COLUMNS: readonly Column[] = [
   right('P99'),
 ]
 
+const PEER_COLUMNS: readonly Column[] = [
+  { title: 'PEER' },
+  { title: 'STATE' },
+  { title: 'VERSION' },
+  { title: 'LAST SEEN' },
+  right('LAG'),
+]
+
 /** The whole picture as a person reads it: the process, its listeners, and each group with its targets. */
 export function statusView(report: StatusReport, palette: Palette): string {
   const running = report.workers.filter((worker) => worker.state === 'running').length
@@ -73,9 +81,29 @@ export function statusView(report: StatusReport, palette: Palette): string {
       milliseconds(target.latency?.p99),
     ])
     const title = `group ${palette.bold(group.name)} (${group.protocol}, ${group.algorithm})`
-    blocks.push(`${title}\n${table(TARGET_COLUMNS, targets, palette)}`)
+    blocks.push(`${title}${queueView(group.queue, palette)}\n${table(TARGET_COLUMNS, targets, palette)}`)
   }
+  if (report.cluster !== undefined) blocks.push(clusterView(report.cluster, palette))
   return `${blocks.join('\n\n')}\n`
+}
+
+function clusterView({ name, redis, peers }: NonNullable<StatusReport['cluster']>, palette: Palette): string {
+  const link = redis.up ? palette.good('redis is there') : palette.bad(`redis is gone (${redis.reason ?? 'no reason'})`)
+  const rows = peers.map(({ node, state, version, lastSeen, lagMs }) => [
+    palette.bold(node),
+    (state === 'alive' ? palette.good : palette.warn)(state),
+    version,
+    lastSeen,
+    milliseconds(lagMs),
+  ])
+  return `cluster ${palette.bold(name)}  ${link}\n${table(PEER_COLUMNS, rows, palette)}`
+}
+
+/** Only for groups that have a queue. */
+function queueView({ waiting, size }: { waiting: number; size: number }, palette: Palette): string {
+  if (size === 0) return ''
+  const paint: Paint = waiting >= size ? palette.bad : waiting > 0 ? palette.warn : palette.dim
+  return `  ${paint(`waiting ${count(waiting)} of ${count(size)}`)}`
 }
 
 function errors(value: number, paint: Paint): string {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { z } from 'zod'
 import { CastorError } from '../core/errors.js'
 import { adminDoor, askAdmin, DEFAULT_ADMIN, type DoorOptions } from './admin-door.js'
 import { EXIT, type ExitCode } from './exit-code.js'
@@ -40,16 +41,32 @@ async function change(group: string, target: string, wanted: object, options: Do
 async function patch(group: string, target: string, wanted: object, options: DoorOptions): Promise<ExitCode> {
   const path = `/api/v1/target-groups/${encodeURIComponent(group)}/targets/${encodeURIComponent(target)}`
   try {
-    const { code, text } = await askAdmin(adminDoor(options), 'PATCH', path, wanted)
-    const answer = JSON.parse(text) as { state?: string; weight?: number; error?: { message?: string } }
-    if (code === 200) {
+    const door = adminDoor(options)
+    const { code, text } = await askAdmin(door, 'PATCH', path, wanted)
+    const answer = readAnswer(text)
+    if (code === 200 && answer !== undefined && 'state' in answer) {
       process.stdout.write(`${target} of ${group} is ${answer.state}, weight ${answer.weight}\n`)
       return EXIT.ok
     }
-    process.stderr.write(`${answer.error?.message ?? `the answer was ${code}`}\n`)
+    const refusal = code !== 200 && answer !== undefined && 'error' in answer ? answer.error.message : undefined
+    process.stderr.write(`${refusal ?? `${door.origin} answers ${code}, but not as a castor does`}\n`)
   } catch (error) {
     if (error instanceof CastorError && error.code === 'USAGE') throw error
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
   }
   return EXIT.failed
+}
+
+const changeAnswer = z.union([
+  z.object({ state: z.string(), weight: z.number() }),
+  z.object({ error: z.object({ message: z.string() }) }),
+])
+
+/** Undefined for what no castor answers. */
+function readAnswer(text: string): z.infer<typeof changeAnswer> | undefined {
+  try {
+    return changeAnswer.safeParse(JSON.parse(text)).data
+  } catch {
+    return undefined
+  }
 }

@@ -15,14 +15,10 @@ const UNLIMITED = ['unlimited'] as const
 
 export const LATER: readonly Later[] = [
   { path: 'availabilityGroups' },
-  { path: 'cluster' },
-  { path: 'vips' },
   { path: 'listeners.*.rules' },
   { path: 'listeners.*.limits.connections', except: UNLIMITED },
   { path: 'listeners.*.limits.requestsPerSecond', except: UNLIMITED },
   { path: 'targetGroups.*.availabilityGroup' },
-  { path: 'targetGroups.*.maxConnectionsPerTarget', except: UNLIMITED },
-  { path: 'targetGroups.*.queue' },
   { path: 'protection.allow' },
   { path: 'protection.deny' },
   { path: 'protection.connectionsPerSource', except: UNLIMITED },

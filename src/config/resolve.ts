@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { resolve as resolvePath } from 'node:path'
 import type {
+  ClusterConfig,
   Config,
   HealthCheckConfig,
   ListenerConfig,
@@ -66,7 +67,13 @@ export function resolveConfig(file: ConfigFile, machine: Machine, directory: str
       maxHeaders: file.protection.maxHeaders,
       maxConnections: file.protection.maxConnections,
     },
+    ...(file.cluster === undefined ? {} : { cluster: resolveCluster(file.cluster) }),
+    vips: file.vips,
   }
+}
+
+function resolveCluster({ name, redis, secret, heartbeat, hosts }: NonNullable<ConfigFile['cluster']>): ClusterConfig {
+  return { name, redis, secret, heartbeatMs: heartbeat, hosts }
 }
 
 type ResolvePath = (written: string) => string
@@ -144,6 +151,8 @@ function resolveGroup(group: TargetGroupFile, path: ResolvePath): TargetGroupCon
     slowStartMs: group.slowStart,
     drainingMs: group.draining,
     timeouts: { connectMs: group.timeouts.connect, responseMs: group.timeouts.response ?? RESPONSE_MS },
+    maxConnectionsPerTarget: group.maxConnectionsPerTarget === 'unlimited' ? 0 : group.maxConnectionsPerTarget,
+    queue: { size: group.queue.size, timeoutMs: group.queue.timeout },
     ...(isTlsGroup(group.protocol) ? { tls: resolveGroupTls(group.tls, path) } : {}),
   }
 }

@@ -13,8 +13,10 @@ import {
   targetAddress,
   wholeNumber,
 } from './fields.js'
+import { cluster, vips } from './schema-cluster.js'
 import { healthCheck, outlierDetection } from './schema-health.js'
 import { http2, redirectToHttps } from './schema-http2.js'
+import { maxConnectionsPerTarget, queue } from './schema-queue.js'
 import { stickiness } from './schema-stickiness.js'
 import { groupTls, listenerTls } from './schema-tls.js'
 
@@ -247,7 +249,8 @@ const targetGroup = z
         'How long a draining target keeps the connections and sticky clients it has. Duration, 0s to 1h, default 300s. Higher is kinder to clients; lower frees the target sooner.',
       ),
     stickiness,
-    maxConnectionsPerTarget: unlimited(),
+    maxConnectionsPerTarget,
+    queue,
   })
   .describe('Servers that do the same work.')
 
@@ -311,6 +314,8 @@ export const fileSchema = z
       .min(1, { error: 'must hold at least one target group' })
       .describe('Where the traffic goes: groups of servers that do the same work.'),
     protection,
+    cluster: cluster.optional(),
+    vips,
   })
   .describe('Configuration of the Castor load balancer.')
 

@@ -1,7 +1,9 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { Config } from './config.js'
 import type { Directory } from './directory.js'
+import type { MeshStatus, OperatorEntry } from './mesh.js'
 import type { SharedCounters } from './shared-counters.js'
+import type { AdminState, CheckState, HealthReason } from './target-state.js'
 import type { TlsMaterial } from './tls.js'
 
 /** One address a listener listens on. Connection records name it by its index. */
@@ -54,7 +56,50 @@ export type ToProbe =
 
 export type FromProbe =
   /** Every target has been checked once. */
-  { readonly type: 'ready' } | { readonly type: 'log'; readonly line: string }
+  | { readonly type: 'ready' }
+  | { readonly type: 'log'; readonly line: string }
+  /** A target's health has changed. */
+  | { readonly type: 'verdict'; readonly slot: number; readonly state: CheckState; readonly reason: HealthReason }
+
+/** What the mesh thread is given; there is none where the configuration has no `cluster`. */
+export interface MeshTask {
+  readonly config: Config
+  readonly directory: Directory
+  readonly counters: SharedCounters
+  readonly version: string
+  /** The process's own id: another start of the same host has another. */
+  readonly boot: string
+  /** The thread died and is started again: what its predecessor had not sent is to be sent. */
+  readonly again: boolean
+  readonly port: MessagePort
+}
+
+export type ToMesh =
+  | { readonly type: 'stop' }
+  /** The operator of this host wants something of a target. */
+  | {
+      readonly type: 'operator'
+      readonly group: string
+      readonly target: string
+      readonly state: AdminState
+      readonly weight: number
+      readonly drainUntilMs: number
+    }
+  /** A check of this host came out differently than before. */
+  | { readonly type: 'verdict'; readonly slot: number; readonly state: CheckState; readonly reason: HealthReason }
+  /** This host has made new ticket keys. */
+  | { readonly type: 'tickets'; readonly keys: Uint8Array }
+  /** Targets have come or gone. */
+  | { readonly type: 'directory'; readonly directory: Directory }
+
+export type FromMesh =
+  /** What the others knew is here. */
+  | { readonly type: 'joined' }
+  | { readonly type: 'log'; readonly line: string }
+  | { readonly type: 'status'; readonly status: MeshStatus }
+  /** An operator of another host wants something of a target; also what was wanted before this host started. */
+  | { readonly type: 'operator'; readonly entry: OperatorEntry }
+  | { readonly type: 'tickets'; readonly keys: Uint8Array }
 
 export type ToProxy =
   /** Take no new work, finish what is in flight, cut what is left after `timeoutMs`. */

@@ -28,6 +28,8 @@ export const REASONS = [
   { code: 'CONNECTION_LIMIT', origin: 'server' },
   { code: 'SHUTTING_DOWN', origin: 'server' },
   { code: 'INTERNAL', origin: 'server' },
+  { code: 'QUEUE_FULL', origin: 'server' },
+  { code: 'QUEUE_TIMEOUT', origin: 'server' },
   { code: 'TARGET_TLS_FAILED', origin: 'server' },
   { code: 'HTTP2_PROTOCOL', origin: 'client' },
   { code: 'HTTP2_FLOOD', origin: 'client' },

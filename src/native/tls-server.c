@@ -81,7 +81,7 @@ static int start_ticket(const struct tls_context *context, const uint8_t *key, c
   return done;
 }
 
-/* RFC 5077 4. 1: the ticket is ours; 2: by an older key, so a new one is due; 0: not ours; −1: the handshake fails. */
+/* RFC 5077 4. 1: the ticket is ours; 2: and a new one is due, by a newer key; 0: not ours; −1: the handshake fails. */
 static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac,
                      int encrypts) {
   struct tls_context *context = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
@@ -95,7 +95,8 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
     const uint8_t *key = context->keys + i * TICKET_KEY_BYTES;
     if (memcmp(name, key, KEY_NAME_BYTES) != 0) continue;
     if (!start_ticket(context, key, iv, cipher, mac, false)) return -1;
-    return i == 0 ? 1 : 2;
+    /* RFC 8446 C.4: in TLS 1.3 a client does well to use each ticket once, so it always gets another. */
+    return i == 0 && SSL_version(ssl) < TLS1_3_VERSION ? 1 : 2;
   }
   return 0;
 }

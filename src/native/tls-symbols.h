@@ -26,7 +26,7 @@
   X(SSL_get_current_cipher) X(SSL_get_error) X(SSL_get_ex_data) X(SSL_get_servername) X(SSL_get_verify_result) \
   X(SSL_get_version) X(SSL_has_pending) X(SSL_new) X(SSL_read_ex) X(SSL_session_reused) X(SSL_set_SSL_CTX) \
   X(SSL_set_accept_state) X(SSL_set_bio) X(SSL_set_connect_state) X(SSL_set_ex_data) X(SSL_set_session) \
-  X(SSL_set_shutdown) X(SSL_shutdown) X(SSL_write_ex) X(TLS_client_method) X(TLS_server_method) X(X509_NAME_dup) \
+  X(SSL_set_shutdown) X(SSL_shutdown) X(SSL_version) X(SSL_write_ex) X(TLS_client_method) X(TLS_server_method) X(X509_NAME_dup) \
   X(X509_NAME_free) X(X509_NAME_print_ex) X(X509_STORE_add_cert) X(X509_STORE_free) X(X509_STORE_new) \
   X(X509_STORE_set_flags) X(X509_STORE_up_ref) X(X509_VERIFY_PARAM_set1_host) X(X509_VERIFY_PARAM_set1_ip_asc) \
   X(X509_VERIFY_PARAM_set_hostflags) X(X509_check_private_key) X(X509_digest) X(X509_free) X(X509_get_subject_name) \

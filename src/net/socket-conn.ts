@@ -147,13 +147,16 @@ export class SocketConn implements Conn {
     // refuses to reset, and Node would lose the handle: the descriptor stayed open and the thread could never end.
     const shuttingDown = this.#ending && !this.#socket.writableFinished
     const resets = (this.#opened || this.#shaking?.accepted === true) && !shuttingDown
-    if (resets && !this.#carrier.destroyed) this.#carrier.resetAndDestroy()
-    this.#socket.destroy()
+    // The socket around it goes down with the carrier; to destroy both is more than Node's TLS survives.
+    if (resets) this.#carrier.resetAndDestroy()
+    else this.#socket.destroy()
     this.#onClose()
   }
 
   readonly #onWritten = (error?: Error | null): void => {
     if (error != null || !this.#wantsWritable || this.#socket.writableLength > 0 || this.closed || this.#ending) return
+    // Of a socket that was destroyed in the middle of a write Node says that all was written.
+    if (this.#socket.destroyed) return
     this.#wantsWritable = false
     this.handler.onWritable(this)
   }
@@ -226,7 +229,6 @@ export class SocketConn implements Conn {
       this,
       this.#aborting || (this.#ending && this.#shaking !== undefined) ? undefined : this.#cause(),
     )
-    if (!this.#carrier.destroyed) this.#carrier.destroy()
   }
 
   #cause(): CastorError | undefined {

@@ -1,4 +1,4 @@
-import { constants, createHash } from 'node:crypto'
+import { constants, createHash, X509Certificate } from 'node:crypto'
 import { isIP, type Socket } from 'node:net'
 import {
   checkServerIdentity,
@@ -56,7 +56,7 @@ export interface TlsWrapping {
 
 /** TLS itself failed, rather than what carries it. */
 export function isOfTls(failure: NodeError): boolean {
-  return failure.reason !== undefined || failure.code?.startsWith('ERR_SSL') === true
+  return failure.reason !== undefined && failure.code?.startsWith('ERR_SSL') === true
 }
 
 /** The same rules as the addon's, by `node:tls`. Only the newest ticket key serves, since Node knows of one. */
@@ -69,6 +69,7 @@ export class SocketServerTls implements ServerTls {
 
   constructor(config: ServerTlsConfig) {
     this.#config = config
+    if (config.clientCertificates.mode !== 'none') checkBundle(config.clientCertificates.ca)
     this.#groups = groupIdentities(config.identities)
     for (const [at, group] of this.#groups.entries()) for (const name of group.names) this.#groupOf.set(name, at)
     this.#contexts = this.#build(undefined)
@@ -152,6 +153,7 @@ export class SocketClientTls implements ClientTls {
 
   constructor(config: ClientTlsConfig) {
     this.#config = config
+    if (config.ca !== '') checkBundle(config.ca)
     const trusted = config.ca !== '' ? config.ca : systemTrust()
     this.#context = explained('the client certificate or CA', () =>
       createSecureContext({
@@ -203,6 +205,13 @@ export class SocketClientTls implements ClientTls {
   }
 }
 
+/** Node takes a bundle of nothing for a bundle. */
+function checkBundle(pem: string): void {
+  const certificates = pem.match(/-----BEGIN [A-Z ]*CERTIFICATE-----[^-]*-----END [A-Z ]*CERTIFICATE-----/g)
+  if (certificates === null) throw new CastorError('TLS_CONFIG', 'the CA bundle has no certificate in PEM')
+  for (const certificate of certificates) explained('the CA bundle', () => new X509Certificate(certificate))
+}
+
 function explained<T>(what: string, make: () => T): T {
   try {
     return make()
@@ -222,7 +231,7 @@ function refusalOf(socket: TLSSocket, mode: 'request' | 'require'): TlsHandshake
 }
 
 function failureOf(failure: NodeError | undefined, dialled: boolean): CastorError {
-  if (failure?.reason !== undefined) return handshakeBroken(failure.reason, failure)
+  if (failure !== undefined && isOfTls(failure)) return handshakeBroken(failure.reason ?? failure.message, failure)
   if (failure?.syscall === 'connect') return new CastorError('CONNECT_FAILED', failure.code, { cause: failure })
   if (failure === undefined || failure.code === 'ECONNRESET' || failure.code === 'EPIPE') {
     return handshakeLeft(failure?.code ?? '', dialled, failure)

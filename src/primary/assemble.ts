@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import type { AdminFacts, ProcessState, WorkerFacts } from '../admin/facts.js'
+import type { AdminFacts, ClusterFacts, ProcessState, WorkerFacts } from '../admin/facts.js'
 import { type Admin, startAdmin } from '../admin/server.js'
 import { formatAddress } from '../config/addresses.js'
 import { formatProblem, type Problem } from '../config/problems.js'
 import type { Config, ListenerProtocol } from '../core/config.js'
+import type { OperatorEntry } from '../core/mesh.js'
 import type { FromProxy, ToProxy } from '../core/messages.js'
 import type { AdminState } from '../core/target-state.js'
 import type { TicketKeyStore } from '../core/ticket-keys.js'
@@ -22,6 +23,7 @@ import { Certificates } from './certificates.js'
 import { ConnectionLimit, connectionsFor, openFileLimit, socketsPerWorker } from './connection-limit.js'
 import { buildDirectory, capacityFor } from './directory.js'
 import { type Entrances, openNative, openShared } from './entrances.js'
+import { MeshKeeper } from './mesh-thread.js'
 import { OperatorState } from './operator-state.js'
 import { Placement } from './place.js'
 import { firstChecksMs, ProbeKeeper } from './probe-thread.js'
@@ -51,6 +53,8 @@ export interface StartOptions {
   readonly configWarnings?: readonly Problem[]
 }
 
+/** How long a start waits for what the other hosts know. Without Redis it starts all the same. */
+const JOIN_PATIENCE_MS = 3_000
 const PROBE_FILE = fileURLToPath(new URL('../../workers/probe/entry.js', import.meta.url))
 /** The bundled proxy thread where the build has made it, else the same in its single files. */
 const WORKER_FILE = ['../../workers/proxy/bundle.js', '../../workers/proxy/entry.js']
@@ -91,10 +95,11 @@ class Primary implements RunningCastor, AdminFacts {
   state: ProcessState = 'starting'
   readonly #destination: LogDestination
   readonly #counters
-  readonly #sessionSeed = keySeed(undefined)
+  readonly #sessionSeed: Uint8Array
   readonly #addresses: TargetAddresses
   readonly #supervisor: Supervisor
   readonly #probe: ProbeKeeper
+  readonly #mesh: MeshKeeper | undefined
   readonly #operator: OperatorState
   readonly #placement: Placement
   readonly #certificates: Certificates
@@ -123,7 +128,8 @@ class Primary implements RunningCastor, AdminFacts {
       this.#markFinished = resolve
     })
     this.directory = buildDirectory(config)
-    this.#counters = createSharedCounters(capacityFor(config, this.directory))
+    this.#sessionSeed = keySeed(config.cluster?.secret)
+    this.#counters = createSharedCounters(capacityFor(config, this.directory), config.cluster !== undefined)
     this.columns = new Columns(this.#counters)
     this.table = new TargetTable(this.#counters.targets)
     this.#operator = new OperatorState(config, this.directory, this.table, this.startedAtMs)
@@ -133,7 +139,9 @@ class Primary implements RunningCastor, AdminFacts {
       () => this.#probeTask(),
       log,
       (line) => destination.write(line),
+      (slot, state, reason) => this.#mesh?.send({ type: 'verdict', slot, state, reason }),
     )
+    this.#mesh = config.cluster && this.#makeMesh()
     const addon = this.#addon
     this.#supervisor = new Supervisor({
       workerFile,
@@ -191,10 +199,17 @@ class Primary implements RunningCastor, AdminFacts {
 
   setTargetState(slot: number, state: AdminState): void {
     this.#operator.setState(slot, state, Date.now())
+    this.#tellOperator(slot)
   }
 
   setTargetWeight(slot: number, weight: number): void {
     this.#operator.setWeight(slot, weight)
+    this.#tellOperator(slot)
+  }
+
+  get cluster(): ClusterFacts | undefined {
+    const { cluster } = this.config
+    return cluster && { name: cluster.name, boot: this.#mesh!.boot, status: this.#mesh!.status }
   }
 
   async start(): Promise<void> {
@@ -211,7 +226,12 @@ class Primary implements RunningCastor, AdminFacts {
     await this.#addresses.refresh()
     this.#entrances = await this.#open()
     this.#admin = await startAdmin({ config: config.admin, facts: this })
-    await Promise.all([this.#supervisor.start(), this.#probe.start(firstChecksMs(config))])
+    await Promise.all([
+      this.#supervisor.start(),
+      this.#probe.start(firstChecksMs(config)),
+      // A drain that was ordered before this host started holds from the first request on.
+      this.#mesh?.start(JOIN_PATIENCE_MS),
+    ])
     const max = this.#maxConnections
     const { listenings } = this.#entrances
     this.#limit = new ConnectionLimit(max, this.#placement, listenings, log, (fd) => this.#discard(fd))
@@ -248,7 +268,7 @@ class Primary implements RunningCastor, AdminFacts {
   /** Ends the threads, whatever they are at, and gives everything back. */
   async #end(): Promise<void> {
     this.#closeEntrances()
-    await Promise.all([this.#supervisor.destroy(), this.#probe.stop()])
+    await Promise.all([this.#supervisor.destroy(), this.#probe.stop(), this.#mesh?.stop()])
     await this.#admin?.close()
     await this.#access?.close()
     this.log.info('stopped')
@@ -281,6 +301,44 @@ class Primary implements RunningCastor, AdminFacts {
   get #maxConnections(): number {
     const { maxConnections } = this.config.protection
     return maxConnections === 'auto' ? connectionsFor(openFileLimit(), this.config.workers) : maxConnections
+  }
+
+  #makeMesh(): MeshKeeper {
+    return new MeshKeeper({
+      task: () => ({
+        config: this.config,
+        directory: this.directory,
+        counters: this.#counters,
+        version: this.version,
+      }),
+      log: this.log,
+      onLine: (line) => this.#destination.write(line),
+      onOperator: (entry) => this.#onOperator(entry),
+      onTickets: () => {},
+      onDeath: () => breakLocks(new SessionMemory(this.#counters.sessions), this.config.workers + 1),
+    })
+  }
+
+  /** What the operator wants of a target here holds on every host. */
+  #tellOperator(slot: number): void {
+    const { group, id } = this.directory.targets[slot]!
+    this.#mesh?.send({
+      type: 'operator',
+      group: this.directory.groups[group]!,
+      target: id,
+      ...this.#operator.wishFor(slot),
+    })
+  }
+
+  #onOperator({ group, target, state, weight, drainUntilMs }: OperatorEntry): void {
+    const groupSlot = this.directory.groups.indexOf(group)
+    const slot = this.directory.targets.findIndex((entry) => entry.group === groupSlot && entry.id === target)
+    if (slot < 0) return
+    this.#operator.adopt(slot, state, weight, drainUntilMs)
+    this.log.info(
+      { targetGroup: group, target, state, weight: this.table.weight(slot) },
+      'an operator changed a target',
+    )
   }
 
   #probeTask() {

@@ -14,29 +14,47 @@ export interface ClientOrigin {
   readonly tls: TlsInfo | undefined
 }
 
-/** The origin of a connection that no proxy stands before. `vport` is the entrance's, which costs no system call. */
-export function directOrigin(conn: Conn, entranceAddress: string, entrancePort: number): ClientOrigin {
-  const wildcard = entranceAddress === '0.0.0.0' || entranceAddress === '::'
-  return {
-    client: conn.peer,
-    // Asked for only when somebody wants to know: it is a system call.
-    get vip() {
-      return wildcard ? conn.local.address : entranceAddress
-    },
-    vport: entrancePort,
-    tls: undefined,
+/**
+ * The origin of a connection that no proxy stands before. `vport` is the entrance's, which costs no system call. A class,
+ * because of object literals with a getter the engine gives each a shape of its own.
+ */
+export class DirectOrigin implements ClientOrigin {
+  readonly client: Endpoint
+  readonly vport: number
+  readonly tls = undefined
+  readonly #conn: Conn
+  readonly #entranceAddress: string
+
+  constructor(conn: Conn, entranceAddress: string, entrancePort: number) {
+    this.client = conn.peer
+    this.vport = entrancePort
+    this.#conn = conn
+    this.#entranceAddress = entranceAddress
+  }
+
+  /** Asked for only when somebody wants to know: on a wildcard entrance it is a system call. */
+  get vip(): string {
+    const address = this.#entranceAddress
+    return address === '0.0.0.0' || address === '::' ? this.#conn.local.address : address
   }
 }
 
 /** The same client, once its handshake is done. */
-export function secured(origin: ClientOrigin, tls: TlsInfo | undefined): ClientOrigin {
-  return {
-    client: origin.client,
-    get vip() {
-      return origin.vip
-    },
-    vport: origin.vport,
-    tls,
+export class SecuredOrigin implements ClientOrigin {
+  readonly client: Endpoint
+  readonly vport: number
+  readonly tls: TlsInfo | undefined
+  readonly #plain: ClientOrigin
+
+  constructor(plain: ClientOrigin, tls: TlsInfo | undefined) {
+    this.client = plain.client
+    this.vport = plain.vport
+    this.tls = tls
+    this.#plain = plain
+  }
+
+  get vip(): string {
+    return this.#plain.vip
   }
 }
 

@@ -29,4 +29,6 @@ export const NO_GROUP: TargetGroupConfig = {
   slowStartMs: 0,
   drainingMs: 0,
   timeouts: { connectMs: 0, responseMs: 0 },
+  maxConnectionsPerTarget: 0,
+  queue: { size: 0, timeoutMs: 0 },
 }

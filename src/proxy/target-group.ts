@@ -6,9 +6,9 @@ import type { Endpoint } from '../core/conn.js'
 import { ADMIN_ACTIVE } from '../core/target-state.js'
 import type { ClientTls } from '../core/tls.js'
 import { isAvailable, isEjected, keepsClients } from '../health/availability.js'
-import { fadedLatency, peakEwma } from '../health/latency.js'
+import { fadedLatency, failedLatency, peakEwma } from '../health/latency.js'
 import { ejectionMs, mayEject } from '../health/outlier.js'
-import { isRamping, rampedWeight } from '../health/slow-start.js'
+import { isRamping, nextRiseMs, rampedWeight } from '../health/slow-start.js'
 import { IdlePool } from '../net/idle-pool.js'
 import type { TimerWheel } from '../net/timer-wheel.js'
 import { RetryBudget } from '../protect/retry-budget.js'
@@ -17,9 +17,9 @@ import { TARGET_CONNECTIONS, TARGET_FAILURES, TARGET_LATENCY, TARGET_REQUESTS } 
 import type { TargetTable } from '../shm/targets.js'
 import { Stickiness, type StickyServices } from './stickiness.js'
 import type { MultiplexingPool, TargetPool } from './target-pool.js'
+import type { Claimant } from './wait-list.js'
+import { type Refusal, WaitQueue } from './wait-queue.js'
 
-/** How often rising weights are worked out anew. */
-const RAMP_STEP_MS = 500
 const RAMP_FINENESS = 10
 const NOBODY: Endpoint = { family: 4, address: '', port: 0 }
 
@@ -50,6 +50,8 @@ export class Target {
   readonly #words: Float64Array
   readonly #at: number
   readonly #inFlightAt: number
+  /** Where the group has a limit: set once, before the first request. */
+  queue: WaitQueue | undefined
 
   constructor(slot: number, config: TargetConfig, address: string, services: TargetServices) {
     this.slot = slot
@@ -74,8 +76,18 @@ export class Target {
     this.#words[this.#inFlightAt]!++
   }
 
+  /** The same where a place is left, in a group with a limit. The place and its count are one step: see `WaitTable`. */
+  tryBegin(): boolean {
+    if (!this.queue!.tryTake(this.slot)) return false
+    this.#words[this.#inFlightAt]!++
+    this.#words[this.#at + TARGET_REQUESTS]!++
+    return true
+  }
+
   finish(): void {
+    this.queue?.giveBack(this.slot)
     this.#words[this.#inFlightAt]!--
+    this.queue?.freed()
   }
 
   responded(durationMs: number): void {
@@ -110,16 +122,21 @@ export class TargetGroup implements GroupView {
   targets: readonly BalancerTarget[] = []
   version = 0
   readonly #all: readonly Target[]
-  readonly #bySlot = new Map<number, Target>()
+  /** With gaps: slots are counted over all groups. */
+  readonly #bySlot: (Target | undefined)[]
   readonly #balancer: Balancer
   readonly #columns: Columns
   readonly #table: TargetTable
   readonly #clock: Clock
+  /** Somebody reads the averaged response times. */
+  readonly #averages: boolean
   /** The table's count of changes when `targets` was last worked out. */
   #seen = -1
   /** Epoch time from which on time alone changes something: an ejection ends, a weight rises. */
   #lookAgainMs = Number.POSITIVE_INFINITY
   readonly #key = { client: NOBODY, hash: -1 }
+  /** Undefined without a limit. */
+  readonly #queue: WaitQueue | undefined
 
   constructor(
     config: TargetGroupConfig,
@@ -135,14 +152,50 @@ export class TargetGroup implements GroupView {
     this.#columns = services.columns
     this.#table = services.table
     this.#clock = services.clock
+    this.#averages = config.algorithm === 'peak-ewma'
     const { stickiness } = config
     this.stickiness =
       stickiness.type === 'off'
         ? undefined
         : new Stickiness(stickiness, { slot: groupSlot, name: config.name }, targets, services.sticky)
     this.retryBudget = new RetryBudget(services.clock, config.retries.budgetPercent)
-    for (const target of targets) this.#bySlot.set(target.slot, target)
+    if (config.maxConnectionsPerTarget > 0) {
+      const { clock, column } = services
+      this.#queue = new WaitQueue(this, config, { table: services.columns.waiting, clock, column })
+    }
+    const slots = targets.reduce((most, target) => Math.max(most, target.slot + 1), 0)
+    this.#bySlot = new Array<Target | undefined>(slots).fill(undefined)
+    for (const target of targets) {
+      this.#bySlot[target.slot] = target
+      target.queue = this.#queue
+    }
     this.#refresh()
+  }
+
+  /**
+   * A target for whoever asks, which counts it from here on: the one it is bound to, or as the algorithm says. Where the
+   * group has a limit it may have to wait for its turn.
+   */
+  claim(who: Claimant): Target | Refusal {
+    if (this.#queue !== undefined) return this.#queue.claim(who)
+    const target = this.bound(who.binding.slot, who.tried) ?? this.pick(who.client, who.hash, who.tried)
+    if (target === undefined) return 'none'
+    target.begin()
+    return target
+  }
+
+  /** It waits no more; harmless where it does not. */
+  unclaim(who: Claimant): void {
+    this.#queue?.leave(who)
+  }
+
+  bySlot(slot: number): Target | undefined {
+    return this.#bySlot[slot]
+  }
+
+  /** Whether the target may get new traffic now. */
+  isChoosable(slot: number): boolean {
+    return this.targets.some((target) => target.slot === slot && target.weight > 0)
   }
 
   /** The target for this client, never one whose slot is in `tried`; undefined when none is left. `hash` as in PickKey. */
@@ -151,13 +204,13 @@ export class TargetGroup implements GroupView {
     this.#key.client = client
     this.#key.hash = hash
     const slot = this.#balancer.pick(this, this.#key, tried)
-    return slot < 0 ? undefined : this.#bySlot.get(slot)
+    return slot < 0 ? undefined : this.#bySlot[slot]
   }
 
   /** The target in `slot` if a client that is bound to it may still go there: also while it drains, not when it is down. */
   bound(slot: number, tried: readonly number[]): Target | undefined {
     if (slot < 0 || tried.includes(slot)) return undefined
-    const target = this.#bySlot.get(slot)
+    const target = this.#bySlot[slot]
     if (target === undefined || target.address === '') return undefined
     return keepsClients(this.#table, slot, this.#clock.wallMs) ? target : undefined
   }
@@ -185,11 +238,17 @@ export class TargetGroup implements GroupView {
   /** Time has passed: what it alone changes is looked at, off the hot path. */
   tick(): void {
     if (this.#clock.wallMs >= this.#lookAgainMs || this.#table.changes !== this.#seen) this.#refresh()
+    this.#queue?.tick()
   }
 
-  /** Traffic speaks against the target: after so many failures in a row it is left out for a while. */
-  countFailure(target: Target): void {
+  /**
+   * Traffic speaks against the target: after so many failures in a row it is left out for a while. `durationMs` where it
+   * answered all the same, with a 5xx: how fast belongs to what it shows of itself, but must not win it more requests.
+   */
+  countFailure(target: Target, durationMs = -1): void {
     target.failed()
+    if (durationMs >= 0) target.responded(durationMs)
+    this.#penalize(target.slot, durationMs)
     const { consecutiveFailures, ejectForMs, maxEjectedPercent } = this.config.outlierDetection
     if (consecutiveFailures === 0) return
     const table = this.#table
@@ -209,11 +268,16 @@ export class TargetGroup implements GroupView {
     target.responded(durationMs)
     table.clearFailures(target.slot)
     this.#forgive(target.slot, nowMs)
+    if (!this.#averages) return
     table.setLatency(
       target.slot,
       peakEwma(table.latencyMs(target.slot), durationMs, nowMs - table.latencyAtMs(target.slot)),
       nowMs,
     )
+  }
+
+  #penalize(slot: number, durationMs: number): void {
+    this.#table.setLatency(slot, failedLatency(this.latencyMs(slot), durationMs), this.#clock.wallMs)
   }
 
   /** As long after an ejection as the first one lasts, an answer shows that the target has recovered. */
@@ -275,8 +339,13 @@ export class TargetGroup implements GroupView {
   #weigh(targets: readonly Target[], nowMs: number): BalancerTarget[] {
     const table = this.#table
     const { slowStartMs } = this.config
-    const ramping = targets.some(({ slot }) => isRamping(table.rampFromMs(slot), slowStartMs, nowMs))
-    if (ramping) this.#lookAgainMs = nowMs + RAMP_STEP_MS
+    let ramping = false
+    for (const { slot } of targets) {
+      const fromMs = table.rampFromMs(slot)
+      if (!isRamping(fromMs, slowStartMs, nowMs)) continue
+      ramping = true
+      this.#lookAgainMs = Math.min(this.#lookAgainMs, nextRiseMs(fromMs, slowStartMs, nowMs))
+    }
     return targets.map(({ slot, id }) => {
       const weight = table.weight(slot)
       if (!ramping) return { slot, id, weight }

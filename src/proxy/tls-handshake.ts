@@ -4,7 +4,7 @@ import { isHttpListener } from '../core/protocols.js'
 import { type TlsFault, TlsHandshakeError } from '../core/tls.js'
 import { writeReply } from '../http/reply.js'
 import type { Timed } from '../net/timer-wheel.js'
-import { type ClientOrigin, secured } from './client-origin.js'
+import { type ClientOrigin, SecuredOrigin } from './client-origin.js'
 import type { Listener } from './listener.js'
 import type { Plane, Session } from './plane.js'
 
@@ -74,7 +74,7 @@ export class TlsHandshake implements ConnHandler, Timed, Session {
   onOpen(conn: Conn): void {
     this.#listener.countHandshake(conn.tls!)
     this.#leave()
-    this.#enter(secured(this.#origin, conn.tls))
+    this.#enter(new SecuredOrigin(this.#origin, conn.tls))
   }
 
   onData(_conn: Conn, buffer: Uint8Array, length: number): void {

@@ -17,16 +17,24 @@ import {
   ticketBytes,
   WORKER_CONNECTIONS_ACTIVE,
 } from './layout.js'
+import { createOutbox } from './outbox.js'
 import { createSessionTable } from './sessions-layout.js'
+import { HYBRID_CLOCK_BYTES } from './shared-hybrid-clock.js'
 import { targetTableBytes } from './targets.js'
+import { WaitTable, waitTableBytes } from './waiting.js'
 
-export function createSharedCounters(capacity: Capacity): SharedCounters {
+/** `replicated`: there is a mesh thread that reads outboxes. It has the session table's last column. */
+export function createSharedCounters(capacity: Capacity, replicated = false): SharedCounters {
+  const outboxes = Array.from({ length: replicated ? capacity.workers : 0 }, () => createOutbox())
   return {
     capacity,
     columns: new SharedArrayBuffer(columnBytes(capacity)),
     tickets: new SharedArrayBuffer(ticketBytes(capacity)),
     targets: new SharedArrayBuffer(targetTableBytes(capacity)),
-    sessions: createSessionTable(capacity.sessions, capacity.workers + 1),
+    waiting: new SharedArrayBuffer(waitTableBytes(capacity)),
+    sessions: createSessionTable(capacity.sessions, capacity.workers + 2),
+    hybridClock: new SharedArrayBuffer(HYBRID_CLOCK_BYTES),
+    outboxes,
   }
 }
 
@@ -35,12 +43,15 @@ export class Columns {
   readonly layout: ColumnLayout
   readonly capacity: Capacity
   readonly words: Float64Array
+  /** Places at targets with a limit, and who waits for them. */
+  readonly waiting: WaitTable
   readonly #tickets: Int32Array
 
   constructor(shared: SharedCounters) {
     this.capacity = shared.capacity
     this.layout = columnLayout(shared.capacity)
     this.words = new Float64Array(shared.columns)
+    this.waiting = new WaitTable(shared.waiting, shared.capacity)
     this.#tickets = new Int32Array(shared.tickets)
   }
 
@@ -91,6 +102,7 @@ export class Columns {
    */
   retire(column: number): void {
     const from = this.base(column)
+    this.waiting.retire(column, this.capacity.targets, (slot) => this.words[this.inFlightAt(column, slot)]!)
     for (const gauge of this.#gauges()) this.words[from + gauge] = 0
     for (let offset = 0; offset < this.layout.stride; offset++) {
       this.words[offset]! += this.words[from + offset]!

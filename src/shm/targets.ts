@@ -134,9 +134,14 @@ export class TargetTable {
     if (Atomics.compareExchange(this.#words, at, ejectionsBefore, ejectionsBefore + 1) !== ejectionsBefore) return false
     this.#floats[float(slot) + EJECTED_UNTIL_MS] = untilMs
     Atomics.store(this.#words, word(slot) + FAILURES, 0)
-    Atomics.add(this.#words, word(slot) + CHECKS_WANTED, 1)
+    this.askForCheck(slot)
     this.announce()
     return true
+  }
+
+  /** Somebody has reason to doubt what is known: the target is to be checked now. */
+  askForCheck(slot: number): void {
+    Atomics.add(this.#words, word(slot) + CHECKS_WANTED, 1)
   }
 
   /** The target proved itself: the next ejection is a first one again. */

@@ -5,6 +5,7 @@ import { ManualClock } from '../../src/core/clock.js'
 import type { Config } from '../../src/core/config.js'
 import type { Conn, ConnHandler } from '../../src/core/conn.js'
 import type { CastorError } from '../../src/core/errors.js'
+import { LocalHybridClock } from '../../src/core/hybrid-clock.js'
 import { CidrSet } from '../../src/net/cidr-set.js'
 import { MemoryTransport } from '../../src/net/memory-transport.js'
 import { TimerWheel } from '../../src/net/timer-wheel.js'
@@ -128,6 +129,7 @@ export class MemoryCastor {
       keys: new KeyHash(keySeed('test')),
       table,
       clock,
+      stamps: new LocalHybridClock('a', () => clock.wallMs),
       secret: '',
     }
     const services = { clock, wheel, columns, column: 1, table, sticky }

@@ -3,9 +3,9 @@ import { SystemClock } from '../../src/core/clock.js'
 import type { TargetConfig, TargetGroupConfig } from '../../src/core/config.js'
 import type { Transport } from '../../src/core/conn.js'
 import type { ProbeTask } from '../../src/core/messages.js'
-import { CHECK_HEALTHY, type HealthReason } from '../../src/core/target-state.js'
+import { CHECK_HEALTHY, CHECK_STATES, type CheckState, type HealthReason } from '../../src/core/target-state.js'
 import { type CheckedTarget, Checker, type CheckServices } from '../../src/health/checker.js'
-import { HttpDialogue } from '../../src/health/http-dialogue.js'
+import { HttpDialogue, serverName } from '../../src/health/http-dialogue.js'
 import { TCP_DIALOGUE } from '../../src/health/probe.js'
 import { nativeAddon } from '../../src/native/addon.js'
 import { NativeTransport } from '../../src/net/native-transport.js'
@@ -25,8 +25,11 @@ export interface ProbeThread {
   stop(): void
 }
 
+/** Told of every change. */
+export type OnVerdict = (slot: number, state: CheckState, reason: HealthReason) => void
+
 /** Joins the parts of the probe thread: one checker for each target of a group that is checked. */
-export function assemble(task: ProbeTask, log: Logger): ProbeThread {
+export function assemble(task: ProbeTask, log: Logger, onVerdict: OnVerdict): ProbeThread {
   const clock = new SystemClock()
   const wheel = new TimerWheel(clock, WHEEL_TICK_MS)
   const addon = nativeAddon()
@@ -39,7 +42,10 @@ export function assemble(task: ProbeTask, log: Logger): ProbeThread {
     clock,
     wheel,
     random: Math.random,
-    onVerdict: (slot, state, reason) => report(task, log, slot, state, reason),
+    onVerdict: (slot, state, reason, detail) => {
+      report(task, log, slot, state, reason, detail)
+      onVerdict(slot, CHECK_STATES[state]!, reason)
+    },
   }
   const checkers = task.config.targetGroups.flatMap((group, groupSlot) => {
     if (group.healthCheck.protocol === 'off') return []
@@ -79,7 +85,7 @@ function checked(
         probe.unreachable()
         return
       }
-      const server = check.host === '' ? target.host : check.host
+      const server = check.host === '' ? target.host : serverName(check.host)
       const conn =
         check.protocol === 'https'
           ? streams.dialTls(address, port, { serverName: server, verify: check.verify }, probe)
@@ -89,9 +95,9 @@ function checked(
   }
 }
 
-function report(task: ProbeTask, log: Logger, slot: number, state: number, reason: HealthReason): void {
+function report(task: ProbeTask, log: Logger, slot: number, state: number, reason: HealthReason, detail: string): void {
   const { group, id } = task.directory.targets[slot]!
   const where = { targetGroup: task.directory.groups[group], target: id }
   if (state === CHECK_HEALTHY) log.info(where, 'target is healthy')
-  else log.warn({ ...where, reason }, 'target is unhealthy')
+  else log.warn({ ...where, reason, ...(detail === '' ? {} : { detail }) }, 'target is unhealthy')
 }

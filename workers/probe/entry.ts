@@ -9,7 +9,7 @@ export default async function probeThread(task: ProbeTask): Promise<void> {
   const post = (message: FromProbe): void => task.port.postMessage(message)
   const identity = { node: task.config.node, thread: 'probe' }
   const log = createWorkerLogger(task.config.log, (line) => post({ type: 'log', line }), identity)
-  const thread = assemble(task, log)
+  const thread = assemble(task, log, (slot, state, reason) => post({ type: 'verdict', slot, state, reason }))
   const ticking = setInterval(() => {
     thread.clock.refresh()
     thread.wheel.tick()

@@ -24,7 +24,10 @@ import type { MultiplexingPool } from '../../src/proxy/target-pool.js'
 import { TlsLog } from '../../src/proxy/tls-log.js'
 import { Columns } from '../../src/shm/columns.js'
 import { KeyHash } from '../../src/shm/key-hash.js'
+import { Outbox } from '../../src/shm/outbox.js'
+import { ReplicatingSessions } from '../../src/shm/replicating-sessions.js'
 import { SessionTable } from '../../src/shm/sessions.js'
+import { SharedHybridClock } from '../../src/shm/shared-hybrid-clock.js'
 import { TargetTable } from '../../src/shm/targets.js'
 import { ThreadTls } from './thread-tls.js'
 
@@ -50,6 +53,9 @@ export function assemble(
   const columns = new Columns(task.counters)
   const wheel = new TimerWheel(clock)
   const table = new TargetTable(task.counters.targets)
+  const sessions = new SessionTable(task.counters.sessions, task.column, clock)
+  const stamps = new SharedHybridClock(task.counters.hybridClock, task.config.node, () => clock.wallMs)
+  const outbox = openOutbox(task)
   const services: TargetServices = {
     clock,
     wheel,
@@ -57,11 +63,12 @@ export function assemble(
     column: task.column,
     table,
     sticky: {
-      store: new SessionTable(task.counters.sessions, task.column, clock),
+      store: outbox === undefined ? sessions : new ReplicatingSessions(sessions, outbox, stamps),
+      stamps,
       keys: new KeyHash(Uint8Array.from(task.sessionSeed)),
       table,
       clock,
-      secret: '',
+      secret: task.config.cluster?.secret ?? '',
     },
   }
   const groups: TargetGroup[] = []
@@ -87,6 +94,12 @@ export function assemble(
   const listeners = task.config.listeners.map((_, index) => listener(task, index, groups, noGroup, columns))
   const tls = new ThreadTls(plane.transport, listeners, groups, log, task)
   return { plane, http1: { plane: http1, exchanges, http2 }, groups, table, listeners, tls, log }
+}
+
+/** Where the thread tells the mesh thread of what it learns; undefined where nobody shares it. */
+function openOutbox(task: ProxyTask): Outbox | undefined {
+  const shared = task.counters.outboxes[task.column - 1]
+  return shared && new Outbox(shared)
 }
 
 /** The fast transport where connections come as descriptors, else the one on Node's own sockets. */

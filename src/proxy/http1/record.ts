@@ -40,7 +40,7 @@ export class Tally {
   record(
     plane: Http1Plane,
     session: Requester,
-    upstream: { readonly target: Target | undefined; readonly connectMs: number },
+    upstream: { readonly lastTarget: Target | undefined; readonly connectMs: number },
     targetStatus: number,
     received: number,
     sent: number,
@@ -56,7 +56,7 @@ export class Tally {
     this.facts.describe(entry)
     if (session.protocol !== '') entry.protocol = session.protocol
     entry.timeMs = this.startedWallMs
-    entry.target = upstream.target?.id ?? ''
+    entry.target = upstream.lastTarget?.id ?? ''
     entry.status = status
     entry.targetStatus = this.headSent ? targetStatus : 0
     entry.requestBytes = this.facts.headBytes + received

@@ -2,6 +2,9 @@ import { request as httpRequest } from 'node:http'
 import type { TestCastor } from './castor.js'
 import { fetchText } from './castor.js'
 
+/** Whatever has an administration to ask. */
+export type Administered = Pick<TestCastor, 'running'>
+
 /** A target as the administration shows it. */
 export interface ShownTarget {
   readonly id: string
@@ -13,20 +16,20 @@ export interface ShownTarget {
   readonly requests: number
 }
 
-export async function shownTargets(castor: TestCastor): Promise<ShownTarget[]> {
+export async function shownTargets(castor: Administered): Promise<ShownTarget[]> {
   const status = JSON.parse(await fetchText(castor.running.admin.port, '/api/v1/status')) as {
     targetGroups: { targets: ShownTarget[] }[]
   }
   return status.targetGroups.flatMap(({ targets }) => targets)
 }
 
-export async function shown(castor: TestCastor, id: string): Promise<ShownTarget> {
+export async function shown(castor: Administered, id: string): Promise<ShownTarget> {
   return (await shownTargets(castor)).find((target) => target.id === id)!
 }
 
 /** Asks for a change of a target; `body` goes as it is where it is text. */
 export function patch(
-  castor: TestCastor,
+  castor: Administered,
   id: string,
   body: unknown,
   group = 'app',

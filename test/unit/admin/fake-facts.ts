@@ -1,4 +1,4 @@
-import type { AdminFacts, ListenerFacts, ProcessState, WorkerFacts } from '../../../src/admin/facts.js'
+import type { AdminFacts, ClusterFacts, ListenerFacts, ProcessState, WorkerFacts } from '../../../src/admin/facts.js'
 import type { AdminConfig, Config, ListenerConfig, TargetGroupConfig } from '../../../src/core/config.js'
 import type { Directory } from '../../../src/core/directory.js'
 import { REASON, type ReasonCode } from '../../../src/core/reasons.js'
@@ -66,6 +66,8 @@ const group = (
     httpVersion: '1.1',
     verify: false,
   },
+  maxConnectionsPerTarget: 0,
+  queue: { size: 0, timeoutMs: 1_000 },
   outlierDetection: { consecutiveFailures: 5, ejectForMs: 30_000, maxEjectedPercent: 50 },
   stickiness: { type: 'off' },
   slowStartMs: 0,
@@ -91,7 +93,34 @@ function config(admin: AdminConfig): Config {
       maxHeaders: 128,
       maxConnections: 'auto',
     },
+    vips: [],
   }
+}
+
+/** A host with one living peer. */
+export const CLUSTER: ClusterFacts = {
+  name: 'shop',
+  boot: 'boot-of-lb-a',
+  status: {
+    up: true,
+    sinceMs: 1_700_000_000_000,
+    reason: '',
+    peers: [
+      { node: 'lb-b', boot: 'boot-of-lb-b', state: 'alive', version: '0.1.0', lastSeenMs: 1_700_000_000_000, lagMs: 4 },
+    ],
+    impostor: undefined,
+    counts: {
+      framesIn: 1,
+      framesOut: 2,
+      entriesIn: 3,
+      entriesOut: 4,
+      forged: 5,
+      unreadable: 6,
+      ahead: 7,
+      unknown: 8,
+      refills: 9,
+    },
+  },
 }
 
 /** A process that exists only as numbers: two workers, a listener of each kind, five targets. */
@@ -99,6 +128,7 @@ export class FakeFacts implements AdminFacts {
   readonly version = '0.1.0'
   startedAtMs = Date.now() - 3_723_000
   state: ProcessState = 'running'
+  readonly cluster: ClusterFacts | undefined = undefined
   readonly config: Config
   readonly directory: Directory
   readonly #shared = createSharedCounters({ workers: 2, listeners: 4, series: 4, groups: 4, targets: 8, sessions: 64 })

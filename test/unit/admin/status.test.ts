@@ -73,6 +73,8 @@ t.test('the status says what shared memory and the configuration say', async (t)
   })
   const [app, postgres] = status.targetGroups
   t.match(app, { name: 'app', protocol: 'http', algorithm: 'round-robin' })
+  t.equal(app!.maxConnectionsPerTarget, null)
+  t.same(app!.queue, { waiting: 0, size: 0, timeoutMs: 1_000 })
   t.equal(app!.targets.length, 3)
   const { latency, ...target } = app!.targets[1]!
   t.same(target, {
@@ -84,6 +86,7 @@ t.test('the status says what shared memory and the configuration say', async (t)
     reason: null,
     since: '2023-11-14T22:13:20.000Z',
     connections: 2,
+    inFlight: 0,
     requests: 12,
     failures: 3,
   })

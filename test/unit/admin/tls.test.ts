@@ -76,6 +76,7 @@ t.test('handshakes, failures and the end of certificates are in the metrics', (t
     residentBytes: 0,
     openFds: 0,
     primaryLoopDelay: { p50Ms: 0, p99Ms: 0, maxMs: 0 },
+    cluster: undefined,
     certificates: (listener) => served[listener] ?? [],
   })
   const families = readExposition(text)

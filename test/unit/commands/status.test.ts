@@ -93,6 +93,18 @@ async function admin(t: Tap, report: unknown, token = '') {
 }
 type Tap = typeof t
 
+t.test('a group with a queue shows who waits in it', async (t) => {
+  const cases = [
+    [{ waiting: 0, size: 0 }, 'group app (http, round-robin)\n'],
+    [{ waiting: 1_234, size: 5_000 }, 'group app (http, round-robin)  waiting 1,234 of 5,000\n'],
+  ] as const
+  for (const [queue, title] of cases) {
+    const { address } = await admin(t as Tap, { ...REPORT, targetGroups: [{ ...REPORT.targetGroups[0], queue }] })
+    const { stdout } = await castor(['status', '--admin', address])
+    t.ok(stdout.includes(title), stdout)
+  }
+})
+
 t.test('the status is shown as tables, without colours where nobody sees them', async (t) => {
   const { address } = await admin(t as Tap, REPORT)
   t.same(await castor(['status', '--admin', address]), { code: 0, stdout: VIEW, stderr: '' })
