@@ -13,6 +13,7 @@ import { TimerWheel } from '../../src/net/timer-wheel.js'
 import { AccessEntry } from '../../src/observe/access-log.js'
 import { ExchangePool } from '../../src/proxy/http1/exchange-pool.js'
 import { Http1Plane } from '../../src/proxy/http1/http1-plane.js'
+import { Http2Plane } from '../../src/proxy/http2/http2-plane.js'
 import { Listener } from '../../src/proxy/listener.js'
 import type { Plane } from '../../src/proxy/plane.js'
 import { RequestIds } from '../../src/proxy/request-ids.js'
@@ -153,8 +154,10 @@ export class MemoryCastor {
       tlsLog: new TlsLog(pino({ level: 'silent' }), clock),
       draining: false,
     }
-    const plane = new Http1Plane(this.#plane, pino({ level: 'silent' }))
-    const http1 = { plane, exchanges: new ExchangePool(plane) }
+    const log = pino({ level: 'silent' })
+    const plane = new Http1Plane(this.#plane, log)
+    const exchanges = new ExchangePool(plane)
+    const http1 = { plane, exchanges, http2: new Http2Plane(this.#plane, plane, exchanges, log) }
     const sets = { trusted: new CidrSet([]), proxied: new CidrSet([]) }
     const place = { columns, column: 1, listener: 0, series: 0 }
     const listener = new Listener(config.listeners[0]!, this.#group, sets, place)

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import { ALGORITHMS } from '../../src/balance/algorithms.js'
 import { type Clock, SystemClock } from '../../src/core/clock.js'
+import type { TargetGroupConfig } from '../../src/core/config.js'
 import type { Transport } from '../../src/core/conn.js'
 import type { GroupTargets } from '../../src/core/directory.js'
 import type { ProxyTask } from '../../src/core/messages.js'
@@ -12,12 +13,15 @@ import { TimerWheel } from '../../src/net/timer-wheel.js'
 import { AccessEntry, AccessLog } from '../../src/observe/access-log.js'
 import { ExchangePool } from '../../src/proxy/http1/exchange-pool.js'
 import { Http1Plane } from '../../src/proxy/http1/http1-plane.js'
+import { Http2Plane } from '../../src/proxy/http2/http2-plane.js'
+import { TargetStreams } from '../../src/proxy/http2/target-streams.js'
 import { Listener } from '../../src/proxy/listener.js'
 import { NO_GROUP } from '../../src/proxy/no-group.js'
 import type { Plane } from '../../src/proxy/plane.js'
 import { RequestIds } from '../../src/proxy/request-ids.js'
 import type { Http1 } from '../../src/proxy/serve.js'
-import { TargetGroup, type TargetServices } from '../../src/proxy/target-group.js'
+import { type Target, TargetGroup, type TargetServices } from '../../src/proxy/target-group.js'
+import type { MultiplexingPool } from '../../src/proxy/target-pool.js'
 import { TlsLog } from '../../src/proxy/tls-log.js'
 import { Columns } from '../../src/shm/columns.js'
 import { KeyHash } from '../../src/shm/key-hash.js'
@@ -68,7 +72,7 @@ export function assemble(
       secret: task.config.cluster?.secret ?? '',
     },
   }
-  const groups = task.targets.map((targets) => group(task, targets, services))
+  const groups: TargetGroup[] = []
   const plane: Plane = {
     transport: transport(task, clock, log, groups),
     clock,
@@ -83,11 +87,19 @@ export function assemble(
     tlsLog: new TlsLog(log, clock),
     draining: false,
   }
-  const noGroup = new TargetGroup(NO_GROUP, { group: -1, version: 0, targets: [] }, ALGORITHMS[NO_GROUP.algorithm](), services)
+  const http1 = new Http1Plane(plane, log)
+  const exchanges = new ExchangePool(http1)
+  const http2 = new Http2Plane(plane, http1, exchanges, log)
+  groups.push(...task.targets.map((targets) => group(task, targets, services, http2)))
+  const noGroup = new TargetGroup(
+    NO_GROUP,
+    { group: -1, version: 0, targets: [] },
+    ALGORITHMS[NO_GROUP.algorithm](),
+    services,
+  )
   const listeners = task.config.listeners.map((_, index) => listener(task, index, groups, noGroup, columns))
   const tls = new ThreadTls(plane.transport, listeners, groups, log, task)
-  const http1 = new Http1Plane(plane, log)
-  return { plane, http1: { plane: http1, exchanges: new ExchangePool(http1) }, groups, table, listeners, tls, log }
+  return { plane, http1: { plane: http1, exchanges, http2 }, groups, table, listeners, tls, log }
 }
 
 /** Where the thread tells the mesh thread of what it learns; undefined where nobody shares it. */
@@ -108,9 +120,24 @@ function transport(task: ProxyTask, clock: Clock, log: Logger, groups: readonly 
   return native
 }
 
-function group(task: ProxyTask, targets: GroupTargets, services: TargetServices): TargetGroup {
+function group(task: ProxyTask, targets: GroupTargets, shared: TargetServices, http2: Http2Plane): TargetGroup {
   const config = task.config.targetGroups[targets.group]!
+  const services =
+    config.protocol === 'h2' || config.protocol === 'h2c'
+      ? { ...shared, multiplexing: multiplexing(config, http2) }
+      : shared
   return new TargetGroup(config, targets, ALGORITHMS[config.algorithm](), services)
+}
+
+/** Streams of connections that speak HTTP/2, with or without TLS. */
+function multiplexing(config: TargetGroupConfig, http2: Http2Plane): (target: Target) => MultiplexingPool {
+  const { connectMs } = config.timeouts
+  return (target) =>
+    new TargetStreams(target, http2, {
+      scheme: config.protocol === 'h2' ? 'https' : 'http',
+      connectTimeoutMs: connectMs,
+      dial: ({ address, port, tls }, handler) => http2.plane.transport.dial(address, port, handler, tls),
+    })
 }
 
 function listener(

@@ -14,7 +14,8 @@ export class ThreadTls {
   readonly #log: Logger
   #material: TlsMaterial = { listeners: [], groups: [] }
   #ticketKeys: Uint8Array
-  readonly #clients: (readonly ClientTls[])[] = []
+  /** By group slot, then by server name; targets that are added later may add to them. */
+  readonly #clients: ReadonlyMap<string, ClientTls>[] = []
 
   /** Throws CastorError TLS_CONFIG where any of it cannot be used. `listeners` by index, `groups` by slot. */
   constructor(
@@ -62,10 +63,7 @@ export class ThreadTls {
   }
 
   #putListener(listener: Listener, config: ServerTlsConfig): void {
-    const { protocol } = listener.config
-    // What is offered must be spoken: HTTP/2 has no front end in this thread yet.
-    const alpn = protocol === 'https' ? config.alpn.filter((name) => name !== 'h2') : config.alpn
-    const next = this.#transport.serverTls({ ...config, alpn })
+    const next = this.#transport.serverTls(config)
     next.setTicketKeys(this.#ticketKeys)
     const old = listener.tls
     listener.tls = next
@@ -74,15 +72,17 @@ export class ThreadTls {
 
   /** Targets that are asked for by their own host names need one each, and share it where the name is the same. */
   #putGroup(slot: number, config: ClientTlsConfig): void {
-    const { all, config: groupConfig } = this.#groups[slot]!
     const byName = new Map<string, ClientTls>()
-    const names = groupConfig.targets.map(
-      ({ host }) => config.serverName || (isIP(host) === 0 ? host.toLowerCase() : ''),
-    )
-    for (const serverName of new Set(names))
-      byName.set(serverName, this.#transport.clientTls({ ...config, serverName }))
-    for (const [index, target] of all.entries()) target.tls = byName.get(names[index]!)
-    for (const old of this.#clients[slot] ?? []) old.dispose()
-    this.#clients[slot] = [...byName.values()]
+    const tlsFor = (host: string): ClientTls => {
+      const serverName = config.serverName || (isIP(host) === 0 ? host.toLowerCase() : '')
+      const known = byName.get(serverName)
+      if (known !== undefined) return known
+      const made = this.#transport.clientTls({ ...config, serverName })
+      byName.set(serverName, made)
+      return made
+    }
+    this.#groups[slot]!.setTls(tlsFor)
+    for (const old of this.#clients[slot]?.values() ?? []) old.dispose()
+    this.#clients[slot] = byName
   }
 }

@@ -15,25 +15,21 @@ import { KeptBytes } from './kept-bytes.js'
 import { answersItself, writeRedirect, writeRefusal } from './own-answer.js'
 import type { RequestFacts } from './request-facts.js'
 import type { Requester } from './requester.js'
-
-/** Where the connection stands. */
-const READING = 0
-const EXCHANGING = 1
-/** The last answer is out; what the client still sends is thrown away, so that it reads the answer before a reset. */
-const LINGERING = 2
-const TUNNELLING = 3
-/** The answer is on its way to a client that reads slowly; the next request waits until it is out. */
-const FLUSHING = 4
-const ENDED = 5
-
-/** While a head is awaited nobody may make Castor keep more than this of what comes behind it. */
-const HEAD_READ_BYTES = 16 * 1024
-const BODY_READ_BYTES = 128 * 1024
-const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1')
-const LINGER_MS = 2_000
-const LINGER_BYTES = 1024 * 1024
-/** Timers look at a session at least this often, which keeps byte counters fresh. */
-const LOOK_MS = 1_000
+import {
+  BODY_READ_BYTES,
+  CONTINUE,
+  ENDED,
+  EXCHANGING,
+  FLUSHING,
+  goneReason,
+  HEAD_READ_BYTES,
+  LINGER_BYTES,
+  LINGER_MS,
+  LINGERING,
+  LOOK_MS,
+  READING,
+  TUNNELLING,
+} from './session-state.js'
 
 /** One client connection of an http listener: reads requests one after the other and hands each to an exchange. */
 export class ClientSession implements ConnHandler, Timed, Session, Requester {
@@ -47,9 +43,11 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
   readonly origin: ClientOrigin
   /** The peer is one of `trustForwardedFrom`. */
   readonly trusted: boolean
+  readonly protocol: string = ''
+  unhurried = false
   readonly #exchanges: ExchangePool
   #forwarded: ForwardedLines | undefined
-  #state = READING
+  #state: number = READING
   #exchange: Exchange | undefined
   #parser: RequestParser | undefined
   /** Bytes not dealt with yet: an unfinished head, a pipelined request, a body that its target is not ready for. */
@@ -83,10 +81,6 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
     ))
   }
 
-  get ended(): boolean {
-    return this.#state === ENDED
-  }
-
   headOptions(facts: RequestFacts): RequestHeadOptions {
     const { forwarded } = this
     const { config } = this.listener.group
@@ -105,6 +99,8 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
 
   /** `early` is what came behind a PROXY header in the same read; borrowed. */
   start(early: Uint8Array | undefined): void {
+    this.#state = READING
+    this.inputEnded = false
     this.plane.sessions.add(this)
     this.conn.handler = this
     this.conn.readSize = HEAD_READ_BYTES
@@ -176,7 +172,7 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
     const state = this.#state
     this.#state = ENDED
     this.#exchange = undefined
-    if (exchange !== undefined) exchange.onClientGone(cause === undefined ? 'CLIENT_CLOSED' : 'CLIENT_RESET')
+    if (exchange !== undefined) exchange.onClientGone(goneReason(cause))
     if (state === READING && this.#headStartedMs >= 0) this.listener.countReason(REASON.CLIENT_CLOSED)
     this.#end()
   }
@@ -200,7 +196,7 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
         if (restMs <= 0) this.conn.abort()
         break
     }
-    if (this.ended || this.#state === TUNNELLING) return 0
+    if (this.#state === ENDED || this.#state === TUNNELLING) return 0
     return Math.min(Math.max(restMs, 1), LOOK_MS)
   }
 
@@ -216,7 +212,7 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
     this.countBytes()
     if (!keep) {
       // A client that pipelined more than it will get would lose the answer to a reset.
-      if ((requestComplete && this.#kept.empty) || this.inputEnded) this.#closeAfterAnswer()
+      if ((requestComplete && this.#kept.empty) || this.inputEnded) this.closeAfterAnswer()
       else this.linger()
       return
     }
@@ -233,7 +229,7 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
     if (this.#state === ENDED) return
     this.#kept.clear()
     if (reset) this.conn.abort()
-    else this.#closeAfterAnswer()
+    else this.closeAfterAnswer()
   }
 
   /**
@@ -284,7 +280,7 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
   #checkReading(nowMs: number): number {
     if (this.#headStartedMs >= 0) {
       const restMs = this.#headStartedMs + this.plane.protection.headerTimeoutMs - nowMs
-      if (restMs <= 0) this.#refuse(408, 'HEADER_TIMEOUT', undefined)
+      if (restMs <= 0) this.refuse(408, 'HEADER_TIMEOUT', undefined)
       return restMs
     }
     const restMs = this.conn.lastActiveMs + this.listener.config.idleTimeoutMs - nowMs
@@ -309,7 +305,7 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
         at = end
       } else {
         this.#parser = undefined
-        this.#refuse(parser.errorStatus, parser.errorReason, parser)
+        this.refuse(parser.errorStatus, parser.errorReason, parser)
         this.plane.giveParser(parser)
         at = end
       }
@@ -360,7 +356,7 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
   }
 
   /** Answers a request that never became an exchange, and closes. `parser` has the request as far as it was understood. */
-  #refuse(status: number, reason: ReasonCode, parser: RequestParser | undefined): void {
+  protected refuse(status: number, reason: ReasonCode, parser: RequestParser | undefined): void {
     this.#state = LINGERING
     writeRefusal(this.plane, this, status, reason, parser, this.#headStartedMs)
     this.#headStartedMs = -1
@@ -382,7 +378,7 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
     }
   }
 
-  #closeAfterAnswer(): void {
+  protected closeAfterAnswer(): void {
     this.#state = LINGERING
     this.#lingerUntilMs = this.plane.clock.nowMs + this.listener.config.idleTimeoutMs
     this.conn.close()
@@ -394,6 +390,10 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
     if (this.#parser !== undefined) this.plane.giveParser(this.#parser)
     this.#parser = undefined
     this.#kept.clear()
+    this.onEnded()
+  }
+
+  protected onEnded(): void {
     this.countBytes()
     this.listener.connectionClosed()
   }

@@ -188,8 +188,8 @@ export class Exchange implements UpstreamUser {
     )
     if (this.#head.begun || !this.#upstream.isStale) this.#upstream.blame()
     // Only the head is kept to be sent again: a body, be it one empty chunk, would be missing from the second try.
-    const untouched = !this.#head.begun && this.#request.none
-    const state = untouched && this.#facts.idempotent ? this.#upstream.resend() : UPSTREAM_NONE
+    const again = !this.#head.begun && this.#request.none && (this.#facts.idempotent || cause?.retryable === true)
+    const state = again ? this.#upstream.resend() : UPSTREAM_NONE
     if (state === UPSTREAM_NONE) this.#fail(502, 'TARGET_RESET')
     else this.#retried(state)
   }
@@ -376,7 +376,7 @@ export class Exchange implements UpstreamUser {
     this.#keepClient = false
     this.#keepUpstream = false
     this.#tally.begin(this.#plane.clock)
-    this.#pace.begin(this.#plane.clock.nowMs)
+    this.#pace.reset(this.#plane.clock.nowMs, session.unhurried)
   }
 
   #headOptions(chunked: boolean, close: boolean): ResponseHeadOptions {

@@ -54,6 +54,7 @@ export class Tally {
     if (plane.accessLog === undefined) return
     const entry = describe(session, plane.entry)
     this.facts.describe(entry)
+    if (session.protocol !== '') entry.protocol = session.protocol
     entry.timeMs = this.startedWallMs
     entry.target = upstream.lastTarget?.id ?? ''
     entry.status = status
@@ -71,7 +72,7 @@ export class Tally {
 /** A request that was answered before it could become an exchange. */
 export function recordRefusal(
   plane: Http1Plane,
-  session: Requester,
+  session: Pick<Requester, 'listener' | 'origin'>,
   status: number,
   reason: ReasonCode,
   requestId: Uint8Array,
@@ -114,7 +115,7 @@ export function recordAnswer(
   plane.accessLog.record(entry)
 }
 
-function describe(session: Requester, entry: AccessEntry): AccessEntry {
+function describe(session: Pick<Requester, 'listener' | 'origin'>, entry: AccessEntry): AccessEntry {
   entry.reset()
   entry.listener = session.listener.config.name
   entry.clientIp = session.origin.client.address

@@ -281,7 +281,7 @@ export class Upstream implements ConnHandler, Claimant {
     this.#attemptMs = this.#plane.clock.nowMs
     this.#reused = false
     this.connecting = true
-    const conn = this.#plane.transport.dial(target.address, target.port, this, target.tls)
+    const conn = target.streams?.dial(this) ?? this.#plane.transport.dial(target.address, target.port, this, target.tls)
     this.conn = conn
     conn.write(this.#head, 0, this.#headLength)
     return UPSTREAM_DIALLING
