@@ -1,6 +1,6 @@
 import { REFERENCE, SUBJECT } from './proxies/all.js'
 import type { Judgement, ProxyFigures, ProxyResult } from './report/result.js'
-import { kib, mib } from './report/words.js'
+import { kib, mib, percent } from './report/words.js'
 import type { Limit } from './scenarios/scenario.js'
 
 /** Holds a scenario's outcome against its limit. What could not be measured is not judged, which is no pass. */
@@ -10,7 +10,12 @@ export function judge(limit: Limit, results: readonly ProxyResult[]): Judgement 
   if (figures.kind === 'failed') return { verdict: 'fail', text: figures.message }
   switch (limit.kind) {
     case 'ratio':
-      return judgeRatio(limit.most, figures)
+      return judgeRatio(limit.most, limit.against ?? REFERENCE, figures)
+    case 'core-share': {
+      if (figures.kind !== 'idle-cpu') return mismatch()
+      const text = `${percent(figures.share)} of a core, at most ${percent(limit.most)}`
+      return { verdict: figures.share <= limit.most ? 'pass' : 'fail', text }
+    }
     case 'bytes-each': {
       if (figures.kind !== 'memory') return mismatch()
       const text = `${kib(figures.bytesEach)} KiB each, at most ${kib(limit.most)} KiB`
@@ -25,10 +30,10 @@ export function judge(limit: Limit, results: readonly ProxyResult[]): Judgement 
   }
 }
 
-function judgeRatio(most: number, figures: ProxyFigures): Judgement {
+function judgeRatio(most: number, against: string, figures: ProxyFigures): Judgement {
   if (figures.kind !== 'cpu') return mismatch()
-  if (figures.ratio === undefined) return { verdict: 'not judged', text: `${REFERENCE} was not measured` }
-  const text = `${figures.ratio.toFixed(2)}× of ${REFERENCE}, at most ${most}×`
+  if (figures.ratio === undefined) return { verdict: 'not judged', text: `${against} was not measured` }
+  const text = `${figures.ratio.toFixed(2)}× of ${against}, at most ${most}×`
   return { verdict: figures.ratio <= most ? 'pass' : 'fail', text }
 }
 

@@ -8,17 +8,17 @@ import type { CpuFigures, CpuRound, ProxyResult } from './report/result.js'
 import type { Bench, RunningProxy } from './scenarios/scenario.js'
 import { median } from './statistics.js'
 
-/** Loads one proxy for some whole seconds. */
-export type Load = (port: number, seconds: number) => Promise<LoadResult>
+/** Loads one proxy for some whole seconds. Where it has to make ready first, `onBegun` is called when that is done. */
+export type Load = (port: number, seconds: number, onBegun: () => void) => Promise<LoadResult>
 
 /** A warm-up fills pools and lets compilers do their work; it is not measured. */
 const WARM_UP_SECONDS = 2
 
 /**
  * CPU a request of each proxy: all in turn, round after round, so that whatever else the machine does meets all of
- * them. A proxy that fails drops out with its error; the others go on.
+ * them, and as a multiple of what the one called `against` takes. A proxy that fails drops out with its error; the others go on.
  */
-export async function measureCpu(bench: Bench, load: Load): Promise<ProxyResult[]> {
+export async function measureCpu(bench: Bench, load: Load, against: string = REFERENCE): Promise<ProxyResult[]> {
   const { rounds, seconds } = bench.settings
   const measured = new Map<string, CpuRound[]>(bench.proxies.map((proxy) => [proxy.name, []]))
   const failures = new Map<string, string>()
@@ -35,7 +35,7 @@ export async function measureCpu(bench: Bench, load: Load): Promise<ProxyResult[
 
   for (const proxy of bench.proxies) {
     await attempt(proxy, async () => {
-      const { requests } = await load(proxy.port, WARM_UP_SECONDS)
+      const { requests } = await load(proxy.port, WARM_UP_SECONDS, () => {})
       if (requests === 0) throw new Error('no request was answered')
     })
   }
@@ -48,23 +48,26 @@ export async function measureCpu(bench: Bench, load: Load): Promise<ProxyResult[
       })
     }
   }
-  const reference = failures.has(REFERENCE) ? [] : (measured.get(REFERENCE) ?? [])
+  const reference = failures.has(against) ? [] : (measured.get(against) ?? [])
   return bench.proxies.map(({ name }) => {
     const message = failures.get(name)
     return {
       proxy: name,
       figures:
         message === undefined
-          ? { kind: 'cpu', ...summarise(measured.get(name)!, name === REFERENCE ? [] : reference) }
+          ? { kind: 'cpu', ...summarise(measured.get(name)!, name === against ? [] : reference) }
           : { kind: 'failed', message },
     }
   })
 }
 
 async function measureOnce(proxy: RunningProxy, load: Load, seconds: number): Promise<CpuRound> {
-  const coreBefore = readCore(proxyCore)
-  const before = readCpu(proxy.pid)
-  const result = await load(proxy.port, seconds)
+  let coreBefore = readCore(proxyCore)
+  let before = readCpu(proxy.pid)
+  const result = await load(proxy.port, seconds, () => {
+    coreBefore = readCore(proxyCore)
+    before = readCpu(proxy.pid)
+  })
   const spent = cpuSpent(before, readCpu(proxy.pid))
   const coreAfter = readCore(proxyCore)
   if (proxy.accessLog !== undefined) {

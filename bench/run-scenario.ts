@@ -6,10 +6,11 @@ import { SMALL_PATH } from './origin/content.js'
 import { type Origin, startOrigin } from './origin/origin.js'
 import { freePorts } from './ports.js'
 import { temporaryFolder } from './processes.js'
+import { SUBJECT } from './proxies/all.js'
 import type { Contender } from './proxies/proxy.js'
 import { waitForHttp, waitForTcp } from './ready.js'
 import type { ProxyResult, ScenarioResult } from './report/result.js'
-import type { RunningProxy, Scenario } from './scenarios/scenario.js'
+import type { Lane, RunningProxy, Scenario } from './scenarios/scenario.js'
 import type { Settings } from './settings.js'
 
 const READY_WITHIN_MS = 15_000
@@ -30,12 +31,14 @@ export async function runScenario(
   const failed: ProxyResult[] = []
   try {
     for (const proxy of present.filter((each) => takesPart(scenario, each))) {
-      try {
-        up.push(await bringUp(proxy, scenario, origin))
-      } catch (error) {
-        const message = failureText(error)
-        progress(`${proxy.name} did not start: ${message}`)
-        failed.push({ proxy: proxy.name, figures: { kind: 'failed', message } })
+      for (const lane of scenario.lanes ?? [{ name: proxy.name, changes: {} }]) {
+        try {
+          up.push(await bringUp(proxy, lane, scenario, origin))
+        } catch (error) {
+          const message = failureText(error)
+          progress(`${lane.name} did not start: ${message}`)
+          failed.push({ proxy: lane.name, figures: { kind: 'failed', message } })
+        }
       }
     }
     const measured = await scenario.run({ settings, proxies: up, originPort: origin.port, progress })
@@ -56,12 +59,13 @@ export async function runScenario(
 }
 
 function takesPart(scenario: Scenario, proxy: Contender): boolean {
+  if (scenario.lanes !== undefined && proxy.name !== SUBJECT) return false
   if (scenario.only !== undefined && !scenario.only.includes(proxy.name)) return false
   return scenario.needs.every((feature) => proxy.features.has(feature))
 }
 
-async function bringUp(proxy: Contender, scenario: Scenario, origin: Origin): Promise<Up> {
-  const folder = join(temporaryFolder(), proxy.name)
+async function bringUp(proxy: Contender, lane: Lane, scenario: Scenario, origin: Origin): Promise<Up> {
+  const folder = join(temporaryFolder(), lane.name)
   mkdirSync(folder)
   const [port] = await freePorts(1)
   const accessLog = scenario.needs.includes('access-log') ? join(folder, 'access.log') : undefined
@@ -71,17 +75,19 @@ async function bringUp(proxy: Contender, scenario: Scenario, origin: Origin): Pr
     mode: scenario.mode,
     port: port!,
     targetPort: origin.port,
+    castor: lane.changes,
     ...(accessLog === undefined ? {} : { accessLog }),
   })
   try {
     if (scenario.mode === 'tcp') await waitForTcp(port!, started, READY_WITHIN_MS)
-    else await waitForHttp(port!, SMALL_PATH, started, READY_WITHIN_MS)
+    else if (lane.changes.listener?.acceptProxyProtocol === undefined)
+      await waitForHttp(port!, SMALL_PATH, started, READY_WITHIN_MS)
   } catch (error) {
     await started.stop()
     throw error
   }
   return {
-    name: proxy.name,
+    name: lane.name,
     port: port!,
     pid: started.pid,
     stop: () => started.stop(),

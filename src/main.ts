@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { addBench } from './commands/bench.js'
 import { addCheck } from './commands/check.js'
 import { EXIT, type ExitCode } from './commands/exit-code.js'
+import { addKeepalived } from './commands/keepalived.js'
 import { addSchema } from './commands/schema.js'
 import { addStart } from './commands/start.js'
 import { addStatus } from './commands/status.js'
@@ -37,6 +38,7 @@ Exit codes: 0 done, 1 failed (status: degraded), 2 wrong configuration or usage,
   addSchema(castor)
   addStatus(castor)
   addTargetCommands(castor)
+  addKeepalived(castor)
   addBench(castor)
   return castor
 }

@@ -10,7 +10,7 @@ serveOrder<HttpLoadOptions, LoadResult>(async ({ port, connections, seconds, req
     duration: seconds,
     timeout: 10,
     method: request.bodyBytes > 0 ? 'POST' : 'GET',
-    headers: request.closeEach ? { connection: 'close' } : {},
+    headers: { ...request.headers, ...(request.closeEach ? { connection: 'close' } : {}) },
     ...(request.bodyBytes > 0 ? { body: Buffer.alloc(request.bodyBytes, 'x') } : {}),
   })
   return { requests: done['2xx'], errors: done.errors + done.non2xx, seconds: done.duration }

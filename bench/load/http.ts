@@ -36,7 +36,7 @@ export function fixedRate(options: HttpLoadOptions, rate: number): Promise<OpenL
   return orderOnce('load/open-loop', order, loadCore, (options.seconds + GRACE_SECONDS) * 1000)
 }
 
-/** The generator of fixed rates knows keep-alive requests without bodies. */
+/** The generator of fixed rates knows keep-alive requests without bodies and further fields. */
 function atFixedRate(settings: Settings, request: HttpRequest): boolean {
-  return settings.rate !== undefined && request.bodyBytes === 0 && !request.closeEach
+  return settings.rate !== undefined && request.bodyBytes === 0 && !request.closeEach && request.headers === undefined
 }

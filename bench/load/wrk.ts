@@ -8,7 +8,11 @@ import type { HttpLoadOptions, HttpRequest, LoadResult } from './load.js'
 export async function wrk(options: HttpLoadOptions): Promise<LoadResult> {
   const { port, connections, seconds, request } = options
   const script = request.bodyBytes > 0 ? ['-s', bodyScript(request)] : []
-  const header = request.closeEach ? ['-H', 'Connection: close'] : []
+  const closing = request.closeEach ? { Connection: 'close' } : {}
+  const header = Object.entries({ ...request.headers, ...closing }).flatMap(([name, value]) => [
+    '-H',
+    `${name}: ${value}`,
+  ])
   const load = start({
     command: 'wrk',
     args: [

@@ -2,10 +2,11 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { proxyCore } from '../machine.js'
-import { castorMain, castorVersion } from '../paths.js'
+import { benchProgram, castorMain, castorVersion } from '../paths.js'
 import { freePorts } from '../ports.js'
-import { start } from '../processes.js'
+import { type Command, start } from '../processes.js'
 import { waitForHttp } from '../ready.js'
+import { SESSIONS_VARIABLE } from './filling.js'
 import type { Contender, ProxySetup } from './proxy.js'
 
 const READY_WITHIN_MS = 15_000
@@ -21,7 +22,7 @@ export const castor: Contender = {
     writeFileSync(file, stringify(castorConfig(setup, adminPort!)))
     const started = start({
       command: process.execPath,
-      args: [castorMain, 'start', '-c', file],
+      ...program(setup, file),
       core: proxyCore,
     })
     try {
@@ -34,8 +35,14 @@ export const castor: Contender = {
   },
 }
 
+/** The program as users start it; where sessions must be there already, the library with a worker that puts them there. */
+function program({ castor: changes }: ProxySetup, file: string): Pick<Command, 'args' | 'env'> {
+  if (changes?.sessions === undefined) return { args: [castorMain, 'start', '-c', file] }
+  return { args: [benchProgram('proxies/filled-castor'), file], env: { [SESSIONS_VARIABLE]: String(changes.sessions) } }
+}
+
 /** Defaults all over, except one proxy thread and, of the headers about the client, only X-Forwarded-For. */
-function castorConfig({ mode, port, targetPort, accessLog }: ProxySetup, adminPort: number): object {
+function castorConfig({ mode, port, targetPort, accessLog, castor: changes }: ProxySetup, adminPort: number): object {
   const forwarded = { proto: false, port: false, host: false }
   return {
     node: 'bench',
@@ -45,14 +52,21 @@ function castorConfig({ mode, port, targetPort, accessLog }: ProxySetup, adminPo
     shutdownTimeout: '1s',
     // Left to itself it keeps half of the open files for targets: a few hundred are enough here, as with the others.
     protection: { maxConnections: 12_000 },
-    listeners: [{ name: 'bench', protocol: mode, listen: `127.0.0.1:${port}`, targetGroup: 'target' }],
+    listeners: [
+      { name: 'bench', protocol: mode, listen: `127.0.0.1:${port}`, targetGroup: 'target', ...changes?.listener },
+    ],
     targetGroups: [
       {
         name: 'target',
         protocol: mode,
-        targets: [{ address: `127.0.0.1:${targetPort}` }],
+        targets: Array.from({ length: changes?.targets ?? 1 }, (_, index) => ({
+          id: `target-${index}`,
+          address: `127.0.0.1:${targetPort}`,
+        })),
         ...(mode === 'http' ? { forwarded } : {}),
+        ...changes?.group,
       },
     ],
+    ...changes?.file,
   }
 }

@@ -3,6 +3,18 @@ import type { Started } from '../processes.js'
 /** What a proxy has to be able to do for a scenario. */
 export type Feature = 'http' | 'websocket' | 'tcp' | 'access-log'
 
+/** What a scenario changes about Castor beside what it changes for all. */
+export interface CastorChanges {
+  /** Keys of the configuration as in the file, added to or in place of the bench's. */
+  readonly file?: Readonly<Record<string, unknown>>
+  readonly listener?: Readonly<Record<string, unknown>>
+  readonly group?: Readonly<Record<string, unknown>>
+  /** So many targets, which are all the origin; 1 if not given. */
+  readonly targets?: number
+  /** Live sessions of as many clients, from 10.0.0.0 on, before the first request. */
+  readonly sessions?: number
+}
+
 /** One proxy's part in one scenario. */
 export interface ProxySetup {
   /** A folder of its own for configuration and logs; removed by the bench. */
@@ -12,6 +24,7 @@ export interface ProxySetup {
   readonly targetPort: number
   /** Access log off without it. */
   readonly accessLog?: string
+  readonly castor?: CastorChanges
 }
 
 export interface Contender {

@@ -39,6 +39,8 @@ export type ProxyFigures =
   | ({ readonly kind: 'memory'; readonly bytesEach: number } & MemoryFigures)
   | ({ readonly kind: 'growth' } & MemoryFigures)
   | ({ readonly kind: 'latency'; readonly errors: number; readonly requestsPerSecond: number } & LatencyUs)
+  /** `share` of one core, 0–1; the median over the rounds. */
+  | { readonly kind: 'idle-cpu'; readonly share: number; readonly rounds: readonly number[] }
   | { readonly kind: 'failed'; readonly message: string }
 
 export interface ProxyResult {

@@ -1,5 +1,5 @@
 import type { ProxyFigures, Report, ScenarioResult } from './result.js'
-import { caption, kib, kindOf, micros, millis, times } from './words.js'
+import { caption, kib, kindOf, micros, millis, percent, times } from './words.js'
 
 const WIDTH = 960
 const MARGIN = 32
@@ -105,6 +105,8 @@ function extent(figures: ProxyFigures): Pick<Bar, 'value' | 'tail' | 'label' | '
     }
     case 'memory':
       return { value: Math.max(0, figures.bytesEach), tail: 0, label: `${kib(figures.bytesEach)} KiB`, ratio: '' }
+    case 'idle-cpu':
+      return { value: figures.share, tail: 0, label: percent(figures.share), ratio: '' }
     case 'growth':
     case 'failed':
       return { value: 0, tail: 0, label: 'failed', ratio: '' }

@@ -5,7 +5,7 @@ import { inShort, kindOf, machineInWords, participants, times, versionsInWords }
 export function renderTable(report: Report): string {
   const names = participants(report)
   const lines = [machineInWords(report), versionsInWords(report), '']
-  for (const kind of ['cpu', 'latency', 'memory', 'growth'] as const) {
+  for (const kind of ['cpu', 'latency', 'idle-cpu', 'memory', 'growth'] as const) {
     const scenarios = report.scenarios.filter((scenario) => kindOf(scenario) === kind)
     if (scenarios.length > 0) lines.push(...section(report, kind, scenarios, names), '')
   }
@@ -21,6 +21,7 @@ export function renderTable(report: Report): string {
 const HEADINGS = {
   cpu: 'CPU microseconds of the proxy a request, median (× of HAProxy in the same rounds)',
   latency: 'Latency in ms at a fixed rate: p50 / p99 / p99.9',
+  'idle-cpu': 'CPU while nobody asks for anything, of one core',
   memory: 'Resident memory each',
   growth: 'Resident memory gained in all',
 } as const

@@ -22,9 +22,16 @@ export function inShort(figures: ProxyFigures | undefined): string {
       return `${millis(figures.p50)} / ${millis(figures.p99)} / ${millis(figures.p999)}`
     case 'memory':
       return `${kib(figures.bytesEach)} KiB`
+    case 'idle-cpu':
+      return percent(figures.share)
     case 'growth':
       return `${mib(figures.afterBytes - figures.beforeBytes)} MiB`
   }
+}
+
+/** A share in per cent: 3.4 %. */
+export function percent(share: number): string {
+  return `${(share * 100).toFixed(1)} %`
 }
 
 export function kib(bytes: number): string {
@@ -50,6 +57,8 @@ export function caption(scenario: ScenarioResult): string {
       return 'p50 / p99 / p99.9, ms'
     case 'memory':
       return `resident memory a ${scenario.unit}`
+    case 'idle-cpu':
+      return 'CPU without requests, of one core'
     case 'growth':
       return 'resident memory gained'
     default:

@@ -3,12 +3,16 @@ import { echoScenarios } from './echo.js'
 import { httpScenarios } from './http.js'
 import { idleScenario } from './idle.js'
 import { latencyScenario } from './latency.js'
+import { manyTargetsScenarios } from './many-targets.js'
 import type { Scenario } from './scenario.js'
+import { stickyScenarios } from './sticky.js'
 
 /** In the order they run and are reported. */
 export const allScenarios: readonly Scenario[] = [
   ...httpScenarios,
   ...echoScenarios,
+  ...stickyScenarios,
+  ...manyTargetsScenarios,
   latencyScenario,
   idleScenario,
   allocScenario,

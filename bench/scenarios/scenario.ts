@@ -1,5 +1,5 @@
 import type { OriginKind } from '../origin/origin.js'
-import type { Feature } from '../proxies/proxy.js'
+import type { CastorChanges, Feature } from '../proxies/proxy.js'
 import type { ProxyResult } from '../report/result.js'
 import type { Settings } from '../settings.js'
 
@@ -27,12 +27,20 @@ export const DIRECT = 'direct'
 
 /** What a scenario must come to for Castor. */
 export type Limit =
-  /** CPU a request, as a multiple of the reference's. */
-  | { readonly kind: 'ratio'; readonly most: number }
+  /** CPU a request, as a multiple of what `against` takes, the reference if not given. */
+  | { readonly kind: 'ratio'; readonly most: number; readonly against?: string }
+  /** CPU while nobody asks for anything, as a share of one core. */
+  | { readonly kind: 'core-share'; readonly most: number }
   /** Resident bytes a connection. */
   | { readonly kind: 'bytes-each'; readonly most: number }
   /** Resident bytes gained over the whole run. */
   | { readonly kind: 'growth'; readonly mostBytes: number }
+
+/** Castor once more, under another name and with other settings. */
+export interface Lane {
+  readonly name: string
+  readonly changes: CastorChanges
+}
 
 export interface Scenario {
   readonly name: string
@@ -44,6 +52,8 @@ export interface Scenario {
   readonly limit?: Limit
   /** Only these proxies, where it says nothing about the others. */
   readonly only?: readonly string[]
+  /** Castor alone takes part, once for each of these. */
+  readonly lanes?: readonly Lane[]
   /** Which generator it will use, for the report. */
   load(settings: Settings): string
   run(bench: Bench): Promise<ProxyResult[]>

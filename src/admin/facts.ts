@@ -1,5 +1,7 @@
-import type { Config } from '../core/config.js'
-import type { Directory } from '../core/directory.js'
+import type { Config, TargetConfig } from '../core/config.js'
+import type { Directory, ListedTarget } from '../core/directory.js'
+import type { MeshStatus } from '../core/mesh.js'
+import type { SessionStore, SessionTotals } from '../core/session-store.js'
 import type { AdminState } from '../core/target-state.js'
 import type { Logger } from '../observe/log.js'
 import type { Columns } from '../shm/columns.js'
@@ -23,6 +25,13 @@ export interface ListenerFacts {
   readonly addresses: readonly string[]
 }
 
+/** The cluster this host is part of; `status` is missing until the mesh thread has said something. */
+export interface ClusterFacts {
+  readonly name: string
+  readonly boot: string
+  readonly status: MeshStatus | undefined
+}
+
 /**
  * What the administration is told about the process. The primary implements it with getters: every request reads what
  * holds at that moment, so that a reload or a restarted worker needs no call to here.
@@ -36,10 +45,21 @@ export interface AdminFacts {
   readonly directory: Directory
   readonly columns: Columns
   readonly table: TargetTable
+  /** Every target that there is, by group. */
+  readonly targets: readonly ListedTarget[]
+  /** Learned sessions; its clock stands at the moment of asking. */
+  readonly sessions: SessionStore
+  readonly sessionTotals: SessionTotals
   readonly workers: readonly WorkerFacts[]
   readonly listeners: readonly ListenerFacts[]
   readonly log: Logger
+  /** Undefined for a host alone. */
+  readonly cluster: ClusterFacts | undefined
   /** Carries out what the operator wants of a target, at once and on every thread. */
   setTargetState(slot: number, state: AdminState): void
   setTargetWeight(slot: number, weight: number): void
+  /** `full`: no place is left in shared memory. */
+  addTarget(group: number, target: TargetConfig): Promise<'added' | 'exists' | 'full'>
+  /** Lets a target drain and then go, or go at once; returns when it goes, as epoch time. */
+  removeTarget(slot: number, now: boolean): number
 }

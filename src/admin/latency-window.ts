@@ -18,13 +18,14 @@ export interface Latency {
  */
 export class LatencyWindow {
   readonly #columns: Columns
-  readonly #targets: () => number
+  readonly #targets: () => readonly { readonly slot: number }[]
   readonly #timer: NodeJS.Timeout
   readonly #now = new Float64Array(HISTOGRAM_BUCKETS)
-  #older: Float64Array[] = []
-  #newer: Float64Array[] = []
+  /** By slot. */
+  #older = new Map<number, Float64Array>()
+  #newer = new Map<number, Float64Array>()
 
-  constructor(columns: Columns, targets: () => number) {
+  constructor(columns: Columns, targets: () => readonly { readonly slot: number }[]) {
     this.#columns = columns
     this.#targets = targets
     this.#timer = setInterval(() => this.rotate(), ROTATE_MS)
@@ -33,7 +34,7 @@ export class LatencyWindow {
 
   of(target: number): Latency {
     const counts = this.#counts(target, this.#now)
-    const before = this.#older[target]
+    const before = this.#older.get(target)
     // A slot that was given to another target may have fallen: then all of it is new.
     if (before) for (let i = 0; i < counts.length; i++) counts[i] = Math.max(0, counts[i]! - before[i]!)
     return {
@@ -44,8 +45,8 @@ export class LatencyWindow {
 
   rotate(): void {
     this.#older = this.#newer
-    this.#newer = Array.from({ length: this.#targets() }, (_, target) =>
-      this.#counts(target, new Float64Array(HISTOGRAM_BUCKETS)),
+    this.#newer = new Map(
+      this.#targets().map(({ slot }) => [slot, this.#counts(slot, new Float64Array(HISTOGRAM_BUCKETS))]),
     )
   }
 

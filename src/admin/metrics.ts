@@ -1,5 +1,7 @@
-import type { Directory } from '../core/directory.js'
+import type { Config } from '../core/config.js'
+import type { Directory, ListedTarget } from '../core/directory.js'
 import type { ReasonCode } from '../core/reasons.js'
+import type { SessionStore, SessionTotals } from '../core/session-store.js'
 import { isWell } from '../health/availability.js'
 import { Exposition, type Labels } from '../observe/prometheus.js'
 import type { Columns } from '../shm/columns.js'
@@ -24,20 +26,42 @@ import {
   WORKER_UPSTREAM_IDLE,
 } from '../shm/layout.js'
 import type { TargetTable } from '../shm/targets.js'
+import { clusterMetrics } from './cluster-metrics.js'
 import { codeCounts, histogramSample, reasonCounts } from './column-sums.js'
 import type { ProcessFacts } from './process-facts.js'
 
 /** Reasons that mean Castor turned a connection or request away for its own sake, before any target was asked. */
-const REJECTIONS: readonly ReasonCode[] = ['PROXY_PROTOCOL_INVALID', 'CONNECTION_LIMIT', 'SHUTTING_DOWN']
+const REJECTIONS: readonly ReasonCode[] = [
+  'PROXY_PROTOCOL_INVALID',
+  'CONNECTION_LIMIT',
+  'SHUTTING_DOWN',
+  'QUEUE_FULL',
+  'QUEUE_TIMEOUT',
+]
+
+/** What is measured in shared memory, and what its numbers stand for. */
+export interface Measured {
+  readonly config: Config
+  readonly columns: Columns
+  readonly table: TargetTable
+  readonly directory: Directory
+  readonly targets: readonly ListedTarget[]
+  readonly sessions: SessionStore
+  readonly sessionTotals: SessionTotals
+}
 
 /** All of `/metrics`; every name is explained in docs/METRICS.md. Only codes and reasons that occurred have a line. */
-export function renderMetrics(columns: Columns, table: TargetTable, directory: Directory, facts: ProcessFacts): string {
+export function renderMetrics(measured: Measured, facts: ProcessFacts): string {
+  const { columns, directory } = measured
   const out = new Exposition()
   requests(out, columns, directory)
   listeners(out, columns, directory)
   failures(out, columns, directory)
-  targets(out, columns, directory)
-  health(out, table, directory)
+  targets(out, measured)
+  queues(out, measured)
+  health(out, measured)
+  sessions(out, measured)
+  if (facts.cluster !== undefined) clusterMetrics(out, facts.cluster)
   workers(out, columns, facts)
   processItself(out, facts)
   return out.text()
@@ -112,14 +136,40 @@ function failures(out: Exposition, columns: Columns, directory: Directory): void
   )
 }
 
-function health(out: Exposition, table: TargetTable, directory: Directory): void {
-  out.family('castor_target_healthy', 'gauge', 'Whether checks and traffic find the target well: 1 or 0.')
-  directory.targets.forEach(({ group, id }, slot) => {
-    out.sample({ target_group: directory.groups[group]!, target: id }, isWell(table, slot, Date.now()) ? 1 : 0)
+function queues(out: Exposition, { columns, directory, targets }: Measured): void {
+  out.family('castor_target_in_flight', 'gauge', 'Requests, or connections of tcp groups, that the target has now.')
+  for (const { group, id, slot } of targets) {
+    out.sample({ target_group: directory.groups[group]!, target: id }, columns.inFlight(slot))
+  }
+  out.family('castor_target_group_queued', 'gauge', 'Waiting now for a target with a place.')
+  directory.groups.forEach((target_group, slot) => {
+    out.sample({ target_group }, columns.waiting.waiting(slot))
   })
 }
 
-function targets(out: Exposition, columns: Columns, directory: Directory): void {
+function health(out: Exposition, { table, directory, targets }: Measured): void {
+  out.family('castor_target_healthy', 'gauge', 'Whether checks and traffic find the target well: 1 or 0.')
+  for (const { group, id, slot } of targets) {
+    out.sample({ target_group: directory.groups[group]!, target: id }, isWell(table, slot, Date.now()) ? 1 : 0)
+  }
+}
+
+function sessions(out: Exposition, { config, directory, sessions, sessionTotals }: Measured): void {
+  out.family('castor_sessions', 'gauge', 'Learned sessions that live, as last counted.')
+  config.targetGroups.forEach(({ name, stickiness }) => {
+    if (stickiness.type !== 'source-ip' && stickiness.type !== 'app-cookie') return
+    out.sample({ target_group: name }, sessionTotals.ofGroup(directory.groups.indexOf(name)))
+  })
+  const { entries, evictions } = sessions.counts()
+  out.family('castor_session_entries', 'gauge', 'Places of the session table that are taken.')
+  out.sample({}, entries)
+  out.family('castor_session_capacity', 'gauge', 'Places of the session table.')
+  out.sample({}, sessions.capacity)
+  out.family('castor_session_evictions_total', 'counter', 'Sessions that went before their time for want of room.')
+  out.sample({}, evictions)
+}
+
+function targets(out: Exposition, { columns, directory, targets }: Measured): void {
   const families = [
     [
       'castor_target_connections_active',
@@ -137,10 +187,10 @@ function targets(out: Exposition, columns: Columns, directory: Directory): void 
   ] as const
   for (const [name, type, word, help] of families) {
     out.family(name, type, help)
-    directory.targets.forEach(({ group, id }, slot) => {
+    for (const { group, id, slot } of targets) {
       const labels: Labels = { target_group: directory.groups[group]!, target: id }
       out.sample(labels, columns.sum(columns.targetAt(0, slot) + word))
-    })
+    }
   }
 }
 

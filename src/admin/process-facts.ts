@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import type { LoopDelaySample } from '../observe/loop-delay.js'
-import type { WorkerFacts } from './facts.js'
+import type { ClusterFacts, WorkerFacts } from './facts.js'
 
 /** What `/metrics` says about the process besides shared memory. */
 export interface ProcessFacts {
@@ -12,6 +12,7 @@ export interface ProcessFacts {
   readonly residentBytes: number
   /** Undefined where the system does not tell. */
   readonly openFds: number | undefined
+  readonly cluster: ClusterFacts | undefined
   readonly primaryLoopDelay: LoopDelaySample
 }
 

@@ -1,10 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Exposition } from '../observe/prometheus.js'
 import { sendBody, sendError, sendJson, sendText } from './answer.js'
+import { deleteTarget, patchTarget, postTarget, sendUnknownGroup } from './change-targets.js'
+import { buildClusterStatus } from './cluster-status.js'
 import type { DashboardFile } from './dashboard-files.js'
 import { type EventStreams, MAX_STREAMS } from './events.js'
 import type { AdminFacts } from './facts.js'
-import { patchTarget } from './patch-target.js'
+import { listSessions } from './sessions.js'
 import type { Status } from './status-shape.js'
 
 /** What handlers work with. */
@@ -38,10 +40,16 @@ const EXACT: ReadonlyMap<string, Route> = new Map<string, Route>([
   ],
   ['/api/v1/listeners', { methods: READ, open: false, handle: listeners }],
   ['/api/v1/target-groups', { methods: READ, open: false, handle: targetGroups }],
+  ['/api/v1/cluster', { methods: READ, open: false, handle: cluster }],
+  [
+    '/api/v1/sessions',
+    { methods: READ, open: false, handle: (c, request, response) => listSessions(c.facts, request, response) },
+  ],
   ['/api/v1/events', { methods: READ, open: false, handle: events }],
 ])
 
 const TARGET_PATH = /^\/api\/v1\/target-groups\/([^/]+)\/targets\/([^/]+)$/
+const TARGETS_PATH = /^\/api\/v1\/target-groups\/([^/]+)\/targets$/
 const GROUP_PATH = /^\/api\/v1\/target-groups\/([^/]+)$/
 
 /** The route of a path, or undefined. The page's own files are open: they hold nothing but the program. */
@@ -56,13 +64,25 @@ export function findRoute(path: string, dashboard: ReadonlyMap<string, Dashboard
       handle: (context, request, response) => targetGroup(context, request, response, group),
     }
   }
+  const targets = TARGETS_PATH.exec(path)?.[1]
+  if (targets !== undefined) {
+    return {
+      methods: ['POST'],
+      open: false,
+      handle: ({ facts }, request, response) => postTarget({ facts, request, response, group: decode(targets) }),
+    }
+  }
   const target = TARGET_PATH.exec(path)
   if (target !== null) {
     return {
-      methods: ['PATCH'],
+      methods: ['PATCH', 'DELETE'],
       open: false,
-      handle: (context, request, response) =>
-        patchTarget(context.facts, request, response, decode(target[1]!), decode(target[2]!)),
+      handle: ({ facts }, request, response) => {
+        const asked = { facts, request, response, group: decode(target[1]!) }
+        return request.method === 'PATCH'
+          ? patchTarget(asked, decode(target[2]!))
+          : deleteTarget(asked, decode(target[2]!))
+      },
     }
   }
   const file = dashboard.get(path)
@@ -89,6 +109,11 @@ function listeners(context: AdminContext, request: IncomingMessage, response: Se
   sendJson(request, response, 200, { listeners: context.status().listeners })
 }
 
+function cluster({ facts }: AdminContext, request: IncomingMessage, response: ServerResponse): void {
+  if (facts.cluster !== undefined) sendJson(request, response, 200, buildClusterStatus(facts.cluster))
+  else sendError(request, response, 404, 'NO_CLUSTER', 'this host is alone: its configuration has no cluster')
+}
+
 function targetGroups(context: AdminContext, request: IncomingMessage, response: ServerResponse): void {
   sendJson(request, response, 200, { targetGroups: context.status().targetGroups })
 }
@@ -97,7 +122,7 @@ function targetGroup(context: AdminContext, request: IncomingMessage, response: 
   const name = decode(encoded)
   const group = context.status().targetGroups.find((candidate) => candidate.name === name)
   if (group !== undefined) sendJson(request, response, 200, group)
-  else sendError(request, response, 404, 'UNKNOWN_TARGET_GROUP', `there is no target group ${JSON.stringify(name)}`)
+  else sendUnknownGroup(context.facts, request, response, name)
 }
 
 function decode(encoded: string): string {

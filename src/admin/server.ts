@@ -47,7 +47,7 @@ export async function startAdmin({ config, facts, dashboardFolder }: AdminOption
   if (config.token === '' && !isLoopback(address)) {
     throw new CastorError('CONFIG_INVALID', `admin.listen ${address} is not a loopback address: set admin.token`)
   }
-  const latency = new LatencyWindow(facts.columns, () => facts.directory.targets.length)
+  const latency = new LatencyWindow(facts.columns, () => facts.targets)
   const loop = watchLoop()
   const context: AdminContext = {
     facts,
@@ -58,11 +58,12 @@ export async function startAdmin({ config, facts, dashboardFolder }: AdminOption
     ),
     status: () => buildStatus(facts, latency),
     metrics: async () =>
-      renderMetrics(facts.columns, facts.table, facts.directory, {
+      renderMetrics(facts, {
         node: facts.config.node,
         version: facts.version,
         startedAtMs: facts.startedAtMs,
         workers: facts.workers,
+        cluster: facts.cluster,
         primaryLoopDelay: loop.latest,
         ...(await measureProcess()),
       }),

@@ -1,5 +1,6 @@
 import type { Algorithm, GroupProtocol, ListenerProtocol } from '../core/config.js'
 import type { ReasonCode } from '../core/reasons.js'
+import type { ClusterStatus } from './cluster-status.js'
 import type { ProcessState, WorkerState } from './facts.js'
 import type { Latency } from './latency-window.js'
 
@@ -16,6 +17,18 @@ export interface Status {
   readonly workers: readonly WorkerStatus[]
   readonly listeners: readonly ListenerStatus[]
   readonly targetGroups: readonly TargetGroupStatus[]
+  /** Missing for a host alone. */
+  readonly cluster?: ClusterStatus
+  readonly sessions: SessionsStatus
+}
+
+/** Learned sessions of all groups. */
+export interface SessionsStatus {
+  /** Places taken; one whose session expired counts until it is swept, seconds later. */
+  readonly live: number
+  readonly capacity: number
+  /** Went before their time for want of room. */
+  readonly evictions: number
 }
 
 export interface WorkerStatus {
@@ -53,6 +66,12 @@ export interface TargetGroupStatus {
   readonly name: string
   readonly protocol: GroupProtocol
   readonly algorithm: Algorithm
+  /** Requests (in tcp groups connections) that a target serves at once; null where there is no limit. */
+  readonly maxConnectionsPerTarget: number | null
+  /** How many wait now for a target with a place, of how many that may. */
+  readonly queue: { readonly waiting: number; readonly size: number; readonly timeoutMs: number }
+  /** Learned sessions as last counted; null in a group that learns none. */
+  readonly sessions: number | null
   readonly targets: readonly TargetStatus[]
 }
 
@@ -65,7 +84,11 @@ export interface TargetStatus {
   readonly reason: string | null
   /** When `state` or `health` last changed. */
   readonly since: string
+  /** When a target that was removed goes; null for one that stays. */
+  readonly leaves: string | null
   readonly connections: number
+  /** Requests, or connections of tcp groups, that are with it now: what the limit is about. */
+  readonly inFlight: number
   readonly requests: number
   readonly failures: number
   /** Of the answers of the last 30 to 60 seconds. */

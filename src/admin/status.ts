@@ -1,3 +1,4 @@
+import { formatAddress } from '../config/addresses.js'
 import { ADMIN_STATES, CHECK_STATES, CHECK_UNHEALTHY, HEALTH_REASONS, type Health } from '../core/target-state.js'
 import { isEjected } from '../health/availability.js'
 import type { Columns } from '../shm/columns.js'
@@ -14,12 +15,14 @@ import {
   WORKER_LOOP_DELAY_P50_MS,
   WORKER_LOOP_DELAY_P99_MS,
 } from '../shm/layout.js'
+import { buildClusterStatus, clusterProblems } from './cluster-status.js'
 import { codeCounts, reasonCounts } from './column-sums.js'
 import type { AdminFacts } from './facts.js'
 import type { LatencyWindow } from './latency-window.js'
 import type {
   ListenerStatus,
   ResponseClass,
+  SessionsStatus,
   Status,
   TargetGroupStatus,
   TargetStatus,
@@ -31,7 +34,11 @@ export function buildStatus(facts: AdminFacts, latency: LatencyWindow, nowMs = D
   const workers = buildWorkers(facts)
   const listeners = buildListeners(facts)
   const targetGroups = buildTargetGroups(facts, latency, nowMs)
-  const problems = findProblems(workers, listeners, targetGroups)
+  const { cluster } = facts
+  const problems = [
+    ...findProblems(workers, listeners, targetGroups),
+    ...(cluster === undefined ? [] : clusterProblems(cluster, facts.config.node)),
+  ]
   return {
     node: facts.config.node,
     version: facts.version,
@@ -43,6 +50,8 @@ export function buildStatus(facts: AdminFacts, latency: LatencyWindow, nowMs = D
     workers,
     listeners,
     targetGroups,
+    ...(cluster === undefined ? {} : { cluster: buildClusterStatus(cluster) }),
+    sessions: buildSessions(facts),
   }
 }
 
@@ -109,25 +118,46 @@ function countResponses(
 }
 
 function buildTargetGroups(facts: AdminFacts, latency: LatencyWindow, nowMs: number): TargetGroupStatus[] {
-  const { config, directory, columns } = facts
-  return config.targetGroups.map(({ name, protocol, algorithm, targets }) => ({
-    name,
-    protocol,
-    algorithm,
-    targets: targets.map(({ id, host, port }): TargetStatus => {
-      const slot = directory.targets.findIndex((target) => target.id === id && directory.groups[target.group] === name)
-      const word = (offset: number): number => (slot < 0 ? 0 : columns.sum(columns.targetAt(0, slot) + offset))
-      return {
-        id,
-        address: directory.targets[slot]?.address ?? `${host.includes(':') ? `[${host}]` : host}:${port}`,
-        ...targetState(facts, slot, nowMs),
-        connections: word(TARGET_CONNECTIONS),
-        requests: word(TARGET_REQUESTS),
-        failures: word(TARGET_FAILURES),
-        latency: slot < 0 ? { p50: null, p99: null } : latency.of(slot),
-      }
-    }),
-  }))
+  const { config, directory, columns, sessionTotals } = facts
+  const all = facts.targets
+  return config.targetGroups.map(({ name, protocol, algorithm, stickiness, maxConnectionsPerTarget, queue }) => {
+    const group = directory.groups.indexOf(name)
+    const learns = stickiness.type === 'source-ip' || stickiness.type === 'app-cookie'
+    const targets = all
+      .filter((target) => target.group === group)
+      .map(({ slot, id, host, port, leavesMs }): TargetStatus => {
+        const word = (offset: number): number => columns.sum(columns.targetAt(0, slot) + offset)
+        return {
+          id,
+          address: formatAddress(host, port),
+          ...targetState(facts, slot, nowMs),
+          leaves: leavesMs === undefined ? null : new Date(leavesMs).toISOString(),
+          connections: word(TARGET_CONNECTIONS),
+          inFlight: columns.inFlight(slot),
+          requests: word(TARGET_REQUESTS),
+          failures: word(TARGET_FAILURES),
+          latency: latency.of(slot),
+        }
+      })
+    return {
+      name,
+      protocol,
+      algorithm,
+      maxConnectionsPerTarget: maxConnectionsPerTarget === 0 ? null : maxConnectionsPerTarget,
+      queue: { waiting: waitingIn(columns, group), ...queue },
+      sessions: learns ? sessionTotals.ofGroup(group) : null,
+      targets,
+    }
+  })
+}
+
+function buildSessions({ sessions }: AdminFacts): SessionsStatus {
+  const { entries, evictions } = sessions.counts()
+  return { live: entries, capacity: sessions.capacity, evictions }
+}
+
+function waitingIn(columns: Columns, group: number): number {
+  return group < 0 ? 0 : columns.waiting.waiting(group)
 }
 
 /** What operator, checks and traffic say of a target. */

@@ -11,6 +11,7 @@ const target = z.object({
   state: z.string().catch('active'),
   health: z.string().catch('unchecked'),
   reason: z.string().nullish().catch(null),
+  leaves: z.string().nullish().catch(null),
   connections: amount,
   requests: amount,
   latency: z.object({ p50: z.number().nullish(), p99: z.number().nullish() }).nullish().catch(null),
@@ -47,10 +48,29 @@ const statusReport = z.object({
         name: z.string(),
         protocol: z.string().catch('?'),
         algorithm: z.string().catch('?'),
+        queue: z.object({ waiting: amount, size: amount }).catch({ waiting: 0, size: 0 }),
+        sessions: z.number().nullish().catch(null),
         targets: z.array(target).catch([]),
       }),
     )
     .catch([]),
+  cluster: z
+    .object({
+      name: z.string(),
+      redis: z.object({ up: z.boolean(), reason: z.string().nullish().catch(null) }),
+      peers: z.array(
+        z.object({
+          node: z.string(),
+          state: z.string(),
+          version: z.string().catch('?'),
+          lastSeen: z.string(),
+          lagMs: amount,
+        }),
+      ),
+    })
+    .optional()
+    .catch(undefined),
+  sessions: z.object({ live: amount, capacity: amount, evictions: amount }).nullish().catch(null),
 })
 
 export type StatusReport = z.output<typeof statusReport>

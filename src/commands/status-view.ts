@@ -28,6 +28,14 @@ const TARGET_COLUMNS: readonly Column[] = [
   right('P99'),
 ]
 
+const PEER_COLUMNS: readonly Column[] = [
+  { title: 'PEER' },
+  { title: 'STATE' },
+  { title: 'VERSION' },
+  { title: 'LAST SEEN' },
+  right('LAG'),
+]
+
 /** The whole picture as a person reads it: the process, its listeners, and each group with its targets. */
 export function statusView(report: StatusReport, palette: Palette): string {
   const running = report.workers.filter((worker) => worker.state === 'running').length
@@ -39,6 +47,7 @@ export function statusView(report: StatusReport, palette: Palette): string {
     (report.health === 'healthy' ? palette.good : palette.bad)(report.health),
     `up ${uptime(report.uptimeMs)}`,
     `workers ${running}/${report.workers.length}`,
+    ...sessionsOf(report, palette),
     ...(restarts > 0 ? [palette.warn(`${count(restarts)} restarts`)] : []),
   ]
   const listeners = report.listeners.map((listener) => [
@@ -60,17 +69,46 @@ export function statusView(report: StatusReport, palette: Palette): string {
       palette.bold(target.id),
       target.address,
       String(target.weight),
-      (target.state === 'active' ? palette.good : palette.warn)(target.state),
+      (target.state === 'active' ? palette.good : palette.warn)(target.leaves ? 'leaving' : target.state),
       healthPaint(target.health, palette)(target.reason ? `${target.health} (${target.reason})` : target.health),
       count(target.connections),
       count(target.requests),
       milliseconds(target.latency?.p50),
       milliseconds(target.latency?.p99),
     ])
-    const title = `group ${palette.bold(group.name)} (${group.protocol}, ${group.algorithm})`
-    blocks.push(`${title}\n${table(TARGET_COLUMNS, targets, palette)}`)
+    const sessions = typeof group.sessions === 'number' ? `, ${count(group.sessions)} sessions` : ''
+    const title = `group ${palette.bold(group.name)} (${group.protocol}, ${group.algorithm}${sessions})`
+    blocks.push(`${title}${queueView(group.queue, palette)}\n${table(TARGET_COLUMNS, targets, palette)}`)
   }
+  if (report.cluster !== undefined) blocks.push(clusterView(report.cluster, palette))
   return `${blocks.join('\n\n')}\n`
+}
+
+function clusterView({ name, redis, peers }: NonNullable<StatusReport['cluster']>, palette: Palette): string {
+  const link = redis.up ? palette.good('redis is there') : palette.bad(`redis is gone (${redis.reason ?? 'no reason'})`)
+  const rows = peers.map(({ node, state, version, lastSeen, lagMs }) => [
+    palette.bold(node),
+    (state === 'alive' ? palette.good : palette.warn)(state),
+    version,
+    lastSeen,
+    milliseconds(lagMs),
+  ])
+  return `cluster ${palette.bold(name)}  ${link}\n${table(PEER_COLUMNS, rows, palette)}`
+}
+
+/** Only for groups that have a queue. */
+function queueView({ waiting, size }: { waiting: number; size: number }, palette: Palette): string {
+  if (size === 0) return ''
+  const paint: Paint = waiting >= size ? palette.bad : waiting > 0 ? palette.warn : palette.dim
+  return `  ${paint(`waiting ${count(waiting)} of ${count(size)}`)}`
+}
+
+/** Only where a group learns sessions; those that went for want of room show that there is too little. */
+function sessionsOf({ sessions, targetGroups }: StatusReport, palette: Palette): string[] {
+  if (!sessions || !targetGroups.some((group) => typeof group.sessions === 'number')) return []
+  const { live, capacity, evictions } = sessions
+  const lost = evictions > 0 ? [palette.warn(`${count(evictions)} evicted`)] : []
+  return [`sessions ${count(live)}/${count(capacity)}`, ...lost]
 }
 
 function errors(value: number, paint: Paint): string {

@@ -74,6 +74,22 @@ function checkHealthCheck(group: Entry, report: Report): void {
   }
 }
 
+/** What could never hold anybody is refused, so that nobody counts on it; the defaults may be written out. */
+function checkQueue(group: Entry, report: Report): void {
+  const { queue, maxConnectionsPerTarget: limit } = group.fields
+  if (!isFields(queue)) return
+  const waits = typeof queue.size === 'number' && queue.size > 0
+  if (waits && (limit === undefined || limit === 'unlimited')) {
+    report(
+      [...group.path, 'queue'],
+      'queue has no effect without maxConnectionsPerTarget; set that, or leave it out',
+      'key',
+    )
+  } else if (queue.size === undefined && queue.timeout !== undefined) {
+    report([...group.path, 'queue', 'timeout'], 'timeout has no effect without size; set that, or leave it out', 'key')
+  }
+}
+
 function checkGroup(group: Entry, report: Report): void {
   const { protocol, proxyProtocol } = group.fields
   const targets = entries(group.fields, 'targets', group.path)
@@ -86,6 +102,7 @@ function checkGroup(group: Entry, report: Report): void {
     report([...group.path, 'hashOn'], 'hashOn has no effect without algorithm: maglev; leave it out', 'key')
   }
   checkHealthCheck(group, report)
+  checkQueue(group, report)
   const { stickiness } = group.fields
   if (protocol === 'tcp' && isFields(stickiness) && stickiness.type !== 'source-ip') {
     report(

@@ -17,8 +17,6 @@ const UNLIMITED = ['unlimited'] as const
 
 export const LATER: readonly Later[] = [
   { path: 'availabilityGroups' },
-  { path: 'cluster' },
-  { path: 'vips' },
   { path: 'listeners.*.protocol', values: ['tls', 'https'] },
   { path: 'listeners.*.tls' },
   { path: 'listeners.*.rules' },
@@ -26,8 +24,6 @@ export const LATER: readonly Later[] = [
   { path: 'listeners.*.limits.requestsPerSecond', except: UNLIMITED },
   { path: 'targetGroups.*.protocol', values: ['tls', 'https'] },
   { path: 'targetGroups.*.availabilityGroup' },
-  { path: 'targetGroups.*.maxConnectionsPerTarget', except: UNLIMITED },
-  { path: 'targetGroups.*.queue' },
   { path: 'protection.allow' },
   { path: 'protection.deny' },
   { path: 'protection.connectionsPerSource', except: UNLIMITED },

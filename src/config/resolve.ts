@@ -1,15 +1,17 @@
 import { hostname } from 'node:os'
 import type {
+  ClusterConfig,
   Config,
   HealthCheckConfig,
   ListenerConfig,
   OutlierConfig,
   RetryConfig,
   StickinessConfig,
+  TargetConfig,
   TargetGroupConfig,
 } from '../core/config.js'
 import { usableCores } from './cores.js'
-import type { ConfigFile, ListenerFile, TargetGroupFile } from './schema.js'
+import type { ConfigFile, ListenerFile, TargetFile, TargetGroupFile } from './schema.js'
 
 /** What defaults need to know of the machine. */
 export interface Machine {
@@ -57,7 +59,15 @@ export function resolveConfig(file: ConfigFile, machine: Machine): Config {
       maxHeaders: file.protection.maxHeaders,
       maxConnections: file.protection.maxConnections,
     },
+    ...(file.cluster === undefined ? {} : { cluster: resolveCluster(file.cluster) }),
+    vips: file.vips,
+    sessions: file.sessions,
+    reserve: file.reserve,
   }
+}
+
+function resolveCluster({ name, redis, secret, heartbeat, hosts }: NonNullable<ConfigFile['cluster']>): ClusterConfig {
+  return { name, redis, secret, heartbeatMs: heartbeat, hosts }
 }
 
 function resolveListener(listener: ListenerFile): ListenerConfig {
@@ -79,12 +89,7 @@ function resolveGroup(group: TargetGroupFile): TargetGroupConfig {
     name: group.name,
     protocol: group.protocol,
     algorithm: group.algorithm,
-    targets: group.targets.map(({ id, address, weight }) => ({
-      id: id ?? address.text,
-      host: address.host,
-      port: address.port,
-      weight,
-    })),
+    targets: group.targets.map(resolveTarget),
     proxyProtocol: group.proxyProtocol,
     forwarded: group.forwarded ?? DEFAULT_FORWARDED,
     retries: group.retries === 'off' ? NO_RETRIES : (group.retries ?? DEFAULT_RETRIES),
@@ -96,7 +101,13 @@ function resolveGroup(group: TargetGroupFile): TargetGroupConfig {
     slowStartMs: group.slowStart,
     drainingMs: group.draining,
     timeouts: { connectMs: group.timeouts.connect, responseMs: group.timeouts.response ?? RESPONSE_MS },
+    maxConnectionsPerTarget: group.maxConnectionsPerTarget === 'unlimited' ? 0 : group.maxConnectionsPerTarget,
+    queue: { size: group.queue.size, timeoutMs: group.queue.timeout },
   }
+}
+
+export function resolveTarget({ id, address, weight }: TargetFile): TargetConfig {
+  return { id: id ?? address.text, host: address.host, port: address.port, weight }
 }
 
 function resolveHealthCheck(check: TargetGroupFile['healthCheck']): HealthCheckConfig {

@@ -28,7 +28,7 @@ export const stickiness = z
         timeout: duration(SECOND, 24 * HOUR)
           .prefault('1h')
           .describe(
-            'How long a session is remembered after its last request. Duration, 1s to 24h, default 1h. Higher keeps more sessions in memory; lower forgets clients that pause.',
+            'How long a session is remembered after its last request; an open WebSocket counts as use. Duration, 1s to 24h, default 1h. Higher keeps more sessions in memory; lower forgets clients that pause.',
           ),
       }),
       z.strictObject({
@@ -36,7 +36,7 @@ export const stickiness = z
         timeout: duration(SECOND, HOUR)
           .prefault('300s')
           .describe(
-            'How long an address stays bound after its last use. Duration, 1s to 1h, default 300s. Higher keeps more sessions in memory; lower forgets clients that pause.',
+            'How long an address stays bound after its last use; an open tcp connection or WebSocket counts as use. Duration, 1s to 1h, default 300s. Higher keeps more sessions in memory; lower forgets clients that pause.',
           ),
       }),
     ],

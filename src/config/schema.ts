@@ -13,7 +13,9 @@ import {
   targetAddress,
   wholeNumber,
 } from './fields.js'
+import { cluster, vips } from './schema-cluster.js'
 import { healthCheck, outlierDetection } from './schema-health.js'
+import { maxConnectionsPerTarget, queue } from './schema-queue.js'
 import { stickiness } from './schema-stickiness.js'
 
 /**
@@ -26,6 +28,8 @@ const MINUTE = 60 * SECOND
 const HOUR = 60 * MINUTE
 const KIB = 1_024
 const MIB = 1_024 * KIB
+const MAX_SESSION_CAPACITY = 2 ** 24
+const DEFAULT_SESSION_CAPACITY = 2 ** 17
 
 const log = z
   .strictObject({
@@ -118,7 +122,7 @@ const listener = z
   })
   .describe('One place where clients connect.')
 
-const target = z
+export const target = z
   .strictObject({
     address: targetAddress().describe('Where the target is: address:port, name:port or "[IPv6]:port".'),
     id: name().optional().describe('Name of the target, unique in its group. Default: the address as written.'),
@@ -235,7 +239,8 @@ const targetGroup = z
         'How long a draining target keeps the connections and sticky clients it has. Duration, 0s to 1h, default 300s. Higher is kinder to clients; lower frees the target sooner.',
       ),
     stickiness,
-    maxConnectionsPerTarget: unlimited(),
+    maxConnectionsPerTarget,
+    queue,
   })
   .describe('Servers that do the same work.')
 
@@ -274,6 +279,28 @@ const protection = z
   .prefault({})
   .describe('Limits that keep one client from spoiling it for the others.')
 
+const sessions = z
+  .strictObject({
+    capacity: wholeNumber(64, MAX_SESSION_CAPACITY)
+      .prefault(DEFAULT_SESSION_CAPACITY)
+      .describe(
+        'Learned sessions (source-ip, app-cookie) held at once, over all groups; rounded up to the next multiple of 12. 64 to 16777216, default 131072. A session takes 66.7 bytes: a million 67 MB, taken from the system as sessions come. Higher costs that memory and longer rounds of counting; lower makes clients lose their target early, since in a full table the session nearest its end goes (castor_session_evictions_total). Holds until the next start.',
+      ),
+  })
+  .prefault({})
+  .describe('The table of learned sessions.')
+
+const reserve = z
+  .strictObject({
+    targets: wholeNumber(0, 100_000)
+      .prefault(256)
+      .describe(
+        'Targets that may be added while the process runs, beside those of the file, in shared memory that is laid out at the start. 0 to 100000, default 256. Each takes 1036 bytes and 780 more a worker, from the system only once it is used. Higher costs that; lower refuses targets sooner. Holds until the next start.',
+      ),
+  })
+  .prefault({})
+  .describe('Room kept for what comes while the process runs.')
+
 export const fileSchema = z
   .strictObject({
     node: name().optional().describe('Name of this host in logs, metrics and status. Default: the host name.'),
@@ -299,10 +326,15 @@ export const fileSchema = z
       .min(1, { error: 'must hold at least one target group' })
       .describe('Where the traffic goes: groups of servers that do the same work.'),
     protection,
+    cluster: cluster.optional(),
+    vips,
+    sessions,
+    reserve,
   })
   .describe('Configuration of the Castor load balancer.')
 
 /** The file after reading: units resolved, constant defaults filled in, names as in the file. */
 export type ConfigFile = z.output<typeof fileSchema>
 export type ListenerFile = ConfigFile['listeners'][number]
+export type TargetFile = z.output<typeof target>
 export type TargetGroupFile = ConfigFile['targetGroups'][number]

@@ -1,8 +1,10 @@
 import type { z } from 'zod'
+import type { TargetConfig } from '../core/config.js'
 import { show } from './fields.js'
 import { knownKeys } from './known-keys.js'
-import type { Path } from './problems.js'
-import { type ConfigFile, fileSchema } from './schema.js'
+import { formatPath, type Path } from './problems.js'
+import { resolveTarget } from './resolve.js'
+import { type ConfigFile, fileSchema, target } from './schema.js'
 import { didYouMean } from './suggest.js'
 
 export interface Issue {
@@ -18,13 +20,21 @@ export type Validated = { readonly file: ConfigFile } | { readonly issues: reado
 export function validate(tree: unknown): Validated {
   const result = fileSchema.safeParse(tree, { error: (issue) => describe(issue) })
   if (result.success) return { file: result.data }
-  return { issues: result.error.issues.flatMap((issue) => flatten(issue, [])) }
+  return { issues: result.error.issues.flatMap((issue) => flatten(fileSchema, issue, [])) }
 }
 
-function flatten(issue: z.core.$ZodIssue, above: Path): Issue[] {
+/** A target that comes by another way than the file, held to the same rules; or everything that is wrong with it. */
+export function validateTarget(input: unknown): TargetConfig | { readonly problems: readonly string[] } {
+  const result = target.safeParse(input, { error: (issue) => describe(issue) })
+  if (result.success) return resolveTarget(result.data)
+  const issues = result.error.issues.flatMap((issue) => flatten(target, issue, []))
+  return { problems: issues.map(({ path, message }) => [formatPath(path), message].filter(Boolean).join(': ')) }
+}
+
+function flatten(schema: z.ZodType, issue: z.core.$ZodIssue, above: Path): Issue[] {
   const path = [...above, ...(issue.path as Path)]
   if (issue.code === 'unrecognized_keys') {
-    const known = knownKeys(fileSchema, path)
+    const known = knownKeys(schema, path)
     return issue.keys.map((key) => {
       const hint = didYouMean(key, known) || (known.length > 0 ? `; known here: ${known.join(', ')}` : '')
       return { path: [...path, key], message: `unknown key "${key}"${hint}`, at: 'key' as const }
@@ -33,7 +43,7 @@ function flatten(issue: z.core.$ZodIssue, above: Path): Issue[] {
   if (issue.code === 'invalid_union') {
     // The alternative that was meant is the one whose own parts are wrong, not the one that is of another kind.
     const meant = issue.errors.find((errors) => errors.length > 0 && !errors.some((error) => isOtherKind(error)))
-    if (meant !== undefined) return meant.flatMap((error) => flatten(error, path))
+    if (meant !== undefined) return meant.flatMap((error) => flatten(schema, error, path))
   }
   return [{ path, message: issue.message, at: 'value' }]
 }

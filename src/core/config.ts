@@ -12,6 +12,72 @@ export interface Config {
   readonly listeners: readonly ListenerConfig[]
   readonly targetGroups: readonly TargetGroupConfig[]
   readonly protection: ProtectionConfig
+  /** Absent = this host alone. */
+  readonly cluster?: ClusterConfig
+  readonly vips: readonly VipConfig[]
+  readonly sessions: SessionsConfig
+  readonly reserve: ReserveConfig
+}
+
+/** What hosts share, and where. */
+export interface ClusterConfig {
+  /** Hosts with the same name, secret and Redis are one cluster. */
+  readonly name: string
+  readonly redis: RedisConfig
+  /** Signs cookies and seals what travels. */
+  readonly secret: string
+  readonly heartbeatMs: number
+  /** All hosts of the cluster, this one included, in the order in which they stand in; empty = found by multicast. */
+  readonly hosts: readonly HostConfig[]
+}
+
+/** A host and the address by which the others reach it. */
+export interface HostConfig {
+  readonly node: string
+  readonly address: string
+}
+
+export type RedisConfig =
+  /** `redis://` or `rediss://`, with user, password and database in it. */
+  | { readonly type: 'single'; readonly url: string }
+  | ({ readonly type: 'sentinel'; readonly name: string; readonly sentinelPassword: string } & {
+      readonly sentinels: readonly RedisNode[]
+    } & RedisLogin)
+  | ({ readonly type: 'cluster'; readonly nodes: readonly RedisNode[] } & RedisLogin)
+
+export interface RedisNode {
+  readonly host: string
+  readonly port: number
+}
+
+/** Empty = none. */
+export interface RedisLogin {
+  readonly username: string
+  readonly password: string
+  readonly tls: boolean
+}
+
+/** An address that moves between the hosts of a cluster by VRRP. */
+export interface VipConfig {
+  /** With its prefix length, as `192.0.2.10/24`. */
+  readonly address: string
+  readonly interface: string
+  /** The node that has it while all is well. */
+  readonly prefer: string
+  /** VRRP's number for it, 1–255, unique on its network. */
+  readonly routerId: number
+  /** How often the host that has it says so; after three that did not come another takes it. */
+  readonly advertIntervalMs: number
+}
+
+/** Of the table of learned sessions, which all groups share. */
+export interface SessionsConfig {
+  readonly capacity: number
+}
+
+/** Room in shared memory, beyond what the file names, for what comes while the process runs. */
+export interface ReserveConfig {
+  readonly targets: number
 }
 
 export interface LogConfig {
@@ -117,6 +183,10 @@ export interface TargetGroupConfig {
   readonly slowStartMs: number
   readonly drainingMs: number
   readonly timeouts: { readonly connectMs: number; readonly responseMs: number }
+  /** Requests in flight to one target (connections in tcp groups), over all threads; 0 = unlimited. */
+  readonly maxConnectionsPerTarget: number
+  /** Who waits while every target is at that limit. `size` is over all threads; 0 = nobody does. */
+  readonly queue: { readonly size: number; readonly timeoutMs: number }
 }
 
 /** Which headers about the client go to the targets, beside X-Forwarded-For. */

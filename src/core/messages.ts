@@ -1,7 +1,9 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { Config } from './config.js'
-import type { Directory } from './directory.js'
+import type { Directory, GroupTargets } from './directory.js'
+import type { MeshStatus, OperatorEntry } from './mesh.js'
 import type { SharedCounters } from './shared-counters.js'
+import type { AdminState, CheckState, HealthReason } from './target-state.js'
 
 /** One address a listener listens on. Connection records name it by its index. */
 export interface Entrance {
@@ -27,8 +29,8 @@ export interface ProxyTask {
   readonly maxConnections: number
   /** Without the addon: a listening descriptor of the thread's own for each entrance. */
   readonly listeningFds?: readonly number[]
-  /** IP address of each target by slot; empty while its name could not be resolved. */
-  readonly targetAddresses: readonly string[]
+  /** Of every group, as of now. */
+  readonly targets: readonly GroupTargets[]
   /** The thread's share of the open-file limit: at so many sockets it gives up idle ones before it makes more. */
   readonly maxSockets: number
   readonly port: MessagePort
@@ -39,24 +41,71 @@ export interface ProbeTask {
   readonly config: Config
   readonly directory: Directory
   readonly counters: SharedCounters
-  readonly targetAddresses: readonly string[]
+  /** Of every group, as of now. */
+  readonly targets: readonly GroupTargets[]
   readonly port: MessagePort
 }
 
-export type ToProbe =
-  | { readonly type: 'stop' }
-  /** Some names resolve to other addresses now. */
-  | { readonly type: 'addresses'; readonly targetAddresses: readonly string[] }
+/** A group has these targets now: some came or went, or a name resolves to another address. */
+export interface TargetsMessage {
+  readonly type: 'targets'
+  readonly targets: GroupTargets
+}
+
+export type ToProbe = { readonly type: 'stop' } | TargetsMessage
 
 export type FromProbe =
   /** Every target has been checked once. */
-  { readonly type: 'ready' } | { readonly type: 'log'; readonly line: string }
+  | { readonly type: 'ready' }
+  | { readonly type: 'log'; readonly line: string }
+  /** A target's health has changed. */
+  | { readonly type: 'verdict'; readonly slot: number; readonly state: CheckState; readonly reason: HealthReason }
+
+/** What the mesh thread is given; there is none where the configuration has no `cluster`. */
+export interface MeshTask {
+  readonly config: Config
+  readonly directory: Directory
+  readonly counters: SharedCounters
+  readonly version: string
+  /** The process's own id: another start of the same host has another. */
+  readonly boot: string
+  /** Of every group, as of now. */
+  readonly targets: readonly GroupTargets[]
+  /** The thread died and is started again: what its predecessor had not sent is to be sent. */
+  readonly again: boolean
+  readonly port: MessagePort
+}
+
+export type ToMesh =
+  | { readonly type: 'stop' }
+  /** The operator of this host wants something of a target. */
+  | {
+      readonly type: 'operator'
+      readonly group: string
+      readonly target: string
+      readonly state: AdminState
+      readonly weight: number
+      readonly drainUntilMs: number
+    }
+  /** A check of this host came out differently than before. */
+  | { readonly type: 'verdict'; readonly slot: number; readonly state: CheckState; readonly reason: HealthReason }
+  /** This host has made new ticket keys. */
+  | { readonly type: 'tickets'; readonly keys: Uint8Array }
+  | TargetsMessage
+
+export type FromMesh =
+  /** What the others knew is here. */
+  | { readonly type: 'joined' }
+  | { readonly type: 'log'; readonly line: string }
+  | { readonly type: 'status'; readonly status: MeshStatus }
+  /** An operator of another host wants something of a target; also what was wanted before this host started. */
+  | { readonly type: 'operator'; readonly entry: OperatorEntry }
+  | { readonly type: 'tickets'; readonly keys: Uint8Array }
 
 export type ToProxy =
   /** Take no new work, finish what is in flight, cut what is left after `timeoutMs`. */
   | { readonly type: 'drain'; readonly timeoutMs: number }
-  /** Some names resolve to other addresses now. */
-  | { readonly type: 'addresses'; readonly targetAddresses: readonly string[] }
+  | TargetsMessage
   /** So many bytes of the access log were written. */
   | { readonly type: 'logged'; readonly bytes: number }
 

@@ -28,6 +28,8 @@ export const REASONS = [
   { code: 'CONNECTION_LIMIT', origin: 'server' },
   { code: 'SHUTTING_DOWN', origin: 'server' },
   { code: 'INTERNAL', origin: 'server' },
+  { code: 'QUEUE_FULL', origin: 'server' },
+  { code: 'QUEUE_TIMEOUT', origin: 'server' },
 ] as const satisfies readonly { code: string; origin: 'none' | 'client' | 'server' }[]
 
 export type ReasonCode = (typeof REASONS)[number]['code']

@@ -40,6 +40,15 @@ export interface SessionPage {
   readonly next: number
 }
 
+/** How many sessions there are, as counted on the last round over the store. */
+export interface SessionTotals {
+  /** Epoch time at which that round ended; 0 before the first. */
+  readonly asOfMs: number
+  ofGroup(group: number): number
+  /** Only sessions of the target that is in the slot now. */
+  ofTarget(slot: number): number
+}
+
 /** Since the store was made, over all threads. */
 export interface SessionCounts {
   /** Places taken now. An expired session takes its place until somebody needs it or `sweep` comes by. */

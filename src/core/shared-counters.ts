@@ -16,6 +16,12 @@ export interface SharedCounters {
   readonly tickets: SharedArrayBuffer
   /** See `shm/targets.ts`. */
   readonly targets: SharedArrayBuffer
+  /** See `shm/waiting.ts`. */
+  readonly waiting: SharedArrayBuffer
   /** See `shm/sessions-layout.ts`. */
   readonly sessions: SharedArrayBuffer
+  /** The last stamp given; see `shm/shared-hybrid-clock.ts`. */
+  readonly hybridClock: SharedArrayBuffer
+  /** What each worker has to tell the mesh thread, by column, column 1 first; none without a cluster. See `shm/outbox.ts`. */
+  readonly outboxes: readonly SharedArrayBuffer[]
 }

@@ -17,8 +17,8 @@ export interface CheckedTarget {
   dial(probe: Probe): void
 }
 
-/** Called when the verdict on a target changed. */
-export type OnVerdict = (slot: number, state: number, reason: HealthReason) => void
+/** Called when the verdict on a target changed; `detail` as in Probe. */
+export type OnVerdict = (slot: number, state: number, reason: HealthReason, detail: string) => void
 
 /** What the checks of a thread share. */
 export interface CheckServices {
@@ -64,6 +64,8 @@ export class Checker implements Timed {
     const probe = this.#probe
     this.#probe = undefined
     probe?.expire()
+    this.#onFirst?.()
+    this.#onFirst = undefined
   }
 
   /** Somebody may want the target checked sooner than its turn comes. */
@@ -82,20 +84,20 @@ export class Checker implements Timed {
 
   #begin(): void {
     const { wheel } = this.#services
-    const probe = new Probe(this.#target.dialogue(), (reason) => this.#onResult(probe, reason))
+    const probe = new Probe(this.#target.dialogue(), (reason, detail) => this.#onResult(probe, reason, detail))
     this.#probe = probe
     wheel.schedule(this, this.#target.config.timeoutMs)
     this.#target.dial(probe)
   }
 
-  #onResult(probe: Probe, reason: HealthReason): void {
+  #onResult(probe: Probe, reason: HealthReason, detail: string): void {
     if (this.#probe !== probe) return
     this.#probe = undefined
     const { config, slot } = this.#target
     const before = this.#verdict
     const thresholds = { healthy: config.healthyThreshold, unhealthy: config.unhealthyThreshold }
     this.#verdict = nextVerdict(before, reason === 'NONE', thresholds)
-    if (this.#verdict.state !== before.state) this.#announce(reason)
+    if (this.#verdict.state !== before.state) this.#announce(reason, detail)
     // Traffic spoke against it and checks agreed for a moment: now that they do not any more, it need not wait out its time.
     if (reason !== 'NONE') this.#failedLately = true
     else if (this.#failedLately && this.#verdict.state === CHECK_HEALTHY) {
@@ -107,13 +109,13 @@ export class Checker implements Timed {
     this.#services.wheel.schedule(this, nextCheckMs(config.intervalMs, this.#verdict, this.#services.random()))
   }
 
-  #announce(reason: HealthReason): void {
+  #announce(reason: HealthReason, detail: string): void {
     const { table, clock } = this.#services
     const { slot, slowStartMs } = this.#target
     const { state } = this.#verdict
     // The ramp first: whoever sees the target healthy sees that it starts slowly.
     if (state === CHECK_HEALTHY && slowStartMs > 0) table.setRampFrom(slot, clock.wallMs)
     table.setCheck(slot, state, HEALTH_REASONS.indexOf(reason), clock.wallMs)
-    this.#services.onVerdict(slot, state, reason)
+    this.#services.onVerdict(slot, state, reason, detail)
   }
 }

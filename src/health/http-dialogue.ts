@@ -14,6 +14,11 @@ export interface HttpCheck {
   readonly codes: readonly (readonly [number, number])[]
 }
 
+/** The host of a Host field alone: what TLS knows a server by has no port (RFC 6066 3) and no brackets. */
+export function serverName(host: string): string {
+  return /^\[([^\]]*)\]/.exec(host)?.[1] ?? host.replace(/^([^:]*):\d*$/, '$1')
+}
+
 /** Asks once and looks at the status alone; interim responses are passed over. */
 export class HttpDialogue implements ProbeDialogue {
   readonly request: Uint8Array

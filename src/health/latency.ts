@@ -11,6 +11,19 @@ export function peakEwma(averageMs: number, durationMs: number, sinceMs: number)
   return averageMs * kept + durationMs * (1 - kept)
 }
 
+/** The least that a failure counts as, doubled: above what fast targets take. */
+const FAILURE_FLOOR_MS = 10
+/** So that a target which failed for hours is asked again some two minutes after it has recovered. */
+const FAILURE_CEILING_MS = 60_000
+
+/**
+ * What an average, faded to now, is worth after a failure: twice as much, however fast the failure came, so that one that
+ * fails on and on is soon asked less than the slowest that answers. `durationMs` is −1 where there was no answer at all.
+ */
+export function failedLatency(averageMs: number, durationMs: number): number {
+  return Math.max(durationMs, Math.min(FAILURE_CEILING_MS, 2 * Math.max(averageMs, FAILURE_FLOOR_MS)))
+}
+
 /** What an average is worth after `sinceMs` without a response: it fades, so that a target once slow is asked again. */
 export function fadedLatency(averageMs: number, sinceMs: number): number {
   return averageMs * Math.exp(-Math.max(sinceMs, 0) / MEMORY_MS)

@@ -5,6 +5,9 @@ import type { HealthReason } from '../core/target-state.js'
 /** Where a probe stands, which is what its failure is named after. */
 type Step = 'connecting' | 'sending' | 'receiving' | 'done'
 
+/** What the system says of a connection that was made and lost again before anybody could use it. */
+const INTERRUPTIONS: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED'])
+
 /** How a probe talks over its connection. */
 export interface ProbeDialogue {
   /** What is sent once connected; nothing for a probe that only connects. */
@@ -16,12 +19,15 @@ export interface ProbeDialogue {
 /** One check of one target, from dial to verdict. Its connection is never used again. */
 export class Probe implements ConnHandler {
   readonly #dialogue: ProbeDialogue
-  readonly #onResult: (reason: HealthReason) => void
+  readonly #onResult: (reason: HealthReason, detail: string) => void
   #step: Step = 'connecting'
   #conn: Conn | undefined
 
-  /** `onResult` is called exactly once, with `NONE` when the target passed. */
-  constructor(dialogue: ProbeDialogue, onResult: (reason: HealthReason) => void) {
+  /**
+   * `onResult` is called exactly once, with `NONE` when the target passed. The detail is what the system or TLS said of a
+   * connection that failed, such as ECONNREFUSED or CERT_HAS_EXPIRED; empty where there is nothing to add to the reason.
+   */
+  constructor(dialogue: ProbeDialogue, onResult: (reason: HealthReason, detail: string) => void) {
     this.#dialogue = dialogue
     this.#onResult = onResult
   }
@@ -79,33 +85,35 @@ export class Probe implements ConnHandler {
   }
 
   onClose(_conn: Conn, cause?: CastorError): void {
-    if (cause?.code === 'CONNECT_FAILED') this.#finish('CONNECT_FAILED')
-    else this.#lost()
+    // A target that refuses never had the connection; one that resets or closes it had, if only for a moment.
+    const refused = cause?.code === 'CONNECT_FAILED' && !INTERRUPTIONS.has(cause.message)
+    if (refused) this.#finish('CONNECT_FAILED', cause.message)
+    else this.#lost(cause?.message)
   }
 
-  #lost(): void {
+  #lost(detail = ''): void {
     switch (this.#step) {
       case 'connecting':
-        this.#finish('CONNECT_INTERRUPT')
+        this.#finish('CONNECT_INTERRUPT', detail)
         return
       case 'sending':
-        this.#finish('REQUEST_FAILED')
+        this.#finish('REQUEST_FAILED', detail)
         return
       case 'receiving':
-        this.#finish('RECEIVE_RESPONSE_FAILED')
+        this.#finish('RECEIVE_RESPONSE_FAILED', detail)
         return
       case 'done':
         return
     }
   }
 
-  #finish(reason: HealthReason): void {
+  #finish(reason: HealthReason, detail = ''): void {
     if (this.#step === 'done') return
     this.#step = 'done'
     // A reset spares both sides a connection in TIME_WAIT for each check.
     this.#conn?.abort()
     this.#conn = undefined
-    this.#onResult(reason)
+    this.#onResult(reason, detail)
   }
 }
 

@@ -1,5 +1,6 @@
 // Hot path: the part of a head that requests and responses share. One pass over the bytes, nothing allocated per head.
 import type { ReasonCode } from '../core/reasons.js'
+import { viewOf } from './bytes.js'
 import { byteFault, COLON, CR, DELETE, FOLD, HTAB, LF, SP } from './characters.js'
 import {
   CONNECTION_ELEMENT,
@@ -178,6 +179,7 @@ export abstract class HeadParser {
         state = VALUE
       }
       if (state === VALUE) {
+        at = skipVisible(buffer, at, stop)
         let byte = 0
         while (at < stop && (((byte = buffer[at]!) >= SP && byte !== DELETE) || byte === HTAB)) at++
         if (at === stop) break
@@ -265,6 +267,23 @@ export abstract class HeadParser {
     this.headers = wider
     return wider
   }
+}
+
+const LOWEST_BITS = 0x01010101
+const HIGHEST_BITS = 0x80808080
+const SPACES = 0x20202020
+const DELETES = 0x7f7f7f7f
+
+/** The first byte from `at` on, or up to three before it, that is no SP, visible or obs-text: four at a time. */
+function skipVisible(buffer: Uint8Array, at: number, stop: number): number {
+  const view = viewOf(buffer)
+  for (const last = stop - 4; at <= last; at += 4) {
+    const word = view.getInt32(at, true)
+    const deletes = word ^ DELETES
+    // A byte below 32 leaves its highest bit in the first part, one that is DEL in the second.
+    if ((((word - SPACES) & ~word) | ((deletes - LOWEST_BITS) & ~deletes)) & HIGHEST_BITS) break
+  }
+  return at
 }
 
 function fieldStartFault(byte: number): string {

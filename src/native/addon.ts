@@ -86,6 +86,8 @@ export function nativeAddon(): NativeAddon | undefined {
   loaded = undefined
   if (process.env.CASTOR_NATIVE === 'off' || process.platform !== 'linux') return loaded
   const file = fileURLToPath(new URL('../../native/castor.node', import.meta.url))
-  if (existsSync(file)) loaded = createRequire(import.meta.url)(file) as NativeAddon
+  // Copied, because an object with as many functions as an addon exports is a dictionary to the engine: each call of
+  // one of them would look it up by name.
+  if (existsSync(file)) loaded = { ...(createRequire(import.meta.url)(file) as NativeAddon) }
   return loaded
 }

@@ -5,9 +5,9 @@ import { CastorError } from '../core/errors.js'
 import type { ServerTls, TlsInfo } from '../core/tls.js'
 import { EAGAIN, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from '../native/addon.js'
 import { askEndpoint, rememberAddress, rememberedEndpoint, UNKNOWN } from './conn-addresses.js'
+import type { NativeConnHost } from './native-conn-host.js'
 import { type Opening, SHAKING_HANDS } from './native-opening.js'
 import type { NativeTls } from './native-tls.js'
-import type { NativeTransport } from './native-transport.js'
 
 /** Bytes read at once at the most. Larger reads save system calls on bodies and cost cache; one buffer serves a thread. */
 export const READ_BYTES = 128 * 1024
@@ -18,7 +18,7 @@ const LAST_READS = 64
 /** In a queue: what is still to be sent is in the addon, encrypted. */
 const ENCRYPTED = new Uint8Array(0)
 
-/** A connection by its descriptor, in one thread's `NativeTransport`. */
+/** A connection by its descriptor, in one thread's transport. */
 export class NativeConn implements Conn {
   handler: ConnHandler
   context: unknown = undefined
@@ -30,7 +30,7 @@ export class NativeConn implements Conn {
   readSize = READ_BYTES
   readonly fd: number
   readonly tag: number
-  readonly #transport: NativeTransport
+  readonly #transport: NativeConnHost
   /** What it goes through before it is open; undefined from then on. */
   #opening: Opening | undefined
   /** The thread's TLS, once this connection speaks it. */
@@ -60,7 +60,7 @@ export class NativeConn implements Conn {
   #peer: Endpoint | undefined
   #local: Endpoint | undefined
 
-  constructor(transport: NativeTransport, fd: number, tag: number, handler: ConnHandler, opening: Opening | undefined) {
+  constructor(transport: NativeConnHost, fd: number, tag: number, handler: ConnHandler, opening: Opening | undefined) {
     this.#transport = transport
     this.fd = fd
     this.tag = tag

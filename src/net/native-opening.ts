@@ -1,24 +1,24 @@
 import { CastorError } from '../core/errors.js'
 import type { ClientTls } from '../core/tls.js'
 import { EPOLLERR, EPOLLHUP, EPOLLOUT } from '../native/addon.js'
-import type { NativeTransport } from './native-transport.js'
+import type { NativeConnHost } from './native-conn-host.js'
 
 /** What a connection that is not open yet is going through. */
 export interface Opening {
   /** TLS is spoken already: what is read and written is the handshake's. */
   readonly shaking: boolean
   /** After an event, or with flags 0: 1 when it is open, 0 when more must happen, or a negative errno. */
-  step(transport: NativeTransport, fd: number, flags: number): number
-  errorOf(transport: NativeTransport, fd: number, errno: number): CastorError
+  step(transport: NativeConnHost, fd: number, flags: number): number
+  errorOf(transport: NativeConnHost, fd: number, errno: number): CastorError
 }
 
-function connectStep(transport: NativeTransport, fd: number, flags: number): number {
+function connectStep(transport: NativeConnHost, fd: number, flags: number): number {
   if ((flags & (EPOLLOUT | EPOLLERR | EPOLLHUP)) === 0) return 0
   const error = transport.addon.socketError(fd)
   return error < 0 ? error : 1
 }
 
-function connectError(transport: NativeTransport, errno: number): CastorError {
+function connectError(transport: NativeConnHost, errno: number): CastorError {
   return new CastorError('CONNECT_FAILED', transport.addon.errorName(errno))
 }
 
@@ -49,7 +49,7 @@ export class TlsDialling implements Opening {
     this.#port = port
   }
 
-  step(transport: NativeTransport, fd: number, flags: number): number {
+  step(transport: NativeConnHost, fd: number, flags: number): number {
     if (!this.shaking) {
       const connected = connectStep(transport, fd, flags)
       if (connected !== 1) return connected
@@ -60,7 +60,7 @@ export class TlsDialling implements Opening {
     return transport.tls.handshake(fd)
   }
 
-  errorOf(transport: NativeTransport, fd: number, errno: number): CastorError {
+  errorOf(transport: NativeConnHost, fd: number, errno: number): CastorError {
     return this.shaking ? transport.tls.errorOf(fd, errno, true, true) : connectError(transport, errno)
   }
 }

@@ -6,6 +6,7 @@ import { CastorError } from '../core/errors.js'
 import type { ClientTls, ClientTlsConfig, ServerTls, ServerTlsConfig } from '../core/tls.js'
 import { ECANCELED, EVENT_BATCH, EVENT_WORDS, type NativeAddon } from '../native/addon.js'
 import { NativeConn, READ_BYTES } from './native-conn.js'
+import type { NativeConnHost } from './native-conn-host.js'
 import { DIALLING, TlsDialling } from './native-opening.js'
 import { NativeTls } from './native-tls.js'
 import { SpareBlocks } from './spare-blocks.js'
@@ -19,7 +20,7 @@ const ROUNDS_PER_TURN = 4
  * them is decided here and in `NativeConn`. Edge-triggered: a connection that was not read to the end is kept on a list
  * of its own and read on, in turn with the others.
  */
-export class NativeTransport implements Transport {
+export class NativeTransport implements Transport, NativeConnHost {
   readonly clock: Clock
   /** Lent to handlers. No `Buffer`, of which `slice` would be a view for those who mean to keep a copy. */
   readonly readBuffer = new Uint8Array(READ_BYTES)
@@ -133,13 +134,11 @@ export class NativeTransport implements Transport {
     this.addon.pollerClose()
   }
 
-  /** The connection has bytes waiting that no event will announce again. */
   readLater(conn: NativeConn): void {
     this.#unreadNext.push(conn)
     this.#ensureTurn()
   }
 
-  /** The connection failed in the middle of a call: it is closed once the caller is done. */
   failLater(conn: NativeConn): void {
     this.#failed.push(conn)
     this.#ensureTurn()

@@ -1,10 +1,13 @@
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import type { AdminFacts, ProcessState, WorkerFacts } from '../admin/facts.js'
+import type { AdminFacts, ClusterFacts, ProcessState, WorkerFacts } from '../admin/facts.js'
 import { type Admin, startAdmin } from '../admin/server.js'
 import { formatAddress } from '../config/addresses.js'
-import type { Config, ListenerProtocol } from '../core/config.js'
+import { SystemClock } from '../core/clock.js'
+import type { ClusterConfig, Config, ListenerProtocol, TargetConfig } from '../core/config.js'
+import type { GroupTargets, ListedTarget } from '../core/directory.js'
 import type { FromProxy, ToProxy } from '../core/messages.js'
+import type { SessionStore, SessionTotals } from '../core/session-store.js'
 import type { AdminState } from '../core/target-state.js'
 import { nativeAddon } from '../native/addon.js'
 import { AccessWriter } from '../observe/access-writer.js'
@@ -12,17 +15,19 @@ import { createLogger, type LogDestination, type Logger, openLogDestination } fr
 import { Columns, createSharedCounters } from '../shm/columns.js'
 import { keySeed } from '../shm/key-hash.js'
 import { WORKER_ACCESS_RECORDS_DROPPED } from '../shm/layout.js'
+import { SessionTable } from '../shm/sessions.js'
+import { SessionCensus } from '../shm/sessions-census.js'
 import { SessionMemory } from '../shm/sessions-layout.js'
-import { breakLocks } from '../shm/sessions-locks.js'
 import { TargetTable } from '../shm/targets.js'
+import { ClusterLink } from './cluster-link.js'
 import { ConnectionLimit, connectionsFor, openFileLimit, socketsPerWorker } from './connection-limit.js'
 import { buildDirectory, capacityFor } from './directory.js'
 import { type Entrances, openNative, openShared } from './entrances.js'
-import { OperatorState } from './operator-state.js'
 import { Placement } from './place.js'
 import { firstChecksMs, ProbeKeeper } from './probe-thread.js'
 import { TargetAddresses } from './resolve.js'
 import { Supervisor } from './supervise.js'
+import { type AddOutcome, TargetRegistry } from './target-registry.js'
 import { version } from './version.js'
 
 export interface RunningCastor {
@@ -43,6 +48,9 @@ export interface StartOptions {
   /** The file that proxy threads run; the product's own if not given. */
   readonly workerFile?: string
 }
+
+/** How often the primary looks after what nobody else does: sessions that expired, targets whose time is over. */
+const CARE_MS = 125
 
 const PROBE_FILE = fileURLToPath(new URL('../../workers/probe/entry.js', import.meta.url))
 /** The bundled proxy thread where the build has made it, else the same in its single files. */
@@ -80,11 +88,16 @@ class Primary implements RunningCastor, AdminFacts {
   state: ProcessState = 'starting'
   readonly #destination: LogDestination
   readonly #counters
-  readonly #sessionSeed = keySeed(undefined)
+  readonly #sessionSeed: Uint8Array
   readonly #addresses: TargetAddresses
   readonly #supervisor: Supervisor
   readonly #probe: ProbeKeeper
-  readonly #operator: OperatorState
+  readonly #cluster: ClusterLink | undefined
+  readonly #registry: TargetRegistry
+  readonly #clock = new SystemClock()
+  readonly #sessions: SessionTable
+  readonly #census: SessionCensus
+  #care: NodeJS.Timeout | undefined
   readonly #placement: Placement
   readonly #addon = nativeAddon()
   #entrances: Entrances | undefined
@@ -103,16 +116,22 @@ class Primary implements RunningCastor, AdminFacts {
       this.#markFinished = resolve
     })
     this.directory = buildDirectory(config)
-    this.#counters = createSharedCounters(capacityFor(config, this.directory))
+    this.#sessionSeed = keySeed(config.cluster?.secret)
+    this.#counters = createSharedCounters(capacityFor(config, this.directory), config.cluster !== undefined)
     this.columns = new Columns(this.#counters)
     this.table = new TargetTable(this.#counters.targets)
-    this.#operator = new OperatorState(config, this.directory, this.table, this.startedAtMs)
-    this.#addresses = new TargetAddresses(config, log)
+    this.#addresses = new TargetAddresses(() => this.#registry.hosts(), log)
+    this.#registry = this.#makeRegistry()
+    this.#sessions = new SessionTable(this.#counters.sessions, 0, this.#clock)
+    this.#cluster = config.cluster && this.#makeCluster(config.cluster)
+    const sessionMemory = new SessionMemory(this.#counters.sessions)
+    this.#census = new SessionCensus(sessionMemory, this.table, this.#clock, this.#counters.capacity)
     this.#probe = new ProbeKeeper(
       PROBE_FILE,
       () => this.#probeTask(),
       log,
       (line) => destination.write(line),
+      (slot, state, reason) => this.#cluster?.tellVerdict(slot, state, reason),
     )
     const addon = this.#addon
     this.#supervisor = new Supervisor({
@@ -128,7 +147,7 @@ class Primary implements RunningCastor, AdminFacts {
       },
       onMessage: (message, reply) => this.#onMessage(message, reply),
       onDeath: (slot) => {
-        breakLocks(new SessionMemory(this.#counters.sessions), slot.column)
+        this.#sessions.breakLocks(slot.column)
         this.#placement.replace(slot)
       },
       discard: (fd) => this.#discard(fd),
@@ -165,12 +184,39 @@ class Primary implements RunningCastor, AdminFacts {
     return this.#admin ?? { address: this.config.admin.listen.address, port: this.config.admin.listen.port }
   }
 
+  get targets(): readonly ListedTarget[] {
+    return this.#registry.all
+  }
+
+  get sessions(): SessionStore {
+    this.#clock.refresh()
+    return this.#sessions
+  }
+
+  get sessionTotals(): SessionTotals {
+    return this.#census
+  }
+
   setTargetState(slot: number, state: AdminState): void {
-    this.#operator.setState(slot, state, Date.now())
+    this.#registry.setState(slot, state, Date.now())
+    this.#cluster?.tellOperator(slot)
   }
 
   setTargetWeight(slot: number, weight: number): void {
-    this.#operator.setWeight(slot, weight)
+    this.#registry.setWeight(slot, weight)
+    this.#cluster?.tellOperator(slot)
+  }
+
+  get cluster(): ClusterFacts | undefined {
+    return this.#cluster?.facts
+  }
+
+  addTarget(group: number, target: TargetConfig): Promise<AddOutcome> {
+    return this.#registry.add(group, target, Date.now)
+  }
+
+  removeTarget(slot: number, now: boolean): number {
+    return this.#registry.remove(slot, now, Date.now())
   }
 
   async start(): Promise<void> {
@@ -184,18 +230,24 @@ class Primary implements RunningCastor, AdminFacts {
       },
     })
     await this.#addresses.refresh()
+    this.#registry.readdress()
     this.#entrances = await this.#open()
     this.#admin = await startAdmin({ config: config.admin, facts: this })
-    await Promise.all([this.#supervisor.start(), this.#probe.start(firstChecksMs(config))])
+    await Promise.all([
+      this.#supervisor.start(),
+      this.#probe.start(firstChecksMs(config)),
+      // A drain that was ordered before this host started holds from the first request on.
+      this.#cluster?.start(),
+    ])
     const max = this.#maxConnections
     const { listenings } = this.#entrances
     this.#limit = new ConnectionLimit(max, this.#placement, listenings, log, (fd) => this.#discard(fd))
     for (const listening of listenings) listening.resume()
-    this.#addresses.watch(() => {
-      const message = { type: 'addresses', targetAddresses: this.#addresses.current } as const
-      this.#supervisor.broadcast(message)
-      this.#probe.send(message)
-    })
+    this.#addresses.watch(() => this.#registry.readdress())
+    this.#care = setInterval(() => {
+      this.#registry.look(Date.now())
+      this.#census.step()
+    }, CARE_MS)
     this.state = 'running'
     log.info({ workers: config.workers, maxConnections: max, native: this.#addon !== undefined }, 'started')
   }
@@ -219,7 +271,7 @@ class Primary implements RunningCastor, AdminFacts {
   /** Ends the threads, whatever they are at, and gives everything back. */
   async #end(): Promise<void> {
     this.#closeEntrances()
-    await Promise.all([this.#supervisor.destroy(), this.#probe.stop()])
+    await Promise.all([this.#supervisor.destroy(), this.#probe.stop(), this.#cluster?.stop()])
     await this.#admin?.close()
     await this.#access?.close()
     this.log.info('stopped')
@@ -231,6 +283,7 @@ class Primary implements RunningCastor, AdminFacts {
     this.state = 'draining'
     this.#limit?.stop()
     this.#addresses.stop()
+    clearInterval(this.#care)
     this.#entrances?.close()
   }
 
@@ -252,12 +305,41 @@ class Primary implements RunningCastor, AdminFacts {
     return maxConnections === 'auto' ? connectionsFor(openFileLimit(), this.config.workers) : maxConnections
   }
 
+  #makeCluster(cluster: ClusterConfig): ClusterLink {
+    return new ClusterLink({
+      cluster,
+      directory: this.directory,
+      registry: this.#registry,
+      log: this.log,
+      onLine: (line) => this.#destination.write(line),
+      task: () => ({ ...this.#probeTask(), version: this.version }),
+      onDeath: () => this.#sessions.breakLocks(this.config.workers + 1),
+    })
+  }
+
+  #makeRegistry(): TargetRegistry {
+    const parts = {
+      table: this.table,
+      columns: this.columns,
+      addresses: this.#addresses,
+      publish: (targets: GroupTargets) => {
+        this.#supervisor.broadcast({ type: 'targets', targets })
+        this.#probe.send({ type: 'targets', targets })
+        this.#cluster?.setTargets(targets)
+      },
+      onGone: ({ group, id }: ListedTarget) => {
+        this.log.info({ targetGroup: this.directory.groups[group], target: id }, 'a target that was removed is gone')
+      },
+    }
+    return new TargetRegistry(this.config.targetGroups, parts, this.startedAtMs)
+  }
+
   #probeTask() {
     return {
       config: this.config,
       directory: this.directory,
       counters: this.#counters,
-      targetAddresses: this.#addresses.current,
+      targets: this.#registry.lists(),
     }
   }
 
@@ -270,7 +352,7 @@ class Primary implements RunningCastor, AdminFacts {
       sessionSeed: this.#sessionSeed,
       entrances: this.#entrances!.list,
       maxConnections: this.#maxConnections,
-      targetAddresses: this.#addresses.current,
+      targets: this.#registry.lists(),
       maxSockets: socketsPerWorker(openFileLimit(), this.config.workers),
       ...(listeningFds === undefined ? {} : { listeningFds }),
     }

@@ -11,16 +11,27 @@ export interface ClientOrigin {
   readonly vport: number
 }
 
-/** The origin of a connection that no proxy stands before. `vport` is the entrance's, which costs no system call. */
-export function directOrigin(conn: Conn, entranceAddress: string, entrancePort: number): ClientOrigin {
-  const wildcard = entranceAddress === '0.0.0.0' || entranceAddress === '::'
-  return {
-    client: conn.peer,
-    // Asked for only when somebody wants to know: it is a system call.
-    get vip() {
-      return wildcard ? conn.local.address : entranceAddress
-    },
-    vport: entrancePort,
+/**
+ * The origin of a connection that no proxy stands before. `vport` is the entrance's, which costs no system call. A class,
+ * because of object literals with a getter the engine gives each a shape of its own.
+ */
+export class DirectOrigin implements ClientOrigin {
+  readonly client: Endpoint
+  readonly vport: number
+  readonly #conn: Conn
+  readonly #entranceAddress: string
+
+  constructor(conn: Conn, entranceAddress: string, entrancePort: number) {
+    this.client = conn.peer
+    this.vport = entrancePort
+    this.#conn = conn
+    this.#entranceAddress = entranceAddress
+  }
+
+  /** Asked for only when somebody wants to know: on a wildcard entrance it is a system call. */
+  get vip(): string {
+    const address = this.#entranceAddress
+    return address === '0.0.0.0' || address === '::' ? this.#conn.local.address : address
   }
 }
 

@@ -10,17 +10,21 @@ const FNV_PRIME = 0x01000193
 /** Finds what a group hashes on in each request; made once a group. */
 export class RequestHash {
   readonly #on: HashOn
+  /** Asked for each request: words that came from another thread are compared letter by letter. */
+  readonly #bySource: boolean
   readonly #name: Uint8Array
   readonly #cookie: CookieFinder
 
   constructor(on: HashOn) {
     this.#on = on
+    this.#bySource = on.by === 'source'
     this.#name = Buffer.from('name' in on ? on.name : '', 'latin1')
     this.#cookie = new CookieFinder('name' in on ? on.name : '')
   }
 
   /** A hash from 0 to 2^32 − 1, or −1 where the request does not have it, or the client's address decides. */
   of(parser: RequestParser, buffer: Uint8Array, start: number): number {
+    if (this.#bySource) return -1
     switch (this.#on.by) {
       case 'source':
         return -1

@@ -1,6 +1,6 @@
 import type { Conn } from '../core/conn.js'
 import type { Entrance } from '../core/messages.js'
-import { type ClientOrigin, directOrigin } from './client-origin.js'
+import { type ClientOrigin, DirectOrigin } from './client-origin.js'
 import { ClientSession } from './http1/client-session.js'
 import type { ExchangePool } from './http1/exchange-pool.js'
 import type { Http1Plane } from './http1/http1-plane.js'
@@ -18,7 +18,7 @@ export interface Http1 {
 /** Begins to serve a connection that was just adopted: who it is from, then its listener's protocol. */
 export function serve(plane: Plane, http1: Http1, listener: Listener, entrance: Entrance, conn: Conn): void {
   listener.connectionOpened()
-  const direct = directOrigin(conn, entrance.address, entrance.port)
+  const direct = new DirectOrigin(conn, entrance.address, entrance.port)
   if (!listener.proxied.has(conn.peer)) {
     enter(plane, http1, listener, conn, direct, undefined)
     return

@@ -1,15 +1,13 @@
 // Hot path of sticky groups: one look-up a request.
-import type { Clock } from '../core/clock.js'
 import type { StickinessConfig } from '../core/config.js'
 import type { Endpoint } from '../core/conn.js'
-import { SESSION_KEY_WORDS, type SessionKey, type SessionStore } from '../core/session-store.js'
+import { SESSION_KEY_WORDS, type SessionKey } from '../core/session-store.js'
 import { CookieFinder } from '../http/cookie.js'
 import type { RequestParser } from '../http/request-parser.js'
 import type { ResponseParser } from '../http/response-parser.js'
-import type { KeyHash } from '../shm/key-hash.js'
-import type { TargetTable } from '../shm/targets.js'
+import { type KeyHash, nameNumber } from '../shm/key-hash.js'
 import { InsertedCookie } from '../sticky/inserted-cookie.js'
-import { LearnedSessions } from '../sticky/learned-sessions.js'
+import { LearnedSessions, type SessionServices } from '../sticky/learned-sessions.js'
 
 /** What a request is bound to while it is served; used again for the next. */
 export class Binding {
@@ -18,26 +16,30 @@ export class Binding {
   /** The session's key, where the group learns and the request had something to learn by. */
   readonly key: SessionKey = new Int32Array(SESSION_KEY_WORDS)
   hasKey = false
+  /** The target of `slot` was full, so that the request went elsewhere for once: the client stays bound. */
+  spilled = false
 
   reset(): void {
     this.slot = -1
     this.hasKey = false
+    this.spilled = false
   }
 }
 
 /** What stickiness needs of its thread. */
-export interface StickyServices {
-  readonly store: SessionStore
+export interface StickyServices extends SessionServices {
   readonly keys: KeyHash
-  readonly table: TargetTable
-  readonly clock: Clock
+  /** Keys Castor's own cookies; the same on every host of a cluster. */
   readonly secret: string
 }
 
 /** Keeps each client of one group on its target, in the way that the group asks for. One thread's. */
 export class Stickiness {
-  readonly #type: Exclude<StickinessConfig['type'], 'off'>
-  readonly #groupSlot: number
+  /** Asked for each request: words that came from another thread are compared letter by letter. */
+  readonly #bySource: boolean
+  readonly #byOwnCookie: boolean
+  /** Stands for the group in keys; hosts agree on it, as they do on the name. */
+  readonly #groupNumber: number
   readonly #keys: KeyHash
   readonly #finder: CookieFinder
   readonly #inserted: InsertedCookie | undefined
@@ -47,26 +49,31 @@ export class Stickiness {
   constructor(
     config: Exclude<StickinessConfig, { readonly type: 'off' }>,
     group: { readonly slot: number; readonly name: string },
-    targets: readonly { readonly slot: number; readonly id: string }[],
     services: StickyServices,
   ) {
-    this.#type = config.type
-    this.#groupSlot = group.slot
+    this.#bySource = config.type === 'source-ip'
+    this.#byOwnCookie = config.type === 'app-cookie'
+    this.#groupNumber = nameNumber(group.name)
     this.#keys = services.keys
     this.#finder = new CookieFinder('name' in config ? config.name : '')
     if (config.type === 'cookie') {
       const { name, maxAgeSeconds } = config
       const options = { name, maxAgeSeconds, secure: false, secret: services.secret, group: group.name }
-      this.#inserted = new InsertedCookie(options, targets)
+      this.#inserted = new InsertedCookie(options)
     } else {
-      this.#sessions = new LearnedSessions(services.store, services.table, services.clock, group.slot, config.timeoutMs)
+      this.#sessions = new LearnedSessions(services, group.slot, config.timeoutMs)
     }
+  }
+
+  /** The group has these targets now. */
+  setTargets(targets: readonly { readonly slot: number; readonly id: string }[]): void {
+    this.#inserted?.setTargets(targets)
   }
 
   /** Finds out what an http request is bound to. */
   bindRequest(into: Binding, parser: RequestParser, buffer: Uint8Array, start: number, client: Endpoint): void {
     into.reset()
-    if (this.#type === 'source-ip') {
+    if (this.#bySource) {
       this.bindClient(into, client)
       return
     }
@@ -79,31 +86,45 @@ export class Stickiness {
   /** Finds out what a client is bound to by its address alone. */
   bindClient(into: Binding, client: Endpoint): void {
     into.reset()
-    if (this.#type !== 'source-ip') return
-    this.#bind(into, this.#addressBytes, 0, this.#addressBytes.write(client.address, 'latin1'))
+    if (!this.#bySource) return
+    const { address } = client
+    const bytes = this.#addressBytes
+    for (let i = 0; i < address.length; i++) bytes[i] = address.charCodeAt(i)
+    this.#bind(into, bytes, 0, address.length)
   }
 
   /** The target has taken the request on. */
   onTarget(binding: Binding, targetSlot: number): void {
-    if (binding.hasKey && binding.slot !== targetSlot) this.#sessions!.remember(binding.key, targetSlot)
+    if (binding.hasKey && !binding.spilled && binding.slot !== targetSlot)
+      this.#sessions!.remember(binding.key, targetSlot)
   }
 
   /** The target has answered: the client stays there, and an application's own cookie is learned. */
   onResponse(binding: Binding, parser: ResponseParser, buffer: Uint8Array, start: number, targetSlot: number): void {
     this.onTarget(binding, targetSlot)
     const finder = this.#finder
-    if (this.#type !== 'app-cookie' || !finder.inResponse(parser, buffer, start)) return
+    if (!this.#byOwnCookie || !finder.inResponse(parser, buffer, start)) return
     if (finder.valueStart === finder.valueEnd) return
-    this.#sessions!.remember(this.#keys.of(this.#groupSlot, buffer, finder.valueStart, finder.valueEnd), targetSlot)
+    this.#sessions!.remember(this.#keys.of(this.#groupNumber, buffer, finder.valueStart, finder.valueEnd), targetSlot)
+  }
+
+  /** How often at least `keep` has to be called while a connection of a bound client is open. */
+  get keepEveryMs(): number {
+    return this.#sessions?.keepEveryMs ?? Number.POSITIVE_INFINITY
+  }
+
+  /** A connection that began with this binding is still open. */
+  keep(binding: Binding): void {
+    if (binding.hasKey) this.#sessions!.keep(binding.key)
   }
 
   /** The header line that goes with each response from that target, if any does. */
-  responseLine(targetSlot: number): Uint8Array | undefined {
-    return this.#inserted?.lineFor(targetSlot)
+  responseLine(binding: Binding, targetSlot: number): Uint8Array | undefined {
+    return this.#inserted?.lineFor(binding.spilled ? binding.slot : targetSlot)
   }
 
   #bind(into: Binding, bytes: Uint8Array, from: number, to: number): void {
-    into.key.set(this.#keys.of(this.#groupSlot, bytes, from, to))
+    into.key.set(this.#keys.of(this.#groupNumber, bytes, from, to))
     into.hasKey = true
     into.slot = this.#sessions!.find(into.key)
   }

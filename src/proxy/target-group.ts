@@ -1,13 +1,14 @@
 // Hot path: a pick a request.
 import type { Balancer, BalancerTarget, GroupView } from '../core/balancer.js'
 import type { Clock } from '../core/clock.js'
-import type { TargetConfig, TargetGroupConfig } from '../core/config.js'
+import type { TargetGroupConfig } from '../core/config.js'
 import type { Endpoint } from '../core/conn.js'
+import type { GroupTargets, PlacedTarget } from '../core/directory.js'
 import { ADMIN_ACTIVE } from '../core/target-state.js'
 import { isAvailable, isEjected, keepsClients } from '../health/availability.js'
-import { fadedLatency, peakEwma } from '../health/latency.js'
+import { fadedLatency, failedLatency, peakEwma } from '../health/latency.js'
 import { ejectionMs, mayEject } from '../health/outlier.js'
-import { isRamping, rampedWeight } from '../health/slow-start.js'
+import { isRamping, nextRiseMs, rampedWeight } from '../health/slow-start.js'
 import { IdlePool } from '../net/idle-pool.js'
 import type { TimerWheel } from '../net/timer-wheel.js'
 import { RetryBudget } from '../protect/retry-budget.js'
@@ -15,9 +16,9 @@ import { type Columns, recordDuration } from '../shm/columns.js'
 import { TARGET_CONNECTIONS, TARGET_FAILURES, TARGET_LATENCY, TARGET_REQUESTS } from '../shm/layout.js'
 import type { TargetTable } from '../shm/targets.js'
 import { Stickiness, type StickyServices } from './stickiness.js'
+import type { Claimant } from './wait-list.js'
+import { type Refusal, WaitQueue } from './wait-queue.js'
 
-/** How often rising weights are worked out anew. */
-const RAMP_STEP_MS = 500
 const RAMP_FINENESS = 10
 const NOBODY: Endpoint = { family: 4, address: '', port: 0 }
 
@@ -34,6 +35,7 @@ export interface TargetServices {
 /** A target in one thread: where it is, its idle connections, and its words in the thread's column. */
 export class Target {
   readonly slot: number
+  readonly generation: number
   readonly id: string
   readonly port: number
   readonly pool: IdlePool
@@ -42,12 +44,16 @@ export class Target {
   readonly #words: Float64Array
   readonly #at: number
   readonly #inFlightAt: number
+  /** Where the group has a limit: set once, before the first request. */
+  queue: WaitQueue | undefined
 
-  constructor(slot: number, config: TargetConfig, address: string, services: TargetServices) {
+  constructor(placed: PlacedTarget, services: TargetServices) {
+    const { slot } = placed
     this.slot = slot
-    this.id = config.id
-    this.port = config.port
-    this.address = address
+    this.generation = placed.generation
+    this.id = placed.id
+    this.port = placed.port
+    this.address = placed.address
     this.#words = services.columns.words
     this.#at = services.columns.targetAt(services.column, slot)
     this.#inFlightAt = services.columns.inFlightAt(services.column, slot)
@@ -65,8 +71,18 @@ export class Target {
     this.#words[this.#inFlightAt]!++
   }
 
+  /** The same where a place is left, in a group with a limit. The place and its count are one step: see `WaitTable`. */
+  tryBegin(): boolean {
+    if (!this.queue!.tryTake(this.slot)) return false
+    this.#words[this.#inFlightAt]!++
+    this.#words[this.#at + TARGET_REQUESTS]!++
+    return true
+  }
+
   finish(): void {
+    this.queue?.giveBack(this.slot)
     this.#words[this.#inFlightAt]!--
+    this.queue?.freed()
   }
 
   responded(durationMs: number): void {
@@ -95,40 +111,102 @@ export class TargetGroup implements GroupView {
   /** Those that may be chosen now, their weights as they are now. */
   targets: readonly BalancerTarget[] = []
   version = 0
-  readonly #all: readonly Target[]
-  readonly #bySlot = new Map<number, Target>()
+  #all: readonly Target[] = []
+  /** With gaps: slots are counted over all groups. */
+  #bySlot: readonly (Target | undefined)[] = []
+  /** Of the list of targets that `#all` was made from. */
+  #listVersion = -1
+  readonly #services: TargetServices
   readonly #balancer: Balancer
   readonly #columns: Columns
   readonly #table: TargetTable
   readonly #clock: Clock
+  /** Somebody reads the averaged response times. */
+  readonly #averages: boolean
   /** The table's count of changes when `targets` was last worked out. */
   #seen = -1
   /** Epoch time from which on time alone changes something: an ejection ends, a weight rises. */
   #lookAgainMs = Number.POSITIVE_INFINITY
   readonly #key = { client: NOBODY, hash: -1 }
+  /** Undefined without a limit. */
+  readonly #queue: WaitQueue | undefined
 
-  constructor(
-    config: TargetGroupConfig,
-    groupSlot: number,
-    targets: readonly Target[],
-    balancer: Balancer,
-    services: TargetServices,
-  ) {
+  constructor(config: TargetGroupConfig, targets: GroupTargets, balancer: Balancer, services: TargetServices) {
     this.config = config
-    this.groupSlot = groupSlot
-    this.#all = targets
+    this.groupSlot = targets.group
+    this.#services = services
     this.#balancer = balancer
     this.#columns = services.columns
     this.#table = services.table
     this.#clock = services.clock
+    this.#averages = config.algorithm === 'peak-ewma'
     const { stickiness } = config
     this.stickiness =
       stickiness.type === 'off'
         ? undefined
-        : new Stickiness(stickiness, { slot: groupSlot, name: config.name }, targets, services.sticky)
+        : new Stickiness(stickiness, { slot: targets.group, name: config.name }, services.sticky)
     this.retryBudget = new RetryBudget(services.clock, config.retries.budgetPercent)
-    for (const target of targets) this.#bySlot.set(target.slot, target)
+    if (config.maxConnectionsPerTarget > 0) {
+      const { clock, column } = services
+      this.#queue = new WaitQueue(this, config, { table: services.columns.waiting, clock, column })
+    }
+    this.setTargets(targets)
+  }
+
+  /**
+   * The group has these targets now. Those that it had already go on with their connections, unless their address is
+   * another one: then what is idle is closed, and the rest lives on until it ends. Returns those that are gone, whose
+   * connections are the caller's to end. A list that is older than the one in force changes nothing.
+   */
+  setTargets(list: GroupTargets): readonly Target[] {
+    if (list.version <= this.#listVersion) return []
+    this.#listVersion = list.version
+    const before = this.#all
+    this.#all = list.targets.map((placed) => {
+      const kept = this.#bySlot[placed.slot]
+      if (kept === undefined || kept.generation !== placed.generation) return new Target(placed, this.#services)
+      if (kept.address !== placed.address) kept.pool.closeAll()
+      kept.address = placed.address
+      return kept
+    })
+    const slots = this.#all.reduce((most, target) => Math.max(most, target.slot + 1), 0)
+    const bySlot = new Array<Target | undefined>(slots).fill(undefined)
+    for (const target of this.#all) {
+      bySlot[target.slot] = target
+      target.queue = this.#queue
+    }
+    this.#bySlot = bySlot
+    this.stickiness?.setTargets(this.#all)
     this.#refresh()
+    // Whoever waited for what is gone waits for another from here on: its slot will be given out again.
+    this.#queue?.tick()
+    return before.filter((target) => bySlot[target.slot] !== target)
+  }
+
+  /**
+   * A target for whoever asks, which counts it from here on: the one it is bound to, or as the algorithm says. Where the
+   * group has a limit it may have to wait for its turn.
+   */
+  claim(who: Claimant): Target | Refusal {
+    if (this.#queue !== undefined) return this.#queue.claim(who)
+    const target = this.bound(who.binding.slot, who.tried) ?? this.pick(who.client, who.hash, who.tried)
+    if (target === undefined) return 'none'
+    target.begin()
+    return target
+  }
+
+  /** It waits no more; harmless where it does not. */
+  unclaim(who: Claimant): void {
+    this.#queue?.leave(who)
+  }
+
+  bySlot(slot: number): Target | undefined {
+    return this.#bySlot[slot]
+  }
+
+  /** Whether the target may get new traffic now. */
+  isChoosable(slot: number): boolean {
+    return this.targets.some((target) => target.slot === slot && target.weight > 0)
   }
 
   /** The target for this client, never one whose slot is in `tried`; undefined when none is left. `hash` as in PickKey. */
@@ -137,13 +215,13 @@ export class TargetGroup implements GroupView {
     this.#key.client = client
     this.#key.hash = hash
     const slot = this.#balancer.pick(this, this.#key, tried)
-    return slot < 0 ? undefined : this.#bySlot.get(slot)
+    return slot < 0 ? undefined : this.#bySlot[slot]
   }
 
   /** The target in `slot` if a client that is bound to it may still go there: also while it drains, not when it is down. */
   bound(slot: number, tried: readonly number[]): Target | undefined {
     if (slot < 0 || tried.includes(slot)) return undefined
-    const target = this.#bySlot.get(slot)
+    const target = this.#bySlot[slot]
     if (target === undefined || target.address === '') return undefined
     return keepsClients(this.#table, slot, this.#clock.wallMs) ? target : undefined
   }
@@ -171,11 +249,17 @@ export class TargetGroup implements GroupView {
   /** Time has passed: what it alone changes is looked at, off the hot path. */
   tick(): void {
     if (this.#clock.wallMs >= this.#lookAgainMs || this.#table.changes !== this.#seen) this.#refresh()
+    this.#queue?.tick()
   }
 
-  /** Traffic speaks against the target: after so many failures in a row it is left out for a while. */
-  countFailure(target: Target): void {
+  /**
+   * Traffic speaks against the target: after so many failures in a row it is left out for a while. `durationMs` where it
+   * answered all the same, with a 5xx: how fast belongs to what it shows of itself, but must not win it more requests.
+   */
+  countFailure(target: Target, durationMs = -1): void {
     target.failed()
+    if (durationMs >= 0) target.responded(durationMs)
+    this.#penalize(target.slot, durationMs)
     const { consecutiveFailures, ejectForMs, maxEjectedPercent } = this.config.outlierDetection
     if (consecutiveFailures === 0) return
     const table = this.#table
@@ -195,6 +279,7 @@ export class TargetGroup implements GroupView {
     target.responded(durationMs)
     table.clearFailures(target.slot)
     this.#forgive(target.slot, nowMs)
+    if (!this.#averages) return
     table.setLatency(
       target.slot,
       peakEwma(table.latencyMs(target.slot), durationMs, nowMs - table.latencyAtMs(target.slot)),
@@ -202,22 +287,15 @@ export class TargetGroup implements GroupView {
     )
   }
 
+  #penalize(slot: number, durationMs: number): void {
+    this.#table.setLatency(slot, failedLatency(this.latencyMs(slot), durationMs), this.#clock.wallMs)
+  }
+
   /** As long after an ejection as the first one lasts, an answer shows that the target has recovered. */
   #forgive(slot: number, nowMs: number): void {
     const table = this.#table
     if (table.ejections(slot) === 0) return
     if (nowMs > table.ejectedUntilMs(slot) + this.config.outlierDetection.ejectForMs) table.forgiveEjections(slot)
-  }
-
-  /** New addresses by slot; connections to the old ones live on until they end. */
-  readdress(addresses: readonly string[]): void {
-    for (const target of this.#all) {
-      const address = addresses[target.slot] ?? ''
-      if (address === target.address) continue
-      target.address = address
-      target.pool.closeAll()
-    }
-    this.#refresh()
   }
 
   /** Every target, whatever its state. */
@@ -261,8 +339,13 @@ export class TargetGroup implements GroupView {
   #weigh(targets: readonly Target[], nowMs: number): BalancerTarget[] {
     const table = this.#table
     const { slowStartMs } = this.config
-    const ramping = targets.some(({ slot }) => isRamping(table.rampFromMs(slot), slowStartMs, nowMs))
-    if (ramping) this.#lookAgainMs = nowMs + RAMP_STEP_MS
+    let ramping = false
+    for (const { slot } of targets) {
+      const fromMs = table.rampFromMs(slot)
+      if (!isRamping(fromMs, slowStartMs, nowMs)) continue
+      ramping = true
+      this.#lookAgainMs = Math.min(this.#lookAgainMs, nextRiseMs(fromMs, slowStartMs, nowMs))
+    }
     return targets.map(({ slot, id }) => {
       const weight = table.weight(slot)
       if (!ramping) return { slot, id, weight }

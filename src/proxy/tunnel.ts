@@ -8,7 +8,7 @@ export type TunnelEnd = 'closed' | 'idle' | 'client-failed' | 'target-failed' | 
 export interface TunnelOwner {
   /** Both connections are closed. Called exactly once. */
   onTunnelClosed(end: TunnelEnd): void
-  /** Now and then while it lives, for counters. */
+  /** Now and then while it lives, for counters and for what must not be forgotten meanwhile. */
   onTunnelAlive(): void
 }
 
@@ -25,19 +25,22 @@ export class Tunnel implements ConnHandler, Timed {
   readonly #target: Conn
   readonly #wheel: TimerWheel
   readonly #idleMs: number
+  readonly #reportMs: number
   readonly #owner: TunnelOwner
   #end: TunnelEnd = 'closed'
   #open = 2
 
-  constructor(client: Conn, target: Conn, idleMs: number, wheel: TimerWheel, owner: TunnelOwner) {
+  /** The owner hears of it at least every `keepMs`, too. */
+  constructor(client: Conn, target: Conn, idleMs: number, keepMs: number, wheel: TimerWheel, owner: TunnelOwner) {
     this.#client = client
     this.#target = target
     this.#wheel = wheel
     this.#idleMs = idleMs
+    this.#reportMs = Math.min(REPORT_MS, keepMs)
     this.#owner = owner
     client.handler = this
     target.handler = this
-    wheel.schedule(this, Math.min(idleMs, REPORT_MS))
+    wheel.schedule(this, Math.min(idleMs, this.#reportMs))
   }
 
   onOpen(): void {}
@@ -75,7 +78,7 @@ export class Tunnel implements ConnHandler, Timed {
       return 0
     }
     this.#owner.onTunnelAlive()
-    return Math.min(this.#idleMs - idleMs, REPORT_MS)
+    return Math.min(this.#idleMs - idleMs, this.#reportMs)
   }
 
   /** Ends both sides now. */

@@ -16,17 +16,26 @@ import {
   TICKET_STRIDE,
   ticketBytes,
   WORKER_CONNECTIONS_ACTIVE,
+  WORKER_TARGET_LISTS,
 } from './layout.js'
+import { createOutbox } from './outbox.js'
 import { createSessionTable } from './sessions-layout.js'
-import { targetTableBytes } from './targets.js'
+import { HYBRID_CLOCK_BYTES } from './shared-hybrid-clock.js'
+import { createTargetTable } from './targets.js'
+import { WaitTable, waitTableBytes } from './waiting.js'
 
-export function createSharedCounters(capacity: Capacity): SharedCounters {
+/** `replicated`: there is a mesh thread that reads outboxes. It has the session table's last column. */
+export function createSharedCounters(capacity: Capacity, replicated = false): SharedCounters {
+  const outboxes = Array.from({ length: replicated ? capacity.workers : 0 }, () => createOutbox())
   return {
     capacity,
     columns: new SharedArrayBuffer(columnBytes(capacity)),
     tickets: new SharedArrayBuffer(ticketBytes(capacity)),
-    targets: new SharedArrayBuffer(targetTableBytes(capacity)),
-    sessions: createSessionTable(capacity.sessions, capacity.workers + 1),
+    targets: createTargetTable(capacity),
+    waiting: new SharedArrayBuffer(waitTableBytes(capacity)),
+    sessions: createSessionTable(capacity.sessions, capacity.workers + 2),
+    hybridClock: new SharedArrayBuffer(HYBRID_CLOCK_BYTES),
+    outboxes,
   }
 }
 
@@ -35,12 +44,15 @@ export class Columns {
   readonly layout: ColumnLayout
   readonly capacity: Capacity
   readonly words: Float64Array
+  /** Places at targets with a limit, and who waits for them. */
+  readonly waiting: WaitTable
   readonly #tickets: Int32Array
 
   constructor(shared: SharedCounters) {
     this.capacity = shared.capacity
     this.layout = columnLayout(shared.capacity)
     this.words = new Float64Array(shared.columns)
+    this.waiting = new WaitTable(shared.waiting, shared.capacity)
     this.#tickets = new Int32Array(shared.tickets)
   }
 
@@ -80,6 +92,22 @@ export class Columns {
     return this.sum(this.layout.inFlight + target)
   }
 
+  /** Whether nothing is with the target and no connection to it is open, on any thread. */
+  isTargetQuiet(target: number): boolean {
+    return (
+      this.inFlight(target) === 0 && this.sum(this.layout.targets + target * TARGET_WORDS + TARGET_CONNECTIONS) === 0
+    )
+  }
+
+  /** Forgets what was counted for a target, in every column. Only the primary, once no thread knows the target any more. */
+  clearTarget(target: number): void {
+    for (let base = 0; base < this.words.length; base += this.layout.stride) {
+      const at = base + this.layout.targets + target * TARGET_WORDS
+      this.words.fill(0, at, at + TARGET_WORDS)
+      this.words[base + this.layout.inFlight + target] = 0
+    }
+  }
+
   /** The group's next ticket, 0 to 2^32 − 1. The atomic add orders nothing else: a ticket is only a number. */
   nextTicket(group: number): number {
     return Atomics.add(this.#tickets, group * TICKET_STRIDE, 1) >>> 0
@@ -91,6 +119,7 @@ export class Columns {
    */
   retire(column: number): void {
     const from = this.base(column)
+    this.waiting.retire(column, this.capacity.targets, (slot) => this.words[this.inFlightAt(column, slot)]!)
     for (const gauge of this.#gauges()) this.words[from + gauge] = 0
     for (let offset = 0; offset < this.layout.stride; offset++) {
       this.words[offset]! += this.words[from + offset]!
@@ -103,6 +132,7 @@ export class Columns {
     yield this.layout.worker + WORKER_CONNECTIONS_ACTIVE
     // Loop delay and idle connections describe a thread that is gone.
     for (let word = 2; word <= 5; word++) yield this.layout.worker + word
+    yield this.layout.worker + WORKER_TARGET_LISTS
     for (let i = 0; i < this.capacity.listeners; i++) {
       yield this.layout.listeners + i * LISTENER_WORDS + LISTENER_CONNECTIONS_ACTIVE
     }

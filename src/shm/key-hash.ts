@@ -1,5 +1,5 @@
 // Hot path: once a request in sticky groups. Plain 32-bit arithmetic; the result lies in an array that is used again.
-import { createHmac, randomBytes } from 'node:crypto'
+import { createHash, createHmac, randomBytes } from 'node:crypto'
 import { SESSION_KEY_WORDS, type SessionKey } from '../core/session-store.js'
 
 export const SEED_BYTES = 16
@@ -15,6 +15,11 @@ const FINAL_ROUNDS = 4
 export function keySeed(secret: string | undefined): Uint8Array {
   if (secret === undefined || secret === '') return randomBytes(SEED_BYTES)
   return createHmac('sha256', secret).update('castor session keys').digest().subarray(0, SEED_BYTES)
+}
+
+/** 32 bits that stand for a group on every host, whatever its slot there. */
+export function nameNumber(name: string): number {
+  return createHash('sha256').update(name).digest().readInt32LE(0)
 }
 
 /**

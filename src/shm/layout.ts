@@ -7,7 +7,6 @@ import type { Capacity } from '../core/shared-counters.js'
  * 64-bit floats, which one thread writes whole and another reads whole on every machine that Node runs on; counts
  * stay exact to 2^53.
  */
-export const LAYOUT_VERSION = 1
 
 /** Words per 128 bytes: two cache lines, because processors fetch lines in pairs. */
 const PAD_WORDS = 16
@@ -20,7 +19,7 @@ export const HISTOGRAM_BUCKETS = HISTOGRAM_OCTAVES * 4 + 2
 export const HISTOGRAM_SUM = HISTOGRAM_BUCKETS
 export const HISTOGRAM_WORDS = HISTOGRAM_BUCKETS + 1
 
-/** Of a worker as a whole. The first word is a gauge and zeroed when the worker dies; loop delay is over the last second. */
+/** Of a worker as a whole. Loop delay is over the last second. */
 export const WORKER_CONNECTIONS_ACTIVE = 0
 export const WORKER_CONNECTIONS_TOTAL = 1
 export const WORKER_LOOP_DELAY_P50_MS = 2
@@ -29,7 +28,9 @@ export const WORKER_LOOP_DELAY_MAX_MS = 4
 export const WORKER_UPSTREAM_IDLE = 5
 export const WORKER_ACCESS_RECORDS_DROPPED = 6
 export const WORKER_RETRIES_TOTAL = 7
-const WORKER_WORDS = padded(8)
+/** The greatest version of a list of targets that the thread has taken on. */
+export const WORKER_TARGET_LISTS = 8
+const WORKER_WORDS = padded(9)
 
 /** Of a listener. */
 export const LISTENER_CONNECTIONS_ACTIVE = 0

@@ -1,10 +1,9 @@
 /**
  * Where sessions lie in shared memory; drawn in docs/SHARED-MEMORY.md. A header, a row for each column (0 the primary's,
  * w worker w's), the heads of all buckets, their entries. A bucket has 12 places, and a session may lie in either of two
- * buckets that its key names. All numbers
- * below count 32-bit words within their block unless they say otherwise.
+ * buckets that its key names. All numbers below count 32-bit words within their block unless they say otherwise.
  */
-export const SESSIONS_LAYOUT_VERSION = 1
+export const SESSIONS_LAYOUT_VERSION = 2
 
 /** Header. Written once, before any other thread has the buffer. */
 const VERSION = 0
@@ -40,7 +39,10 @@ export const TAG_WORDS = BUCKET_PLACES / 2
 /** Heads lie together, apart from the entries: they are looked at most, and this way there is a chance of a cache hit. */
 const HEAD_WORDS = TAGS + TAG_WORDS
 
-/** An entry is 56 bytes. Times are two words, high and low; the checksum is over all words before it. */
+/**
+ * An entry is a cache line, of which 56 bytes are used: one that lay in two would cost a look-up a seventh more. Times
+ * are two words, high and low; the checksum is over all words before it.
+ */
 export const ENTRY_KEY = 0
 export const ENTRY_GROUP = 4
 export const ENTRY_TARGET = 5
@@ -52,18 +54,23 @@ export const ENTRY_TOUCHED_LOW = 10
 export const ENTRY_VERSION_HIGH = 11
 export const ENTRY_VERSION_LOW = 12
 export const ENTRY_CHECKSUM = 13
-export const ENTRY_WORDS = 14
+export const USED_WORDS = 14
+export const ENTRY_WORDS = 16
 
-const BUCKET_WORDS = HEAD_WORDS + BUCKET_PLACES * ENTRY_WORDS
+const LINE_WORDS = 16
+/**
+ * Where in a cache line a large buffer begins: the C library puts 16 bytes of its own before what it gives out. On one
+ * that does otherwise entries lie in two lines each, and nothing else changes.
+ */
+const BEGIN_WORDS = 4
 
 /** A key needs two buckets to choose from. */
 const MIN_BUCKETS = 2
 export const MAX_SESSIONS = 2 ** 26
-export const DEFAULT_SESSIONS = 2 ** 17
 
 export function sessionTableBytes(capacity: number, columns: number): number {
-  const words = (1 + columns) * ROW_WORDS + bucketsFor(capacity) * BUCKET_WORDS
-  return words * Int32Array.BYTES_PER_ELEMENT
+  const buckets = bucketsFor(capacity)
+  return (entriesAt(columns, buckets) + buckets * BUCKET_PLACES * ENTRY_WORDS) * Int32Array.BYTES_PER_ELEMENT
 }
 
 /**
@@ -87,6 +94,21 @@ function bucketsFor(capacity: number): number {
   return Math.max(MIN_BUCKETS, Math.ceil(capacity / BUCKET_PLACES))
 }
 
+/** First word of the heads. */
+function headsAt(columns: number): number {
+  return lineFrom((1 + columns) * ROW_WORDS)
+}
+
+/** First word of the entries. */
+function entriesAt(columns: number, buckets: number): number {
+  return lineFrom(headsAt(columns) + buckets * HEAD_WORDS)
+}
+
+/** The first word from `at` on with which a cache line begins. */
+function lineFrom(at: number): number {
+  return Math.ceil((at + BEGIN_WORDS) / LINE_WORDS) * LINE_WORDS - BEGIN_WORDS
+}
+
 /** The table's memory as one thread sees it: views, and where things begin. */
 export class SessionMemory {
   readonly words: Int32Array
@@ -108,8 +130,8 @@ export class SessionMemory {
     }
     this.buckets = this.words[BUCKETS]!
     this.columns = this.words[COLUMNS]!
-    this.#headsAt = (1 + this.columns) * ROW_WORDS
-    this.#entriesAt = this.#headsAt + this.buckets * HEAD_WORDS
+    this.#headsAt = headsAt(this.columns)
+    this.#entriesAt = entriesAt(this.columns, this.buckets)
     if (sessionTableBytes(this.buckets * BUCKET_PLACES, this.columns) !== shared.byteLength) {
       throw new RangeError(`the session table says ${this.buckets} buckets, and its memory has another size`)
     }

@@ -36,7 +36,13 @@ export function scanSessions(
 }
 
 /** Reads what is in a place; false when it is free, or was being written all the time. */
-function readPlace(memory: SessionMemory, bucket: number, place: number, key: Int32Array, into: Session): boolean {
+export function readPlace(
+  memory: SessionMemory,
+  bucket: number,
+  place: number,
+  key: Int32Array,
+  into: Session,
+): boolean {
   const { words, tags } = memory
   const sequenceAt = memory.headAt(bucket) + SEQUENCE
   const tagAt = memory.tagsAt(bucket) + place

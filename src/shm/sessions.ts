@@ -44,9 +44,9 @@ const READ_TRIES = 100
 
 /**
  * The sessions of all threads, in shared memory: a hash of fixed entries where each key may lie in two buckets, and goes
- * to the emptier one. Readers take no lock. They look at the bucket's sequence before and after, and at the checksum of
- * what they copied: the sequence says when to look again, the checksum that what was copied is one state of one entry,
- * also on processors that reorder reads, and also while a bucket stands half-written by a thread that died.
+ * to the emptier one. Readers take no lock. The checksum says that what they copied is one state of one entry, also on
+ * processors that reorder reads, and also while a bucket stands half-written by a thread that died; where it is wrong,
+ * or the key another, they copy again until the bucket's sequence is even and the same before and after.
  *
  * Who writes an entry holds the lock of its bucket; who adds a key holds the locks of both, or two threads could add it
  * twice. Entries never move.
@@ -62,6 +62,9 @@ export class SessionTable implements SessionStore {
   readonly #clock: Clock
   readonly #countsAt: number
   #sweptTo = 0
+  /** Where `#enter` has been. */
+  #entered = 0
+  #enteredPlace = 0
 
   /** `column` is the calling thread's own, and no other living thread's: locks are held and writes counted in its name. */
   constructor(shared: SharedArrayBuffer, column: number, clock: Clock) {
@@ -84,17 +87,22 @@ export class SessionTable implements SessionStore {
 
   find(key: SessionKey): boolean {
     const memory = this.#memory
+    const words = this.#words
     const tag = tagOf(key)
     const home = homeOf(key, this.#buckets)
     const other = otherOf(key, this.#buckets, home)
     // Both buckets' tags in one number, since which bucket it is cannot be guessed, and a wrong guess costs as much as all
     // the rest. No tag, no entry: one that is there all the while has its tag there all the while, so no order is needed.
-    let matches = tagMatches(this.#words, memory.headAt(home) + TAGS, tag)
-    matches |= tagMatches(this.#words, memory.headAt(other) + TAGS, tag) << 8
+    let matches = tagMatches(words, memory.headAt(home) + TAGS, tag)
+    matches |= tagMatches(words, memory.headAt(other) + TAGS, tag) << 8
     for (; matches !== 0; matches &= matches - 1) {
       const bit = lowestBit(matches)
       const bucket = home + ((other - home) & -((bit >>> 3) & 1))
-      if (this.#read(bucket, placeOfBit(bit), key)) return this.found.expiresMs > this.#clock.wallMs
+      const place = placeOfBit(bit)
+      const at = memory.entryAt(bucket, place)
+      // Nearly always nobody is writing there: what has the key and the right checksum is one state of the entry.
+      const isRead = (hasKey(words, at, key) && readEntry(words, at, key, this.found)) || this.#read(bucket, place, key)
+      if (isRead) return this.found.expiresMs > this.#clock.wallMs
     }
     return false
   }
@@ -127,44 +135,31 @@ export class SessionTable implements SessionStore {
   }
 
   touch(key: SessionKey, timeoutMs: number): WriteOutcome {
-    const bucket = this.#lockBucketOf(key)
-    if (bucket < 0) return bucket === BUCKET_BUSY ? 'busy' : 'absent'
-    let outcome: WriteOutcome = 'absent'
+    const outcome = this.#enter(key)
+    if (outcome !== 'done') return outcome
     const words = this.#words
-    const place = this.#placeOf(bucket, key)
-    if (place >= 0) {
-      const at = this.#memory.entryAt(bucket, place)
-      if (isLive(words, at, this.#clock)) {
-        beginWrite(words, this.#memory.headAt(bucket))
-        touchEntry(words, at, this.#clock, timeoutMs)
-        endWrite(words, this.#memory.headAt(bucket))
-        outcome = 'done'
-      }
-    }
-    unlockBucket(this.#memory, bucket)
-    return outcome
+    const headAt = this.#memory.headAt(this.#entered)
+    beginWrite(words, headAt)
+    touchEntry(words, this.#memory.entryAt(this.#entered, this.#enteredPlace), this.#clock, timeoutMs)
+    endWrite(words, headAt)
+    unlockBucket(this.#memory, this.#entered)
+    return 'done'
   }
 
   drop(key: SessionKey, versionHigh = -1, versionLow = -1): WriteOutcome {
-    const bucket = this.#lockBucketOf(key)
-    if (bucket < 0) return bucket === BUCKET_BUSY ? 'busy' : 'absent'
-    let outcome: WriteOutcome = 'absent'
+    const outcome = this.#enter(key)
+    if (outcome !== 'done') return outcome
     const words = this.#words
-    const place = this.#placeOf(bucket, key)
-    if (place >= 0) {
-      const at = this.#memory.entryAt(bucket, place)
-      if (isLive(words, at, this.#clock)) {
-        outcome = hasNewer(words, at, versionHigh, versionLow) ? 'stale' : 'done'
-      }
-      if (outcome === 'done') {
-        beginWrite(words, this.#memory.headAt(bucket))
-        this.#tags[this.#memory.tagsAt(bucket) + place] = 0
-        this.#counts[this.#countsAt + REMOVED]!++
-        endWrite(words, this.#memory.headAt(bucket))
-      }
+    const headAt = this.#memory.headAt(this.#entered)
+    const isStale = hasNewer(words, this.#memory.entryAt(this.#entered, this.#enteredPlace), versionHigh, versionLow)
+    if (!isStale) {
+      beginWrite(words, headAt)
+      this.#tags[this.#memory.tagsAt(this.#entered) + this.#enteredPlace] = 0
+      this.#counts[this.#countsAt + REMOVED]!++
+      endWrite(words, headAt)
     }
-    unlockBucket(this.#memory, bucket)
-    return outcome
+    unlockBucket(this.#memory, this.#entered)
+    return isStale ? 'stale' : 'done'
   }
 
   scan(cursor: number, limit: number, group: number): SessionPage {
@@ -199,7 +194,7 @@ export class SessionTable implements SessionStore {
     return { entries: memory.sum(INSERTED) - removed, evictions: memory.sum(EVICTED), busy: memory.sum(BUSY) }
   }
 
-  /** Reads the entry in a place of a bucket into `found`; false unless it is the key's and whole. */
+  /** Reads the entry in a place of a bucket into `found`, if need be again; false unless it is the key's and whole. */
   #read(bucket: number, place: number, key: SessionKey): boolean {
     const words = this.#words
     const sequenceAt = this.#memory.headAt(bucket) + SEQUENCE
@@ -231,12 +226,24 @@ export class SessionTable implements SessionStore {
     return this.#placeOf(other, key) >= 0 ? other : -1
   }
 
-  /** Locks the bucket that the key lies in. */
-  #lockBucketOf(key: SessionKey): number {
+  /**
+   * Locks the bucket where the key has a session that has not expired: `#entered` and `#enteredPlace` say where, and the
+   * caller unlocks. Unless it says `done` nothing is locked.
+   */
+  #enter(key: SessionKey): WriteOutcome {
     const home = homeOf(key, this.#buckets)
     const bucket = this.#bucketOf(home, otherOf(key, this.#buckets, home), key)
-    if (bucket < 0) return BUCKET_NONE
-    return this.#lock(bucket, INTENT_FIRST) ? bucket : BUCKET_BUSY
+    if (bucket < 0) return 'absent'
+    if (!this.#lock(bucket, INTENT_FIRST)) return 'busy'
+    // It may have gone between the look and the lock.
+    const place = this.#placeOf(bucket, key)
+    if (place < 0 || !isLive(this.#words, this.#memory.entryAt(bucket, place), this.#clock)) {
+      unlockBucket(this.#memory, bucket)
+      return 'absent'
+    }
+    this.#entered = bucket
+    this.#enteredPlace = place
+    return 'done'
   }
 
   #lock(bucket: number, intent: number): boolean {
@@ -324,7 +331,3 @@ export class SessionTable implements SessionStore {
     return nearest
   }
 }
-
-/** What `#lockBucketOf` says instead of a bucket. */
-const BUCKET_NONE = -1
-const BUCKET_BUSY = -2

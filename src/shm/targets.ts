@@ -4,10 +4,13 @@ import type { Capacity } from '../core/shared-counters.js'
  * One entry a target slot, 128 bytes, drawn in docs/SHARED-MEMORY.md; every field has one kind of writer. Numbers that
  * only describe are 64-bit floats, written whole; numbers that several threads change are 32-bit and atomic.
  */
+export const TARGETS_LAYOUT_VERSION = 1
 const ENTRY_WORDS = 32
 const ENTRY_FLOATS = ENTRY_WORDS / 2
-/** The header takes an entry's room: [0] layout version, [1] changes so far. */
+/** The header takes an entry's room: layout version, changes so far, and the lists that the probe thread has taken on. */
+const VERSION = 0
 const CHANGES = 1
+const PROBE_LISTS = 2
 const HEADER_ENTRIES = 1
 
 const ADMIN = 0
@@ -26,8 +29,11 @@ const DRAIN_UNTIL_MS = 7
 const LATENCY_MS = 8
 const LATENCY_AT_MS = 9
 
-export function targetTableBytes(capacity: Capacity): number {
-  return (capacity.targets + HEADER_ENTRIES) * ENTRY_WORDS * Int32Array.BYTES_PER_ELEMENT
+export function createTargetTable(capacity: Capacity): SharedArrayBuffer {
+  const words = (capacity.targets + HEADER_ENTRIES) * ENTRY_WORDS
+  const shared = new SharedArrayBuffer(words * Int32Array.BYTES_PER_ELEMENT)
+  new Int32Array(shared)[VERSION] = TARGETS_LAYOUT_VERSION
+  return shared
 }
 
 /** What all threads know of the targets. Times are milliseconds since the epoch, the one clock that threads share. */
@@ -35,9 +41,37 @@ export class TargetTable {
   readonly #words: Int32Array
   readonly #floats: Float64Array
 
+  /** @throws RangeError when the buffer is no target table of this layout. */
   constructor(shared: SharedArrayBuffer) {
     this.#words = new Int32Array(shared)
     this.#floats = new Float64Array(shared)
+    const version = this.#words[VERSION]
+    if (version !== TARGETS_LAYOUT_VERSION) {
+      throw new RangeError(`the target table has layout ${version}, and this program reads ${TARGETS_LAYOUT_VERSION}`)
+    }
+  }
+
+  /**
+   * Gives the slot to another target, of which nothing is known yet: active, with a verdict of the checks to begin with.
+   * Returns the slot's new generation. Writer: the primary, while no other thread knows the slot.
+   */
+  occupy(slot: number, weight: number, check: number, nowMs: number): number {
+    const words = this.#words
+    const at = word(slot)
+    const generation = Atomics.add(words, at + GENERATION, 1) + 1
+    for (let i = 0; i < ENTRY_WORDS; i++) if (i !== GENERATION && i !== CHECKS_WANTED) words[at + i] = 0
+    this.setWeight(slot, weight)
+    this.setCheck(slot, check, 0, nowMs)
+    return generation
+  }
+
+  /** The greatest version of a list of targets that the probe thread has taken on. Writer: the probe thread. */
+  get probeLists(): number {
+    return Atomics.load(this.#words, PROBE_LISTS)
+  }
+
+  set probeLists(version: number) {
+    Atomics.store(this.#words, PROBE_LISTS, version)
   }
 
   /** Grows whenever anything changes that a balancer must look at. A reader that sees it grown sees the change too. */
@@ -134,9 +168,14 @@ export class TargetTable {
     if (Atomics.compareExchange(this.#words, at, ejectionsBefore, ejectionsBefore + 1) !== ejectionsBefore) return false
     this.#floats[float(slot) + EJECTED_UNTIL_MS] = untilMs
     Atomics.store(this.#words, word(slot) + FAILURES, 0)
-    Atomics.add(this.#words, word(slot) + CHECKS_WANTED, 1)
+    this.askForCheck(slot)
     this.announce()
     return true
+  }
+
+  /** Somebody has reason to doubt what is known: the target is to be checked now. */
+  askForCheck(slot: number): void {
+    Atomics.add(this.#words, word(slot) + CHECKS_WANTED, 1)
   }
 
   /** The target proved itself: the next ejection is a first one again. */

@@ -25,11 +25,20 @@ export interface InsertedCookieOptions {
  * understands it, now and after a restart, with nothing remembered; and nobody else learns a thing about the targets.
  */
 export class InsertedCookie {
-  readonly #bySlot = new Map<number, Issued>()
+  readonly #options: InsertedCookieOptions
+  #bySlot = new Map<number, Issued>()
   /** By the first four bytes of the value; those that share them are told apart by the rest. */
-  readonly #byPrefix = new Map<number, Issued[]>()
+  #byPrefix = new Map<number, Issued[]>()
 
-  constructor(options: InsertedCookieOptions, targets: readonly { readonly slot: number; readonly id: string }[]) {
+  constructor(options: InsertedCookieOptions) {
+    this.#options = options
+  }
+
+  /** These are the targets that there are now: others have no cookie, and a cookie of theirs names nothing. */
+  setTargets(targets: readonly { readonly slot: number; readonly id: string }[]): void {
+    const options = this.#options
+    this.#bySlot = new Map()
+    this.#byPrefix = new Map()
     for (const { slot, id } of targets) {
       const text = cookieValue(options.secret, options.group, id)
       const value = Buffer.from(text, 'latin1')

@@ -1,10 +1,20 @@
 // Hot path: one look-up a request in groups whose sessions are learned.
 import type { Clock } from '../core/clock.js'
+import type { HybridClock, Stamp } from '../core/mesh.js'
 import { blankSession, type SessionKey, type SessionStore } from '../core/session-store.js'
 import type { TargetTable } from '../shm/targets.js'
 
 /** A session's time is moved on at most this often, in parts of its time-out: readers must not all become writers. */
 const TOUCH_PARTS = 4
+
+/** What learned sessions need of their thread. */
+export interface SessionServices {
+  readonly store: SessionStore
+  readonly table: TargetTable
+  readonly clock: Clock
+  /** Orders what is written here among what other threads and hosts write. */
+  readonly stamps: HybridClock
+}
 
 /** Which client goes to which target, remembered for as long as the client keeps coming. One group's, in one thread. */
 export class LearnedSessions {
@@ -12,12 +22,15 @@ export class LearnedSessions {
   readonly #table: TargetTable
   readonly #clock: Clock
   readonly #timeoutMs: number
+  readonly #stamps: HybridClock
+  readonly #stamp: Stamp = { high: 0, low: 0 }
   readonly #session = blankSession()
 
-  constructor(store: SessionStore, table: TargetTable, clock: Clock, groupSlot: number, timeoutMs: number) {
+  constructor({ store, table, clock, stamps }: SessionServices, groupSlot: number, timeoutMs: number) {
     this.#store = store
     this.#table = table
     this.#clock = clock
+    this.#stamps = stamps
     this.#timeoutMs = timeoutMs
     this.#session.group = groupSlot
   }
@@ -27,9 +40,19 @@ export class LearnedSessions {
     const nowMs = this.#clock.wallMs
     if (!this.#store.find(key)) return -1
     const { targetSlot, generation, touchedMs } = this.#store.found
-    if (generation !== this.#table.generation(targetSlot)) return -1
+    if (targetSlot < 0 || generation !== this.#table.generation(targetSlot)) return -1
     if (nowMs - touchedMs >= this.#timeoutMs / TOUCH_PARTS) this.#store.touch(key, this.#timeoutMs)
     return targetSlot
+  }
+
+  /** How often at least `keep` has to be called, so that a session is not forgotten. */
+  get keepEveryMs(): number {
+    return this.#timeoutMs / TOUCH_PARTS
+  }
+
+  /** A connection of the client's is open, which is use. Does nothing for a session that is not there. */
+  keep(key: SessionKey): void {
+    this.#store.touch(key, this.#timeoutMs)
   }
 
   /** The client was given to a target, and stays there. */
@@ -40,8 +63,9 @@ export class LearnedSessions {
     session.generation = this.#table.generation(targetSlot)
     session.touchedMs = nowMs
     session.expiresMs = nowMs + this.#timeoutMs
-    session.versionHigh = Math.floor(nowMs / 2 ** 32)
-    session.versionLow = nowMs >>> 0
+    this.#stamps.next(this.#stamp)
+    session.versionHigh = this.#stamp.high
+    session.versionLow = this.#stamp.low
     this.#store.put(key, session)
   }
 }

@@ -5,6 +5,8 @@ import { ManualClock } from '../../src/core/clock.js'
 import type { Config } from '../../src/core/config.js'
 import type { Conn, ConnHandler } from '../../src/core/conn.js'
 import type { CastorError } from '../../src/core/errors.js'
+import { LocalHybridClock } from '../../src/core/hybrid-clock.js'
+import { CHECK_UNCHECKED } from '../../src/core/target-state.js'
 import { CidrSet } from '../../src/net/cidr-set.js'
 import { MemoryTransport } from '../../src/net/memory-transport.js'
 import { TimerWheel } from '../../src/net/timer-wheel.js'
@@ -15,7 +17,7 @@ import { Listener } from '../../src/proxy/listener.js'
 import type { Plane } from '../../src/proxy/plane.js'
 import { RequestIds } from '../../src/proxy/request-ids.js'
 import { serve } from '../../src/proxy/serve.js'
-import { Target, TargetGroup } from '../../src/proxy/target-group.js'
+import { TargetGroup } from '../../src/proxy/target-group.js'
 import { Columns, createSharedCounters } from '../../src/shm/columns.js'
 import { KeyHash, keySeed } from '../../src/shm/key-hash.js'
 import { MapSessionStore } from '../../src/shm/map-sessions.js'
@@ -119,19 +121,22 @@ export class MemoryCastor {
     const shared = createSharedCounters({ workers: 1, listeners: 1, series: 1, groups: 1, targets: 1, sessions: 64 })
     const columns = new Columns(shared)
     const table = new TargetTable(shared.targets)
-    table.setWeight(0, 1)
+    const generation = table.occupy(0, 1, CHECK_UNCHECKED, 0)
     const wheel = new TimerWheel(clock)
     const sticky = {
       store: new MapSessionStore(1, clock),
       keys: new KeyHash(keySeed('test')),
       table,
       clock,
+      stamps: new LocalHybridClock('a', () => clock.wallMs),
       secret: '',
     }
     const services = { clock, wheel, columns, column: 1, table, sticky }
     const [groupConfig] = config.targetGroups
-    const target = new Target(0, groupConfig!.targets[0]!, BACK, services)
-    this.#group = new TargetGroup(groupConfig!, 0, [target], ALGORITHMS['round-robin'](), services)
+    const { id, host, port } = groupConfig!.targets[0]!
+    const targets = [{ slot: 0, generation, group: 0, id, host, port, address: BACK }]
+    const list = { group: 0, version: 1, targets }
+    this.#group = new TargetGroup(groupConfig!, list, ALGORITHMS['round-robin'](), services)
     this.transport = new MemoryTransport(clock, capacityBytes === undefined ? {} : { capacityBytes })
     this.#plane = {
       transport: this.transport,

@@ -6,6 +6,7 @@ import { onePair } from './support/balancer.js'
 import { type ChildCastor, startChild } from './support/child-castor.js'
 import { get, RawClient } from './support/raw-client.js'
 import { answer, ok, RawTarget, type TargetConnection } from './support/raw-target.js'
+import { settled, until } from './support/until.js'
 import { eventually, within } from './support/waiting.js'
 
 const MIB = 1024 * 1024
@@ -47,20 +48,10 @@ class Checker {
   }
 }
 
-/** Resolves when the number has not moved for a while. */
+/** Resolves when the number has begun to move, and then has not moved for a while. */
 async function still(what: string, number: () => number): Promise<void> {
-  let last = -1
-  await eventually(
-    `${what} stands still`,
-    async () => {
-      const before = last
-      last = number()
-      if (last === 0 || last !== before) return false
-      await new Promise((resolve) => setTimeout(resolve, 150))
-      return number() === last
-    },
-    20_000,
-  )
+  await until(`${what} beginning`, () => number() > 0, 20_000)
+  await settled(what, number, 150, 20_000)
 }
 
 /** Looks at the memory of the process all the while, until the test ends. */

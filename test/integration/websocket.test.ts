@@ -315,19 +315,14 @@ t.test('websocketIdleTimeout closes both sides, and traffic of either puts it of
   const silent = timed(client.ending())
   const busy = await RawClient.connect(port)
   await busy.exchange(UPGRADE)
-  let over = false
-  void silent.then(() => {
-    over = true
-  })
-  while (!over) {
-    busy.send('x')
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
+  const traffic = setInterval(() => busy.send('x'), 100)
+  t.teardown(() => clearInterval(traffic))
   const { ms } = await silent
   t.ok(ms > 900 && ms < 2_500, `closed after ${Math.round(ms)} ms`)
   await target.connections[0]!.ending(500)
   t.match(await castor.accessRecords(1), [{ status: 101, reason: 'IDLE_TIMEOUT' }])
   t.equal(target.connections[1]!.ended, undefined, 'the busy one lives')
+  clearInterval(traffic)
   busy.close()
 })
 

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { ERROR_KINDS } from '../../src/core/errors.js'
 import { REASONS } from '../../src/core/reasons.js'
+import { HEALTH_REASONS } from '../../src/core/target-state.js'
 import { packageRoot } from './sources.js'
 
 /** The text, without its line breaks, under each `### CODE` of the part that begins with the given `## ` heading. */
@@ -41,6 +42,16 @@ t.test('every access log reason is explained in docs/ERRORS.md, and no other', a
     if (origin !== 'none') t.match(text, `Counted in \`castor_${origin}_errors_total\`.`, code)
     t.ok(text.length > 40, `${code} is explained`)
   }
+})
+
+t.test('every reason of health checks is explained in docs/ERRORS.md, and no other', async (t) => {
+  const part = errorsPage.split(/^## /m).find((text) => text.startsWith('Reasons of health checks\n')) ?? ''
+  const documented = [...part.matchAll(/^\| `([A-Z_]+)` \|/gm)].map(([, reason]) => reason)
+  t.same(
+    documented,
+    HEALTH_REASONS.filter((reason) => reason !== 'NONE'),
+    'in the order of the catalogue',
+  )
 })
 
 t.test('a missing section is noticed', async (t) => {

@@ -9,21 +9,22 @@ export default async function probeThread(task: ProbeTask): Promise<void> {
   const post = (message: FromProbe): void => task.port.postMessage(message)
   const identity = { node: task.config.node, thread: 'probe' }
   const log = createWorkerLogger(task.config.log, (line) => post({ type: 'log', line }), identity)
-  const thread = assemble(task, log)
+  const thread = assemble(task, log, (slot, state, reason) => post({ type: 'verdict', slot, state, reason }))
   const ticking = setInterval(() => {
     thread.clock.refresh()
     thread.wheel.tick()
-    for (const checker of thread.checkers) checker.look()
+    thread.targets.look()
   }, TICK_MS)
-  void Promise.all(thread.checkers.map((checker) => checker.start())).then(() => post({ type: 'ready' }))
+  void Promise.all(task.targets.map((list) => thread.targets.setTargets(list))).then(() => post({ type: 'ready' }))
   await new Promise<void>((resolve) => {
     task.port.on('message', (message: ToProbe) => {
       switch (message.type) {
         case 'stop':
           resolve()
           return
-        case 'addresses':
-          thread.addresses.current = message.targetAddresses
+        case 'targets':
+          thread.clock.refresh()
+          void thread.targets.setTargets(message.targets)
           return
       }
     })

@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import { ALGORITHMS } from '../../src/balance/algorithms.js'
 import { type Clock, SystemClock } from '../../src/core/clock.js'
 import type { Transport } from '../../src/core/conn.js'
+import type { GroupTargets } from '../../src/core/directory.js'
 import type { ProxyTask } from '../../src/core/messages.js'
 import { nativeAddon } from '../../src/native/addon.js'
 import { CidrSet } from '../../src/net/cidr-set.js'
@@ -15,10 +16,13 @@ import { Listener } from '../../src/proxy/listener.js'
 import type { Plane } from '../../src/proxy/plane.js'
 import { RequestIds } from '../../src/proxy/request-ids.js'
 import type { Http1 } from '../../src/proxy/serve.js'
-import { Target, TargetGroup, type TargetServices } from '../../src/proxy/target-group.js'
+import { TargetGroup, type TargetServices } from '../../src/proxy/target-group.js'
 import { Columns } from '../../src/shm/columns.js'
 import { KeyHash } from '../../src/shm/key-hash.js'
+import { Outbox } from '../../src/shm/outbox.js'
+import { ReplicatingSessions } from '../../src/shm/replicating-sessions.js'
 import { SessionTable } from '../../src/shm/sessions.js'
+import { SharedHybridClock } from '../../src/shm/shared-hybrid-clock.js'
 import { TargetTable } from '../../src/shm/targets.js'
 
 /** Everything a proxy thread is made of. */
@@ -42,6 +46,9 @@ export function assemble(
   const columns = new Columns(task.counters)
   const wheel = new TimerWheel(clock)
   const table = new TargetTable(task.counters.targets)
+  const sessions = new SessionTable(task.counters.sessions, task.column, clock)
+  const stamps = new SharedHybridClock(task.counters.hybridClock, task.config.node, () => clock.wallMs)
+  const outbox = openOutbox(task)
   const services: TargetServices = {
     clock,
     wheel,
@@ -49,14 +56,15 @@ export function assemble(
     column: task.column,
     table,
     sticky: {
-      store: new SessionTable(task.counters.sessions, task.column, clock),
+      store: outbox === undefined ? sessions : new ReplicatingSessions(sessions, outbox, stamps),
+      stamps,
       keys: new KeyHash(Uint8Array.from(task.sessionSeed)),
       table,
       clock,
-      secret: '',
+      secret: task.config.cluster?.secret ?? '',
     },
   }
-  const groups = task.directory.groups.map((name, slot) => group(task, name, slot, services))
+  const groups = task.targets.map((targets) => group(task, targets, services))
   const plane: Plane = {
     transport: transport(task, clock, log, groups),
     clock,
@@ -75,6 +83,12 @@ export function assemble(
   return { plane, http1: { plane: http1, exchanges: new ExchangePool(http1) }, groups, table, listeners, log }
 }
 
+/** Where the thread tells the mesh thread of what it learns; undefined where nobody shares it. */
+function openOutbox(task: ProxyTask): Outbox | undefined {
+  const shared = task.counters.outboxes[task.column - 1]
+  return shared && new Outbox(shared)
+}
+
 /** The fast transport where connections come as descriptors, else the one on Node's own sockets. */
 function transport(task: ProxyTask, clock: Clock, log: Logger, groups: readonly TargetGroup[]): Transport {
   const addon = task.inbox === undefined ? undefined : nativeAddon()
@@ -87,13 +101,9 @@ function transport(task: ProxyTask, clock: Clock, log: Logger, groups: readonly 
   return native
 }
 
-function group(task: ProxyTask, name: string, slot: number, services: TargetServices): TargetGroup {
-  const config = task.config.targetGroups.find((candidate) => candidate.name === name)!
-  const targets = config.targets.map((target) => {
-    const targetSlot = task.directory.targets.findIndex((entry) => entry.group === slot && entry.id === target.id)
-    return new Target(targetSlot, target, task.targetAddresses[targetSlot] ?? '', services)
-  })
-  return new TargetGroup(config, slot, targets, ALGORITHMS[config.algorithm](), services)
+function group(task: ProxyTask, targets: GroupTargets, services: TargetServices): TargetGroup {
+  const config = task.config.targetGroups[targets.group]!
+  return new TargetGroup(config, targets, ALGORITHMS[config.algorithm](), services)
 }
 
 function listener(task: ProxyTask, index: number, groups: readonly TargetGroup[], columns: Columns): Listener {

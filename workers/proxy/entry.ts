@@ -23,8 +23,9 @@ export default async function proxyThread(task: ProxyTask): Promise<void> {
   const log = createWorkerLogger(task.config.log, (line) => post({ type: 'log', line }), identity)
   const thread = assemble(task, log, (lines) => post({ type: 'access', lines }, [lines.buffer]))
   try {
+    const leaving = new LeavingTargets(thread, task.targets)
     const intake = await openIntake(task, thread)
-    const stopTicking = tick(task, thread)
+    const stopTicking = tick(task, thread, leaving)
     await new Promise<void>((resolve) => {
       task.port.on('message', (message: ToProxy) => {
         switch (message.type) {
@@ -32,8 +33,9 @@ export default async function proxyThread(task: ProxyTask): Promise<void> {
             intake.stop()
             void drain(thread, message.timeoutMs).then(resolve)
             return
-          case 'addresses':
-            for (const group of thread.groups) group.readdress(message.targetAddresses)
+          case 'targets':
+            thread.plane.clock.refresh()
+            leaving.setTargets(message.targets)
             return
           case 'logged':
             thread.plane.accessLog?.acknowledge(message.bytes)
@@ -51,13 +53,12 @@ export default async function proxyThread(task: ProxyTask): Promise<void> {
 }
 
 /** Timers of the thread: the wheel and the access log ten times a second, what it reports about itself once. */
-function tick(task: ProxyTask, thread: ProxyThread): () => void {
+function tick(task: ProxyTask, thread: ProxyThread, leaving: LeavingTargets): () => void {
   const { plane, groups } = thread
   const at = plane.columns.workerAt(task.column)
   const { words } = plane.columns
   const delay = new LoopDelay()
   const sample = { p50Ms: 0, p99Ms: 0, maxMs: 0 }
-  const leaving = new LeavingTargets(thread)
   const ticking = setInterval(() => {
     plane.clock.refresh()
     plane.wheel.tick()

@@ -1,4 +1,4 @@
-/** Where an exchange stands. A target is being reached. */
+/** Where an exchange stands. A target is being reached: waited for in the queue, or dialled. */
 export const CONNECTING = 0
 /** The request is on its way, or there; the response has not begun. */
 export const AWAITING = 1

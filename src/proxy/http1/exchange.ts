@@ -19,6 +19,7 @@ import {
   UPSTREAM_DIALLING,
   UPSTREAM_NONE,
   UPSTREAM_READY,
+  UPSTREAM_WAITING,
   Upstream,
   type UpstreamState,
   type UpstreamUser,
@@ -58,7 +59,7 @@ export class Exchange implements UpstreamUser {
     this.#reset(session)
     const { hash, group } = session.listener
     group.stickiness?.bindRequest(this.#binding, parser, buffer, start, session.origin.client)
-    this.#upstream.begin(session, hash.of(parser, buffer, start), this.#binding.slot)
+    this.#upstream.begin(session, hash.of(parser, buffer, start), this.#binding)
     this.#facts.capture(parser, buffer, start, plane.requestIds.next(), plane.accessLog !== undefined)
     group.retryBudget.countRequest()
     this.#request.begin(requestFraming(parser), parser.contentLength, parser.chunked)
@@ -117,11 +118,7 @@ export class Exchange implements UpstreamUser {
   /** Milliseconds until it wants to be asked again. Ends what has taken too long. */
   checkTime(nowMs: number): number {
     const { listener, conn } = this.#session
-    if (this.#phase === CONNECTING) {
-      const restMs = this.#upstream.connectDeadlineMs - nowMs
-      if (restMs <= 0) this.#upstream.abandonDial()
-      return restMs
-    }
+    if (this.#phase === CONNECTING) return this.#upstream.checkTime(nowMs)
     if (this.#phase === AWAITING && this.#request.done) {
       const restMs = this.#tally.requestDoneMs + listener.group.config.timeouts.responseMs - nowMs
       if (restMs <= 0) this.#blameAndFail(504, 'RESPONSE_TIMEOUT')
@@ -137,10 +134,13 @@ export class Exchange implements UpstreamUser {
   }
 
   onUpstreamOpen(): void {
+    this.onUpstreamTurn(UPSTREAM_READY)
+  }
+
+  onUpstreamTurn(state: UpstreamState): void {
     this.#pace.begin(this.#plane.clock.nowMs)
     this.#tally.requestDoneMs = this.#plane.clock.nowMs
-    this.#proceed(UPSTREAM_READY)
-    if (!this.#request.done) this.#session.feedBody()
+    this.#retried(state)
   }
 
   onUpstreamData(buffer: Uint8Array, length: number): void {
@@ -196,18 +196,18 @@ export class Exchange implements UpstreamUser {
 
   /** Goes on after an attempt to reach a target. */
   #proceed(state: UpstreamState): void {
-    const { timeouts } = this.#session.listener.group.config
     switch (state) {
       case UPSTREAM_NONE:
-        this.#fail(503, 'NO_TARGET')
+        this.#fail(503, this.#upstream.refusal)
         return
+      case UPSTREAM_WAITING:
       case UPSTREAM_DIALLING:
         this.#phase = CONNECTING
-        this.#session.lookWithin(timeouts.connectMs)
+        this.#session.lookWithin(this.#upstream.patienceMs)
         return
       case UPSTREAM_READY:
         this.#phase = AWAITING
-        this.#session.lookWithin(timeouts.responseMs)
+        this.#session.lookWithin(this.#session.listener.group.config.timeouts.responseMs)
     }
   }
 
@@ -255,7 +255,7 @@ export class Exchange implements UpstreamUser {
     tally.headSent = true
     tally.responseMs = this.#plane.clock.nowMs - tally.requestDoneMs
     const { group } = this.#session.listener
-    if (parser.status >= 500) this.#upstream.blame()
+    if (parser.status >= 500) this.#upstream.blame(tally.responseMs)
     else group.countSuccess(this.#upstream.target!, tally.responseMs)
     group.stickiness?.onResponse(this.#binding, parser, buffer, start, this.#upstream.target!.slot)
   }
@@ -300,7 +300,7 @@ export class Exchange implements UpstreamUser {
     const early = Buffer.from(buffer.subarray(bodyStart, end))
     this.#phase = OVER
     this.#upstream.conn = undefined
-    const tunnel = new UpgradedTunnel(session, this.#plane, target!, (reason, received, sent) =>
+    const tunnel = new UpgradedTunnel(session, this.#plane, target!, this.#binding, (reason, received, sent) =>
       this.#account(reason, received, sent),
     )
     tunnel.begin(conn!, early, clientReady)
@@ -383,7 +383,8 @@ export class Exchange implements UpstreamUser {
   #headOptions(chunked: boolean, close: boolean): ResponseHeadOptions {
     const { config, stickiness } = this.#session.listener.group
     // Interim responses are none to set cookies in.
-    const line = this.#tally.status === 0 ? undefined : stickiness?.responseLine(this.#upstream.target!.slot)
+    const line =
+      this.#tally.status === 0 ? undefined : stickiness?.responseLine(this.#binding, this.#upstream.target!.slot)
     return this.#plane.responseOptions(this.#facts.versionMinor, chunked, close, config.forwarded.via, line)
   }
 

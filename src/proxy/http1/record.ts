@@ -39,7 +39,7 @@ export class Tally {
   record(
     plane: Http1Plane,
     session: Requester,
-    upstream: { readonly target: Target | undefined; readonly connectMs: number },
+    upstream: { readonly lastTarget: Target | undefined; readonly connectMs: number },
     targetStatus: number,
     received: number,
     sent: number,
@@ -54,7 +54,7 @@ export class Tally {
     const entry = describe(session, plane.entry)
     this.facts.describe(entry)
     entry.timeMs = this.startedWallMs
-    entry.target = upstream.target?.id ?? ''
+    entry.target = upstream.lastTarget?.id ?? ''
     entry.status = status
     entry.targetStatus = this.headSent ? targetStatus : 0
     entry.requestBytes = this.facts.headBytes + received

@@ -1,6 +1,7 @@
 import type { Conn } from '../../core/conn.js'
 import type { ReasonCode } from '../../core/reasons.js'
 import type { Session } from '../plane.js'
+import type { Binding } from '../stickiness.js'
 import type { Target } from '../target-group.js'
 import { Tunnel, type TunnelEnd, type TunnelOwner } from '../tunnel.js'
 import type { Http1Plane } from './http1-plane.js'
@@ -19,21 +20,24 @@ export class UpgradedTunnel implements TunnelOwner, Session {
   readonly #session: Requester
   readonly #plane: Http1Plane
   readonly #target: Target
+  readonly #binding: Binding
   readonly #onEnded: (reason: ReasonCode, received: number, sent: number) => void
   readonly #receivedBefore: number
   readonly #sentBefore: number
   #tunnel: Tunnel | undefined
 
-  /** `onEnded` is called once, with the tunnel's own bytes from and to the client. */
+  /** `binding` is what the client is bound by, and stays as it is; `onEnded` is called once, with the tunnel's own bytes from and to the client. */
   constructor(
     session: Requester,
     plane: Http1Plane,
     target: Target,
+    binding: Binding,
     onEnded: (reason: ReasonCode, received: number, sent: number) => void,
   ) {
     this.#session = session
     this.#plane = plane
     this.#target = target
+    this.#binding = binding
     this.#onEnded = onEnded
     this.#receivedBefore = session.conn.bytesRead
     this.#sentBefore = session.conn.bytesWritten
@@ -46,7 +50,9 @@ export class UpgradedTunnel implements TunnelOwner, Session {
     let ready = clientReady
     if (early.length > 0) ready = conn.write(early, 0, early.length)
     const ahead = session.becomeTunnel()
-    this.#tunnel = new Tunnel(conn, upstream, session.listener.config.websocketIdleTimeoutMs, this.#plane.wheel, this)
+    const { config, group } = session.listener
+    const keepMs = group.stickiness?.keepEveryMs ?? Number.POSITIVE_INFINITY
+    this.#tunnel = new Tunnel(conn, upstream, config.websocketIdleTimeoutMs, keepMs, this.#plane.wheel, this)
     this.#plane.sessions.add(this)
     if (!ready) upstream.pause()
     if (ahead === undefined || upstream.write(ahead, 0, ahead.length)) conn.resume()
@@ -66,6 +72,7 @@ export class UpgradedTunnel implements TunnelOwner, Session {
 
   onTunnelAlive(): void {
     this.#session.countBytes()
+    this.#session.listener.group.stickiness?.keep(this.#binding)
   }
 
   onTunnelClosed(end: TunnelEnd): void {

@@ -1,13 +1,18 @@
 // Hot path: every request takes its way to a target here.
-import type { Conn, ConnHandler } from '../../core/conn.js'
+import type { Conn, ConnHandler, Endpoint } from '../../core/conn.js'
 import type { CastorError } from '../../core/errors.js'
 import type { ReasonCode } from '../../core/reasons.js'
 import { ABANDONED } from '../abandoned.js'
+import type { Binding } from '../stickiness.js'
 import type { Target } from '../target-group.js'
+import type { Claimant } from '../wait-list.js'
 import type { Http1Plane } from './http1-plane.js'
 import type { Requester } from './requester.js'
 
 const FIRST_HEAD_BYTES = 1024
+const WORD_BYTES = Int32Array.BYTES_PER_ELEMENT
+/** Heads up to this length are copied word by word, which is done before a view for the engine's own copy is made. */
+const COPY_WORDS = 256 / WORD_BYTES
 
 /** What became of an attempt to reach a target. */
 export const UPSTREAM_NONE = 0
@@ -15,10 +20,18 @@ export const UPSTREAM_NONE = 0
 export const UPSTREAM_READY = 1
 /** A connection under way; the head waits in it. */
 export const UPSTREAM_DIALLING = 2
-export type UpstreamState = typeof UPSTREAM_NONE | typeof UPSTREAM_READY | typeof UPSTREAM_DIALLING
+/** Every target is full; `onUpstreamTurn` says when it goes on. */
+export const UPSTREAM_WAITING = 3
+export type UpstreamState =
+  | typeof UPSTREAM_NONE
+  | typeof UPSTREAM_READY
+  | typeof UPSTREAM_DIALLING
+  | typeof UPSTREAM_WAITING
 
 /** Whose request it is. */
 export interface UpstreamUser {
+  /** It waits no more: the head went out, or is on its way, or there is no target for it. */
+  onUpstreamTurn(state: UpstreamState): void
   onUpstreamOpen(): void
   onUpstreamData(buffer: Uint8Array, length: number): void
   onUpstreamEnd(): void
@@ -30,22 +43,32 @@ export interface UpstreamUser {
 }
 
 /** One request's way to a target: pick, take an open connection or dial, and where that fails, elsewhere. */
-export class Upstream implements ConnHandler {
+export class Upstream implements ConnHandler, Claimant {
   readonly #plane: Http1Plane
   readonly #user: UpstreamUser
   #session!: Requester
   /** The head as it goes to the target, kept until the response begins: it may have to go to another. */
   #head: Buffer = Buffer.allocUnsafeSlow(FIRST_HEAD_BYTES)
+  #headWords = wordsOf(this.#head)
   #headLength = 0
-  readonly #tried: number[] = []
+  readonly #scratchWords: Int32Array
   #attemptsLeft = 0
-  #hash = -1
-  /** The slot a sticky client is bound to, −1 without. */
-  #boundTo = -1
+  hash = -1
+  binding!: Binding
+  readonly tried: number[] = []
+  waitNext: Claimant | null = null
+  waitPrevious: Claimant | null = null
+  waitTicket = 0
+  waitSlot = -1
+  /** Loop time at which it began to wait, or to dial. */
   #attemptMs = 0
   /** The connection served another request before, and may have been closed by the target in the meantime. */
   #reused = false
   target: Target | undefined
+  /** The last one it was with, for the log. */
+  lastTarget: Target | undefined
+  /** Why there is no target, when the state is UPSTREAM_NONE. */
+  refusal: ReasonCode = 'NO_TARGET'
   conn: Conn | undefined
   connecting = false
   /** How long the dial took; −1 where none was needed. */
@@ -53,46 +76,98 @@ export class Upstream implements ConnHandler {
 
   constructor(plane: Http1Plane, user: UpstreamUser) {
     this.#plane = plane
+    this.#scratchWords = wordsOf(plane.transport.scratch)
     this.#user = user
   }
 
-  /** Loop time by which a dial must have succeeded. */
-  get connectDeadlineMs(): number {
-    return this.#attemptMs + this.#session.listener.group.config.timeouts.connectMs
+  get client(): Endpoint {
+    return this.#session.origin.client
   }
 
-  /** Nothing was there to be picked, now or after failures. */
-  get triedAny(): boolean {
-    return this.#tried.length > 0
+  /** How long it may take to reach a target: its turn in the queue, or a dial. Milliseconds. */
+  get patienceMs(): number {
+    const { queue, timeouts } = this.#session.listener.group.config
+    return this.waitTicket !== 0 ? queue.timeoutMs : timeouts.connectMs
   }
 
-  /** `hash` as in PickKey; `boundTo` the slot a sticky client is bound to, −1 without. */
-  begin(session: Requester, hash: number, boundTo: number): void {
+  /** `hash` as in PickKey. */
+  begin(session: Requester, hash: number, binding: Binding): void {
     this.#session = session
-    this.#hash = hash
-    this.#boundTo = boundTo
+    this.hash = hash
+    this.binding = binding
     this.#attemptsLeft = session.listener.group.config.retries.attempts
-    this.#tried.length = 0
+    // Not always: setting a length leaves compiled code, even where it changes nothing.
+    if (this.tried.length > 0) this.tried.length = 0
     this.target = undefined
+    this.lastTarget = undefined
     this.conn = undefined
     this.connecting = false
     this.connectMs = -1
   }
 
+  /** Keeps the head that was written into scratch, up to `end`. */
   rememberHead(scratch: Uint8Array, end: number): void {
-    if (end > this.#head.length) this.#head = Buffer.allocUnsafeSlow(end * 2)
-    this.#head.set(scratch.subarray(0, end))
+    if (end > this.#head.length) {
+      this.#head = Buffer.allocUnsafeSlow(end * 2)
+      this.#headWords = wordsOf(this.#head)
+    }
     this.#headLength = end
+    const words = Math.ceil(end / WORD_BYTES)
+    if (words > COPY_WORDS) {
+      this.#head.set(scratch.subarray(0, end))
+      return
+    }
+    for (let i = 0; i < words; i++) this.#headWords[i] = this.#scratchWords[i]!
   }
 
-  /** Picks a target and a connection to it. */
+  /** Claims a target and a connection to it. */
   connect(): UpstreamState {
-    const { listener, origin } = this.#session
-    const bound = listener.group.bound(this.#boundTo, this.#tried)
-    const target = bound ?? listener.group.pick(origin.client, this.#hash, this.#tried)
-    if (target === undefined) return UPSTREAM_NONE
-    target.begin()
+    const claimed = this.#session.listener.group.claim(this)
+    switch (claimed) {
+      case 'none':
+        return this.#refuse('NO_TARGET')
+      case 'full':
+        return this.#refuse('QUEUE_FULL')
+      case 'waiting':
+        this.#attemptMs = this.#plane.clock.nowMs
+        return UPSTREAM_WAITING
+      default:
+        return this.#reach(claimed)
+    }
+  }
+
+  /** Its turn in the queue. The head, and what of the body was held back, can follow where the connection is open. */
+  onTurn(target: Target | undefined): void {
+    if (target === undefined) {
+      this.#user.onUpstreamTurn(this.#refuse('NO_TARGET'))
+      return
+    }
+    const state = this.#reach(target)
+    if (state === UPSTREAM_READY) this.conn!.write(this.#head, 0, this.#headLength)
+    this.#user.onUpstreamTurn(state)
+  }
+
+  /** Milliseconds that are left to reach a target. Ends what has taken too long. */
+  checkTime(nowMs: number): number {
+    const restMs = this.#attemptMs + this.patienceMs - nowMs
+    if (restMs > 0) return restMs
+    if (this.waitTicket === 0) {
+      this.abandonDial()
+    } else {
+      this.#session.listener.group.unclaim(this)
+      this.#user.onUpstreamTurn(this.#refuse('QUEUE_TIMEOUT'))
+    }
+    return restMs
+  }
+
+  #refuse(reason: ReasonCode): UpstreamState {
+    this.refusal = reason
+    return UPSTREAM_NONE
+  }
+
+  #reach(target: Target): UpstreamState {
     this.target = target
+    this.lastTarget = target
     const idle = target.pool.take()
     if (idle === undefined) return this.#dial(target)
     this.#attemptMs = this.#plane.clock.nowMs
@@ -117,9 +192,9 @@ export class Upstream implements ConnHandler {
     const { group } = this.#session.listener
     const failed = this.target!
     if (this.#attemptsLeft === 0 || !group.config.retries.on.includes(condition)) return UPSTREAM_NONE
-    if (!group.hasOther(failed, this.#tried) || !group.retryBudget.tryRetry()) return UPSTREAM_NONE
+    if (!group.hasOther(failed, this.tried) || !group.retryBudget.tryRetry()) return UPSTREAM_NONE
     failed.finish()
-    this.#tried.push(failed.slot)
+    this.tried.push(failed.slot)
     this.target = undefined
     this.#attemptsLeft--
     this.#plane.countRetry()
@@ -133,9 +208,9 @@ export class Upstream implements ConnHandler {
     return this.#reused
   }
 
-  /** The target failed this request. */
-  blame(): void {
-    if (this.target !== undefined) this.#session.listener.group.countFailure(this.target)
+  /** The target failed this request; `durationMs` where it answered with a 5xx. */
+  blame(durationMs = -1): void {
+    if (this.target !== undefined) this.#session.listener.group.countFailure(this.target, durationMs)
   }
 
   /** The dial took too long. */
@@ -160,6 +235,7 @@ export class Upstream implements ConnHandler {
 
   /** The request is over, whatever became of it. */
   finish(): void {
+    if (this.waitTicket !== 0) this.#session.listener.group.unclaim(this)
     this.target?.finish()
     this.target = undefined
   }
@@ -213,4 +289,8 @@ export class Upstream implements ConnHandler {
     this.connecting = false
     conn.abort()
   }
+}
+
+function wordsOf(bytes: Uint8Array): Int32Array {
+  return new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2)
 }

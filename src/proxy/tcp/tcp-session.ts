@@ -1,4 +1,4 @@
-import type { Conn, ConnHandler } from '../../core/conn.js'
+import type { Conn, ConnHandler, Endpoint } from '../../core/conn.js'
 import type { CastorError } from '../../core/errors.js'
 import { REASON, REASONS, type ReasonCode } from '../../core/reasons.js'
 import { PROXY_V2_MAX_BYTES } from '../../net/proxy-protocol.js'
@@ -11,6 +11,7 @@ import type { Plane, Session } from '../plane.js'
 import { Binding } from '../stickiness.js'
 import type { Target } from '../target-group.js'
 import { Tunnel, type TunnelEnd, type TunnelOwner } from '../tunnel.js'
+import type { Claimant } from '../wait-list.js'
 
 const END_REASONS: Record<TunnelEnd, ReasonCode> = {
   closed: 'NONE',
@@ -21,11 +22,18 @@ const END_REASONS: Record<TunnelEnd, ReasonCode> = {
 }
 
 /** One client connection of a tcp listener: pick, connect (again elsewhere where that fails), announce, carry, log. */
-export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner {
+export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Claimant {
   timerNext: Timed | null = null
   timerPrevious: Timed | null = null
   timerSlot = -1
   timerDeadlineMs = 0
+  waitNext: Claimant | null = null
+  waitPrevious: Claimant | null = null
+  waitTicket = 0
+  waitSlot = -1
+  readonly hash = -1
+  readonly binding = new Binding()
+  readonly tried: number[] = []
   readonly #plane: Plane
   readonly #listener: Listener
   readonly #conn: Conn
@@ -36,8 +44,6 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner {
   /** What the client sent behind a PROXY header in the same read. */
   #early: Uint8Array | undefined
   #clientEnded = false
-  readonly #tried: number[] = []
-  readonly #binding = new Binding()
   #attemptsLeft: number
   /** The one it is with, or that failed last. */
   #target: Target | undefined
@@ -61,6 +67,10 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner {
     this.#attemptsLeft = listener.group.config.retries.attempts
   }
 
+  get client(): Endpoint {
+    return this.#origin.client
+  }
+
   /** `early` is borrowed. */
   start(early: Uint8Array | undefined): void {
     this.#plane.sessions.add(this)
@@ -68,7 +78,7 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner {
     this.#conn.pause()
     this.#early = early?.slice()
     const { retryBudget, stickiness } = this.#listener.group
-    stickiness?.bindClient(this.#binding, this.#origin.client)
+    stickiness?.bindClient(this.binding, this.#origin.client)
     retryBudget.countRequest()
     // To be had from the kernel only while the connection is open, and the log asks when it is closed.
     if (this.#plane.accessLog !== undefined) void this.#origin.vip
@@ -94,9 +104,11 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner {
     this.#connectMs = this.#plane.clock.nowMs - this.#startedMs
     this.#listener.countConnect(this.#connectMs)
     this.#listener.group.countSuccess(target, this.#connectMs)
-    this.#listener.group.stickiness?.onTarget(this.#binding, target.slot)
+    const { stickiness } = this.#listener.group
+    stickiness?.onTarget(this.binding, target.slot)
     if (config.proxyProtocol !== 'off') this.#announce(conn, config.proxyProtocol)
-    this.#tunnel = new Tunnel(this.#conn, conn, this.#listener.config.idleTimeoutMs, this.#plane.wheel, this)
+    const keepMs = stickiness?.keepEveryMs ?? Number.POSITIVE_INFINITY
+    this.#tunnel = new Tunnel(this.#conn, conn, this.#listener.config.idleTimeoutMs, keepMs, this.#plane.wheel, this)
     // A write that was kept holds the client back until the target has it.
     const waiting = this.#early !== undefined && !conn.write(this.#early, 0, this.#early.length)
     this.#early = undefined
@@ -124,6 +136,10 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner {
   }
 
   onTimeout(): number {
+    if (this.waitTicket !== 0) {
+      this.#fail('QUEUE_TIMEOUT')
+      return 0
+    }
     const late = this.#upstream
     this.#upstream = undefined
     if (late !== undefined) {
@@ -136,6 +152,7 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner {
 
   onTunnelAlive(): void {
     this.#countBytes()
+    this.#listener.group.stickiness?.keep(this.binding)
   }
 
   onTunnelClosed(end: TunnelEnd): void {
@@ -146,16 +163,33 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner {
   /** `failure` is what to end with where no target is left. */
   #connect(failure: ReasonCode): void {
     const { group } = this.#listener
-    const target = group.bound(this.#binding.slot, this.#tried) ?? group.pick(this.#origin.client, -1, this.#tried)
-    if (target === undefined) {
-      this.#fail(failure)
-      return
+    const claimed = group.claim(this)
+    switch (claimed) {
+      case 'none':
+        this.#fail(failure)
+        return
+      case 'full':
+        // What a first target did says more than that the others are full.
+        this.#fail(this.tried.length > 0 ? failure : 'QUEUE_FULL')
+        return
+      case 'waiting':
+        this.#plane.wheel.schedule(this, group.config.queue.timeoutMs)
+        return
+      default:
+        this.#dial(claimed)
     }
+  }
+
+  onTurn(target: Target | undefined): void {
+    if (target === undefined) this.#fail('NO_TARGET')
+    else this.#dial(target)
+  }
+
+  #dial(target: Target): void {
     this.#target = target
-    this.#tried.push(target.slot)
+    this.tried.push(target.slot)
     this.#inFlight = true
-    target.begin()
-    this.#plane.wheel.schedule(this, group.config.timeouts.connectMs)
+    this.#plane.wheel.schedule(this, this.#listener.group.config.timeouts.connectMs)
     this.#upstream = this.#plane.transport.dial(target.address, target.port, this)
   }
 
@@ -167,7 +201,7 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner {
     this.#leaveTarget()
     const { on } = group.config.retries
     if (this.#attemptsLeft === 0 || !on.includes('connect-failure')) this.#fail(reason)
-    else if (!group.hasOther(failed, this.#tried) || !group.retryBudget.tryRetry()) this.#fail(reason)
+    else if (!group.hasOther(failed, this.tried) || !group.retryBudget.tryRetry()) this.#fail(reason)
     else {
       this.#attemptsLeft--
       this.#listener.countRetry()
@@ -214,6 +248,7 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner {
   #finish(reason: ReasonCode): void {
     if (this.#ended) return
     this.#ended = true
+    this.#listener.group.unclaim(this)
     this.#leaveTarget()
     this.#countBytes()
     this.#listener.countReason(REASON[reason])

@@ -19,6 +19,8 @@ export interface CastorOptions {
   readonly listener?: object
   readonly group?: object
   readonly protection?: object
+  /** Further keys of the top level. */
+  readonly more?: object
   readonly shutdownTimeout?: string
   /** Write the access log to a temporary file; off otherwise. */
   readonly accessLog?: boolean
@@ -53,6 +55,7 @@ export function configText(
       },
     ],
     ...(options.protection === undefined ? {} : { protection: options.protection }),
+    ...options.more,
   })
 }
 

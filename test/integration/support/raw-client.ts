@@ -35,8 +35,9 @@ export class RawClient {
   }
 
   /** Rejects with the system's error where nobody listens. */
-  static async connect(port: number, host = '127.0.0.1'): Promise<RawClient> {
-    const socket = connect({ port, host, allowHalfOpen: true, noDelay: true })
+  static async connect(port: number, host = '127.0.0.1', localAddress?: string): Promise<RawClient> {
+    const from = localAddress === undefined ? {} : { localAddress }
+    const socket = connect({ port, host, allowHalfOpen: true, noDelay: true, ...from })
     const client = new RawClient(socket)
     await within('connect', once(socket, 'connect'))
     return client

@@ -1,8 +1,10 @@
-import type { AdminFacts, ListenerFacts, ProcessState, WorkerFacts } from '../../../src/admin/facts.js'
-import type { AdminConfig, Config, ListenerConfig, TargetGroupConfig } from '../../../src/core/config.js'
-import type { Directory } from '../../../src/core/directory.js'
+import type { AdminFacts, ClusterFacts, ListenerFacts, ProcessState, WorkerFacts } from '../../../src/admin/facts.js'
+import { SystemClock } from '../../../src/core/clock.js'
+import type { AdminConfig, Config, ListenerConfig, TargetConfig, TargetGroupConfig } from '../../../src/core/config.js'
+import type { Directory, ListedTarget } from '../../../src/core/directory.js'
 import { REASON, type ReasonCode } from '../../../src/core/reasons.js'
-import { ADMIN_STATES, type AdminState } from '../../../src/core/target-state.js'
+import type { SessionStore, SessionTotals } from '../../../src/core/session-store.js'
+import { ADMIN_STATES, type AdminState, CHECK_UNCHECKED } from '../../../src/core/target-state.js'
 import { createLogger } from '../../../src/observe/log.js'
 import { Columns, createSharedCounters, recordDuration } from '../../../src/shm/columns.js'
 import {
@@ -21,6 +23,7 @@ import {
   WORKER_LOOP_DELAY_P50_MS,
   WORKER_LOOP_DELAY_P99_MS,
 } from '../../../src/shm/layout.js'
+import { MapSessionStore } from '../../../src/shm/map-sessions.js'
 import { TargetTable } from '../../../src/shm/targets.js'
 
 const listener = (name: string, protocol: 'http' | 'tcp', port: number, targetGroup: string): ListenerConfig => ({
@@ -65,6 +68,8 @@ const group = (
     httpVersion: '1.1',
     verify: false,
   },
+  maxConnectionsPerTarget: 0,
+  queue: { size: 0, timeoutMs: 1_000 },
   outlierDetection: { consecutiveFailures: 5, ejectForMs: 30_000, maxEjectedPercent: 50 },
   stickiness: { type: 'off' },
   slowStartMs: 0,
@@ -90,7 +95,36 @@ function config(admin: AdminConfig): Config {
       maxHeaders: 128,
       maxConnections: 'auto',
     },
+    vips: [],
+    sessions: { capacity: 64 },
+    reserve: { targets: 3 },
   }
+}
+
+/** A host with one living peer. */
+export const CLUSTER: ClusterFacts = {
+  name: 'shop',
+  boot: 'boot-of-lb-a',
+  status: {
+    up: true,
+    sinceMs: 1_700_000_000_000,
+    reason: '',
+    peers: [
+      { node: 'lb-b', boot: 'boot-of-lb-b', state: 'alive', version: '0.1.0', lastSeenMs: 1_700_000_000_000, lagMs: 4 },
+    ],
+    impostor: undefined,
+    counts: {
+      framesIn: 1,
+      framesOut: 2,
+      entriesIn: 3,
+      entriesOut: 4,
+      forged: 5,
+      unreadable: 6,
+      ahead: 7,
+      unknown: 8,
+      refills: 9,
+    },
+  },
 }
 
 /** A process that exists only as numbers: two workers, a listener of each kind, five targets. */
@@ -98,11 +132,15 @@ export class FakeFacts implements AdminFacts {
   readonly version = '0.1.0'
   startedAtMs = Date.now() - 3_723_000
   state: ProcessState = 'running'
+  readonly cluster: ClusterFacts | undefined = undefined
   readonly config: Config
   readonly directory: Directory
   readonly #shared = createSharedCounters({ workers: 2, listeners: 4, series: 4, groups: 4, targets: 8, sessions: 64 })
   readonly columns = new Columns(this.#shared)
   readonly table = new TargetTable(this.#shared.targets)
+  readonly targets: ListedTarget[] = []
+  readonly sessions: SessionStore = new MapSessionStore(64, new SystemClock())
+  sessionTotals: SessionTotals = { asOfMs: 0, ofGroup: () => 0, ofTarget: () => 0 }
   workers: WorkerFacts[] = [
     { id: 1, state: 'running', restarts: 0 },
     { id: 2, state: 'running', restarts: 1 },
@@ -127,12 +165,10 @@ export class FakeFacts implements AdminFacts {
         { listener: 0, group: 0 },
         { listener: 1, group: 1 },
       ],
-      targets: this.config.targetGroups.flatMap(({ targets }, index) =>
-        targets.map(({ id, host, port }) => ({ group: index, id, address: `${host}:${port}` })),
-      ),
     }
-    const targets = this.config.targetGroups.flatMap((group) => group.targets)
-    for (const [slot, { weight }] of targets.entries()) this.table.setWeight(slot, weight)
+    this.config.targetGroups.forEach(({ targets }, group) => {
+      for (const target of targets) this.#place(group, target)
+    })
   }
 
   setTargetState(slot: number, state: AdminState): void {
@@ -141,6 +177,28 @@ export class FakeFacts implements AdminFacts {
 
   setTargetWeight(slot: number, weight: number): void {
     this.table.setWeight(slot, weight)
+  }
+
+  async addTarget(group: number, target: TargetConfig): Promise<'added' | 'exists' | 'full'> {
+    if (this.targets.some((other) => other.group === group && other.id === target.id)) return 'exists'
+    if (this.targets.length === this.columns.capacity.targets) return 'full'
+    this.#place(group, target)
+    return 'added'
+  }
+
+  /** Draining takes a minute. */
+  removeTarget(slot: number, now: boolean): number {
+    const at = this.targets.findIndex((target) => target.slot === slot)
+    const leavesMs = Date.now() + (now ? 0 : 60_000)
+    if (now) this.targets.splice(at, 1)
+    else this.targets[at] = { ...this.targets[at]!, leavesMs }
+    return leavesMs
+  }
+
+  #place(group: number, { id, host, port, weight }: TargetConfig): void {
+    const slot = this.targets.length
+    const generation = this.table.occupy(slot, weight, CHECK_UNCHECKED, 0)
+    this.targets.push({ slot, generation, group, id, host, port, address: host, leavesMs: undefined })
   }
 
   worker(column: number, word: number, value: number): void {

@@ -27,7 +27,7 @@ import {
 import { packageRoot } from '../../meta/sources.js'
 import { SEED, seededRandom } from '../../random.js'
 import { type ReadFamily, readExposition, sampleKey } from '../observe/prometheus-reader.js'
-import { FakeFacts } from './fake-facts.js'
+import { CLUSTER, FakeFacts } from './fake-facts.js'
 
 const process: ProcessFacts = {
   node: 'lb-a',
@@ -40,11 +40,11 @@ const process: ProcessFacts = {
   cpuSeconds: 12.5,
   residentBytes: 1e8,
   openFds: 42,
+  cluster: CLUSTER,
   primaryLoopDelay: { p50Ms: 0.5, p99Ms: 1, maxMs: 2 },
 }
 
-const render = (facts: FakeFacts): Map<string, ReadFamily> =>
-  readExposition(renderMetrics(facts.columns, facts.table, facts.directory, process))
+const render = (facts: FakeFacts): Map<string, ReadFamily> => readExposition(renderMetrics(facts, process))
 
 /** The value of one sample; undefined when there is no such line. */
 function value(

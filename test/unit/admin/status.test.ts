@@ -15,7 +15,7 @@ import {
 import { FakeFacts, SECRET } from './fake-facts.js'
 
 function windowOf(t: { teardown(end: () => void): unknown }, facts: FakeFacts): LatencyWindow {
-  const latency = new LatencyWindow(facts.columns, () => facts.directory.targets.length)
+  const latency = new LatencyWindow(facts.columns, () => facts.targets)
   t.teardown(() => latency.stop())
   return latency
 }
@@ -72,6 +72,8 @@ t.test('the status says what shared memory and the configuration say', async (t)
   })
   const [app, postgres] = status.targetGroups
   t.match(app, { name: 'app', protocol: 'http', algorithm: 'round-robin' })
+  t.equal(app!.maxConnectionsPerTarget, null)
+  t.same(app!.queue, { waiting: 0, size: 0, timeoutMs: 1_000 })
   t.equal(app!.targets.length, 3)
   const { latency, ...target } = app!.targets[1]!
   t.same(target, {
@@ -82,7 +84,9 @@ t.test('the status says what shared memory and the configuration say', async (t)
     health: 'unchecked',
     reason: null,
     since: '2023-11-14T22:13:20.000Z',
+    leaves: null,
     connections: 2,
+    inFlight: 0,
     requests: 12,
     failures: 3,
   })
@@ -103,7 +107,7 @@ t.test('whatever does not work makes it degraded, and is named', async (t) => {
     ['nothing is bound', (f) => (f.listeners = f.listeners.slice(0, 1)), 'listener db is not listening'],
     [
       'no target has a weight',
-      (f) => Object.assign(f.config.targetGroups[1]!, { targets: f.config.targetGroups[1]!.targets.slice(1) }),
+      (f) => f.removeTarget(3, true),
       'target group postgres has no target that takes traffic',
     ],
   ]
@@ -116,12 +120,32 @@ t.test('whatever does not work makes it degraded, and is named', async (t) => {
   }
 })
 
-t.test('a target that has no slot yet is shown with nothing counted', async (t) => {
+t.test('a target that was added is shown, and one that was removed with the time at which it goes', async (t) => {
   const facts = new FakeFacts()
-  const fresh = { id: 'new', host: '2001:db8::9', port: 80, weight: 1 }
-  Object.assign(facts.config.targetGroups[0]!, { targets: [fresh] })
-  const target = buildStatus(facts, windowOf(t, facts)).targetGroups[0]!.targets[0]!
-  t.match(target, { id: 'new', address: '[2001:db8::9]:80', requests: 0, latency: { p50: null, p99: null } })
+  await facts.addTarget(0, { id: 'new', host: '2001:db8::9', port: 80, weight: 1 })
+  const leavesMs = facts.removeTarget(0, false)
+  const { targets } = buildStatus(facts, windowOf(t, facts)).targetGroups[0]!
+  t.equal(targets[0]!.leaves, new Date(leavesMs).toISOString())
+  const expected = {
+    id: 'new',
+    address: '[2001:db8::9]:80',
+    leaves: null,
+    requests: 0,
+    latency: { p50: null, p99: null },
+  }
+  t.match(targets[3], expected)
+})
+
+t.test('sessions are counted in groups that learn them, and nowhere else', async (t) => {
+  const facts = new FakeFacts()
+  Object.assign(facts.config.targetGroups[0]!, { stickiness: { type: 'source-ip', timeoutMs: 1_000 } })
+  facts.sessionTotals = { asOfMs: 1, ofGroup: () => 7, ofTarget: () => 0 }
+  const status = buildStatus(facts, windowOf(t, facts))
+  t.same(
+    status.targetGroups.map(({ sessions }) => sessions),
+    [7, null],
+  )
+  t.same(status.sessions, { live: 0, capacity: 64, evictions: 0 })
 })
 
 t.test('no secret of the configuration gets into it', async (t) => {

@@ -9,6 +9,8 @@ function cpu(ratio?: number): ProxyFigures {
 }
 
 const ratio: Limit = { kind: 'ratio', most: 1.2 }
+const without: Limit = { kind: 'ratio', most: 1.08, against: 'without' }
+const share: Limit = { kind: 'core-share', most: 0.15 }
 const bytes: Limit = { kind: 'bytes-each', most: 12_288 }
 const growth: Limit = { kind: 'growth', mostBytes: 1000 }
 const memory = { beforeBytes: 5000, count: 10 }
@@ -28,6 +30,9 @@ const cases: readonly [string, Limit, ProxyFigures | undefined, string][] = [
   ['connections beyond them fail', bytes, { kind: 'memory', ...memory, afterBytes: 9e9, bytesEach: 12_289 }, 'fail'],
   ['memory that shrank passes', growth, { kind: 'growth', ...memory, afterBytes: 4000 }, 'pass'],
   ['memory that grew too much fails', growth, { kind: 'growth', ...memory, afterBytes: 6001 }, 'fail'],
+  ['a share of a core at the limit passes', share, { kind: 'idle-cpu', share: 0.15, rounds: [] }, 'pass'],
+  ['a share beyond it fails', share, { kind: 'idle-cpu', share: 0.151, rounds: [] }, 'fail'],
+  ['a share is no multiple', share, cpu(0.1), 'not judged'],
   ['figures of another kind are not judged', growth, cpu(1), 'not judged'],
 ]
 
@@ -38,3 +43,10 @@ for (const [name, limit, figures, verdict] of cases) {
     t.end()
   })
 }
+
+t.test('a verdict names what was measured against', async (t) => {
+  const verdict = (limit: Limit, figures: ProxyFigures): string => judge(limit, [{ proxy: 'castor', figures }]).text
+  t.match(verdict(without, cpu(1.05)), '1.05× of without, at most 1.08×')
+  t.match(verdict(ratio, cpu(1.05)), '1.05× of haproxy, at most 1.2×')
+  t.match(verdict(without, cpu()), 'without was not measured')
+})

@@ -4,7 +4,7 @@ import { castor, SMALL_CONFIG } from './castor.js'
 const cwd = t.testdir({
   'castor.yaml': SMALL_CONFIG,
   'more.yaml': `${SMALL_CONFIG}      - address: 127.0.0.1:9002\n  - { name: other, protocol: http, targets: [{ address: "a:1" }] }\n`,
-  'wrong.yaml': `workers: 0\n${SMALL_CONFIG}cluster: {}\n`,
+  'wrong.yaml': `workers: 0\n${SMALL_CONFIG}availabilityGroups: []\n`,
   'secret.yaml': `admin: { listen: 0.0.0.0:9900, token: \${CASTOR_TOKEN} }\n${SMALL_CONFIG}`,
   none: {},
 })
@@ -24,7 +24,7 @@ t.test('everything that is wrong is listed', async (t) => {
     code: 2,
     stdout: '',
     stderr: `wrong.yaml:1:10: workers: must be at least 1, not 0
-wrong.yaml:12:1: cluster: is not supported yet in this version; leave it out
+wrong.yaml:12:1: availabilityGroups: is not supported yet in this version; leave it out
 --set log.level=loud: log.level: must be one of trace, debug, info, warn, error, fatal, silent, not "loud"
 wrong.yaml is not valid: 3 problems
 `,

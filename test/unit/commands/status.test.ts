@@ -93,6 +93,18 @@ async function admin(t: Tap, report: unknown, token = '') {
 }
 type Tap = typeof t
 
+t.test('a group with a queue shows who waits in it', async (t) => {
+  const cases = [
+    [{ waiting: 0, size: 0 }, 'group app (http, round-robin)\n'],
+    [{ waiting: 1_234, size: 5_000 }, 'group app (http, round-robin)  waiting 1,234 of 5,000\n'],
+  ] as const
+  for (const [queue, title] of cases) {
+    const { address } = await admin(t as Tap, { ...REPORT, targetGroups: [{ ...REPORT.targetGroups[0], queue }] })
+    const { stdout } = await castor(['status', '--admin', address])
+    t.ok(stdout.includes(title), stdout)
+  }
+})
+
 t.test('the status is shown as tables, without colours where nobody sees them', async (t) => {
   const { address } = await admin(t as Tap, REPORT)
   t.same(await castor(['status', '--admin', address]), { code: 0, stdout: VIEW, stderr: '' })
@@ -170,6 +182,30 @@ t.test('--watch shows it again until it is stopped, and exits with the last stat
   command.signal('SIGINT')
   t.equal((await command.ended()).code, 1)
   t.ok(seen.length >= 2)
+})
+
+t.test('sessions are shown where a group learns them, and a target that was removed as leaving', (t) => {
+  const [group] = REPORT.targetGroups
+  const [one, two] = group!.targets
+  const view = (sessions: object): string =>
+    statusView(
+      readStatusReport({
+        ...REPORT,
+        sessions,
+        targetGroups: [
+          { ...group, sessions: 1_234, targets: [one, { ...two, leaves: '2026-01-01T00:05:00.000Z' }] },
+          { ...group, name: 'plain', sessions: null },
+        ],
+      })!,
+      paletteFor({ isTTY: false }, {}),
+    )
+  const shown = view({ live: 1_240, capacity: 131_076, evictions: 0 })
+  t.match(shown, /workers 1\/2 {2}sessions 1,240\/131,076 {2}2 restarts/)
+  t.match(shown, /^group app \(http, round-robin, 1,234 sessions\)$/m)
+  t.match(shown, /^group plain \(http, round-robin\)$/m)
+  t.match(shown, /^two .* leaving +unhealthy/m)
+  t.match(view({ live: 1_240, capacity: 131_076, evictions: 5 }), /sessions 1,240\/131,076 {2}5 evicted/)
+  t.end()
 })
 
 t.test('colours mark what is good and what is not, on a terminal only', (t) => {

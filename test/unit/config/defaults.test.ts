@@ -49,6 +49,8 @@ t.test('the smallest file gets every documented default', (t) => {
         slowStartMs: 0,
         drainingMs: 300_000,
         timeouts: { connectMs: 5_000, responseMs: 60_000 },
+        maxConnectionsPerTarget: 0,
+        queue: { size: 0, timeoutMs: 1_000 },
       },
     ],
     protection: {
@@ -58,6 +60,9 @@ t.test('the smallest file gets every documented default', (t) => {
       maxHeaders: 128,
       maxConnections: 'auto',
     },
+    vips: [],
+    sessions: { capacity: 131_072 },
+    reserve: { targets: 256 },
   })
   t.end()
 })
@@ -97,6 +102,8 @@ targetGroups:
     retries: { attempts: 3, on: [connect-failure] }
     targets: []
     timeouts: { response: 1h }
+    maxConnectionsPerTarget: 100
+    queue: { size: 5000, timeout: 250ms }
 protection: { headerTimeout: 3s, bodyMinRate: 1KiB/s, maxHeaderBytes: 64KiB, maxHeaders: 50, maxConnections: 5000 }
 `)
   t.equal(config.node, 'lb-a')
@@ -134,6 +141,8 @@ protection: { headerTimeout: 3s, bodyMinRate: 1KiB/s, maxHeaderBytes: 64KiB, max
   t.same(app?.retries, { attempts: 3, on: ['connect-failure'], budgetPercent: 20 })
   t.same(app?.targets, [])
   t.same(app?.timeouts, { connectMs: 5_000, responseMs: 3_600_000 })
+  t.equal(app?.maxConnectionsPerTarget, 100)
+  t.same(app?.queue, { size: 5_000, timeoutMs: 250 })
   t.same(config.protection, {
     headerTimeoutMs: 3_000,
     bodyMinRateBytesPerSecond: 1_024,

@@ -1,8 +1,12 @@
 import t from 'tap'
 import { loadConfig } from '../../../src/config/load.js'
 import { ConfigError } from '../../../src/config/problems.js'
+import { fileSchema } from '../../../src/config/schema.js'
 import { CastorError } from '../../../src/core/errors.js'
 import { parse, problemsOf, SMALL } from './support.js'
+
+/** What the file may have at its top. */
+const TOP = Object.keys(fileSchema.shape).join(', ')
 
 /** SMALL with one line replaced; lines count from 1, as in the messages. */
 function withLine(line: number, text: string): string {
@@ -101,8 +105,8 @@ table('unknown keys are named with what was meant', [
     title: 'a key that JavaScript knows',
     text: `__proto__: { polluted: true }\nconstructor: 1\n${SMALL}`,
     says: [
-      '1:1: __proto__: unknown key "__proto__"; known here: node, workers, log, admin, shutdownTimeout, listeners, targetGroups, protection',
-      '2:1: constructor: unknown key "constructor"; known here: node, workers, log, admin, shutdownTimeout, listeners, targetGroups, protection',
+      `1:1: __proto__: unknown key "__proto__"; known here: ${TOP}`,
+      `2:1: constructor: unknown key "constructor"; known here: ${TOP}`,
     ],
   },
 ])
@@ -335,11 +339,40 @@ table('values that do not go together are found', [
     ],
   },
   {
+    title: 'a queue that nobody could ever wait in',
+    text: withLine(9, '    queue: { size: 5 }\n    targets:'),
+    says: ['9:5: targetGroups.0.queue: queue has no effect without maxConnectionsPerTarget; set that, or leave it out'],
+  },
+  {
+    title: 'patience without a queue',
+    text: withLine(9, '    maxConnectionsPerTarget: 5\n    queue: { timeout: 5s }\n    targets:'),
+    says: ['10:14: targetGroups.0.queue.timeout: timeout has no effect without size; set that, or leave it out'],
+  },
+  {
     title: 'PROXY protocol in an http group',
     text: withLine(9, '    proxyProtocol: v1\n    targets:'),
     says: ['9:5: targetGroups.0.proxyProtocol: proxyProtocol works in tcp groups only; leave it out'],
   },
 ])
+
+t.test('limits and queues are accepted, and their defaults written out', (t) => {
+  for (const lines of [
+    'maxConnectionsPerTarget: unlimited\n    queue: { size: 0, timeout: 1s }',
+    'maxConnectionsPerTarget: 1\n    queue: { size: 1 }',
+    'maxConnectionsPerTarget: 1000000\n    queue: { size: 1000000, timeout: 1h }',
+  ]) {
+    t.same(problemsOf(withLine(9, `    ${lines}\n    targets:`)), [])
+  }
+  const wrong: [string, string][] = [
+    ['0', 'must be at least 1, not 0'],
+    ['many', 'must be unlimited or a whole number from 1 to 1000000, not "many"'],
+  ]
+  for (const [value, says] of wrong) {
+    const text = withLine(9, `    maxConnectionsPerTarget: ${value}\n    targets:`)
+    t.same(problemsOf(text), [`test.yaml:9:30: targetGroups.0.maxConnectionsPerTarget: ${says}`])
+  }
+  t.end()
+})
 
 t.test('what is free to be used twice is accepted', (t) => {
   t.same(problemsOf(SECOND_LISTENER('more', '"[::]:8080"')), [], 'the same port of IPv4 and IPv6')
@@ -371,7 +404,7 @@ targetGroups:
       - address: a
       - address: a:1
       - address: a:1
-cluster: { name: shop }
+availabilityGroups: []
 `
   const problems = problemsOf(text)
   t.same(
@@ -386,7 +419,7 @@ cluster: { name: shop }
       'test.yaml:12:5 targetGroups.0.algoritm',
       'test.yaml:14:18 targetGroups.0.targets.0.address',
       'test.yaml:16:18 targetGroups.0.targets.2.address',
-      'test.yaml:17:1 cluster',
+      'test.yaml:17:1 availabilityGroups',
     ],
     problems.join('\n'),
   )

@@ -9,7 +9,7 @@ import {
   CHECK_UNHEALTHY,
 } from '../../../src/core/target-state.js'
 import { isAvailable, isWell, keepsClients } from '../../../src/health/availability.js'
-import { TargetTable, targetTableBytes } from '../../../src/shm/targets.js'
+import { createTargetTable, TargetTable } from '../../../src/shm/targets.js'
 
 const NOW_MS = 1_700_000_000_000
 const CAPACITY = { workers: 1, listeners: 1, series: 1, groups: 1, targets: 2, sessions: 1 }
@@ -40,7 +40,7 @@ for (const [name, { admin = ADMIN_ACTIVE, drainMs = 0, check = CHECK_HEALTHY, ej
   CASES,
 )) {
   t.test(`a target that is ${name} takes ${expected}`, async (t) => {
-    const table = new TargetTable(new SharedArrayBuffer(targetTableBytes(CAPACITY)))
+    const table = new TargetTable(createTargetTable(CAPACITY))
     table.setAdmin(1, admin, NOW_MS + drainMs)
     table.setCheck(1, check, 0, NOW_MS)
     if (ejectedMs !== undefined) table.eject(1, 0, NOW_MS + ejectedMs)
@@ -50,7 +50,7 @@ for (const [name, { admin = ADMIN_ACTIVE, drainMs = 0, check = CHECK_HEALTHY, ej
 }
 
 t.test('of threads that eject at once one does, and the next ejection counts on', async (t) => {
-  const table = new TargetTable(new SharedArrayBuffer(targetTableBytes(CAPACITY)))
+  const table = new TargetTable(createTargetTable(CAPACITY))
   const before = table.changes
   t.ok(table.eject(0, 0, NOW_MS + 100))
   t.notOk(table.eject(0, 0, NOW_MS + 900))

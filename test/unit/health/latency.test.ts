@@ -1,5 +1,5 @@
 import t from 'tap'
-import { fadedLatency, peakEwma } from '../../../src/health/latency.js'
+import { fadedLatency, failedLatency, peakEwma } from '../../../src/health/latency.js'
 
 t.test('a slower answer counts whole at once', async (t) => {
   t.equal(peakEwma(10, 250, 5), 250)
@@ -20,4 +20,14 @@ t.test('without answers it fades', async (t) => {
   t.equal(fadedLatency(100, 0), 100)
   t.ok(Math.abs(fadedLatency(100, 10_000) - 36.79) < 0.01)
   t.equal(fadedLatency(100, -5), 100)
+})
+
+t.test('failures add up, however fast they come', async (t) => {
+  t.equal(failedLatency(0, 0.2), 20, 'also where nothing was known')
+  t.equal(failedLatency(80, 0.2), 160)
+  t.equal(failedLatency(80, -1), 160, 'without an answer')
+  t.equal(failedLatency(80, 900), 900, 'a slow one counts whole')
+  let average = 0.5
+  for (let i = 0; i < 50; i++) average = failedLatency(average, 0.2)
+  t.equal(average, 60_000, 'and not without end')
 })

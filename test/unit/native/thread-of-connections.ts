@@ -8,7 +8,7 @@ import { NativeTransport } from '../../../src/net/native-transport.js'
 
 export type Ending = 'throw' | 'throw when woken' | 'exit' | 'reject' | 'memory' | 'busy in a handler' | 'nothing'
 export type ToThread = { readonly adopt: readonly number[] } | { readonly ending: Ending }
-export type FromThread = 'ready' | 'adopted' | 'woken' | 'busy'
+export type FromThread = 'ready' | 'adopted' | 'told' | 'woken' | 'busy'
 
 const port = parentPort!
 const tell = (message: FromThread): void => port.postMessage(message)
@@ -47,6 +47,7 @@ port.on('message', (message: ToThread) => {
     return
   }
   ending = message.ending
+  tell('told')
   if (ending === 'exit') process.exit(3)
   if (ending === 'throw') throw new Error('as told')
   if (ending === 'reject') void Promise.reject(new Error('as told'))

@@ -123,8 +123,13 @@ t.test('a thread that ends closes its connections, nobody else’s, and not its 
       await thread.worker.terminate()
     } else {
       thread.send({ ending })
-      if (ending === 'throw when woken') addon.wake(waker)
+      // Messages, wakes and bytes come by different ways: those two must not overtake what they are to find.
+      if (ending === 'throw when woken') {
+        await thread.hear('told')
+        addon.wake(waker)
+      }
       if (ending === 'busy in a handler') {
+        await thread.hear('told')
         thread.clients[0]!.write('x')
         await thread.hear('busy')
         await thread.worker.terminate()

@@ -10,7 +10,6 @@ import { homeOf, lowestBit, otherOf, placeOfBit, tagMatches, tagOf } from '../..
 import {
   BUCKET_PLACES,
   createSessionTable,
-  ENTRY_WORDS,
   INTENT_FIRST,
   INTENT_SECOND,
   LOCK,
@@ -18,6 +17,7 @@ import {
   SEQUENCE,
   SessionMemory,
   TORN_CLEARED,
+  USED_WORDS,
 } from '../../../src/shm/sessions-layout.js'
 import { beginWrite, breakLocks, lockBucket, unlockBucket } from '../../../src/shm/sessions-locks.js'
 import { SEED, seededRandom } from '../../random.js'
@@ -245,7 +245,7 @@ t.test('a lock held by a dead thread is broken, and only that', async (t) => {
 })
 
 t.test('what a dead thread left half-written is found by nobody, and cleared with its lock', async (t) => {
-  for (const word of Array.from({ length: ENTRY_WORDS }, (_, i) => i)) {
+  for (const word of Array.from({ length: USED_WORDS }, (_, i) => i)) {
     const { primary, one, memory } = makeTable(24)
     for (let n = 0; n < 20; n++) one.put(key(n), session({ targetSlot: n }), 0)
     const { bucket, at } = placeOf(memory, key(3))
@@ -289,14 +289,14 @@ t.test('a mix of two states of an entry is never found', async (t) => {
     one.drop(wanted, 0)
     one.put(wanted, { ...given, expiresMs: random53(), touchedMs: random53() }, 0)
     const { at } = placeOf(memory, wanted)
-    return [...memory.words.subarray(at, at + ENTRY_WORDS)]
+    return [...memory.words.subarray(at, at + USED_WORDS)]
   }
   for (let round = 0; round < 500; round++) {
     const before = put()
     const after = put()
     const { at } = placeOf(memory, wanted)
     for (const [i, is] of after.entries()) memory.words[at + i] = random() < 0.5 ? before[i]! : is
-    const mixed = [...memory.words.subarray(at, at + ENTRY_WORDS)]
+    const mixed = [...memory.words.subarray(at, at + USED_WORDS)]
     const isWhole = [before, after].some((state) => state.every((is, i) => mixed[i] === is))
     if (one.find(wanted, 0) !== isWhole) t.fail(`round ${round}: a mix was found, or a whole entry was not`)
   }

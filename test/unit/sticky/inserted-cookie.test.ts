@@ -1,8 +1,14 @@
 import t from 'tap'
-import { cookieValue, InsertedCookie } from '../../../src/sticky/inserted-cookie.js'
+import { cookieValue, InsertedCookie, type InsertedCookieOptions } from '../../../src/sticky/inserted-cookie.js'
 
 const OPTIONS = { name: 'CASTOR', maxAgeSeconds: 0, secure: false, secret: 's', group: 'app' }
 const TARGETS = Array.from({ length: 50 }, (_, i) => ({ slot: i * 3, id: `10.0.0.${i}:80` }))
+
+function make(options: InsertedCookieOptions, targets: readonly { slot: number; id: string }[]): InsertedCookie {
+  const cookie = new InsertedCookie(options)
+  cookie.setTargets(targets)
+  return cookie
+}
 
 function slotOf(cookie: InsertedCookie, value: string): number {
   const bytes = Buffer.from(`xx${value}yy`, 'latin1')
@@ -17,13 +23,13 @@ const LINES: readonly [string, object, RegExp][] = [
 
 for (const [name, more, line] of LINES) {
   t.test(`the line of ${name}`, async (t) => {
-    t.match(Buffer.from(new InsertedCookie({ ...OPTIONS, ...more }, TARGETS).lineFor(3)!).toString('latin1'), line)
+    t.match(Buffer.from(make({ ...OPTIONS, ...more }, TARGETS).lineFor(3)!).toString('latin1'), line)
   })
 }
 
 t.test('each value names its target, also where another host has other slots', async (t) => {
-  const here = new InsertedCookie(OPTIONS, TARGETS)
-  const there = new InsertedCookie(
+  const here = make(OPTIONS, TARGETS)
+  const there = make(
     OPTIONS,
     TARGETS.map(({ slot, id }) => ({ slot: 1_000 - slot, id })),
   )
@@ -35,7 +41,7 @@ t.test('each value names its target, also where another host has other slots', a
 })
 
 t.test('what nobody issued names nothing', async (t) => {
-  const cookie = new InsertedCookie(OPTIONS, TARGETS)
+  const cookie = make(OPTIONS, TARGETS)
   const value = cookieValue('s', 'app', TARGETS[0]!.id)
   const others = [
     '',
@@ -49,4 +55,13 @@ t.test('what nobody issued names nothing', async (t) => {
   // A value of digits alone has no upper case to differ by.
   for (const other of others) if (other !== value) t.equal(slotOf(cookie, other), -1, other)
   t.equal(cookie.lineFor(1), undefined)
+})
+
+t.test('a target that is gone has no cookie, and its cookie names nothing', async (t) => {
+  const cookie = make(OPTIONS, TARGETS)
+  const [gone, ...left] = TARGETS
+  cookie.setTargets(left)
+  t.equal(slotOf(cookie, cookieValue('s', 'app', gone!.id)), -1)
+  t.equal(cookie.lineFor(gone!.slot), undefined)
+  t.equal(slotOf(cookie, cookieValue('s', 'app', left[0]!.id)), left[0]!.slot)
 })

@@ -1,7 +1,8 @@
 import t from 'tap'
 import { ManualClock } from '../../../src/core/clock.js'
+import { LocalHybridClock } from '../../../src/core/hybrid-clock.js'
 import { MapSessionStore } from '../../../src/shm/map-sessions.js'
-import { TargetTable, targetTableBytes } from '../../../src/shm/targets.js'
+import { createTargetTable, TargetTable } from '../../../src/shm/targets.js'
 import { LearnedSessions } from '../../../src/sticky/learned-sessions.js'
 
 const TIMEOUT_MS = 10_000
@@ -10,9 +11,17 @@ const KEY = Int32Array.from([1, 2, 3, 4])
 function setting() {
   const clock = new ManualClock()
   const capacity = { workers: 1, listeners: 1, series: 1, groups: 1, targets: 4, sessions: 1 }
-  const table = new TargetTable(new SharedArrayBuffer(targetTableBytes(capacity)))
+  const table = new TargetTable(createTargetTable(capacity))
   const store = new MapSessionStore(10, clock)
-  return { clock, store, sessions: new LearnedSessions(store, table, clock, 0, TIMEOUT_MS) }
+  return {
+    clock,
+    store,
+    sessions: new LearnedSessions(
+      { store, table, clock, stamps: new LocalHybridClock('a', () => clock.wallMs) },
+      0,
+      TIMEOUT_MS,
+    ),
+  }
 }
 
 t.test('a client without a session has none, and one that was given to a target stays there', async (t) => {
@@ -53,4 +62,17 @@ t.test('a new choice replaces the old one', async (t) => {
   clock.advance(1)
   sessions.remember(KEY, 1)
   t.equal(sessions.find(KEY), 1)
+})
+
+t.test('an open connection keeps a session alive, and revives none', async (t) => {
+  const { clock, sessions } = setting()
+  sessions.remember(KEY, 3)
+  for (let waitedMs = 0; waitedMs < 3 * TIMEOUT_MS; waitedMs += sessions.keepEveryMs) {
+    clock.advance(sessions.keepEveryMs)
+    sessions.keep(KEY)
+  }
+  t.equal(sessions.find(KEY), 3)
+  clock.advance(TIMEOUT_MS)
+  sessions.keep(KEY)
+  t.equal(sessions.find(KEY), -1)
 })

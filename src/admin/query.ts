@@ -1,0 +1,22 @@
+import type { IncomingMessage } from 'node:http'
+import { didYouMean } from '../config/suggest.js'
+
+export type Query =
+  | { readonly ok: true; readonly values: ReadonlyMap<string, string> }
+  | { readonly ok: false; readonly problem: string }
+
+/** The parameters behind the path's `?`. One that is not among `known`, or is there twice, is a problem: nothing is ignored. */
+export function queryOf(request: IncomingMessage, known: readonly string[]): Query {
+  const target = request.url ?? ''
+  const start = target.indexOf('?')
+  const values = new Map<string, string>()
+  for (const [name, value] of new URLSearchParams(start < 0 ? '' : target.slice(start + 1))) {
+    if (!known.includes(name)) {
+      const instead = didYouMean(name, known) || `; known here: ${known.join(', ')}`
+      return { ok: false, problem: `unknown parameter ${JSON.stringify(name)}${instead}` }
+    }
+    if (values.has(name)) return { ok: false, problem: `${name}: is there twice` }
+    values.set(name, value)
+  }
+  return { ok: true, values }
+}

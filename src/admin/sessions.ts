@@ -1,0 +1,136 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { SessionRow } from '../core/session-store.js'
+import { sendError, sendJson } from './answer.js'
+import { sendUnknownGroup } from './change-targets.js'
+import type { AdminFacts } from './facts.js'
+import { type Query, queryOf } from './query.js'
+
+const DEFAULT_LIMIT = 100
+const MAX_LIMIT = 1_000
+/** Parts of the table that one request looks through, a turn of the loop each: about a million places. */
+const MAX_PARTS = 64
+
+type Kind = 'source-ip' | 'app-cookie' | 'cookie' | 'off'
+
+const STATELESS: Readonly<Partial<Record<Kind, string>>> = {
+  cookie: 'the cookie itself names the target: nothing is remembered that could be listed',
+  off: 'stickiness is off in this group',
+}
+
+/** A session as the API shows it. */
+interface ShownSession {
+  readonly group: string
+  /** Null where the target is gone: the client gets another one when it comes again. */
+  readonly target: string | null
+  readonly kind: Kind
+  readonly expires: string
+  readonly lastUsed: string
+  /** Keyed hash of what the client is known by, in hexadecimal. */
+  readonly key: string
+}
+
+/**
+ * `GET /api/v1/sessions?group=&limit=&cursor=`: learned sessions, of one group or of all, a page at a time. A page may
+ * hold fewer than `limit`, even none, and `next` still lead on; the primary is held up for about a millisecond at a time.
+ */
+export async function listSessions(
+  facts: AdminFacts,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const asked = readQuestion(queryOf(request, ['group', 'limit', 'cursor']), facts.sessions.capacity)
+  if (typeof asked === 'string') {
+    sendError(request, response, 400, 'BAD_PARAMETER', asked)
+    return
+  }
+  const { directory, sessionTotals } = facts
+  const group = asked.group === undefined ? -1 : directory.groups.indexOf(asked.group)
+  if (asked.group !== undefined && group < 0) {
+    sendUnknownGroup(facts, request, response, asked.group)
+    return
+  }
+  const kind = group < 0 ? undefined : kindOf(facts, group)
+  const note = kind === undefined ? undefined : STATELESS[kind]
+  const page = note === undefined ? await readPage(facts, group, asked) : { rows: [], next: null }
+  sendJson(request, response, 200, {
+    group: asked.group ?? null,
+    ...(kind === undefined ? {} : { kind, stateless: note !== undefined }),
+    ...(note === undefined ? {} : { note }),
+    sessions: page.rows.map((row) => shown(facts, row)),
+    next: page.next,
+    totals: {
+      asOf: sessionTotals.asOfMs === 0 ? null : new Date(sessionTotals.asOfMs).toISOString(),
+      groups: totalsOf(facts, group),
+    },
+  })
+}
+
+interface Question {
+  readonly group: string | undefined
+  readonly limit: number
+  readonly cursor: number
+}
+
+/** What is asked for, or what is wrong with it. */
+function readQuestion(query: Query, places: number): Question | string {
+  if (!query.ok) return query.problem
+  const { values } = query
+  const limit = wholeNumber(values.get('limit') ?? String(DEFAULT_LIMIT))
+  if (limit < 1 || limit > MAX_LIMIT) return `limit: must be a whole number from 1 to ${MAX_LIMIT}`
+  const cursor = wholeNumber(values.get('cursor') ?? '0')
+  if (cursor < 0 || cursor >= places) return 'cursor: must be what next said on the page before'
+  return { group: values.get('group'), limit, cursor }
+}
+
+function wholeNumber(text: string): number {
+  return /^\d{1,9}$/.test(text) ? Number(text) : -1
+}
+
+async function readPage(
+  facts: AdminFacts,
+  group: number,
+  { limit, cursor }: Question,
+): Promise<{ rows: SessionRow[]; next: string | null }> {
+  const rows: SessionRow[] = []
+  let at = cursor
+  for (let part = 0; part < MAX_PARTS && at >= 0 && rows.length < limit; part++) {
+    if (part > 0) await nextTurn()
+    const page = facts.sessions.scan(at, limit - rows.length, group)
+    // One without a target was forgotten, and is kept so that other hosts do not bring it back.
+    rows.push(...page.sessions.filter(({ targetSlot }) => targetSlot >= 0))
+    at = page.next
+  }
+  return { rows, next: at < 0 ? null : String(at) }
+}
+
+function shown(facts: AdminFacts, row: SessionRow): ShownSession {
+  const target = facts.targets.find(({ slot, generation }) => slot === row.targetSlot && generation === row.generation)
+  return {
+    group: facts.directory.groups[row.group] ?? String(row.group),
+    target: target?.id ?? null,
+    kind: kindOf(facts, row.group),
+    expires: new Date(row.expiresMs).toISOString(),
+    lastUsed: new Date(row.touchedMs).toISOString(),
+    key: row.key,
+  }
+}
+
+/** Sessions by group and target as last counted, of the groups that have any to count. */
+function totalsOf(facts: AdminFacts, only: number): Record<string, object> {
+  const { directory, sessionTotals, targets } = facts
+  const totals: Record<string, object> = {}
+  directory.groups.forEach((name, group) => {
+    if ((only >= 0 && group !== only) || STATELESS[kindOf(facts, group)] !== undefined) return
+    const own = targets.filter((target) => target.group === group)
+    totals[name] = {
+      sessions: sessionTotals.ofGroup(group),
+      targets: Object.fromEntries(own.map(({ id, slot }) => [id, sessionTotals.ofTarget(slot)])),
+    }
+  })
+  return totals
+}
+
+function kindOf({ config }: AdminFacts, group: number): Kind {
+  return config.targetGroups[group]?.stickiness.type ?? 'off'
+}

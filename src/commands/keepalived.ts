@@ -1,0 +1,73 @@
+import { writeFileSync } from 'node:fs'
+import { isIP } from 'node:net'
+import { resolve } from 'node:path'
+import type { Command } from 'commander'
+import { loadConfig } from '../config/load.js'
+import type { Config } from '../core/config.js'
+import { CastorError } from '../core/errors.js'
+import { keepalivedConfig } from './keepalived-config.js'
+import { packageRoot } from './package-files.js'
+
+interface KeepalivedFlags {
+  readonly config: string
+  readonly output?: string
+  readonly notify?: string
+}
+
+/** `keepalived`: this host's part of moving the addresses in `vips`. */
+export function addKeepalived(program: Command): void {
+  program
+    .command('keepalived')
+    .summary('print this host’s keepalived.conf')
+    .description('Prints the configuration by which keepalived moves the addresses in vips to a host that is ready.')
+    .requiredOption('-c, --config <file>', 'the configuration, with vips and cluster.hosts')
+    .option('-o, --output <file>', 'write it to this file instead')
+    .option('--notify <command>', 'run this when the host gets or loses an address; keepalived adds what happened')
+    .addHelpText(
+      'after',
+      `
+Example, as root on each host:
+  castor keepalived -c /etc/castor/castor.yaml -o /etc/keepalived/keepalived.conf
+  systemctl reload-or-restart keepalived`,
+    )
+    .action((flags: KeepalivedFlags) => write(flags))
+}
+
+function write(flags: KeepalivedFlags): void {
+  const config = loadConfig(flags.config)
+  check(config, flags.config)
+  const { address, port } = config.admin.listen
+  const text = keepalivedConfig(config, {
+    readyScript: resolve(packageRoot(), 'scripts/castor-ready'),
+    admin: { address: address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '::1' : address, port },
+    notify: flags.notify,
+  })
+  if (flags.output === undefined) process.stdout.write(text)
+  else writeFileSync(flags.output, text, { mode: 0o644 })
+}
+
+/** @throws CastorError naming everything that keepalived could not do without. */
+function check({ vips, cluster, node, admin }: Config, file: string): void {
+  const problems: string[] = []
+  if (vips.length === 0) problems.push('vips: is empty; name the addresses that clients use')
+  if (admin.listen.port === 0) problems.push('admin.listen: has port 0; keepalived has to know where to ask')
+  const hosts = cluster?.hosts ?? []
+  if (hosts.length > 0) {
+    if (!hosts.some((host) => host.node === node)) {
+      problems.push(`cluster.hosts: does not name this host, ${node}; set node, or add it`)
+    }
+    for (const { prefer, address } of vips) {
+      if (!hosts.some((host) => host.node === prefer)) {
+        problems.push(`vips: ${address} is preferred on ${prefer}, which cluster.hosts does not name`)
+      }
+      for (const host of hosts) {
+        if (isIP(host.address) !== isIP(address.split('/')[0]!)) {
+          problems.push(`vips: ${address} and the address of ${host.node}, ${host.address}, are not of one family`)
+        }
+      }
+    }
+  }
+  if (problems.length > 0) {
+    throw new CastorError('CONFIG_INVALID', problems.map((problem) => `${file}: ${problem}`).join('\n'))
+  }
+}

@@ -1,0 +1,41 @@
+import { isEarlier } from '../core/hybrid-clock.js'
+import type { MeshEntry } from '../core/mesh.js'
+
+/** What an entry is about: two with the same name are two versions of one thing. Also its key in the store. */
+export function entryName(entry: MeshEntry): string {
+  switch (entry.kind) {
+    case 'session':
+      return `s:${Buffer.from(entry.key.buffer, entry.key.byteOffset, entry.key.byteLength).toString('hex')}`
+    case 'operator':
+      return `o:${entry.group}/${entry.target}`
+    case 'tickets':
+      return 't'
+  }
+}
+
+/**
+ * Whether `entry` replaces `other`, which is about the same thing: the later stamp wins. Equal stamps mean the same
+ * write, where only the use it has seen since may differ; or, once in many years, two hosts whose bits met, and then what
+ * they wrote decides. Every host comes to the same end, in whatever order the two arrive.
+ */
+export function replaces(entry: MeshEntry, other: MeshEntry): boolean {
+  if (entry.high !== other.high || entry.low !== other.low) {
+    return isEarlier(other.high, other.low, entry.high, entry.low)
+  }
+  const mine = content(entry)
+  const theirs = content(other)
+  if (mine !== theirs) return mine > theirs
+  if (entry.kind !== 'session' || other.kind !== 'session') return false
+  return entry.expiresMs > other.expiresMs
+}
+
+function content(entry: MeshEntry): string {
+  switch (entry.kind) {
+    case 'session':
+      return `${entry.group}\n${entry.target}`
+    case 'operator':
+      return `${entry.state}\n${entry.weight}\n${entry.drainUntilMs}`
+    case 'tickets':
+      return Buffer.from(entry.keys).toString('hex')
+  }
+}

@@ -1,0 +1,69 @@
+import { Cluster, Redis } from 'ioredis'
+import type { RedisConfig } from '../core/config.js'
+
+/** A connection to wherever the cluster's Redis is. */
+export type RedisClient = Redis | Cluster
+
+const CONNECT_MS = 2_000
+/** An answer that takes longer will not come: the server hangs, or the way to it is cut without a word. */
+export const COMMAND_MS = 2_000
+const RECONNECT_MAX_MS = 1_000
+
+/** Waits between tries to connect, in milliseconds: soon at first, never longer than a second. */
+export function reconnectMs(tries: number): number {
+  return Math.min(50 * 2 ** Math.min(tries, 10), RECONNECT_MAX_MS)
+}
+
+/**
+ * Nothing is queued while there is no connection: what this host knows lies in its own memory, and is sent again once
+ * there is one.
+ */
+function options(name: string) {
+  return {
+    connectionName: name,
+    lazyConnect: true,
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    connectTimeout: CONNECT_MS,
+    keepAlive: 10_000,
+    retryStrategy: reconnectMs,
+    // A master that became a replica refuses writes: the new one has to be looked up.
+    reconnectOnError: (error: Error): boolean => error.message.startsWith('READONLY'),
+  }
+}
+
+/** Opens nothing yet. `name` is what the server shows in its list of clients. */
+export function createRedisClient(config: RedisConfig, name: string): RedisClient {
+  switch (config.type) {
+    case 'single':
+      return new Redis(config.url, options(name))
+    case 'sentinel':
+      return new Redis({
+        ...options(name),
+        sentinels: config.sentinels.map(({ host, port }) => ({ host, port })),
+        name: config.name,
+        ...(config.username === '' ? {} : { username: config.username }),
+        ...(config.password === '' ? {} : { password: config.password }),
+        ...(config.sentinelPassword === '' ? {} : { sentinelPassword: config.sentinelPassword }),
+        ...(config.tls ? { tls: {}, enableTLSForSentinelMode: true } : {}),
+        sentinelRetryStrategy: reconnectMs,
+        failoverDetector: true,
+      })
+    case 'cluster':
+      return new Cluster(
+        config.nodes.map(({ host, port }) => ({ host, port })),
+        {
+          lazyConnect: true,
+          enableOfflineQueue: false,
+          clusterRetryStrategy: reconnectMs,
+          redisOptions: {
+            ...options(name),
+            ...(config.username === '' ? {} : { username: config.username }),
+            ...(config.password === '' ? {} : { password: config.password }),
+            ...(config.tls ? { tls: {} } : {}),
+          },
+        },
+      )
+  }
+}

@@ -1,0 +1,287 @@
+import type { Clock } from '../core/clock.js'
+import { stampMs } from '../core/hybrid-clock.js'
+import type {
+  HealthNews,
+  HybridClock,
+  MeshCounts,
+  MeshEntry,
+  MeshState,
+  MeshTransport,
+  MeshTransportEvents,
+  Peer,
+} from '../core/mesh.js'
+import { type Batch, decodeBatch, encodeBatch } from './batch.js'
+import { entryName } from './merge-order.js'
+import { Peers } from './peers.js'
+import type { Sealer } from './seal.js'
+
+/** A change waits this long for others to share its frame. */
+const BATCH_MS = 20
+const BATCH_ENTRIES = 256
+/** While so many frames are on their way a refill waits: it must not crowd out what happens now. */
+const REFILL_PENDING = 2_000
+const REFILL_PAGE = 200
+/** How long after a write failed, though connected, it is tried again. */
+const RETRY_MS = 1_000
+/** How often within a heartbeat it is looked who has fallen silent. */
+const CHECKS_A_BEAT = 4
+/** How much of the newest a replica that takes over may lack. */
+const FAILOVER_LOSS_MS = 5_000
+/** How long an orderly stop waits for its last frame to be taken. */
+const LEAVE_MS = 500
+/** A stamp this far ahead of the wall clock is a broken clock's, and would drag every other clock along. */
+const MAX_AHEAD_MS = 60_000
+
+export interface ReplicaOptions {
+  readonly node: string
+  readonly boot: string
+  readonly version: string
+  readonly heartbeatMs: number
+}
+
+export interface ReplicaParts {
+  readonly transport: MeshTransport
+  readonly sealer: Sealer
+  readonly state: MeshState
+  readonly clock: HybridClock
+  readonly time: Clock
+  readonly onPeer: (peer: Peer, change: 'joined' | 'restarted' | 'back' | 'left' | 'silent') => void
+  readonly onLink: (up: boolean, reason: string) => void
+}
+
+/**
+ * One host's end of the mesh: sends what changes here in batches, merges what comes, and after a break sends again what
+ * may have been missed. It keeps no queue for bad times: what this host knows is in its state, and the time of the
+ * earliest change that was not acknowledged says from where on to send it again.
+ */
+export class Replica implements MeshTransportEvents {
+  readonly counts: MeshCounts = {
+    framesIn: 0,
+    framesOut: 0,
+    entriesIn: 0,
+    entriesOut: 0,
+    forged: 0,
+    unreadable: 0,
+    ahead: 0,
+    unknown: 0,
+    refills: 0,
+  }
+  readonly peers: Peers
+  up = false
+  readonly #options: ReplicaOptions
+  readonly #parts: ReplicaParts
+  /** From when on the others may have missed what happened here, by the wall clock; infinite where they have it all. */
+  #missedMs = Number.POSITIVE_INFINITY
+  #entries: MeshEntry[] = []
+  #health: HealthNews[] = []
+  #queuedMs = 0
+  #checkAtMs = 0
+  #beatAtMs = Number.NEGATIVE_INFINITY
+  #retryAtMs = Number.POSITIVE_INFINITY
+  /** Where the refill under way stands; −1 without one. */
+  #refillCursor = -1
+  #refillFromMs = 0
+
+  constructor(options: ReplicaOptions, parts: ReplicaParts) {
+    this.#options = options
+    this.#parts = parts
+    this.peers = new Peers(options.node, options.boot, options.heartbeatMs)
+  }
+
+  start(): void {
+    this.#parts.transport.open(this)
+  }
+
+  /** Something changed here; the state has it already. */
+  change(entry: MeshEntry): void {
+    this.#queue()
+    this.#entries.push(entry)
+    if (this.#entries.length >= BATCH_ENTRIES) this.#flush()
+  }
+
+  news(health: HealthNews): void {
+    this.#queue()
+    this.#health.push(health)
+  }
+
+  /** Changes may have been lost on their way here: all that was made or used since (milliseconds since the epoch) is sent again. */
+  resync(sinceMs: number): void {
+    this.#missedMs = Math.min(this.#missedMs, sinceMs)
+    this.#retryAtMs = Math.min(this.#retryAtMs, this.#parts.time.nowMs)
+  }
+
+  /** Does what is due; to be called every few milliseconds. */
+  tick(): void {
+    const { nowMs, wallMs } = this.#parts.time
+    if (this.#entries.length + this.#health.length > 0 && nowMs - this.#queuedMs >= BATCH_MS) this.#flush()
+    if (nowMs - this.#beatAtMs >= this.#options.heartbeatMs) this.#beat(false)
+    if (nowMs >= this.#checkAtMs) {
+      this.#checkAtMs = nowMs + this.#options.heartbeatMs / CHECKS_A_BEAT
+      for (const peer of this.peers.check(wallMs)) this.#parts.onPeer(peer, 'silent')
+    }
+    if (!this.up) return
+    if (nowMs >= this.#retryAtMs && this.#refillCursor < 0) this.#beginRefill()
+    this.#refill()
+  }
+
+  /** The last words of an orderly stop; resolves when they are out, or nobody can tell. */
+  async leave(): Promise<void> {
+    this.#flush()
+    if (this.up) {
+      await new Promise<void>((resolve) => {
+        const patience = setTimeout(resolve, LEAVE_MS)
+        this.#send([], [], true, () => {
+          clearTimeout(patience)
+          resolve()
+        })
+      })
+    }
+    this.up = false
+    await this.#parts.transport.close()
+  }
+
+  onUp(empty: boolean): void {
+    this.up = true
+    if (empty) this.#missedMs = 0
+    if (this.#missedMs !== Number.POSITIVE_INFINITY) this.#retryAtMs = this.#parts.time.nowMs
+    this.#beat(false)
+    this.#parts.onLink(true, '')
+  }
+
+  onDown(reason: string): void {
+    if (!this.up) return
+    this.up = false
+    // What was acknowledged last may be lost with the server that did it, where a replica takes over.
+    this.#missedMs = Math.min(this.#missedMs, this.#parts.time.wallMs - FAILOVER_LOSS_MS)
+    this.#abandonRefill()
+    this.#parts.onLink(false, reason)
+  }
+
+  onFrame(frame: Uint8Array): void {
+    const { sealer, time } = this.#parts
+    if (sealer.isOwn(frame)) return
+    this.counts.framesIn++
+    const payload = sealer.open(frame)
+    const batch = payload && decodeBatch(payload)
+    if (batch === undefined) {
+      if (payload === undefined && sealer.fault === 'forged') this.counts.forged++
+      else this.counts.unreadable++
+      return
+    }
+    const change = this.peers.saw(batch, time.wallMs)
+    if (change !== undefined) {
+      this.#parts.onPeer(this.peers.list.find(({ node }) => node === batch.node)!, change)
+      // Whoever joins learns at once who is there.
+      if (change === 'joined') this.#beatAtMs = Number.NEGATIVE_INFINITY
+    }
+    for (const entry of batch.entries) this.#merge(entry)
+    for (const health of batch.health) this.#parts.state.onHealth(health)
+  }
+
+  #merge(entry: MeshEntry): void {
+    const { state, clock, time } = this.#parts
+    this.counts.entriesIn++
+    if (stampMs(entry.high, entry.low) > time.wallMs + MAX_AHEAD_MS) {
+      this.counts.ahead++
+      return
+    }
+    clock.witness(entry.high, entry.low)
+    const outcome = state.merge(entry)
+    if (outcome === 'unknown-target') this.counts.unknown++
+    else if (outcome === 'older' && this.up) {
+      // The store may have kept the older one last: whoever comes later must find the newer.
+      const newer = state.current(entry)
+      if (newer !== undefined) this.#save(newer)
+    }
+  }
+
+  #queue(): void {
+    if (this.#entries.length + this.#health.length === 0) this.#queuedMs = this.#parts.time.nowMs
+  }
+
+  #flush(): void {
+    const entries = this.#entries
+    const health = this.#health
+    this.#entries = []
+    this.#health = []
+    if (entries.length + health.length === 0) return
+    if (this.up) this.#sendEntries(entries, health)
+    else this.#miss(entries)
+  }
+
+  #sendEntries(entries: readonly MeshEntry[], health: readonly HealthNews[]): void {
+    const failed = (): void => {
+      this.#miss(entries)
+      this.#retryAtMs = Math.min(this.#retryAtMs, this.#parts.time.nowMs + RETRY_MS)
+    }
+    this.#send(entries, health, undefined, (ok) => {
+      if (!ok) failed()
+    })
+    for (const entry of entries) {
+      this.#save(entry, (ok) => {
+        if (!ok) failed()
+      })
+    }
+  }
+
+  #beat(leaving: boolean): void {
+    this.#beatAtMs = this.#parts.time.nowMs
+    if (this.up) this.#send([], [], leaving, () => {})
+  }
+
+  #send(
+    entries: readonly MeshEntry[],
+    health: readonly HealthNews[],
+    leaving: boolean | undefined,
+    done: (ok: boolean) => void,
+  ): void {
+    this.counts.framesOut++
+    this.counts.entriesOut += entries.length
+    this.#parts.transport.publish(this.#seal(entries, health, leaving), done)
+  }
+
+  #save(entry: MeshEntry, done: (ok: boolean) => void = () => {}): void {
+    const ttlMs = entry.kind === 'session' ? Math.ceil(entry.expiresMs - this.#parts.time.wallMs) : 0
+    if (ttlMs < 0) return
+    this.#parts.transport.save(entryName(entry), this.#seal([entry], [], undefined), Math.max(ttlMs, 0), done)
+  }
+
+  #seal(entries: readonly MeshEntry[], health: readonly HealthNews[], leaving: boolean | undefined): Buffer {
+    const { node, boot, version } = this.#options
+    const beat = leaving === undefined ? undefined : { version, leaving }
+    const batch: Batch = { node, boot, sentMs: Math.floor(this.#parts.time.wallMs), beat, entries, health }
+    return this.#parts.sealer.seal(encodeBatch(batch))
+  }
+
+  #beginRefill(): void {
+    this.#retryAtMs = Number.POSITIVE_INFINITY
+    if (this.#missedMs === Number.POSITIVE_INFINITY) return
+    this.#refillFromMs = this.#missedMs
+    this.#missedMs = Number.POSITIVE_INFINITY
+    this.#refillCursor = 0
+    this.counts.refills++
+  }
+
+  #refill(): void {
+    const { state, transport } = this.#parts
+    while (this.#refillCursor >= 0 && transport.pending < REFILL_PENDING) {
+      const page = state.page(this.#refillCursor, REFILL_PAGE, this.#refillFromMs)
+      this.#refillCursor = page.next
+      if (page.entries.length > 0) this.#sendEntries(page.entries, [])
+    }
+  }
+
+  #abandonRefill(): void {
+    if (this.#refillCursor < 0) return
+    this.#refillCursor = -1
+    this.#missedMs = Math.min(this.#missedMs, this.#refillFromMs)
+  }
+
+  #miss(entries: readonly MeshEntry[]): void {
+    // All but sessions is little, and goes with every refill.
+    this.#missedMs = Math.min(this.#missedMs, this.#parts.time.wallMs)
+    for (const entry of entries) {
+      if (entry.kind === 'session') this.#missedMs = Math.min(this.#missedMs, entry.touchedMs)
+    }
+  }
+}

@@ -1,0 +1,83 @@
+import type { MergeOutcome, SessionEntry } from '../core/mesh.js'
+import {
+  blankSession,
+  SESSION_KEY_WORDS,
+  type Session,
+  type SessionKey,
+  type SessionStore,
+} from '../core/session-store.js'
+import { replaces } from './merge-order.js'
+
+/** What this host's slots are called by all hosts. */
+export interface TargetNames {
+  groupOf(groupSlot: number): string | undefined
+  /** −1 for a group that this host does not have. */
+  groupSlot(group: string): number
+  /** The id, where the slot still is what it was in that generation. */
+  targetOf(slot: number, generation: number): string | undefined
+  /** −1 for a target that this host does not have. */
+  targetSlot(group: string, target: string): number
+  generation(slot: number): number
+}
+
+/** Between sessions as this host keeps them, by slot, and as hosts tell each other of them, by name. */
+export class SessionEntries {
+  readonly #store: SessionStore
+  readonly #names: TargetNames
+  readonly #session = blankSession()
+
+  constructor(store: SessionStore, names: TargetNames) {
+    this.#store = store
+    this.#names = names
+  }
+
+  /** Undefined for a session whose group or target is no longer there. */
+  entryOf(key: SessionKey, session: Readonly<Session>): SessionEntry | undefined {
+    const group = this.#names.groupOf(session.group)
+    const target = session.targetSlot < 0 ? '' : this.#names.targetOf(session.targetSlot, session.generation)
+    if (group === undefined || target === undefined) return undefined
+    const { expiresMs, touchedMs, versionHigh: high, versionLow: low } = session
+    return { kind: 'session', key: Int32Array.from(key), group, target, expiresMs, touchedMs, high, low }
+  }
+
+  current(entry: SessionEntry): SessionEntry | undefined {
+    return this.#store.find(entry.key) ? this.entryOf(entry.key, this.#store.found) : undefined
+  }
+
+  merge(entry: SessionEntry, wallMs: number): MergeOutcome {
+    if (entry.expiresMs <= wallMs) return 'known'
+    const known = this.current(entry)
+    if (known !== undefined && !replaces(entry, known)) return replaces(known, entry) ? 'older' : 'known'
+    const group = this.#names.groupSlot(entry.group)
+    const slot = entry.target === '' ? -1 : this.#names.targetSlot(entry.group, entry.target)
+    if (group < 0 || (slot < 0 && entry.target !== '')) return 'unknown-target'
+    const session = this.#session
+    session.group = group
+    session.targetSlot = slot
+    session.generation = slot < 0 ? 0 : this.#names.generation(slot)
+    session.expiresMs = entry.expiresMs
+    session.touchedMs = entry.touchedMs
+    session.versionHigh = entry.high
+    session.versionLow = entry.low
+    // Between the look and the write a worker may have written something newer: the store then keeps that.
+    return this.#store.put(entry.key, session) === 'done' ? 'news' : 'known'
+  }
+
+  page(cursor: number, limit: number, sinceMs: number): { entries: readonly SessionEntry[]; next: number } {
+    const page = this.#store.scan(cursor, limit, -1)
+    const entries: SessionEntry[] = []
+    for (const row of page.sessions) {
+      if (row.touchedMs < sinceMs) continue
+      const entry = this.entryOf(keyOf(row.key), row)
+      if (entry !== undefined) entries.push(entry)
+    }
+    return { entries, next: page.next }
+  }
+}
+
+/** A key as the administration shows it, back in words. */
+function keyOf(text: string): SessionKey {
+  return Int32Array.from({ length: SESSION_KEY_WORDS }, (_, word) =>
+    Number.parseInt(text.slice(word * 8, word * 8 + 8), 16),
+  )
+}

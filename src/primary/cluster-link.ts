@@ -1,0 +1,80 @@
+import type { ClusterFacts } from '../admin/facts.js'
+import type { ClusterConfig } from '../core/config.js'
+import type { Directory, GroupTargets } from '../core/directory.js'
+import type { OperatorEntry } from '../core/mesh.js'
+import type { MeshTask } from '../core/messages.js'
+import type { CheckState, HealthReason } from '../core/target-state.js'
+import type { Logger } from '../observe/log.js'
+import { MeshKeeper } from './mesh-thread.js'
+import type { TargetRegistry } from './target-registry.js'
+
+/** How long a start waits for what the other hosts know. Without Redis it starts all the same. */
+const JOIN_PATIENCE_MS = 3_000
+
+export interface ClusterLinkParts {
+  readonly cluster: ClusterConfig
+  readonly directory: Directory
+  readonly registry: TargetRegistry
+  readonly log: Logger
+  readonly onLine: (line: string) => void
+  readonly task: () => Omit<MeshTask, 'port' | 'boot' | 'again'>
+  /** The mesh thread died; what it held in shared memory is to be let go. */
+  readonly onDeath: () => void
+}
+
+/** What the primary tells the other hosts, and does at their word. */
+export class ClusterLink {
+  readonly #parts: ClusterLinkParts
+  readonly #mesh: MeshKeeper
+
+  constructor(parts: ClusterLinkParts) {
+    const { task, log, onLine, onDeath } = parts
+    this.#parts = parts
+    this.#mesh = new MeshKeeper({
+      task,
+      log,
+      onLine,
+      onOperator: (entry) => this.#onOperator(entry),
+      onTickets: () => {},
+      onDeath,
+    })
+  }
+
+  get facts(): ClusterFacts {
+    return { name: this.#parts.cluster.name, boot: this.#mesh.boot, status: this.#mesh.status }
+  }
+
+  /** Resolves when what the other hosts know is here, or when nobody has said anything for too long. */
+  start(): Promise<void> {
+    return this.#mesh.start(JOIN_PATIENCE_MS)
+  }
+
+  stop(): Promise<void> {
+    return this.#mesh.stop()
+  }
+
+  /** A group has these targets now. */
+  setTargets(targets: GroupTargets): void {
+    this.#mesh.send({ type: 'targets', targets })
+  }
+
+  tellVerdict(slot: number, state: CheckState, reason: HealthReason): void {
+    this.#mesh.send({ type: 'verdict', slot, state, reason })
+  }
+
+  /** What the operator wants of a target here holds on every host. */
+  tellOperator(slot: number): void {
+    const { directory, registry } = this.#parts
+    const { group, id } = registry.all.find((target) => target.slot === slot)!
+    this.#mesh.send({ type: 'operator', group: directory.groups[group]!, target: id, ...registry.wishFor(slot) })
+  }
+
+  #onOperator({ group, target, state, weight, drainUntilMs }: OperatorEntry): void {
+    const { directory, registry, log } = this.#parts
+    const groupSlot = directory.groups.indexOf(group)
+    const found = registry.all.find((entry) => entry.group === groupSlot && entry.id === target)
+    if (found === undefined) return
+    registry.adopt(found.slot, state, weight, drainUntilMs)
+    log.info({ targetGroup: group, target, state, weight }, 'an operator changed a target')
+  }
+}

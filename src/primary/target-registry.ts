@@ -1,0 +1,214 @@
+import type { TargetConfig, TargetGroupConfig } from '../core/config.js'
+import type { GroupTargets, ListedTarget } from '../core/directory.js'
+import { ADMIN_DRAINING, ADMIN_STATES, type AdminState, CHECK_INITIAL, CHECK_UNCHECKED } from '../core/target-state.js'
+import type { Columns } from '../shm/columns.js'
+import type { TargetTable } from '../shm/targets.js'
+import { TargetSlots } from './target-slots.js'
+
+/** What became of a target that was to be added; `full`: all places in shared memory are taken. */
+export type AddOutcome = 'added' | 'exists' | 'full'
+
+/** What the registry needs of the primary. */
+export interface RegistryParts {
+  readonly table: TargetTable
+  readonly columns: Columns
+  readonly addresses: { of(host: string): string; resolve(host: string): Promise<void> }
+  /** Tells every thread. */
+  publish(targets: GroupTargets): void
+  /** A target whose time was over is gone. */
+  onGone(target: ListedTarget): void
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
+interface Listed extends Mutable<ListedTarget> {
+  /** As the configuration or whoever added it said. */
+  readonly firstWeight: number
+  /** What the operator wants of it, removal apart: that is this host's alone. */
+  wish: AdminState
+  wishUntilMs: number
+}
+
+interface Group {
+  readonly config: TargetGroupConfig
+  targets: Listed[]
+  version: number
+}
+
+/**
+ * Which targets there are, in which places, and what the operator wants of them: the primary alone changes it, and the
+ * threads are told in whole lists, so that one that starts anew or has missed a list ends up with the same as the others.
+ */
+export class TargetRegistry {
+  readonly #parts: RegistryParts
+  readonly #slots: TargetSlots
+  readonly #groups: readonly Group[]
+  #version = 1
+
+  /** Enters the targets of the config. Threads that start are given them with `lists`; nothing is published. */
+  constructor(groups: readonly TargetGroupConfig[], parts: RegistryParts, nowMs: number) {
+    this.#parts = parts
+    this.#slots = new TargetSlots(parts.columns, parts.table)
+    this.#groups = groups.map((config) => ({ config, targets: [], version: this.#version }))
+    groups.forEach((config, group) => {
+      for (const target of config.targets) this.#place(group, target, this.#slots.take()!, nowMs)
+    })
+  }
+
+  /** Every target, by group and in the order of the lists. */
+  get all(): readonly ListedTarget[] {
+    return this.#groups.flatMap(({ targets }) => targets)
+  }
+
+  /** What a thread that starts now is to be given. */
+  lists(): readonly GroupTargets[] {
+    return this.#groups.map((_, group) => this.#list(group))
+  }
+
+  *hosts(): Generator<string> {
+    for (const { targets } of this.#groups) for (const { host } of targets) yield host
+  }
+
+  /** Adds a target, which gets no traffic before it has passed a check, where the group's targets are checked. */
+  async add(group: number, target: TargetConfig, nowMs: () => number): Promise<AddOutcome> {
+    if (this.#has(group, target.id)) return 'exists'
+    // First, so that the first check does not fail for want of an address.
+    await this.#parts.addresses.resolve(target.host)
+    if (this.#has(group, target.id)) return 'exists'
+    const slot = this.#slots.take()
+    if (slot === undefined) return 'full'
+    this.#place(group, target, slot, nowMs())
+    this.#publish(group)
+    return 'added'
+  }
+
+  /**
+   * Takes a target out: it drains for as long as its group says and then goes, or goes at once, and what is still with it
+   * is cut. Returns when it goes, as epoch time.
+   */
+  remove(slot: number, now: boolean, nowMs: number): number {
+    const [group, target] = this.#find(slot)
+    if (now) {
+      this.#drop(group, target)
+      return nowMs
+    }
+    // Asked again, it goes when it was to go.
+    if (target.leavesMs !== undefined) return target.leavesMs
+    target.leavesMs = nowMs + this.#groups[group]!.config.drainingMs
+    this.#parts.table.setAdmin(slot, ADMIN_DRAINING, target.leavesMs)
+    return target.leavesMs
+  }
+
+  /** Draining lets go when the group's time for it is over, maintenance at once. Active also keeps one that was to go. */
+  setState(slot: number, state: AdminState, nowMs: number): void {
+    const [group, target] = this.#find(slot)
+    if (state === 'active') target.leavesMs = undefined
+    const drainMs = state === 'draining' ? this.#groups[group]!.config.drainingMs : 0
+    target.wish = state
+    target.wishUntilMs = nowMs + drainMs
+    const untilMs = state === 'draining' && target.leavesMs !== undefined ? target.leavesMs : target.wishUntilMs
+    this.#parts.table.setAdmin(slot, ADMIN_STATES.indexOf(state), untilMs)
+  }
+
+  /** What is wanted of a target now, for other hosts; a weight of −1 is the one that it began with. */
+  wishFor(slot: number): { state: AdminState; weight: number; drainUntilMs: number } {
+    const [, { firstWeight, wish, wishUntilMs }] = this.#find(slot)
+    const weight = this.#parts.table.weight(slot)
+    return { state: wish, weight: weight === firstWeight ? -1 : weight, drainUntilMs: wishUntilMs }
+  }
+
+  /** The same from another host. A target that was removed here goes all the same. */
+  adopt(slot: number, state: AdminState, weight: number, drainUntilMs: number): void {
+    const [, target] = this.#find(slot)
+    target.wish = state
+    target.wishUntilMs = drainUntilMs
+    this.#parts.table.setWeight(slot, weight < 0 ? target.firstWeight : weight)
+    if (target.leavesMs === undefined) this.#parts.table.setAdmin(slot, ADMIN_STATES.indexOf(state), drainUntilMs)
+  }
+
+  setWeight(slot: number, weight: number): void {
+    this.#parts.table.setWeight(slot, weight)
+  }
+
+  /** To be called every now and then: lets targets go whose time is over, and gives their places out again. */
+  look(nowMs: number): void {
+    this.#groups.forEach(({ targets }, group) => {
+      for (const target of [...targets]) {
+        if (target.leavesMs === undefined || !this.#mayGo(group, target, nowMs)) continue
+        this.#drop(group, target)
+        this.#parts.onGone(target)
+      }
+    })
+    this.#slots.look()
+  }
+
+  /** Some names resolve to other addresses now: tells the threads of the groups that this concerns. */
+  readdress(): void {
+    this.#groups.forEach(({ targets }, group) => {
+      let changed = false
+      for (const target of targets) {
+        const address = this.#parts.addresses.of(target.host)
+        if (address === target.address) continue
+        target.address = address
+        changed = true
+      }
+      if (changed) this.#publish(group)
+    })
+  }
+
+  /** Its time is over; or nobody can come back to it, and the last has left. */
+  #mayGo(group: number, target: Listed, nowMs: number): boolean {
+    if (nowMs >= target.leavesMs!) return true
+    const isSticky = this.#groups[group]!.config.stickiness.type !== 'off'
+    const drainsSinceMs = target.leavesMs! - this.#groups[group]!.config.drainingMs
+    return !isSticky && nowMs - drainsSinceMs >= SETTLE_MS && this.#parts.columns.inFlight(target.slot) === 0
+  }
+
+  #has(group: number, id: string): boolean {
+    return this.#groups[group]!.targets.some((target) => target.id === id)
+  }
+
+  #find(slot: number): [number, Listed] {
+    for (const [group, { targets }] of this.#groups.entries()) {
+      const target = targets.find((candidate) => candidate.slot === slot)
+      if (target !== undefined) return [group, target]
+    }
+    throw new RangeError(`no target is in slot ${slot}`)
+  }
+
+  #place(group: number, target: TargetConfig, slot: number, nowMs: number): void {
+    const { config, targets } = this.#groups[group]!
+    const { id, host, port, weight } = target
+    const check = config.healthCheck.protocol === 'off' ? CHECK_UNCHECKED : CHECK_INITIAL
+    const generation = this.#parts.table.occupy(slot, weight, check, nowMs)
+    const address = this.#parts.addresses.of(host)
+    const placed = { slot, generation, group, id, host, port, address }
+    targets.push({ ...placed, leavesMs: undefined, firstWeight: weight, wish: 'active', wishUntilMs: 0 })
+  }
+
+  #drop(group: number, target: Listed): void {
+    const state = this.#groups[group]!
+    state.targets = state.targets.filter((other) => other !== target)
+    this.#slots.leave(target.slot, this.#publish(group))
+  }
+
+  #publish(group: number): number {
+    this.#groups[group]!.version = ++this.#version
+    this.#parts.publish(this.#list(group))
+    return this.#version
+  }
+
+  #list(group: number): GroupTargets {
+    const { version, targets } = this.#groups[group]!
+    return {
+      group,
+      version,
+      targets: targets.map(({ slot, generation, id, host, port, address }) => {
+        return { slot, generation, group, id, host, port, address }
+      }),
+    }
+  }
+}
+
+/** Long enough for every thread to have begun with what it had picked the target for. */
+const SETTLE_MS = 500

@@ -1,0 +1,66 @@
+import type { Columns } from '../shm/columns.js'
+import { WORKER_TARGET_LISTS } from '../shm/layout.js'
+import type { TargetTable } from '../shm/targets.js'
+
+/** How often in a row a slot must be found free of all traffic: between two looks any thread finishes what it is at. */
+const QUIET_LOOKS = 2
+
+interface LeftSlot {
+  readonly slot: number
+  /** The first version of the lists of targets without it. */
+  readonly version: number
+  quietLooks: number
+}
+
+/**
+ * Which places for targets in shared memory are free. A place that a target has left is free again only when nobody
+ * refers to it: every proxy thread and the probe thread has taken on a list of targets without it, no request is with it
+ * and no connection to it is open. What may outlive that, a client's session, names the place with its generation.
+ */
+export class TargetSlots {
+  readonly #columns: Columns
+  readonly #table: TargetTable
+  /** Those never used come first, then those that have been free for longest. */
+  readonly #free: number[]
+  #left: LeftSlot[] = []
+
+  constructor(columns: Columns, table: TargetTable) {
+    this.#columns = columns
+    this.#table = table
+    this.#free = Array.from({ length: columns.capacity.targets }, (_, slot) => slot)
+  }
+
+  /** Undefined when there is none. */
+  take(): number | undefined {
+    return this.#free.shift()
+  }
+
+  /** The target in the slot is gone, from lists of this version on. */
+  leave(slot: number, version: number): void {
+    this.#left.push({ slot, version, quietLooks: 0 })
+  }
+
+  /** To be called every now and then: frees what nobody refers to any more. */
+  look(): void {
+    if (this.#left.length === 0) return
+    const known = this.#versionOfAll()
+    this.#left = this.#left.filter((left) => {
+      const isQuiet = left.version <= known && this.#columns.isTargetQuiet(left.slot)
+      left.quietLooks = isQuiet ? left.quietLooks + 1 : 0
+      if (left.quietLooks < QUIET_LOOKS) return true
+      this.#columns.clearTarget(left.slot)
+      this.#free.push(left.slot)
+      return false
+    })
+  }
+
+  /** The version that every thread has taken on. A worker that is being replaced has none until it is back. */
+  #versionOfAll(): number {
+    const { words, capacity } = this.#columns
+    let least = this.#table.probeLists
+    for (let column = 1; column <= capacity.workers; column++) {
+      least = Math.min(least, words[this.#columns.workerAt(column) + WORKER_TARGET_LISTS]!)
+    }
+    return least
+  }
+}

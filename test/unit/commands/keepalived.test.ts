@@ -1,0 +1,126 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { type AddressInfo, createServer as createTcpServer } from 'node:net'
+import { join } from 'node:path'
+import t from 'tap'
+import { packageRoot } from '../../../src/commands/package-files.js'
+import { castor, SMALL_CONFIG } from './castor.js'
+
+const CLUSTER = 'name: shop, redis: redis://127.0.0.1:6379, secret: 0123456789abcdef'
+const HOSTS =
+  'hosts: [{ node: lb-a, address: 10.0.0.1 }, { node: lb-b, address: 10.0.0.2 }, { node: lb-c, address: 10.0.0.3 }]'
+const VIP_A = '{ address: 192.0.2.10/24, interface: eth0, prefer: lb-a, routerId: 51 }'
+const VIP_B = '{ address: 192.0.2.11/24, interface: eth0, prefer: lb-b, routerId: 52, advertInterval: 200ms }'
+const pair = (node: string): string =>
+  `node: ${node}\n${SMALL_CONFIG}cluster: { ${CLUSTER}, ${HOSTS} }\nvips: [${VIP_A}, ${VIP_B}]\n`
+
+const cwd = t.testdir({
+  'lb-a.yaml': pair('lb-a'),
+  'lb-b.yaml': pair('lb-b'),
+  'lb-c.yaml': pair('lb-c'),
+  'stranger.yaml': pair('lb-z'),
+  'multicast.yaml': `node: lb-a\n${SMALL_CONFIG}vips: [${VIP_A}]\n`,
+  'none.yaml': SMALL_CONFIG,
+  'family.yaml': pair('lb-a').replace('10.0.0.2', '2001:db8::2'),
+})
+
+/** The lines of one block of the file, without what is around them. */
+function blockOf(text: string, head: string): string[] {
+  const lines = text.split('\n')
+  const from = lines.indexOf(`${head} {`)
+  return lines.slice(from + 1, lines.indexOf('}', from)).map((line) => line.trim())
+}
+
+async function printed(file: string): Promise<string> {
+  const { code, stdout, stderr } = await castor(['keepalived', '-c', file], { cwd })
+  t.same({ code, stderr }, { code: 0, stderr: '' }, file)
+  return stdout
+}
+
+t.test('each address is preferred by one host, and the others stand in in the order of the list', async (t) => {
+  const priorities = new Map<string, string[]>()
+  for (const node of ['lb-a', 'lb-b', 'lb-c']) {
+    const text = await printed(`${node}.yaml`)
+    for (const id of [51, 52]) {
+      const priority = blockOf(text, `vrrp_instance castor_${id}`).find((line) => line.startsWith('priority '))!
+      priorities.set(node, [...(priorities.get(node) ?? []), priority])
+    }
+  }
+  t.same(Object.fromEntries(priorities), {
+    'lb-a': ['priority 200', 'priority 150'],
+    'lb-b': ['priority 149', 'priority 200'],
+    'lb-c': ['priority 148', 'priority 148'],
+  })
+})
+
+t.test('hosts speak to each other directly where they are known, else by multicast', async (t) => {
+  const known = blockOf(await printed('lb-b.yaml'), 'vrrp_instance castor_51')
+  t.ok(known.includes('unicast_src_ip 10.0.0.2'))
+  t.same(known.slice(known.indexOf('unicast_peer {') + 1, known.indexOf('unicast_peer {') + 3), [
+    '10.0.0.1',
+    '10.0.0.3',
+  ])
+  t.notMatch(await printed('multicast.yaml'), /unicast/)
+})
+
+t.test('the address, its interface and how often its host says so', async (t) => {
+  const lines = blockOf(await printed('lb-a.yaml'), 'vrrp_instance castor_52')
+  for (const line of ['interface eth0', 'virtual_router_id 52', 'advert_int 0.2', '192.0.2.11/24 dev eth0']) {
+    t.ok(lines.includes(line), line)
+  }
+})
+
+t.test('keepalived itself takes the file, but for an interface that is not here', async (t) => {
+  if (spawnSync('keepalived', ['--version']).error) {
+    t.pass('keepalived is not installed', { skip: true })
+    return
+  }
+  const { code } = await castor(['keepalived', '-c', 'lb-a.yaml', '-o', 'keepalived.conf', '--notify', '/bin/true'], {
+    cwd,
+  })
+  t.equal(code, 0)
+  const file = join(cwd, 'keepalived.conf')
+  t.match(readFileSync(file, 'utf8'), /notify "\/bin\/true"/)
+  const { stdout, stderr } = spawnSync('keepalived', ['-t', '-f', file], { encoding: 'utf8' })
+  const complaints = `${stdout}${stderr}`
+    .split('\n')
+    .filter((line) => line !== '' && !/eth0|Unknown interface/.test(line))
+  t.same(complaints, [])
+})
+
+for (const [file, problem] of [
+  ['none.yaml', 'none.yaml: vips: is empty; name the addresses that clients use'],
+  ['stranger.yaml', 'stranger.yaml: cluster.hosts: does not name this host, lb-z; set node, or add it'],
+  [
+    'family.yaml',
+    'family.yaml: vips: 192.0.2.10/24 and the address of lb-b, 2001:db8::2, are not of one family\n' +
+      'family.yaml: vips: 192.0.2.11/24 and the address of lb-b, 2001:db8::2, are not of one family',
+  ],
+] as const) {
+  t.test(`${file} is refused`, async (t) => {
+    t.same(await castor(['keepalived', '-c', file], { cwd }), { code: 2, stdout: '', stderr: `${problem}\n` })
+  })
+}
+
+t.test('the script that keepalived runs says whether this host is ready', async (t) => {
+  const script = join(packageRoot(), 'scripts/castor-ready')
+  let status = 200
+  const server = createServer((_, response) => response.writeHead(status).end())
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const silent = createTcpServer(() => {})
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => {
+    server.close()
+    server.closeAllConnections()
+    silent.close()
+  })
+  const { port } = server.address() as AddressInfo
+  const ask = (at: number): Promise<number | null> =>
+    new Promise((resolve) => spawn(script, ['127.0.0.1', String(at)], { stdio: 'ignore' }).on('exit', resolve))
+  t.equal(await ask(port), 0, '200')
+  status = 503
+  t.equal(await ask(port), 1, '503')
+  t.equal(await ask((silent.address() as AddressInfo).port), 1, 'no answer')
+  t.equal(await ask(1), 1, 'nobody there')
+})

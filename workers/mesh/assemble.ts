@@ -1,0 +1,115 @@
+import { type Clock, SystemClock } from '../../src/core/clock.js'
+import type { ClusterConfig } from '../../src/core/config.js'
+import type { HybridClock, MeshTransport, Stamp } from '../../src/core/mesh.js'
+import type { FromMesh, MeshTask } from '../../src/core/messages.js'
+import { blankSession, SESSION_KEY_WORDS } from '../../src/core/session-store.js'
+import { OperatorLedger } from '../../src/mesh/operator-ledger.js'
+import { RedisTransport } from '../../src/mesh/redis-transport.js'
+import { Replica } from '../../src/mesh/replica.js'
+import { Sealer } from '../../src/mesh/seal.js'
+import { SessionEntries } from '../../src/mesh/session-entries.js'
+import type { Logger } from '../../src/observe/log.js'
+import { Outbox } from '../../src/shm/outbox.js'
+import { SessionTable } from '../../src/shm/sessions.js'
+import { SharedHybridClock } from '../../src/shm/shared-hybrid-clock.js'
+import { TargetTable } from '../../src/shm/targets.js'
+import { LocalState } from './local-state.js'
+import { DirectoryNames } from './names.js'
+
+/** Records taken from one worker in one turn, so that the others and the network get theirs. */
+const RECORDS_A_TURN = 2_000
+
+/** The parts of the mesh thread, joined. */
+export class MeshThread {
+  readonly clock: Clock = new SystemClock()
+  readonly names: DirectoryNames
+  readonly state: LocalState
+  readonly replica: Replica
+  readonly #stamps: HybridClock
+  readonly #stamp: Stamp = { high: 0, low: 0 }
+  readonly #sessions: SessionEntries
+  readonly #outboxes: readonly Outbox[]
+  readonly #key = new Int32Array(SESSION_KEY_WORDS)
+  readonly #session = blankSession()
+  /** Until then everything that the workers wrote was read, in milliseconds since the epoch. */
+  #readUntilMs: number
+  link: { readonly up: boolean; readonly sinceMs: number; readonly reason: string }
+
+  constructor(task: MeshTask, log: Logger, post: (message: FromMesh) => void) {
+    const { config, counters } = task
+    const cluster: ClusterConfig = config.cluster!
+    const { clock } = this
+    const table = new TargetTable(counters.targets)
+    const wallMs = (): number => clock.wallMs
+    this.#stamps = new SharedHybridClock(counters.hybridClock, config.node, wallMs)
+    this.names = new DirectoryNames(task.directory, task.targets)
+    // The last column: the primary has 0 and the workers theirs.
+    const store = new SessionTable(counters.sessions, config.workers + 1, clock)
+    this.#sessions = new SessionEntries(store, this.names)
+    this.state = new LocalState({
+      sessions: this.#sessions,
+      ledger: new OperatorLedger(),
+      names: this.names,
+      table,
+      clock,
+      onOperator: (entry) => post({ type: 'operator', entry }),
+      onTickets: (keys) => post({ type: 'tickets', keys }),
+    })
+    const transport: MeshTransport = new RedisTransport(cluster.redis, cluster.name)
+    this.link = { up: false, sinceMs: clock.wallMs, reason: 'not connected yet' }
+    let joined = false
+    this.replica = new Replica(
+      { node: config.node, boot: task.boot, version: task.version, heartbeatMs: cluster.heartbeatMs },
+      {
+        transport,
+        sealer: new Sealer(cluster.secret),
+        state: this.state,
+        clock: this.#stamps,
+        time: clock,
+        onPeer: ({ node, version }, change) => log.info({ peer: node, version, change }, 'a peer came or went'),
+        onLink: (up, reason) => {
+          this.link = { up, sinceMs: clock.wallMs, reason }
+          if (up) log.info('Redis is there')
+          else log.warn({ reason }, 'Redis is gone; traffic goes on with what this host knows')
+          if (up && !joined) {
+            joined = true
+            post({ type: 'joined' })
+          }
+        },
+      },
+    )
+    this.#outboxes = counters.outboxes.map((shared) => new Outbox(shared))
+    this.#readUntilMs = clock.wallMs
+    if (task.again) {
+      for (const outbox of this.#outboxes) outbox.skipToEnd()
+      this.replica.resync(0)
+    }
+  }
+
+  /** One turn: what the workers wrote goes out, and whatever is due is done. */
+  turn(): void {
+    this.clock.refresh()
+    for (const outbox of this.#outboxes) this.#empty(outbox)
+    this.#readUntilMs = this.clock.wallMs
+    this.replica.tick()
+  }
+
+  /** The next stamp, for what this host itself has to say. */
+  stamp(): Readonly<Stamp> {
+    this.#stamps.next(this.#stamp)
+    return this.#stamp
+  }
+
+  #empty(outbox: Outbox): void {
+    for (let i = 0; i < RECORDS_A_TURN; i++) {
+      const outcome = outbox.next(this.#key, this.#session)
+      if (outcome === 'none') return
+      if (outcome === 'missed') {
+        this.replica.resync(this.#readUntilMs)
+        continue
+      }
+      const entry = this.#sessions.entryOf(this.#key, this.#session)
+      if (entry !== undefined) this.replica.change(entry)
+    }
+  }
+}

@@ -1,0 +1,60 @@
+import type { FromMesh, MeshTask, ToMesh } from '../../src/core/messages.js'
+import { createWorkerLogger } from '../../src/observe/log.js'
+import { MeshThread } from './assemble.js'
+
+const TURN_MS = 5
+const STATUS_MS = 500
+
+/** The mesh thread from beginning to end, as a task that Piscina runs once: resolves when told to stop. */
+export default async function meshThread(task: MeshTask): Promise<void> {
+  const post = (message: FromMesh): void => task.port.postMessage(message)
+  const identity = { node: task.config.node, thread: 'mesh' }
+  const log = createWorkerLogger(task.config.log, (line) => post({ type: 'log', line }), identity)
+  const mesh = new MeshThread(task, log, post)
+  const { replica, state } = mesh
+  replica.start()
+  const turning = setInterval(() => mesh.turn(), TURN_MS)
+  const reporting = setInterval(() => {
+    const { peers, counts } = replica
+    post({ type: 'status', status: { ...mesh.link, peers: peers.list, impostor: peers.impostor, counts } })
+  }, STATUS_MS)
+  await new Promise<void>((resolve) => {
+    task.port.on('message', (message: ToMesh) => {
+      switch (message.type) {
+        case 'stop':
+          resolve()
+          return
+        case 'operator': {
+          const { type: kind, ...wish } = message
+          const entry = { kind, ...wish, ...mesh.stamp() }
+          state.own(entry)
+          replica.change(entry)
+          return
+        }
+        case 'tickets': {
+          const entry = { kind: message.type, keys: message.keys, ...mesh.stamp() }
+          state.own(entry)
+          replica.change(entry)
+          return
+        }
+        case 'verdict': {
+          const name = mesh.names.nameOf(message.slot)
+          const { state: check, reason } = message
+          if (name !== undefined) replica.news({ kind: 'health', ...name, state: check, reason })
+          return
+        }
+        case 'targets': {
+          const { targets } = message
+          const group = mesh.names.groupOf(targets.group)!
+          for (const id of mesh.names.setTargets(targets)) state.announce(group, id)
+          return
+        }
+      }
+    })
+  })
+  clearInterval(turning)
+  clearInterval(reporting)
+  mesh.turn()
+  await replica.leave()
+  task.port.close()
+}

@@ -1,0 +1,67 @@
+import type { Directory, GroupTargets, PlacedTarget } from '../../src/core/directory.js'
+import type { TargetNames } from '../../src/mesh/session-entries.js'
+
+/**
+ * What slots are called, by the lists of targets of the moment. A slot that was given to another target than the list
+ * says has another generation by then, so that a session of either is not taken for one of the other.
+ */
+export class DirectoryNames implements TargetNames {
+  readonly #groups: readonly string[]
+  readonly #versions = new Map<number, number>()
+  readonly #bySlot = new Map<number, PlacedTarget>()
+  readonly #byName = new Map<string, PlacedTarget>()
+
+  constructor(directory: Directory, lists: readonly GroupTargets[]) {
+    this.#groups = directory.groups
+    for (const list of lists) this.setTargets(list)
+  }
+
+  /** A group has these targets now. Returns those that are new, by id. */
+  setTargets(list: GroupTargets): readonly string[] {
+    if (list.version <= (this.#versions.get(list.group) ?? -1)) return []
+    this.#versions.set(list.group, list.version)
+    const before = new Set<string>()
+    for (const [slot, target] of [...this.#bySlot]) {
+      if (target.group !== list.group) continue
+      before.add(target.id)
+      this.#bySlot.delete(slot)
+      this.#byName.delete(this.#name(target.group, target.id))
+    }
+    for (const target of list.targets) {
+      this.#bySlot.set(target.slot, target)
+      this.#byName.set(this.#name(target.group, target.id), target)
+    }
+    return list.targets.map(({ id }) => id).filter((id) => !before.has(id))
+  }
+
+  groupOf(groupSlot: number): string | undefined {
+    return this.#groups[groupSlot]
+  }
+
+  groupSlot(group: string): number {
+    return this.#groups.indexOf(group)
+  }
+
+  targetOf(slot: number, generation: number): string | undefined {
+    const target = this.#bySlot.get(slot)
+    return target?.generation === generation ? target.id : undefined
+  }
+
+  targetSlot(group: string, target: string): number {
+    return this.#byName.get(`${group}/${target}`)?.slot ?? -1
+  }
+
+  nameOf(slot: number): { group: string; target: string } | undefined {
+    const target = this.#bySlot.get(slot)
+    const group = target && this.#groups[target.group]
+    return group === undefined ? undefined : { group, target: target!.id }
+  }
+
+  generation(slot: number): number {
+    return this.#bySlot.get(slot)?.generation ?? -1
+  }
+
+  #name(group: number, id: string): string {
+    return `${this.#groups[group]}/${id}`
+  }
+}

@@ -1,0 +1,63 @@
+import type { GroupTargets, PlacedTarget } from '../../src/core/directory.js'
+import type { Checker } from '../../src/health/checker.js'
+import type { TargetTable } from '../../src/shm/targets.js'
+
+/** A target as the last list had it: its address may change while it is checked. */
+export interface CurrentTarget {
+  placed: PlacedTarget
+}
+
+interface Checked {
+  readonly target: CurrentTarget
+  /** Undefined in a group without checks. */
+  readonly checker: Checker | undefined
+}
+
+/** The targets that there are and their checks, kept up with the lists that the primary sends. */
+export class CheckedTargets {
+  readonly #check: (target: CurrentTarget) => Checker | undefined
+  readonly #table: TargetTable
+  readonly #bySlot = new Map<number, Checked>()
+  readonly #versions = new Map<number, number>()
+
+  constructor(check: (target: CurrentTarget) => Checker | undefined, table: TargetTable) {
+    this.#check = check
+    this.#table = table
+  }
+
+  /** Begins with those that are new and ends with those that are gone. Resolves when the new ones have been checked once. */
+  async setTargets(list: GroupTargets): Promise<void> {
+    if (list.version <= (this.#versions.get(list.group) ?? -1)) return
+    this.#versions.set(list.group, list.version)
+    const now = new Map(list.targets.map((placed) => [placed.slot, placed]))
+    for (const [slot, { target, checker }] of [...this.#bySlot]) {
+      if (target.placed.group !== list.group || now.get(slot)?.generation === target.placed.generation) continue
+      checker?.stop()
+      this.#bySlot.delete(slot)
+    }
+    const first: Promise<void>[] = []
+    for (const placed of list.targets) {
+      const known = this.#bySlot.get(placed.slot)
+      if (known !== undefined) {
+        known.target.placed = placed
+        continue
+      }
+      const target = { placed }
+      const checker = this.#check(target)
+      this.#bySlot.set(placed.slot, { target, checker })
+      if (checker !== undefined) first.push(checker.start())
+    }
+    // Nothing is written for what is gone any more.
+    this.#table.probeLists = Math.max(this.#table.probeLists, list.version)
+    await Promise.all(first)
+  }
+
+  /** Somebody may want targets checked sooner than their turn comes. */
+  look(): void {
+    for (const { checker } of this.#bySlot.values()) checker?.look()
+  }
+
+  stop(): void {
+    for (const { checker } of this.#bySlot.values()) checker?.stop()
+  }
+}
