@@ -11,7 +11,7 @@ export interface NativeConnHost {
   readonly readBuffer: Uint8Array
   readonly scratch: Uint8Array
   readonly spareBlocks: SpareBlocks
-  /** The thread's TLS; made when first asked for. */
+  /** Made when it is first asked for; only for connections that speak it. */
   readonly tls: NativeTls
   /** Bytes wait that no event will announce again: `readOn` is to be called. */
   readLater(conn: NativeConn): void
