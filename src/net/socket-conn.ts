@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import type { Clock } from '../core/clock.js'
 import type { Conn, ConnHandler, Endpoint } from '../core/conn.js'
 import { CastorError } from '../core/errors.js'
@@ -146,7 +147,9 @@ export class SocketConn implements Conn {
     // Node would wait for a connection that is under way before it resets it; one whose half-close is under way libuv
     // refuses to reset, and Node would lose the handle: the descriptor stayed open and the thread could never end.
     const shuttingDown = this.#ending && !this.#socket.writableFinished
-    const resets = (this.#opened || this.#shaking?.accepted === true) && !shuttingDown
+    // Nor does Node reset what was dialled as TLS: it throws.
+    const resettable = !(this.#carrier instanceof TLSSocket)
+    const resets = resettable && (this.#opened || this.#shaking?.accepted === true) && !shuttingDown
     // The socket around it goes down with the carrier; to destroy both is more than Node's TLS survives.
     if (resets) this.#carrier.resetAndDestroy()
     else this.#socket.destroy()
