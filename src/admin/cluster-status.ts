@@ -71,7 +71,7 @@ export function clusterProblems({ name, status }: ClusterFacts, node: string): s
   if (status?.impostor !== undefined) {
     problems.push(`cluster ${name}: another process is called ${node} as well; give each host a node name of its own`)
   }
-  if ((status?.counts.forged ?? 0) > 0) {
+  if (status?.forgedLately === true) {
     problems.push(`cluster ${name}: frames came that were sealed with another secret`)
   }
   return problems

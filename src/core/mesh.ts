@@ -102,6 +102,7 @@ export interface MeshTransportEvents {
    * saved before; it is for the hosts to fill it again.
    */
   onUp(empty: boolean): void
+  /** Not, or no longer, connected; said again after each try that fails. The reason is for an operator to read. */
   onDown(reason: string): void
 }
 
@@ -129,6 +130,8 @@ export interface MeshStatus {
   readonly peers: readonly Peer[]
   /** The boot id of another process with this host's name, if there is one. */
   readonly impostor: string | undefined
+  /** Whether a frame came within the last minutes that was sealed with another secret, or damaged. */
+  readonly forgedLately: boolean
   readonly counts: Readonly<MeshCounts>
 }
 

@@ -97,7 +97,18 @@ export class MemoryHub {
 
   /** After one delay of the network. */
   later(act: () => void): void {
-    this.#push({ atMs: this.nowMs + this.#behaviour.delayMs(), order: this.#order++, act })
+    this.#push({ atMs: this.#arrivalMs(), order: this.#order++, act })
+  }
+
+  /** The same, and not before `notBeforeMs`. Returns when. */
+  laterThan(notBeforeMs: number, act: () => void): number {
+    const atMs = Math.max(notBeforeMs, this.#arrivalMs())
+    this.#push({ atMs, order: this.#order++, act })
+    return atMs
+  }
+
+  #arrivalMs(): number {
+    return this.nowMs + this.#behaviour.delayMs()
   }
 
   #deliver(link: MemoryMeshTransport, frame: Uint8Array): void {
@@ -145,6 +156,7 @@ class MemoryMeshTransport implements MeshTransport {
   events: MeshTransportEvents | undefined
   readonly #hub: MemoryHub
   #connected = false
+  #lastMs = 0
   pending = 0
 
   constructor(hub: MemoryHub) {
@@ -191,7 +203,8 @@ class MemoryMeshTransport implements MeshTransport {
       return
     }
     this.pending++
-    this.#hub.later(() => {
+    // What one host sends goes through one connection: it is not overtaken by what it sends next.
+    this.#lastMs = this.#hub.laterThan(this.#lastMs, () => {
       this.pending--
       if (this.#connected) act()
       done(this.#connected)

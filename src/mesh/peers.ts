@@ -13,6 +13,7 @@ export class Peers {
   readonly #seen = new Map<string, Peer>()
   /** Another process calls itself by this host's name: its boot id. Two hosts must not share one. */
   impostor: string | undefined
+  #impostorSeenMs = 0
 
   constructor(self: string, boot: string, heartbeatMs: number) {
     this.#self = self
@@ -23,7 +24,10 @@ export class Peers {
   /** Returns what changed about the sender, for the log. */
   saw(batch: Batch, nowMs: number): 'joined' | 'restarted' | 'back' | 'left' | undefined {
     if (batch.node === this.#self) {
-      if (batch.boot !== this.#boot && batch.beat?.leaving === false) this.impostor = batch.boot
+      if (batch.boot !== this.#boot && batch.beat !== undefined) {
+        this.impostor = batch.beat.leaving ? undefined : batch.boot
+        this.#impostorSeenMs = nowMs
+      }
       return undefined
     }
     // What the store keeps of a host long gone is no sign of life.
@@ -48,6 +52,7 @@ export class Peers {
   /** Marks who has not been heard of; returns those who just fell silent. */
   check(nowMs: number): readonly Peer[] {
     const silent: Peer[] = []
+    if (nowMs - this.#impostorSeenMs > this.#silentMs) this.impostor = undefined
     for (const [node, peer] of this.#seen) {
       const quietMs = nowMs - peer.lastSeenMs
       if (peer.state === 'alive' && quietMs > this.#silentMs) {

@@ -4,7 +4,7 @@ import type { RedisConfig } from '../core/config.js'
 /** A connection to wherever the cluster's Redis is. */
 export type RedisClient = Redis | Cluster
 
-const CONNECT_MS = 2_000
+const CONNECT_MS = 1_500
 /** An answer that takes longer will not come: the server hangs, or the way to it is cut without a word. */
 export const COMMAND_MS = 2_000
 const RECONNECT_MAX_MS = 1_000
@@ -15,22 +15,28 @@ export function reconnectMs(tries: number): number {
 }
 
 /**
- * Nothing is queued while there is no connection: what this host knows lies in its own memory, and is sent again once
- * there is one.
+ * Nothing is queued while there is no connection, and nothing is tried again: what this host knows lies in its own memory
+ * and is sent again, and the transport connects anew. No ready check: a server that is loading says so to the first
+ * command. RESP 2 says all that is needed, and asks for no right to HELLO.
  */
 function options(name: string) {
   return {
     connectionName: name,
     lazyConnect: true,
+    protocol: 2 as const,
+    disableClientInfo: true,
     enableOfflineQueue: false,
+    enableReadyCheck: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     connectTimeout: CONNECT_MS,
     keepAlive: 10_000,
-    retryStrategy: reconnectMs,
-    // A master that became a replica refuses writes: the new one has to be looked up.
-    reconnectOnError: (error: Error): boolean => error.message.startsWith('READONLY'),
+    retryStrategy: never,
   }
+}
+
+function never(): null {
+  return null
 }
 
 /** Opens nothing yet. `name` is what the server shows in its list of clients. */
@@ -47,7 +53,7 @@ export function createRedisClient(config: RedisConfig, name: string): RedisClien
         ...(config.password === '' ? {} : { password: config.password }),
         ...(config.sentinelPassword === '' ? {} : { sentinelPassword: config.sentinelPassword }),
         ...(config.tls ? { tls: {}, enableTLSForSentinelMode: true } : {}),
-        sentinelRetryStrategy: reconnectMs,
+        sentinelRetryStrategy: never,
         failoverDetector: true,
       })
     case 'cluster':
@@ -56,7 +62,8 @@ export function createRedisClient(config: RedisConfig, name: string): RedisClien
         {
           lazyConnect: true,
           enableOfflineQueue: false,
-          clusterRetryStrategy: reconnectMs,
+          clusterRetryStrategy: never,
+          enableReadyCheck: false,
           redisOptions: {
             ...options(name),
             ...(config.username === '' ? {} : { username: config.username }),

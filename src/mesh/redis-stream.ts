@@ -1,44 +1,55 @@
 import { COMMAND_MS, type RedisClient } from './redis-clients.js'
+import { within } from './redis-link.js'
 
 /** The stream is read in long polls of this length. */
 const POLL_MS = 1_000
 const READ_COUNT = 500
 
-/** Id of the last entry that was read; undefined before the first look. */
+/** Id of the last entry that was read; undefined before the first look, and where entries were missed. */
 export interface StreamPosition {
   id: string | undefined
 }
 
 /** The id after which everything that is added from now on comes. */
 export async function tailOf(client: RedisClient, stream: string): Promise<string> {
-  const last = await client.xrevrange(stream, '+', '-', 'COUNT', 1)
+  const last = await within(client.xrevrange(stream, '+', '-', 'COUNT', 1))
   return last[0]?.[0] ?? '0-0'
 }
 
 /**
  * Whether reading on from a position misses nothing: the entries after it have not been trimmed, and the stream has not
- * fallen behind it, as it may where a replica took over.
+ * fallen behind it, as it may where a replica took over. Asked without a position too, so that a right that is missing
+ * shows at once.
  */
 export async function whetherFollows(client: RedisClient, stream: string, at: StreamPosition): Promise<boolean> {
-  if (at.id === undefined) return false
-  if (isAfter(at.id, await tailOf(client, stream))) return false
-  const first = await client.xrange(stream, '-', '+', 'COUNT', 1)
+  const tail = await tailOf(client, stream)
+  const first = await within(client.xrange(stream, '-', '+', 'COUNT', 1))
   const firstId = first[0]?.[0]
+  if (at.id === undefined || isAfter(at.id, tail)) return false
   return firstId === undefined ? at.id === '0-0' : !isAfter(firstId, at.id)
 }
 
-/** The frames added after the position, which moves on; waits for some, and returns none after a while. */
+/**
+ * The frames added after the position, which moves on; waits for some, and returns none after a while.
+ * The position is undefined then where entries were trimmed before they were read. That happens only to a reader that is
+ * far behind, so only a full answer is looked at twice.
+ */
 export async function followStream(
   client: RedisClient,
   stream: string,
   at: StreamPosition,
 ): Promise<readonly Buffer[]> {
+  const before = at.id ?? '0-0'
   const poll = client.xreadBuffer('COUNT', READ_COUNT, 'BLOCK', POLL_MS, 'STREAMS', stream, at.id ?? '$')
-  const answer: unknown = await inTime(poll)
+  const answer: unknown = await within(poll, POLL_MS + COMMAND_MS)
   const frames: Buffer[] = []
   for (const [id, fields] of entriesOf(answer)) {
     at.id = id.toString()
     if (fields[1] !== undefined) frames.push(fields[1])
+  }
+  if (frames.length >= READ_COUNT) {
+    const first = await within(client.xrange(stream, '-', '+', 'COUNT', 1))
+    if (first[0] !== undefined && isAfter(first[0][0], before)) at.id = undefined
   }
   return frames
 }
@@ -56,13 +67,4 @@ export function isAfter(a: string, b: string): boolean {
   const [aMs = '0', aCount = '0'] = a.split('-')
   const [bMs = '0', bCount = '0'] = b.split('-')
   return BigInt(aMs) > BigInt(bMs) || (BigInt(aMs) === BigInt(bMs) && BigInt(aCount) > BigInt(bCount))
-}
-
-/** A poll that outlasts its own limit by far is one that nobody will answer. */
-function inTime<T>(poll: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const ms = POLL_MS + COMMAND_MS
-    const timer = setTimeout(() => reject(new Error(`no answer from Redis within ${ms} ms`)), ms)
-    poll.then(resolve, reject).finally(() => clearTimeout(timer))
-  })
 }

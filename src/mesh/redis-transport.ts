@@ -2,7 +2,9 @@ import { randomUUID } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import type { RedisConfig } from '../core/config.js'
 import type { MeshTransport, MeshTransportEvents } from '../core/mesh.js'
-import { COMMAND_MS, createRedisClient, type RedisClient, reconnectMs } from './redis-clients.js'
+import { reconnectMs } from './redis-clients.js'
+import { RedisLink, within } from './redis-link.js'
+import { reasonOf } from './redis-reasons.js'
 import { followStream, type StreamPosition, tailOf, whetherFollows } from './redis-stream.js'
 
 /** The stream's length, about: what a host can miss and still go on where it was. */
@@ -18,10 +20,11 @@ const PROBE_MS = 1_000
  */
 export class RedisTransport implements MeshTransport {
   pending = 0
+  readonly #config: RedisConfig
+  readonly #cluster: string
   readonly #prefix: string
-  readonly #writer: RedisClient
-  readonly #reader: RedisClient
   readonly #position: StreamPosition = { id: undefined }
+  #link: RedisLink | undefined
   #events: MeshTransportEvents | undefined
   /** The store's name for itself: another one means that it has lost what it kept. */
   #epoch: string | undefined
@@ -29,12 +32,9 @@ export class RedisTransport implements MeshTransport {
   #wake: () => void = () => {}
 
   constructor(config: RedisConfig, cluster: string) {
+    this.#config = config
+    this.#cluster = cluster
     this.#prefix = `castor:{${cluster}}`
-    this.#writer = createRedisClient(config, `castor-${cluster}-writer`)
-    this.#reader = createRedisClient(config, `castor-${cluster}-reader`)
-    // Every failed command and every lost connection says so where it matters; without a listener it would be fatal.
-    this.#writer.on('error', () => {})
-    this.#reader.on('error', () => {})
   }
 
   open(events: MeshTransportEvents): void {
@@ -43,16 +43,16 @@ export class RedisTransport implements MeshTransport {
   }
 
   publish(frame: Uint8Array, done: (ok: boolean) => void): void {
-    this.#write(done, () =>
-      this.#writer.xadd(`${this.#prefix}:stream`, 'MAXLEN', '~', STREAM_FRAMES, '*', 'f', Buffer.from(frame)),
+    this.#write(done, ({ writer }) =>
+      writer.xadd(`${this.#prefix}:stream`, 'MAXLEN', '~', STREAM_FRAMES, '*', 'f', Buffer.from(frame)),
     )
   }
 
   save(key: string, frame: Uint8Array, ttlMs: number, done: (ok: boolean) => void): void {
     const name = `${this.#prefix}:k:${key}`
     const value = Buffer.from(frame)
-    this.#write(done, () =>
-      ttlMs === 0 ? this.#writer.set(name, value) : this.#writer.set(name, value, 'PX', Math.ceil(ttlMs)),
+    this.#write(done, ({ writer }) =>
+      ttlMs === 0 ? writer.set(name, value) : writer.set(name, value, 'PX', Math.ceil(ttlMs)),
     )
   }
 
@@ -60,23 +60,25 @@ export class RedisTransport implements MeshTransport {
     this.#closed = true
     this.#events = undefined
     this.#wake()
-    this.#writer.disconnect()
-    this.#reader.disconnect()
+    this.#link?.close()
   }
 
-  #write(done: (ok: boolean) => void, command: () => Promise<unknown>): void {
-    if (this.#closed || this.pending >= MAX_PENDING || this.#writer.status !== 'ready') {
+  #write(done: (ok: boolean) => void, command: (link: RedisLink) => Promise<unknown>): void {
+    const link = this.#link
+    if (this.#closed || this.pending >= MAX_PENDING || link === undefined || !link.isReady) {
       done(false)
       return
     }
     this.pending++
-    command().then(
+    command(link).then(
       () => {
         this.pending--
         done(true)
       },
-      () => {
+      (cause) => {
         this.pending--
+        // A server that refuses one write, being full or not allowing it, refuses the next: that is no link.
+        link.fail(cause)
         done(false)
       },
     )
@@ -85,34 +87,42 @@ export class RedisTransport implements MeshTransport {
   /** Connects, catches up, follows; and again after each break, until it is closed. */
   async #run(): Promise<void> {
     for (let tries = 0; !this.#closed; tries++) {
+      const link = new RedisLink(this.#config, this.#cluster)
+      this.#link = link
       try {
-        await Promise.all([connect(this.#writer), connect(this.#reader)])
-        const empty = await this.#catchUp()
+        await link.connect()
+        const empty = await this.#catchUp(link)
         tries = 0
         this.#events?.onUp(empty)
-        await Promise.race([this.#follow(), this.#probe()])
+        await Promise.race([this.#follow(link), this.#probe(link), link.broken])
       } catch (cause) {
-        this.#events?.onDown(reasonOf(cause))
+        this.#events?.onDown(reasonOf(link.causeOf(cause)))
       }
-      this.#writer.disconnect()
-      this.#reader.disconnect()
+      link.close()
       if (!this.#closed) await this.#pause(reconnectMs(tries))
     }
   }
 
   /** Delivers what is kept, unless the stream still has all that came since. Returns whether the store forgot everything. */
-  async #catchUp(): Promise<boolean> {
+  async #catchUp(link: RedisLink): Promise<boolean> {
+    const { writer } = link
     const epochKey = `${this.#prefix}:epoch`
-    const made = await within(this.#writer.set(epochKey, randomUUID(), 'NX'))
-    const epoch = await within(this.#writer.get(epochKey))
+    const made = await within(writer.set(epochKey, randomUUID(), 'NX'))
+    const epoch = await within(writer.get(epochKey))
     const empty = made !== null || (this.#epoch !== undefined && this.#epoch !== epoch)
-    this.#epoch = epoch ?? undefined
     const stream = `${this.#prefix}:stream`
-    if (!empty && (await whetherFollows(this.#writer, stream, this.#position))) return false
-    // The end first: what is added while the keys are read comes by the stream as well.
-    this.#position.id = await tailOf(this.#writer, stream)
-    for (const node of this.#nodes()) await this.#readKept(node)
+    if (empty || !(await whetherFollows(writer, stream, this.#position))) await this.#joinAnew(link)
+    // Only now: a try that broke off before must not make the next one think that nothing was lost.
+    this.#epoch = epoch ?? undefined
     return empty
+  }
+
+  async #joinAnew(link: RedisLink): Promise<void> {
+    // The end first: what is added while the keys are read comes by the stream as well. Kept only when all is read.
+    this.#position.id = undefined
+    const tail = await tailOf(link.writer, `${this.#prefix}:stream`)
+    for (const node of nodesOf(link)) await this.#readKept(node)
+    this.#position.id = tail
   }
 
   async #readKept(node: Redis): Promise<void> {
@@ -126,23 +136,20 @@ export class RedisTransport implements MeshTransport {
     } while (cursor !== '0')
   }
 
-  #nodes(): readonly Redis[] {
-    return 'nodes' in this.#reader ? this.#reader.nodes('master') : [this.#reader]
-  }
-
-  async #follow(): Promise<never> {
+  async #follow(link: RedisLink): Promise<never> {
     for (;;) {
-      const frames = await followStream(this.#reader, `${this.#prefix}:stream`, this.#position)
+      const frames = await followStream(link.reader, `${this.#prefix}:stream`, this.#position)
       for (const frame of frames) this.#events?.onFrame(frame)
+      if (this.#position.id === undefined) await this.#joinAnew(link)
     }
   }
 
   /** A server that hangs closes no connection: only an answer that does not come tells. */
-  async #probe(): Promise<never> {
+  async #probe(link: RedisLink): Promise<never> {
     for (;;) {
       await this.#pause(PROBE_MS)
       if (this.#closed) throw new Error('closed')
-      await within(this.#writer.ping())
+      await within(link.writer.ping())
     }
   }
 
@@ -157,18 +164,6 @@ export class RedisTransport implements MeshTransport {
   }
 }
 
-async function connect(client: RedisClient): Promise<void> {
-  if (client.status !== 'ready') await within(client.connect(), COMMAND_MS * 2)
-}
-
-/** Rejects when the answer takes too long. The command itself cannot be taken back. */
-function within<T>(answer: Promise<T>, ms = COMMAND_MS): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no answer from Redis within ${ms} ms`)), ms)
-    answer.then(resolve, reject).finally(() => clearTimeout(timer))
-  })
-}
-
-function reasonOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause)
+function nodesOf({ reader }: RedisLink): readonly Redis[] {
+  return 'nodes' in reader ? reader.nodes('master') : [reader]
 }

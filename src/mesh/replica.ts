@@ -23,6 +23,8 @@ const REFILL_PENDING = 2_000
 const REFILL_PAGE = 200
 /** How long after a write failed, though connected, it is tried again. */
 const RETRY_MS = 1_000
+/** How long a frame that was forged is worth a look. */
+const FORGED_MS = 5 * 60_000
 /** How often within a heartbeat it is looked who has fallen silent. */
 const CHECKS_A_BEAT = 4
 /** How much of the newest a replica that takes over may lack. */
@@ -78,6 +80,7 @@ export class Replica implements MeshTransportEvents {
   #checkAtMs = 0
   #beatAtMs = Number.NEGATIVE_INFINITY
   #retryAtMs = Number.POSITIVE_INFINITY
+  #forgedMs = Number.NEGATIVE_INFINITY
   /** Where the refill under way stands; −1 without one. */
   #refillCursor = -1
   #refillFromMs = 0
@@ -90,6 +93,10 @@ export class Replica implements MeshTransportEvents {
 
   start(): void {
     this.#parts.transport.open(this)
+  }
+
+  get forgedLately(): boolean {
+    return this.#parts.time.nowMs - this.#forgedMs < FORGED_MS
   }
 
   /** Something changed here; the state has it already. */
@@ -149,7 +156,10 @@ export class Replica implements MeshTransportEvents {
   }
 
   onDown(reason: string): void {
-    if (!this.up) return
+    if (!this.up) {
+      this.#parts.onLink(false, reason)
+      return
+    }
     this.up = false
     // What was acknowledged last may be lost with the server that did it, where a replica takes over.
     this.#missedMs = Math.min(this.#missedMs, this.#parts.time.wallMs - FAILOVER_LOSS_MS)
@@ -164,8 +174,10 @@ export class Replica implements MeshTransportEvents {
     const payload = sealer.open(frame)
     const batch = payload && decodeBatch(payload)
     if (batch === undefined) {
-      if (payload === undefined && sealer.fault === 'forged') this.counts.forged++
-      else this.counts.unreadable++
+      if (payload === undefined && sealer.fault === 'forged') {
+        this.counts.forged++
+        this.#forgedMs = time.nowMs
+      } else this.counts.unreadable++
       return
     }
     const change = this.peers.saw(batch, time.wallMs)
@@ -214,14 +226,15 @@ export class Replica implements MeshTransportEvents {
       this.#miss(entries)
       this.#retryAtMs = Math.min(this.#retryAtMs, this.#parts.time.nowMs + RETRY_MS)
     }
-    this.#send(entries, health, undefined, (ok) => {
-      if (!ok) failed()
-    })
+    // Kept first, told then: who joins notes the stream's end and reads what is kept, and finds each entry in one of them.
     for (const entry of entries) {
       this.#save(entry, (ok) => {
         if (!ok) failed()
       })
     }
+    this.#send(entries, health, undefined, (ok) => {
+      if (!ok) failed()
+    })
   }
 
   #beat(leaving: boolean): void {

@@ -18,6 +18,8 @@ import { DirectoryNames } from './names.js'
 
 /** Records taken from one worker in one turn, so that the others and the network get theirs. */
 const RECORDS_A_TURN = 2_000
+/** A busy worker's clock stands still between its turns: what it writes may bear a time as old as that. */
+const WORKER_CLOCK_MS = 1_000
 
 /** The parts of the mesh thread, joined. */
 export class MeshThread {
@@ -68,7 +70,9 @@ export class MeshThread {
         time: clock,
         onPeer: ({ node, version }, change) => log.info({ peer: node, version, change }, 'a peer came or went'),
         onLink: (up, reason) => {
-          this.link = { up, sinceMs: clock.wallMs, reason }
+          // Each try that fails says so; only what is new is news.
+          if (this.link.up === up && this.link.reason === reason) return
+          this.link = { up, sinceMs: this.link.up === up ? this.link.sinceMs : clock.wallMs, reason }
           if (up) log.info('Redis is there')
           else log.warn({ reason }, 'Redis is gone; traffic goes on with what this host knows')
           if (up && !joined) {
@@ -79,7 +83,7 @@ export class MeshThread {
       },
     )
     this.#outboxes = counters.outboxes.map((shared) => new Outbox(shared))
-    this.#readUntilMs = clock.wallMs
+    this.#readUntilMs = clock.wallMs - WORKER_CLOCK_MS
     if (task.again) {
       for (const outbox of this.#outboxes) outbox.skipToEnd()
       this.replica.resync(0)
@@ -89,8 +93,9 @@ export class MeshThread {
   /** One turn: what the workers wrote goes out, and whatever is due is done. */
   turn(): void {
     this.clock.refresh()
-    for (const outbox of this.#outboxes) this.#empty(outbox)
-    this.#readUntilMs = this.clock.wallMs
+    let isEmpty = true
+    for (const outbox of this.#outboxes) isEmpty = this.#empty(outbox) && isEmpty
+    if (isEmpty) this.#readUntilMs = this.clock.wallMs - WORKER_CLOCK_MS
     this.replica.tick()
   }
 
@@ -100,10 +105,11 @@ export class MeshThread {
     return this.#stamp
   }
 
-  #empty(outbox: Outbox): void {
+  /** Returns false where it left some for the next turn. */
+  #empty(outbox: Outbox): boolean {
     for (let i = 0; i < RECORDS_A_TURN; i++) {
       const outcome = outbox.next(this.#key, this.#session)
-      if (outcome === 'none') return
+      if (outcome === 'none') return true
       if (outcome === 'missed') {
         this.replica.resync(this.#readUntilMs)
         continue
@@ -111,5 +117,6 @@ export class MeshThread {
       const entry = this.#sessions.entryOf(this.#key, this.#session)
       if (entry !== undefined) this.replica.change(entry)
     }
+    return false
   }
 }

@@ -15,8 +15,9 @@ export default async function meshThread(task: MeshTask): Promise<void> {
   replica.start()
   const turning = setInterval(() => mesh.turn(), TURN_MS)
   const reporting = setInterval(() => {
-    const { peers, counts } = replica
-    post({ type: 'status', status: { ...mesh.link, peers: peers.list, impostor: peers.impostor, counts } })
+    const { peers, counts, forgedLately } = replica
+    const { list, impostor } = peers
+    post({ type: 'status', status: { ...mesh.link, peers: list, impostor, forgedLately, counts } })
   }, STATUS_MS)
   await new Promise<void>((resolve) => {
     task.port.on('message', (message: ToMesh) => {

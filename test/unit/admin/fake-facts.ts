@@ -114,6 +114,7 @@ export const CLUSTER: ClusterFacts = {
       { node: 'lb-b', boot: 'boot-of-lb-b', state: 'alive', version: '0.1.0', lastSeenMs: 1_700_000_000_000, lagMs: 4 },
     ],
     impostor: undefined,
+    forgedLately: true,
     counts: {
       framesIn: 1,
       framesOut: 2,
