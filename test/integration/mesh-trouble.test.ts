@@ -1,0 +1,64 @@
+import t from 'tap'
+import { toolOrSkip } from '../tools.js'
+import {
+  addressesOf,
+  joined,
+  numbered,
+  problems,
+  requestFrom,
+  shownCluster,
+  startMember,
+  targetOf,
+} from './support/mesh-pair.js'
+import { get } from './support/raw-client.js'
+import { RedisServer } from './support/redis.js'
+import { until } from './support/until.js'
+
+t.test('news of one host’s check makes the other check at once', async (t) => {
+  if (toolOrSkip(t, 'redis-server') === undefined) return
+  const redis = await RedisServer.start(t)
+  const targets = await numbered(t, 2)
+  const watched = (interval: string): object[] => [
+    {
+      name: 'app',
+      protocol: 'http',
+      targets: addressesOf(targets),
+      healthCheck: { protocol: 'tcp', interval, timeout: '500ms', healthyThreshold: 2, unhealthyThreshold: 2 },
+    },
+  ]
+  const quick = await startMember(t, 'quick', redis.url, watched('200ms') as never)
+  const slow = await startMember(t, 'slow', redis.url, watched('30s') as never)
+  await Promise.all([joined(quick, 1), joined(slow, 1)])
+  await until('both healthy', async () => (await targetOf(slow, 'app', 't0')).health === 'healthy', 10_000)
+  await targets[0]!.stop()
+  const beganMs = performance.now()
+  await until('quick to see it', async () => (await targetOf(quick, 'app', 't0')).health === 'unhealthy', 10_000)
+  const seenMs = performance.now()
+  await until('slow to see it', async () => (await targetOf(slow, 'app', 't0')).health === 'unhealthy', 20_000)
+  const ms = performance.now() - seenMs
+  t.comment(
+    `seen by one after ${(seenMs - beganMs).toFixed(0)} ms, by the other ${ms.toFixed(0)} ms later; its own interval is 30 s`,
+  )
+  t.ok(ms < 15_000)
+})
+
+t.test('a Redis that is not there, and one that wants another password: the host serves, and says why', async (t) => {
+  if (toolOrSkip(t, 'redis-server') === undefined) return
+  const redis = await RedisServer.start(t, { lines: ['requirepass right'], password: 'right' })
+  const targets = await numbered(t, 1)
+  const groups = [{ name: 'web', protocol: 'http', targets: addressesOf(targets), stickiness: { type: 'source-ip' } }]
+  for (const [url, reason] of [
+    [`redis://:wrong@127.0.0.1:${redis.port}`, 'wrong password, or no such user'],
+    ['redis://127.0.0.1:1', 'connection refused'],
+  ] as const) {
+    const castor = await startMember(t, 'alone', url, groups)
+    t.equal((await requestFrom('192.0.2.1', castor.port('web'), get('/'))).status, 200)
+    await until('the reason', async () => (await shownCluster(castor)).redis.reason === reason)
+    t.same(await problems(castor), [`cluster test: Redis is not there (${reason}); this host goes on alone`])
+    const lines = `${castor.stdout}${castor.stderr}`.split('\n').filter((line) => line.includes('Redis is gone'))
+    t.equal(lines.length, 1, 'said once')
+    t.ok(lines[0]!.includes(reason))
+    t.equal((await castor.metrics()).sum('castor_cluster_redis_up'), 0)
+    await castor.kill()
+  }
+})
