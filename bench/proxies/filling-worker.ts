@@ -27,14 +27,18 @@ function fill(task: ProxyTask, sessions: number): void {
   const store = new SessionTable(task.counters.sessions, task.column, clock)
   const group = task.config.targetGroups[0]!
   if (group.stickiness.type === 'off') throw new Error('the group remembers no sessions')
-  const stickiness = new Stickiness(group.stickiness, { slot: 0, name: group.name }, {
-    store,
-    table: new TargetTable(task.counters.targets),
-    clock,
-    keys: new KeyHash(Uint8Array.from(task.sessionSeed)),
-    stamps: new SharedHybridClock(task.counters.hybridClock, task.config.node, () => clock.wallMs),
-    secret: '',
-  })
+  const stickiness = new Stickiness(
+    group.stickiness,
+    { slot: 0, name: group.name },
+    {
+      store,
+      table: new TargetTable(task.counters.targets),
+      clock,
+      keys: new KeyHash(Uint8Array.from(task.sessionSeed)),
+      stamps: new SharedHybridClock(task.counters.hybridClock, task.config.node, () => clock.wallMs),
+      secret: '',
+    },
+  )
   const binding = new Binding()
   for (let number = 0; number < sessions; number++) {
     stickiness.bindClient(binding, { family: 4, address: clientAddress(number), port: 1 })

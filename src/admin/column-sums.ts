@@ -1,4 +1,5 @@
 import { REASONS, type ReasonCode } from '../core/reasons.js'
+import { TLS_FAULTS, TLS_VERSIONS, type TlsFault, type TlsVersion } from '../core/tls.js'
 import type { HistogramSample } from '../observe/prometheus.js'
 import { bucketBoundMs, type Columns } from '../shm/columns.js'
 import {
@@ -6,7 +7,9 @@ import {
   HISTOGRAM_OCTAVES,
   HISTOGRAM_SUM,
   HISTOGRAM_WORDS,
+  LISTENER_HANDSHAKES,
   LISTENER_REASONS,
+  LISTENER_TLS_FAULTS,
   SERIES_CODE_COUNT,
 } from '../shm/layout.js'
 
@@ -68,4 +71,31 @@ export function reasonCounts(columns: Columns, listener: number): ReasonCount[] 
     if (origin !== 'none' && count > 0) counts.push({ code, origin, count })
   })
   return counts
+}
+
+export interface HandshakeCount {
+  readonly version: TlsVersion
+  readonly resumed: boolean
+  readonly count: number
+}
+
+const handshakeWords = new Float64Array(TLS_VERSIONS.length * 2)
+
+/** The handshakes a listener finished, without kinds that never happened. */
+export function handshakeCounts(columns: Columns, listener: number): HandshakeCount[] {
+  sumWords(columns, columns.listenerAt(0, listener) + LISTENER_HANDSHAKES, handshakeWords)
+  return TLS_VERSIONS.flatMap((version, index) =>
+    [false, true].map((resumed) => ({ version, resumed, count: handshakeWords[index * 2 + (resumed ? 1 : 0)]! })),
+  ).filter(({ count }) => count > 0)
+}
+
+const faultWords = new Float64Array(TLS_FAULTS.length)
+
+/** The handshakes that failed on a listener, without faults that never happened. */
+export function faultCounts(
+  columns: Columns,
+  listener: number,
+): { readonly fault: TlsFault; readonly count: number }[] {
+  sumWords(columns, columns.listenerAt(0, listener) + LISTENER_TLS_FAULTS, faultWords)
+  return TLS_FAULTS.map((fault, index) => ({ fault, count: faultWords[index]! })).filter(({ count }) => count > 0)
 }

@@ -3,6 +3,7 @@ import type { Directory, ListedTarget } from '../core/directory.js'
 import type { MeshStatus } from '../core/mesh.js'
 import type { SessionStore, SessionTotals } from '../core/session-store.js'
 import type { AdminState } from '../core/target-state.js'
+import type { CertificateFacts } from '../core/tls.js'
 import type { Logger } from '../observe/log.js'
 import type { Columns } from '../shm/columns.js'
 import type { TargetTable } from '../shm/targets.js'
@@ -53,6 +54,8 @@ export interface AdminFacts {
   readonly workers: readonly WorkerFacts[]
   readonly listeners: readonly ListenerFacts[]
   readonly log: Logger
+  /** Those that the listener with this index serves now; none where it speaks no TLS. */
+  certificates(listener: number): readonly CertificateFacts[]
   /** Undefined for a host alone. */
   readonly cluster: ClusterFacts | undefined
   /** Carries out what the operator wants of a target, at once and on every thread. */

@@ -29,6 +29,7 @@ import type { TargetTable } from '../shm/targets.js'
 import { clusterMetrics } from './cluster-metrics.js'
 import { codeCounts, histogramSample, reasonCounts } from './column-sums.js'
 import type { ProcessFacts } from './process-facts.js'
+import { tlsMetrics } from './tls-metrics.js'
 
 /** Reasons that mean Castor turned a connection or request away for its own sake, before any target was asked. */
 const REJECTIONS: readonly ReasonCode[] = [
@@ -57,6 +58,7 @@ export function renderMetrics(measured: Measured, facts: ProcessFacts): string {
   requests(out, columns, directory)
   listeners(out, columns, directory)
   failures(out, columns, directory)
+  tlsMetrics(out, columns, directory, (listener) => facts.certificates(listener))
   targets(out, measured)
   queues(out, measured)
   health(out, measured)
@@ -68,7 +70,10 @@ export function renderMetrics(measured: Measured, facts: ProcessFacts): string {
 }
 
 function requests(out: Exposition, columns: Columns, { series, listeners, groups }: Directory): void {
-  const labels = series.map(({ listener, group }) => ({ listener: listeners[listener]!, target_group: groups[group]! }))
+  const labels = series.map(({ listener, group }) => ({
+    listener: listeners[listener]!,
+    target_group: groups[group] ?? '',
+  }))
   out.family('castor_requests_total', 'counter', 'Requests answered, by status code sent to the client.')
   labels.forEach((label, index) => {
     codeCounts(columns, index).forEach((count, code) => {

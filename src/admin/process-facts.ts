@@ -1,4 +1,5 @@
 import { readdir } from 'node:fs/promises'
+import type { CertificateFacts } from '../core/tls.js'
 import type { LoopDelaySample } from '../observe/loop-delay.js'
 import type { ClusterFacts, WorkerFacts } from './facts.js'
 
@@ -14,6 +15,8 @@ export interface ProcessFacts {
   readonly openFds: number | undefined
   readonly cluster: ClusterFacts | undefined
   readonly primaryLoopDelay: LoopDelaySample
+  /** Those that are served, by index of the listener. */
+  certificates(listener: number): readonly CertificateFacts[]
 }
 
 /** CPU of all threads, resident memory and open descriptors, as of now. */

@@ -65,6 +65,7 @@ export async function startAdmin({ config, facts, dashboardFolder }: AdminOption
         workers: facts.workers,
         cluster: facts.cluster,
         primaryLoopDelay: loop.latest,
+        certificates: (listener) => facts.certificates(listener),
         ...(await measureProcess()),
       }),
   }

@@ -3,6 +3,7 @@ import type { ReasonCode } from '../core/reasons.js'
 import type { ClusterStatus } from './cluster-status.js'
 import type { ProcessState, WorkerState } from './facts.js'
 import type { Latency } from './latency-window.js'
+import type { TlsStatus } from './tls-status.js'
 
 /** The body of `GET /api/v1/status` and of each event. Times are milliseconds, timestamps ISO 8601, counts since the start. */
 export interface Status {
@@ -58,6 +59,8 @@ export interface ListenerStatus {
     /** The same by reason, only those that occurred. */
     readonly reasons: Readonly<Partial<Record<ReasonCode, number>>>
   }
+  /** Null where the listener speaks no TLS. */
+  readonly tls: TlsStatus | null
 }
 
 export type ResponseClass = '1xx' | '2xx' | '3xx' | '4xx' | '5xx'

@@ -28,11 +28,12 @@ import type {
   TargetStatus,
   WorkerStatus,
 } from './status-shape.js'
+import { certificateProblems, tlsStatus } from './tls-status.js'
 
 /** Everything the process says about itself. Nothing of the config but names, addresses and weights gets in here. */
 export function buildStatus(facts: AdminFacts, latency: LatencyWindow, nowMs = Date.now()): Status {
   const workers = buildWorkers(facts)
-  const listeners = buildListeners(facts)
+  const listeners = buildListeners(facts, nowMs)
   const targetGroups = buildTargetGroups(facts, latency, nowMs)
   const { cluster } = facts
   const problems = [
@@ -74,8 +75,9 @@ function buildWorkers({ workers, columns }: AdminFacts): WorkerStatus[] {
   })
 }
 
-function buildListeners({ config, directory, columns, listeners }: AdminFacts): ListenerStatus[] {
-  return config.listeners.map(({ name, protocol, targetGroup }) => {
+function buildListeners(facts: AdminFacts, nowMs: number): ListenerStatus[] {
+  const { config, directory, columns, listeners } = facts
+  return config.listeners.map(({ name, protocol, targetGroup, tls }) => {
     const index = directory.listeners.indexOf(name)
     const word = (offset: number): number => (index < 0 ? 0 : columns.sum(columns.listenerAt(0, index) + offset))
     const responses = countResponses(columns, directory.series, index)
@@ -96,6 +98,7 @@ function buildListeners({ config, directory, columns, listeners }: AdminFacts): 
       receivedBytes: word(LISTENER_RECEIVED_BYTES),
       sentBytes: word(LISTENER_SENT_BYTES),
       errors,
+      tls: tls === undefined ? null : tlsStatus(columns, index, facts.certificates(index), nowMs),
     }
   })
 }
@@ -181,8 +184,9 @@ function findProblems(
 ): string[] {
   const problems: string[] = []
   for (const { id, state } of workers) if (state !== 'running') problems.push(`worker ${id} is ${state}`)
-  for (const { name, addresses } of listeners) {
+  for (const { name, addresses, tls } of listeners) {
     if (addresses.length === 0) problems.push(`listener ${name} is not listening`)
+    if (tls !== null) problems.push(...certificateProblems(name, tls))
   }
   for (const { name, targets } of groups) {
     const serving = targets.filter(

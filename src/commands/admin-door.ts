@@ -20,7 +20,7 @@ export interface AdminDoor {
 }
 
 export function adminDoor(options: DoorOptions): AdminDoor {
-  const config = options.config === undefined ? undefined : loadConfig(options.config)
+  const config = options.config === undefined ? undefined : loadConfig(options.config, { readCertificates: false })
   const token = options.token ?? config?.admin.token ?? process.env.CASTOR_TOKEN ?? ''
   if (options.admin !== undefined || config === undefined) {
     return { origin: originOf(options.admin ?? DEFAULT_ADMIN), token }

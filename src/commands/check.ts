@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { loadConfig } from '../config/load.js'
-import { ConfigError } from '../config/problems.js'
+import { ConfigError, formatProblem, type Problem } from '../config/problems.js'
 import { configFile, DEFAULT_CONFIG_FILE } from './config-file.js'
 import { EXIT, type ExitCode } from './exit-code.js'
 import { collectSet } from './set-option.js'
@@ -15,6 +15,8 @@ export function addCheck(program: Command): void {
     .addHelpText(
       'after',
       `
+Certificates and keys are read and checked as well; one that has expired is an error here, and a warning
+when castor starts, since it serves some clients and a balancer that does not start serves none.
 Nothing is started and no port is opened: whether the addresses are free shows when castor starts.
 Exits 0 when the file is valid, else 2.
 
@@ -27,8 +29,11 @@ Example:
 }
 
 function check(file: string, set: readonly string[]): ExitCode {
+  const onWarning = (warning: Problem): void => {
+    process.stderr.write(`warning: ${formatProblem(warning)}\n`)
+  }
   try {
-    const config = loadConfig(file, { set })
+    const config = loadConfig(file, { set, onWarning, refuseExpired: true })
     const targets = config.targetGroups.reduce((sum, group) => sum + group.targets.length, 0)
     const parts = [
       plural(config.listeners.length, 'listener'),

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { formatAddress } from '../config/addresses.js'
 import { loadConfig } from '../config/load.js'
+import type { Problem } from '../config/problems.js'
 import type { Config } from '../core/config.js'
 import { CastorError } from '../core/errors.js'
 import type { RunningCastor } from '../primary/assemble.js'
@@ -47,7 +48,7 @@ async function start(options: StartOptions): Promise<ExitCode> {
   }
   if (options.demo) return startDemoAndRun(options.set ?? [])
   const file = configFile(options.config, 'or try castor start --demo')
-  return run(loadConfig(file, { set: options.set ?? [] }))
+  return load(file, options.set ?? [])
 }
 
 async function startDemoAndRun(set: readonly string[]): Promise<ExitCode> {
@@ -56,17 +57,23 @@ async function startDemoAndRun(set: readonly string[]): Promise<ExitCode> {
   try {
     const env: NodeJS.ProcessEnv = { ...process.env }
     for (const [index, address] of demo.addresses.entries()) env[`CASTOR_DEMO_TARGET_${index + 1}`] = address
-    return await run(loadConfig(demoConfigFile(), { set, env }))
+    return await load(demoConfigFile(), set, env)
   } finally {
     await demo.stop()
   }
 }
 
-async function run(config: Config): Promise<ExitCode> {
+function load(file: string, set: readonly string[], env = process.env): Promise<ExitCode> {
+  const warnings: Problem[] = []
+  const config = loadConfig(file, { set, env, onWarning: (warning) => warnings.push(warning) })
+  return run(config, warnings)
+}
+
+async function run(config: Config, configWarnings: readonly Problem[]): Promise<ExitCode> {
   const stopping = watchSignals()
   // Loaded only now: the other commands need neither the threads nor the native addon.
   const { startCastor } = await import('../primary/assemble.js')
-  const castor = await startCastor(config, {})
+  const castor = await startCastor(config, { configWarnings })
   process.stdout.write(readyLines(config, castor))
   return stopping.drive(castor)
 }
@@ -74,8 +81,9 @@ async function run(config: Config): Promise<ExitCode> {
 /** One line a listening address, and one for the admin API. */
 export function readyLines(config: Config, castor: Pick<RunningCastor, 'listeners' | 'admin'>): string {
   const lines = castor.listeners.map(({ name, protocol, address, port }) => {
-    const group = config.listeners.find((listener) => listener.name === name)?.targetGroup ?? '?'
-    return `listening on ${protocol}://${formatAddress(address, port)} (listener ${name} → group ${group})`
+    const listener = config.listeners.find((candidate) => candidate.name === name)
+    const to = listener?.redirectToHttps === undefined ? `group ${listener?.targetGroup ?? '?'}` : 'https'
+    return `listening on ${protocol}://${formatAddress(address, port)} (listener ${name} → ${to})`
   })
   const { address, port } = castor.admin
   lines.push(`admin and dashboard on http://${formatAddress(address, port)}/`)

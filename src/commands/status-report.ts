@@ -17,6 +17,23 @@ const target = z.object({
   latency: z.object({ p50: z.number().nullish(), p99: z.number().nullish() }).nullish().catch(null),
 })
 
+const tls = z.object({
+  handshakes: amount,
+  resumed: amount,
+  failures: z.record(z.string(), amount).catch({}),
+  certificates: z
+    .array(
+      z.object({
+        names: z.array(z.string()).catch([]),
+        keyType: z.string().catch(''),
+        issuer: z.string().catch(''),
+        expires: z.string().catch(''),
+        daysLeft: amount,
+      }),
+    )
+    .catch([]),
+})
+
 const statusReport = z.object({
   node: z.string(),
   version: z.string().catch('?'),
@@ -39,6 +56,7 @@ const statusReport = z.object({
         receivedBytes: amount,
         sentBytes: amount,
         errors: z.object({ client: amount, server: amount }).catch({ client: 0, server: 0 }),
+        tls: tls.nullish().catch(null),
       }),
     )
     .catch([]),

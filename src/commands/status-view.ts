@@ -1,5 +1,6 @@
 import type { StatusReport } from './status-report.js'
 import { bytes, type Column, count, milliseconds, type Paint, type Palette, table, uptime } from './table.js'
+import { tlsView } from './tls-view.js'
 
 const right = (title: string): Column => ({ title, align: 'right' })
 
@@ -54,16 +55,20 @@ export function statusView(report: StatusReport, palette: Palette): string {
     palette.bold(listener.name),
     listener.protocol,
     listener.addresses.join(', '),
-    listener.targetGroup,
+    listener.targetGroup || '→ https',
     count(listener.connections),
-    listener.protocol === 'http' ? count(listener.requests) : '–',
+    listener.protocol.startsWith('http') ? count(listener.requests) : '–',
     bytes(listener.receivedBytes),
     bytes(listener.sentBytes),
     errors(listener.errors.client, palette.warn),
     errors(listener.errors.server, palette.bad),
   ])
   const problems = report.problems.map((problem) => `\n${palette.bad('!')} ${problem}`)
-  const blocks = [head.join('  ') + problems.join(''), table(LISTENER_COLUMNS, listeners, palette)]
+  const blocks = [
+    head.join('  ') + problems.join(''),
+    table(LISTENER_COLUMNS, listeners, palette),
+    ...tlsView(report, palette),
+  ]
   for (const group of report.targetGroups) {
     const targets = group.targets.map((target) => [
       palette.bold(target.id),

@@ -1,15 +1,9 @@
 import type { ListenAddress } from '../core/config.js'
 import { clash, formatAddress, isLoopback, parseListenAddress } from './addresses.js'
+import { checkGroupTls, checkListenerTls } from './check-tls.js'
 import type { Path } from './problems.js'
 import { didYouMean } from './suggest.js'
-
-type Report = (path: Path, message: string, at?: 'key' | 'value') => void
-type Fields = Readonly<Record<string, unknown>>
-
-interface Entry {
-  readonly path: Path
-  readonly fields: Fields
-}
+import { type Entry, entries, type Fields, isFields, type Report, text } from './tree.js'
 
 /**
  * What no single value shows: names used twice, groups that are missing, protocols and addresses that do not go
@@ -25,8 +19,12 @@ export function crossCheck(tree: unknown, report: Report): void {
   for (const listener of listeners) {
     checkGroupOf(listener, groups, report)
     checkListenerKeys(listener, report)
+    checkListenerTls(listener, report)
   }
-  for (const group of groups) checkGroup(group, report)
+  for (const group of groups) {
+    checkGroup(group, report)
+    checkGroupTls(group, report)
+  }
   checkAdmin(root, report)
   checkAddresses(root, listeners, report)
 }
@@ -44,20 +42,31 @@ function checkGroupOf(listener: Entry, groups: readonly Entry[], report: Report)
   }
   const own = listener.fields.protocol
   const theirs = group.fields.protocol
-  if (isProtocol(own) && isProtocol(theirs) && own !== theirs) {
-    report(path, `the listener speaks ${own} and the group "${wanted}" ${theirs}; both must be the same`)
-  }
+  const bytes = carriesBytes(own)
+  if (bytes === undefined || carriesBytes(theirs) === undefined || bytes === carriesBytes(theirs)) return
+  const allowed = bytes ? 'tcp or tls' : 'http, https, h2 or h2c'
+  report(path, `the listener speaks ${own} and the group "${wanted}" ${theirs}; it must be ${allowed}`)
+}
+
+const BYTES: readonly unknown[] = ['tcp', 'tls']
+const REQUESTS: readonly unknown[] = ['http', 'https', 'h2', 'h2c']
+
+/** Whether a listener or group of that protocol passes bytes through rather than requests; undefined for none that is. */
+function carriesBytes(protocol: unknown): boolean | undefined {
+  if (BYTES.includes(protocol)) return true
+  return REQUESTS.includes(protocol) ? false : undefined
 }
 
 const HTTP_LISTENER_KEYS = ['websocketIdleTimeout', 'trustForwardedFrom']
 
 /** A key that could have no effect is refused: whoever wrote it counts on it. */
 function checkListenerKeys(listener: Entry, report: Report): void {
-  if (listener.fields.protocol !== 'tcp') return
+  const { protocol } = listener.fields
+  if (!carriesBytes(protocol)) return
   for (const key of HTTP_LISTENER_KEYS) {
     const value = listener.fields[key]
     if (value === undefined || (Array.isArray(value) && value.length === 0)) continue
-    report([...listener.path, key], `${key} has no effect on a tcp listener; leave it out`, 'key')
+    report([...listener.path, key], `${key} has no effect on a ${String(protocol)} listener; leave it out`, 'key')
   }
 }
 
@@ -95,7 +104,13 @@ function checkGroup(group: Entry, report: Report): void {
   const targets = entries(group.fields, 'targets', group.path)
   const idOf = (target: Entry): string | undefined => text(target.fields.id) ?? text(target.fields.address)
   unique(targets, idOf, (target) => (target.fields.id === undefined ? 'address' : 'id'), report)
-  if (protocol === 'http' && proxyProtocol !== undefined && proxyProtocol !== 'off' && proxyProtocol !== false) {
+  if (
+    protocol !== 'tcp' &&
+    carriesBytes(protocol) !== undefined &&
+    proxyProtocol !== undefined &&
+    proxyProtocol !== 'off' &&
+    proxyProtocol !== false
+  ) {
     report([...group.path, 'proxyProtocol'], 'proxyProtocol works in tcp groups only; leave it out', 'key')
   }
   if (group.fields.hashOn !== undefined && group.fields.algorithm !== 'maglev') {
@@ -104,24 +119,21 @@ function checkGroup(group: Entry, report: Report): void {
   checkHealthCheck(group, report)
   checkQueue(group, report)
   const { stickiness } = group.fields
-  if (protocol === 'tcp' && isFields(stickiness) && stickiness.type !== 'source-ip') {
-    report(
-      [...group.path, 'stickiness', 'type'],
-      'a tcp group sees no cookies; write source-ip or leave stickiness out',
-    )
+  if (!carriesBytes(protocol)) return
+  const kind = `a ${String(protocol)} group`
+  if (isFields(stickiness) && stickiness.type !== 'source-ip') {
+    report([...group.path, 'stickiness', 'type'], `${kind} sees no cookies; write source-ip or leave stickiness out`)
   }
-  if (protocol === 'tcp') {
-    const { hashOn } = group.fields
-    if (hashOn !== undefined && hashOn !== 'source') {
-      report([...group.path, 'hashOn'], 'a tcp group has nothing to hash but the source; leave hashOn out')
-    }
-    if (group.fields.forwarded !== undefined) {
-      report([...group.path, 'forwarded'], 'forwarded has no effect in a tcp group; leave it out', 'key')
-    }
-    if (isFields(group.fields.timeouts) && group.fields.timeouts.response !== undefined) {
-      const path = [...group.path, 'timeouts', 'response']
-      report(path, 'timeouts.response has no effect in a tcp group; use the listener’s idleTimeout', 'key')
-    }
+  const { hashOn } = group.fields
+  if (hashOn !== undefined && hashOn !== 'source') {
+    report([...group.path, 'hashOn'], `${kind} has nothing to hash but the source; leave hashOn out`)
+  }
+  if (group.fields.forwarded !== undefined) {
+    report([...group.path, 'forwarded'], `forwarded has no effect in ${kind}; leave it out`, 'key')
+  }
+  if (isFields(group.fields.timeouts) && group.fields.timeouts.response !== undefined) {
+    const path = [...group.path, 'timeouts', 'response']
+    report(path, `timeouts.response has no effect in ${kind}; use the listener’s idleTimeout`, 'key')
   }
 }
 
@@ -188,24 +200,6 @@ function unique(
     const key = typeof keyName === 'string' ? keyName : keyName(entry)
     report([...entry.path, key], `"${value}" is already used by ${before.path.join('.')}; give each its own`)
   }
-}
-
-function entries(fields: Fields, key: string, above: Path = []): Entry[] {
-  const list = fields[key]
-  if (!Array.isArray(list)) return []
-  return list.flatMap((item, index) => (isFields(item) ? [{ path: [...above, key, index], fields: item }] : []))
-}
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function isProtocol(value: unknown): value is 'tcp' | 'http' {
-  return value === 'tcp' || value === 'http'
-}
-
-function text(value: unknown): string | undefined {
-  return typeof value === 'string' ? value : undefined
 }
 
 function address(written: string | undefined): ListenAddress | undefined {

@@ -9,20 +9,15 @@ interface Later {
   readonly path: string
   /** The key as such exists already, and these values say what this version does anyway. */
   readonly except?: readonly unknown[]
-  /** The key exists already, only these values do not. */
-  readonly values?: readonly unknown[]
 }
 
 const UNLIMITED = ['unlimited'] as const
 
 export const LATER: readonly Later[] = [
   { path: 'availabilityGroups' },
-  { path: 'listeners.*.protocol', values: ['tls', 'https'] },
-  { path: 'listeners.*.tls' },
   { path: 'listeners.*.rules' },
   { path: 'listeners.*.limits.connections', except: UNLIMITED },
   { path: 'listeners.*.limits.requestsPerSecond', except: UNLIMITED },
-  { path: 'targetGroups.*.protocol', values: ['tls', 'https'] },
   { path: 'targetGroups.*.availabilityGroup' },
   { path: 'protection.allow' },
   { path: 'protection.deny' },
@@ -35,9 +30,7 @@ export const LATER: readonly Later[] = [
 export function findLater(tree: unknown, report: (path: Path, message: string, at: 'key' | 'value') => void): void {
   for (const later of LATER) {
     for (const [path, value] of matches(tree, later.path.split('.'), [])) {
-      if (later.values !== undefined) {
-        if (later.values.includes(value)) report(path, `${String(value)} is not supported yet in this version`, 'value')
-      } else if (later.except === undefined) {
+      if (later.except === undefined) {
         report(path, 'is not supported yet in this version; leave it out', 'key')
       } else if (!later.except.includes(value)) {
         report(path, `is not supported yet in this version; leave it out or write ${String(later.except[0])}`, 'key')

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import type { Config } from '../core/config.js'
 import { CastorError } from '../core/errors.js'
 import { crossCheck } from './check.js'
+import { checkFiles } from './check-files.js'
 import type { Environment } from './interpolate.js'
 import { findLater } from './later.js'
 import { applyOverrides, type Override } from './overrides.js'
@@ -16,6 +18,12 @@ export interface LoadOptions {
   /** Where `${NAME}` looks; the process's own environment where left out. */
   readonly env?: Environment
   readonly machine?: Machine
+  /** False leaves certificates and keys unread, for whoever only wants to know an address. Default true. */
+  readonly readCertificates?: boolean
+  /** Whether an expired certificate is an error. Default false: a warning. */
+  readonly refuseExpired?: boolean
+  /** Told of what is not wrong, but will be. */
+  readonly onWarning?: (warning: Problem) => void
 }
 
 /** Reads and checks a file. Throws CONFIG_UNREADABLE, or `ConfigError` (CONFIG_INVALID) with every problem. */
@@ -67,8 +75,15 @@ export function parseConfig(text: string, fileName: string, options: LoadOptions
   }
   if ('issues' in validated) for (const issue of validated.issues) report(issue)
   crossCheck(tree, (path, message, at = 'value') => report({ path, message, at }))
+  if (options.readCertificates !== false) {
+    checkFiles(tree, dirname(fileName), undefined, (path, message, severity) => {
+      const isError = severity === 'error' || (severity === 'expired' && options.refuseExpired === true)
+      if (isError) report({ path, message, at: 'value' })
+      else options.onWarning?.(locate({ path, message, at: 'value' }))
+    })
+  }
   if (problems.length > 0 || 'issues' in validated) throw new ConfigError(sorted(problems))
-  return resolveConfig(validated.file, options.machine ?? thisMachine)
+  return resolveConfig(validated.file, options.machine ?? thisMachine, dirname(fileName))
 }
 
 /**

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os'
+import { resolve as resolvePath } from 'node:path'
 import type {
   ClusterConfig,
   Config,
@@ -10,8 +11,12 @@ import type {
   TargetConfig,
   TargetGroupConfig,
 } from '../core/config.js'
+import type { Http2Config, RedirectToHttpsConfig } from '../core/config-tls.js'
+import { isHttpListener, isTlsGroup } from '../core/protocols.js'
 import { usableCores } from './cores.js'
+import { resolveGroupTls, resolveListenerTls } from './resolve-tls.js'
 import type { ConfigFile, ListenerFile, TargetFile, TargetGroupFile } from './schema.js'
+import { HTTP2_DEFAULTS, type Http2File } from './schema-http2.js'
 
 /** What defaults need to know of the machine. */
 export interface Machine {
@@ -42,16 +47,20 @@ const DEFAULT_FORWARDED = {
   via: false,
 }
 
-/** The checked file in the program's form. Its type is the compile-time proof that the schema fits the contract. */
-export function resolveConfig(file: ConfigFile, machine: Machine): Config {
+/**
+ * The checked file in the program's form; paths in it count from `directory`. Its type is the compile-time proof that the
+ * schema fits the contract.
+ */
+export function resolveConfig(file: ConfigFile, machine: Machine, directory: string): Config {
+  const path = (written: string): string => (written === '' ? '' : resolvePath(directory, written))
   return {
     node: file.node ?? asName(machine.hostName()),
     workers: file.workers === 'auto' ? Math.min(MAX_WORKERS, machine.cores()) : file.workers,
     log: file.log,
     admin: file.admin,
     shutdownTimeoutMs: file.shutdownTimeout,
-    listeners: file.listeners.map(resolveListener),
-    targetGroups: file.targetGroups.map(resolveGroup),
+    listeners: file.listeners.map((listener) => resolveListener(listener, path)),
+    targetGroups: file.targetGroups.map((group) => resolveGroup(group, path)),
     protection: {
       headerTimeoutMs: file.protection.headerTimeout,
       bodyMinRateBytesPerSecond: file.protection.bodyMinRate,
@@ -70,21 +79,60 @@ function resolveCluster({ name, redis, secret, heartbeat, hosts }: NonNullable<C
   return { name, redis, secret, heartbeatMs: heartbeat, hosts }
 }
 
-function resolveListener(listener: ListenerFile): ListenerConfig {
-  const idleTimeoutMs = listener.idleTimeout ?? (listener.protocol === 'http' ? HTTP_IDLE_MS : TCP_IDLE_MS)
+type ResolvePath = (written: string) => string
+
+function resolveListener(listener: ListenerFile, path: ResolvePath): ListenerConfig {
+  const idleTimeoutMs = listener.idleTimeout ?? (isHttpListener(listener.protocol) ? HTTP_IDLE_MS : TCP_IDLE_MS)
+  const http2 = resolveHttp2(listener)
+  const redirectToHttps = resolveRedirect(listener.redirectToHttps)
   return {
     name: listener.name,
     protocol: listener.protocol,
     listen: listener.listen,
-    targetGroup: listener.targetGroup,
+    targetGroup: listener.targetGroup ?? '',
     idleTimeoutMs,
     websocketIdleTimeoutMs: listener.websocketIdleTimeout ?? idleTimeoutMs,
     acceptProxyProtocol: listener.acceptProxyProtocol,
     trustForwardedFrom: listener.trustForwardedFrom,
+    ...(listener.tls === undefined ? {} : { tls: resolveListenerTls(listener.tls, listener.protocol, http2, path) }),
+    ...(http2 === undefined ? {} : { http2 }),
+    ...(redirectToHttps === undefined ? {} : { redirectToHttps }),
   }
 }
 
-function resolveGroup(group: TargetGroupFile): TargetGroupConfig {
+/** undefined where clients cannot come by HTTP/2. */
+function resolveHttp2({ protocol, http2, tls }: ListenerFile): Http2Config | undefined {
+  const offered = protocol === 'https' && (tls?.alpn === undefined || tls.alpn.includes('h2'))
+  if (!(http2 ?? offered)) return undefined
+  const limits: Http2File = typeof http2 === 'object' ? http2 : HTTP2_DEFAULTS
+  return {
+    maxStreams: limits.maxConcurrentStreams,
+    streamWindowBytes: limits.initialWindow,
+    connectionWindowBytes: limits.connectionWindow,
+    headerTableBytes: limits.headerTableSize,
+    rateWindowMs: limits.rateWindow,
+    maxResets: limits.maxResets,
+    maxRefusals: limits.maxRefusals,
+    maxSettings: limits.maxSettings,
+    maxPings: limits.maxPings,
+    maxPriorities: limits.maxPriorities,
+    maxUselessFrames: limits.maxUselessFrames,
+    maxWindowUpdates: limits.maxWindowUpdates,
+    maxTinyFrames: limits.maxTinyFrames,
+    maxContinuations: limits.maxContinuations,
+    maxQueuedBytes: limits.maxOutboundQueue,
+    stallTimeoutMs: limits.stallTimeout,
+    settingsTimeoutMs: limits.settingsTimeout,
+  }
+}
+
+function resolveRedirect(redirect: ListenerFile['redirectToHttps']): RedirectToHttpsConfig | undefined {
+  if (redirect === false) return undefined
+  if (redirect === true) return { port: 443, status: 0 }
+  return { port: redirect.port, status: redirect.status ?? 0 }
+}
+
+function resolveGroup(group: TargetGroupFile, path: ResolvePath): TargetGroupConfig {
   return {
     name: group.name,
     protocol: group.protocol,
@@ -103,6 +151,7 @@ function resolveGroup(group: TargetGroupFile): TargetGroupConfig {
     timeouts: { connectMs: group.timeouts.connect, responseMs: group.timeouts.response ?? RESPONSE_MS },
     maxConnectionsPerTarget: group.maxConnectionsPerTarget === 'unlimited' ? 0 : group.maxConnectionsPerTarget,
     queue: { size: group.queue.size, timeoutMs: group.queue.timeout },
+    ...(isTlsGroup(group.protocol) ? { tls: resolveGroupTls(group.tls, path) } : {}),
   }
 }
 

@@ -15,8 +15,10 @@ import {
 } from './fields.js'
 import { cluster, vips } from './schema-cluster.js'
 import { healthCheck, outlierDetection } from './schema-health.js'
+import { http2, redirectToHttps } from './schema-http2.js'
 import { maxConnectionsPerTarget, queue } from './schema-queue.js'
 import { stickiness } from './schema-stickiness.js'
+import { groupTls, listenerTls } from './schema-tls.js'
 
 /**
  * The configuration file's form. Every description gives the unit, the default, and what raising and lowering the value
@@ -80,9 +82,9 @@ const listener = z
   .strictObject({
     name: name().describe('Name of the listener, unique: 1 to 64 of A–Z a–z 0–9 _ . - ; appears in logs and metrics.'),
     protocol: z
-      .enum(['tcp', 'http'])
+      .enum(['tcp', 'tls', 'http', 'https'])
       .describe(
-        'http reads requests (HTTP/1.0, HTTP/1.1, WebSocket) and balances each; tcp passes bytes through and balances connections, at less CPU and without anything that needs the request.',
+        'http reads requests (HTTP/1.0, HTTP/1.1, HTTP/2, WebSocket) and balances each; tcp passes bytes through and balances connections, at less CPU and without anything that needs the request. https and tls are the same over TLS, which ends here.',
       ),
     listen: z
       .union(
@@ -92,16 +94,23 @@ const listener = z
       .describe(
         'Where to listen: address:port, "[IPv6]:port", or a list. 0.0.0.0 is all of IPv4, "[::]" all of IPv6. Port 0 takes any free port and prints it.',
       ),
-    targetGroup: name().describe('The target group that serves this listener; of the same protocol.'),
+    targetGroup: name()
+      .optional()
+      .describe(
+        'The target group that serves this listener: an http, https, h2 or h2c group for http and https, a tcp or tls group for tcp and tls. Required but with redirectToHttps.',
+      ),
+    tls: listenerTls,
+    http2,
+    redirectToHttps,
     idleTimeout: duration(SECOND, 24 * HOUR)
       .optional()
       .describe(
-        'How long nothing may be sent either way before both sides are closed. Duration, 1s to 24h. Default 60s for http, 1800s for tcp. Higher keeps slow or silent clients and costs memory for dead ones; lower frees memory and cuts long polls and quiet connections.',
+        'How long nothing may be sent either way before both sides are closed. Duration, 1s to 24h. Default 60s for http and https, 1800s for tcp and tls. Higher keeps slow or silent clients and costs memory for dead ones; lower frees memory and cuts long polls and quiet connections.',
       ),
     websocketIdleTimeout: duration(SECOND, 24 * HOUR)
       .optional()
       .describe(
-        'The same for WebSocket tunnels on an http listener. Duration, 1s to 24h. Default: the listener’s idleTimeout. Higher keeps sockets whose ends send no pings, and dead ones with them; lower cuts quiet ones.',
+        'The same for WebSocket tunnels on an http or https listener. Duration, 1s to 24h. Default: the listener’s idleTimeout. Higher keeps sockets whose ends send no pings, and dead ones with them; lower cuts quiet ones.',
       ),
     acceptProxyProtocol: z
       .array(cidr())
@@ -113,7 +122,7 @@ const listener = z
       .array(cidr())
       .prefault([])
       .describe(
-        'CIDRs whose X-Forwarded-For is kept and appended to, on an http listener; from anyone else it is replaced. Default none. Too wide lets clients forge their address; too narrow hides clients behind the proxy in front.',
+        'CIDRs whose X-Forwarded-For is kept and appended to, on an http or https listener; from anyone else it is replaced. Default none. Too wide lets clients forge their address; too narrow hides clients behind the proxy in front.',
       ),
     limits: z
       .strictObject({ connections: unlimited(), requestsPerSecond: unlimited() })
@@ -147,7 +156,7 @@ const forwarded = z
       .describe('Send Via. Default false, because nginx targets stop compressing when they see it.'),
   })
   .describe(
-    'Which headers about the client go to http targets; X-Forwarded-For always does. More headers cost bytes a request; fewer leave the application guessing.',
+    'Which headers about the client go to HTTP targets; X-Forwarded-For always does. More headers cost bytes a request; fewer leave the application guessing.',
   )
 
 const retries = z
@@ -190,7 +199,7 @@ const timeouts = z
     response: duration(10, 24 * HOUR)
       .optional()
       .describe(
-        'How long an http target may take from the end of the request to its response head; then the client gets 504. Duration, 10ms to 24h, default 60s. Higher lets slow answers through and hung targets hold connections; lower cuts slow answers.',
+        'How long an HTTP target may take from the end of the request to its response head; then the client gets 504. Duration, 10ms to 24h, default 60s. Higher lets slow answers through and hung targets hold connections; lower cuts slow answers.',
       ),
   })
   .prefault({})
@@ -200,8 +209,11 @@ const targetGroup = z
   .strictObject({
     name: name().describe('Name of the group, unique: 1 to 64 of A–Z a–z 0–9 _ . -'),
     protocol: z
-      .enum(['tcp', 'http'])
-      .describe('What the targets speak; the same as the listeners that name the group.'),
+      .enum(['tcp', 'tls', 'http', 'https', 'h2', 'h2c'])
+      .describe(
+        'What the targets speak: http and https (HTTP/1.1), h2 and h2c (HTTP/2 with and without TLS, for gRPC), tcp and tls (bytes). https, h2 and tls are encrypted to the target.',
+      ),
+    tls: groupTls,
     algorithm: z
       .enum(['round-robin', 'least-connections', 'source-ip', 'random-two', 'peak-ewma', 'maglev'])
       .prefault('round-robin')

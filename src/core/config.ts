@@ -1,3 +1,5 @@
+import type { GroupTlsConfig, Http2Config, ListenerTlsConfig, RedirectToHttpsConfig } from './config-tls.js'
+
 /**
  * The configuration as the program sees it: checked, every default filled in, durations in milliseconds, sizes in
  * bytes, rates in bytes or events a second. `config/schema.ts` makes it from the file; the file's form is documented
@@ -98,13 +100,14 @@ export interface ListenAddress {
   readonly port: number
 }
 
-export type ListenerProtocol = 'tcp' | 'http'
-export type GroupProtocol = 'tcp' | 'http'
+export type ListenerProtocol = 'tcp' | 'tls' | 'http' | 'https'
+export type GroupProtocol = 'tcp' | 'tls' | 'http' | 'https' | 'h2' | 'h2c'
 
 export interface ListenerConfig {
   readonly name: string
   readonly protocol: ListenerProtocol
   readonly listen: readonly ListenAddress[]
+  /** Empty only where every request is redirected. */
   readonly targetGroup: string
   readonly idleTimeoutMs: number
   /** For WebSocket tunnels on http listeners; the file's default is the listener's `idleTimeout`. */
@@ -112,6 +115,12 @@ export interface ListenerConfig {
   /** CIDRs, as written. */
   readonly acceptProxyProtocol: readonly string[]
   readonly trustForwardedFrom: readonly string[]
+  /** Of tls and https listeners, and of no others. */
+  readonly tls?: ListenerTlsConfig
+  /** Where HTTP/2 is spoken: by ALPN on https listeners, by prior knowledge on http ones. */
+  readonly http2?: Http2Config
+  /** http listeners only. */
+  readonly redirectToHttps?: RedirectToHttpsConfig
 }
 
 export type Algorithm = 'round-robin' | 'least-connections' | 'source-ip' | 'random-two' | 'peak-ewma' | 'maglev'
@@ -187,6 +196,8 @@ export interface TargetGroupConfig {
   readonly maxConnectionsPerTarget: number
   /** Who waits while every target is at that limit. `size` is over all threads; 0 = nobody does. */
   readonly queue: { readonly size: number; readonly timeoutMs: number }
+  /** Of groups whose targets speak TLS, and of no others. */
+  readonly tls?: GroupTlsConfig
 }
 
 /** Which headers about the client go to the targets, beside X-Forwarded-For. */

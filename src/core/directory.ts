@@ -7,7 +7,7 @@ export interface Directory {
   readonly listeners: readonly string[]
   /** Group names by slot. */
   readonly groups: readonly string[]
-  /** A series is one listener serving one group. */
+  /** A series is one listener serving one group; −1 for what a listener answers itself. */
   readonly series: readonly { readonly listener: number; readonly group: number }[]
 }
 

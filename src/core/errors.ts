@@ -21,6 +21,7 @@ export const ERROR_KINDS = {
   CONNECT_FAILED: { origin: 'target', retryable: true, summary: 'the target refused the connection' },
   CONNECT_TIMEOUT: { origin: 'target', retryable: true, summary: 'the target did not accept the connection in time' },
   PEER_RESET: { origin: 'target', retryable: false, summary: 'the other side reset the connection' },
+  STREAM_REFUSED: { origin: 'target', retryable: true, summary: 'the target turned the request away unread' },
   RESPONSE_TIMEOUT: { origin: 'target', retryable: false, summary: 'the target did not answer in time' },
   RESPONSE_MALFORMED: { origin: 'target', retryable: false, summary: 'the target answered nonsense' },
   IDLE_TIMEOUT: { origin: 'client', retryable: false, summary: 'nothing was sent either way for too long' },

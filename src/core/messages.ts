@@ -4,6 +4,7 @@ import type { Directory, GroupTargets } from './directory.js'
 import type { MeshStatus, OperatorEntry } from './mesh.js'
 import type { SharedCounters } from './shared-counters.js'
 import type { AdminState, CheckState, HealthReason } from './target-state.js'
+import type { TlsMaterial } from './tls.js'
 
 /** One address a listener listens on. Connection records name it by its index. */
 export interface Entrance {
@@ -31,6 +32,9 @@ export interface ProxyTask {
   readonly listeningFds?: readonly number[]
   /** Of every group, as of now. */
   readonly targets: readonly GroupTargets[]
+  readonly tls: TlsMaterial
+  /** See `ServerTls.setTicketKeys`. */
+  readonly ticketKeys: Uint8Array
   /** The thread's share of the open-file limit: at so many sockets it gives up idle ones before it makes more. */
   readonly maxSockets: number
   readonly port: MessagePort
@@ -106,6 +110,9 @@ export type ToProxy =
   /** Take no new work, finish what is in flight, cut what is left after `timeoutMs`. */
   | { readonly type: 'drain'; readonly timeoutMs: number }
   | TargetsMessage
+  /** Certificates, keys or authorities have changed. */
+  | { readonly type: 'tls'; readonly tls: TlsMaterial }
+  | { readonly type: 'ticket-keys'; readonly ticketKeys: Uint8Array }
   /** So many bytes of the access log were written. */
   | { readonly type: 'logged'; readonly bytes: number }
 

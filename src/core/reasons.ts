@@ -30,6 +30,10 @@ export const REASONS = [
   { code: 'INTERNAL', origin: 'server' },
   { code: 'QUEUE_FULL', origin: 'server' },
   { code: 'QUEUE_TIMEOUT', origin: 'server' },
+  { code: 'TARGET_TLS_FAILED', origin: 'server' },
+  { code: 'HTTP2_PROTOCOL', origin: 'client' },
+  { code: 'HTTP2_FLOOD', origin: 'client' },
+  { code: 'HTTP2_STALLED', origin: 'client' },
 ] as const satisfies readonly { code: string; origin: 'none' | 'client' | 'server' }[]
 
 export type ReasonCode = (typeof REASONS)[number]['code']

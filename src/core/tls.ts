@@ -1,7 +1,9 @@
 import { CastorError } from './errors.js'
 
 /** TLS as the threads see it: what was configured, already read and checked, and what a handshake agreed on. */
-export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3'
+export const TLS_VERSIONS = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const
+/** The index is the version's place in shared memory. */
+export type TlsVersion = (typeof TLS_VERSIONS)[number]
 
 /** A certificate chain with its key, both PEM; several may serve one name with keys of different types. */
 export interface TlsIdentity {
@@ -85,6 +87,12 @@ export class TlsHandshakeError extends CastorError {
   }
 }
 
+/** What the primary has read for all threads: by index of the listener and by slot of the group. */
+export interface TlsMaterial {
+  readonly listeners: readonly (ServerTlsConfig | undefined)[]
+  readonly groups: readonly (ClientTlsConfig | undefined)[]
+}
+
 /** One session ticket key: name (16 bytes), AES-256 key (32), HMAC-SHA-256 key (32). */
 export const TICKET_KEY_BYTES = 80
 
@@ -99,4 +107,21 @@ export interface ServerTls {
 /** The same for connections to targets. Keeps the last session of each address, so that the next handshake is short. */
 export interface ClientTls {
   dispose(): void
+}
+
+/** What is told of a certificate that a listener serves: in metrics, status and logs. */
+export interface CertificateFacts {
+  /** Of its PEM file. */
+  readonly path: string
+  /** That it is served for, in lower case; may be empty for the first. */
+  readonly names: readonly string[]
+  /** `RSA`, `ECDSA`, `EdDSA`, or what OpenSSL calls it. */
+  readonly keyType: string
+  /** Common name or organisation. */
+  readonly issuer: string
+  /** SHA-256 in lower-case hex. */
+  readonly fingerprint: string
+  /** Milliseconds since the epoch. */
+  readonly validFromMs: number
+  readonly validUntilMs: number
 }

@@ -55,14 +55,14 @@ export function ratesBetween(before: Status, now: Status): Rates | null {
 
 /** What a listener did: requests, or connections where it knows no requests. */
 export const work = (listener: ListenerStatus): number =>
-  listener.protocol === 'tcp' ? listener.connectionsTotal : listener.requests
+  listener.protocol === 'tcp' || listener.protocol === 'tls' ? listener.connectionsTotal : listener.requests
 
 export const clientErrors = ({ protocol, responses, errors }: ListenerStatus): number =>
-  protocol === 'tcp' ? errors.client : responses['4xx']
+  protocol === 'tcp' || protocol === 'tls' ? errors.client : responses['4xx']
 
 /** Answers of 5xx, whoever made them, and answers that broke off: those had a good status already. */
 export const serverErrors = ({ protocol, responses, errors }: ListenerStatus): number =>
-  protocol === 'tcp' ? errors.server : responses['5xx'] + (errors.reasons.TARGET_CUT ?? 0)
+  protocol === 'tcp' || protocol === 'tls' ? errors.server : responses['5xx'] + (errors.reasons.TARGET_CUT ?? 0)
 
 /** One line of a chart: a value a sample, null where nothing was known. */
 type Line = (number | null)[]

@@ -45,7 +45,7 @@ function Group({ group, rates }: { group: TargetGroupStatus; rates: Rates | null
             Connections
           </th>
           <th scope="col" class="number">
-            {group.protocol === 'tcp' ? 'New/s' : 'Requests/s'}
+            {group.protocol === 'tcp' || group.protocol === 'tls' ? 'New/s' : 'Requests/s'}
           </th>
           <th scope="col" class="share">
             Share now

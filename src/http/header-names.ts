@@ -32,8 +32,12 @@ export const HEADER_PROXY_AUTHENTICATE = 26
 export const HEADER_PROXY_AUTHORIZATION = 27
 export const HEADER_HTTP2_SETTINGS = 28
 export const HEADER_AUTHORIZATION = 29
+/** The three by which targets are told of a client's certificate. */
+export const HEADER_X_CLIENT_CERT_VERIFIED = 30
+export const HEADER_X_CLIENT_CERT_SUBJECT = 31
+export const HEADER_X_CLIENT_CERT_FINGERPRINT = 32
 /** The first of the end-to-end fields that are known only so that nobody can have them removed or sent as trailers. */
-const FIRST_PLAIN = 30
+const FIRST_PLAIN = 33
 
 /** Added to the id of a name that is known only when "_", "." and the like are read as "-": never forwarded. */
 export const HEADER_LOOK_ALIKE_FLAG = 0x100
@@ -72,6 +76,9 @@ const NAMES = [
   'proxy-authorization',
   'http2-settings',
   'authorization',
+  'x-client-cert-verified',
+  'x-client-cert-subject',
+  'x-client-cert-fingerprint',
   'accept',
   'accept-charset',
   'accept-encoding',
@@ -130,6 +137,8 @@ const NAMES = [
   'x-frame-options',
   'x-real-ip',
 ] as const
+
+export const HEADER_STRICT_TRANSPORT_SECURITY: number = NAMES.indexOf('strict-transport-security')
 
 /** One more than the highest id. */
 export const HEADER_IDS = NAMES.length

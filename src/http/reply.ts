@@ -1,4 +1,4 @@
-import { copyAll, latin1, writeDecimal } from './bytes.js'
+import { copyAll, copyBytes, latin1, writeDecimal } from './bytes.js'
 
 /** An answer of Castor's own. */
 export interface Reply {
@@ -11,6 +11,10 @@ export interface Reply {
   retryAfterSeconds?: number
   /** It answers a HEAD request: the length is told, the body left out. */
   head: boolean
+  /** Said behind the status in the body; ASCII. */
+  detail?: string
+  /** Further header lines, each with its CRLF; they are not in REPLY_BOUND. */
+  lines?: Uint8Array | undefined
   /** The client's version: HTTP/1.0 clients are told that the connection stays open. */
   versionMinor: 0 | 1
 }
@@ -80,6 +84,7 @@ const CONTENT = latin1('\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-l
 const RETRY_AFTER = latin1('\r\nretry-after: ')
 const CLOSE = latin1('\r\nconnection: close')
 const KEEP_ALIVE = latin1('\r\nconnection: keep-alive')
+const LINE_END = latin1('\r\n')
 const END = latin1('\r\n\r\n')
 const REQUEST = latin1(' (request ')
 const REQUEST_END = latin1(')')
@@ -91,23 +96,30 @@ const NEWLINE = latin1('\n')
  */
 export function writeReply(out: Uint8Array, at: number, reply: Reply): number {
   const { requestId } = reply
-  if (out.length - at < REPLY_BOUND + requestId.length) return -1
+  const { lines } = reply
+  if (out.length - at < REPLY_BOUND + requestId.length + (lines === undefined ? 0 : lines.length)) return -1
   const { statusLine, text } = partsOf(reply.status)
   const named = requestId.length > 0
   const mention = named ? REQUEST.length + requestId.length + REQUEST_END.length : 0
+  const detail = reply.detail === undefined ? undefined : latin1(`: ${reply.detail}`)
   at = copyAll(out, at, statusLine)
   at = copyAll(out, at, httpDate())
   at = copyAll(out, at, CONTENT)
-  at = writeDecimal(out, at, text.length + mention + NEWLINE.length)
+  at = writeDecimal(out, at, text.length + (detail === undefined ? 0 : detail.length) + mention + NEWLINE.length)
   if (reply.retryAfterSeconds !== undefined) {
     at = copyAll(out, at, RETRY_AFTER)
     at = writeDecimal(out, at, reply.retryAfterSeconds)
   }
   if (reply.close) at = copyAll(out, at, CLOSE)
   else if (reply.versionMinor === 0) at = copyAll(out, at, KEEP_ALIVE)
+  if (lines !== undefined) {
+    at = copyAll(out, at, LINE_END)
+    at = copyBytes(out, at, lines, 0, lines.length - LINE_END.length)
+  }
   at = copyAll(out, at, END)
   if (reply.head) return at
   at = copyAll(out, at, text)
+  if (detail !== undefined) at = copyAll(out, at, detail)
   if (named) {
     at = copyAll(out, at, REQUEST)
     at = copyAll(out, at, requestId)

@@ -8,6 +8,7 @@ import {
   HEADER_DROPPED,
   HEADER_LOOK_ALIKE_FLAG,
   HEADER_OTHER,
+  HEADER_STRICT_TRANSPORT_SECURITY,
   HEADER_TRANSFER_ENCODING,
   HOP_BY_HOP,
 } from './header-names.js'
@@ -24,6 +25,8 @@ export interface ResponseHeadOptions {
   via: boolean
   /** Further header lines, each with its CRLF. */
   extraLines?: Uint8Array | undefined
+  /** The listener's own Strict-Transport-Security line, which takes the place of the target's. */
+  hstsLine?: Uint8Array | undefined
 }
 
 const VERSION = latin1('HTTP/1.1 ')
@@ -41,7 +44,8 @@ const CONSTANT_BYTES = 256
 /** Bytes that the head written for `head` cannot exceed. */
 export function responseHeadBound(head: ResponseParser, options: ResponseHeadOptions): number {
   const extra = options.extraLines === undefined ? 0 : options.extraLines.length
-  return CONSTANT_BYTES + head.headLength + head.headerCount + extra
+  const hsts = options.hstsLine === undefined ? 0 : options.hstsLine.length
+  return CONSTANT_BYTES + head.headLength + head.headerCount + extra + hsts
 }
 
 /** Whether a header is passed on: not hop-by-hop, not named by Connection, not one that frames or looks like framing. */
@@ -78,7 +82,8 @@ export function writeResponseHead(
   let runFrom = 0
   let runTo = 0
   for (let entry = 0, last = head.headerCount * HEADER_STRIDE; entry < last; entry += HEADER_STRIDE) {
-    if (!isPassedOn(headers[entry + HEADER_ID]!)) continue
+    const id = headers[entry + HEADER_ID]!
+    if (!isPassedOn(id) || (id === HEADER_STRICT_TRANSPORT_SECURITY && options.hstsLine !== undefined)) continue
     const nameStart = start + headers[entry + NAME_START]!
     if (nameStart !== runTo) {
       at = copyBytes(out, at, buffer, runFrom, runTo)
@@ -106,5 +111,6 @@ export function writeResponseHead(
   else if (options.keepAliveHeader) at = copyAll(out, at, KEEP_ALIVE)
   if (options.via) at = copyAll(out, at, head.versionMinor === 0 ? VIA_1_0 : VIA_1_1)
   if (options.extraLines !== undefined) at = copyAll(out, at, options.extraLines)
+  if (options.hstsLine !== undefined) at = copyAll(out, at, options.hstsLine)
   return endLine(out, at)
 }

@@ -2,13 +2,15 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { AdminFacts, ClusterFacts, ProcessState, WorkerFacts } from '../admin/facts.js'
 import { type Admin, startAdmin } from '../admin/server.js'
-import { formatAddress } from '../config/addresses.js'
+import { formatProblem, type Problem } from '../config/problems.js'
 import { SystemClock } from '../core/clock.js'
 import type { ClusterConfig, Config, ListenerProtocol, TargetConfig } from '../core/config.js'
 import type { GroupTargets, ListedTarget } from '../core/directory.js'
 import type { FromProxy, ToProxy } from '../core/messages.js'
 import type { SessionStore, SessionTotals } from '../core/session-store.js'
 import type { AdminState } from '../core/target-state.js'
+import type { TicketKeyStore } from '../core/ticket-keys.js'
+import type { CertificateFacts } from '../core/tls.js'
 import { nativeAddon } from '../native/addon.js'
 import { AccessWriter } from '../observe/access-writer.js'
 import { createLogger, type LogDestination, type Logger, openLogDestination } from '../observe/log.js'
@@ -19,15 +21,17 @@ import { SessionTable } from '../shm/sessions.js'
 import { SessionCensus } from '../shm/sessions-census.js'
 import { SessionMemory } from '../shm/sessions-layout.js'
 import { TargetTable } from '../shm/targets.js'
+import { Certificates } from './certificates.js'
 import { ClusterLink } from './cluster-link.js'
 import { ConnectionLimit, connectionsFor, openFileLimit, socketsPerWorker } from './connection-limit.js'
 import { buildDirectory, capacityFor } from './directory.js'
-import { type Entrances, openNative, openShared } from './entrances.js'
+import { type Entrances, listenerFacts, type OpenListener, openNative, openShared } from './entrances.js'
 import { Placement } from './place.js'
 import { firstChecksMs, ProbeKeeper } from './probe-thread.js'
 import { TargetAddresses } from './resolve.js'
 import { Supervisor } from './supervise.js'
 import { type AddOutcome, TargetRegistry } from './target-registry.js'
+import { LocalTicketKeys } from './ticket-keys.js'
 import { version } from './version.js'
 
 export interface RunningCastor {
@@ -47,6 +51,8 @@ export interface StartOptions {
   readonly logDestination?: LogDestination
   /** The file that proxy threads run; the product's own if not given. */
   readonly workerFile?: string
+  /** What was said of the configuration when it was read. */
+  readonly configWarnings?: readonly Problem[]
 }
 
 /** How often the primary looks after what nobody else does: sessions that expired, targets whose time is over. */
@@ -65,7 +71,11 @@ const WORKER_FILE = ['../../workers/proxy/bundle.js', '../../workers/proxy/entry
 export async function startCastor(config: Config, options: StartOptions = {}): Promise<RunningCastor> {
   const destination = options.logDestination ?? openLogDestination(config.log)
   const log = createLogger(config.log, destination, { node: config.node, thread: 'primary' })
-  const primary = new Primary(config, log, destination, options.workerFile ?? WORKER_FILE)
+  for (const warning of options.configWarnings ?? [])
+    log.warn({ problem: formatProblem(warning) }, 'the configuration has a warning')
+  const said = new Set((options.configWarnings ?? []).map(({ message }) => message))
+  const certificates = new Certificates(config, log, said)
+  const primary = new Primary(config, log, destination, options.workerFile ?? WORKER_FILE, certificates)
   try {
     await primary.start()
   } catch (cause) {
@@ -99,6 +109,8 @@ class Primary implements RunningCastor, AdminFacts {
   readonly #census: SessionCensus
   #care: NodeJS.Timeout | undefined
   readonly #placement: Placement
+  readonly #certificates: Certificates
+  readonly #ticketKeys: TicketKeyStore = new LocalTicketKeys()
   readonly #addon = nativeAddon()
   #entrances: Entrances | undefined
   #limit: ConnectionLimit | undefined
@@ -108,8 +120,15 @@ class Primary implements RunningCastor, AdminFacts {
   #stoppingNow: Promise<void> | undefined
   #markFinished: () => void = () => {}
 
-  constructor(config: Config, log: Logger, destination: LogDestination, workerFile: string) {
+  constructor(
+    config: Config,
+    log: Logger,
+    destination: LogDestination,
+    workerFile: string,
+    certificates: Certificates,
+  ) {
     this.config = config
+    this.#certificates = certificates
     this.log = log
     this.#destination = destination
     this.finished = new Promise((resolve) => {
@@ -163,21 +182,8 @@ class Primary implements RunningCastor, AdminFacts {
     }))
   }
 
-  get listeners(): readonly {
-    name: string
-    protocol: ListenerProtocol
-    address: string
-    port: number
-    addresses: string[]
-  }[] {
-    const entrances = this.#entrances?.list ?? []
-    return entrances.map(({ listener, address, port }) => {
-      const { name, protocol } = this.config.listeners[listener]!
-      const addresses = entrances
-        .filter((entrance) => entrance.listener === listener)
-        .map((entrance) => formatAddress(entrance.address, entrance.port))
-      return { name, protocol, address, port, addresses }
-    })
+  get listeners(): readonly OpenListener[] {
+    return listenerFacts(this.config, this.#entrances?.list ?? [])
   }
 
   get admin(): { address: string; port: number } {
@@ -195,6 +201,10 @@ class Primary implements RunningCastor, AdminFacts {
 
   get sessionTotals(): SessionTotals {
     return this.#census
+  }
+
+  certificates(listener: number): readonly CertificateFacts[] {
+    return this.#certificates.facts(listener)
   }
 
   setTargetState(slot: number, state: AdminState): void {
@@ -229,6 +239,12 @@ class Primary implements RunningCastor, AdminFacts {
         this.columns.words[dropped]! += records
       },
     })
+    this.#certificates.load()
+    this.#ticketKeys.onChange = (ticketKeys) => {
+      this.#supervisor.broadcast({ type: 'ticket-keys', ticketKeys })
+      this.#cluster?.tellTickets(ticketKeys)
+    }
+    this.#ticketKeys.start()
     await this.#addresses.refresh()
     this.#registry.readdress()
     this.#entrances = await this.#open()
@@ -248,6 +264,8 @@ class Primary implements RunningCastor, AdminFacts {
       this.#registry.look(Date.now())
       this.#census.step()
     }, CARE_MS)
+    this.#certificates.onChange = () => this.#supervisor.broadcast({ type: 'tls', tls: this.#certificates.current })
+    this.#certificates.watch()
     this.state = 'running'
     log.info({ workers: config.workers, maxConnections: max, native: this.#addon !== undefined }, 'started')
   }
@@ -284,6 +302,8 @@ class Primary implements RunningCastor, AdminFacts {
     this.#limit?.stop()
     this.#addresses.stop()
     clearInterval(this.#care)
+    this.#certificates.stop()
+    this.#ticketKeys.stop()
     this.#entrances?.close()
   }
 
@@ -310,6 +330,7 @@ class Primary implements RunningCastor, AdminFacts {
       cluster,
       directory: this.directory,
       registry: this.#registry,
+      ticketKeys: this.#ticketKeys,
       log: this.log,
       onLine: (line) => this.#destination.write(line),
       task: () => ({ ...this.#probeTask(), version: this.version }),
@@ -354,6 +375,8 @@ class Primary implements RunningCastor, AdminFacts {
       maxConnections: this.#maxConnections,
       targets: this.#registry.lists(),
       maxSockets: socketsPerWorker(openFileLimit(), this.config.workers),
+      tls: this.#certificates.current,
+      ticketKeys: this.#ticketKeys.current,
       ...(listeningFds === undefined ? {} : { listeningFds }),
     }
   }

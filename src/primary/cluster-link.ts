@@ -4,6 +4,7 @@ import type { Directory, GroupTargets } from '../core/directory.js'
 import type { OperatorEntry } from '../core/mesh.js'
 import type { MeshTask } from '../core/messages.js'
 import type { CheckState, HealthReason } from '../core/target-state.js'
+import type { TicketKeyStore } from '../core/ticket-keys.js'
 import type { Logger } from '../observe/log.js'
 import { MeshKeeper } from './mesh-thread.js'
 import type { TargetRegistry } from './target-registry.js'
@@ -15,6 +16,7 @@ export interface ClusterLinkParts {
   readonly cluster: ClusterConfig
   readonly directory: Directory
   readonly registry: TargetRegistry
+  readonly ticketKeys: TicketKeyStore
   readonly log: Logger
   readonly onLine: (line: string) => void
   readonly task: () => Omit<MeshTask, 'port' | 'boot' | 'again'>
@@ -26,6 +28,9 @@ export interface ClusterLinkParts {
 export class ClusterLink {
   readonly #parts: ClusterLinkParts
   readonly #mesh: MeshKeeper
+  /** Ticket keys came from another host, and are not to go back there. */
+  #adopting = false
+  #shareTickets = false
 
   constructor(parts: ClusterLinkParts) {
     const { task, log, onLine, onDeath } = parts
@@ -35,7 +40,7 @@ export class ClusterLink {
       log,
       onLine,
       onOperator: (entry) => this.#onOperator(entry),
-      onTickets: () => {},
+      onTickets: (keys) => this.#onTickets(keys),
       onDeath,
     })
   }
@@ -45,8 +50,10 @@ export class ClusterLink {
   }
 
   /** Resolves when what the other hosts know is here, or when nobody has said anything for too long. */
-  start(): Promise<void> {
-    return this.#mesh.start(JOIN_PATIENCE_MS)
+  async start(): Promise<void> {
+    await this.#mesh.start(JOIN_PATIENCE_MS)
+    // Where nobody had ticket keys to share, this host's are the ones.
+    if (!this.#shareTickets) this.tellTickets(this.#parts.ticketKeys.current)
   }
 
   stop(): Promise<void> {
@@ -67,6 +74,21 @@ export class ClusterLink {
     const { directory, registry } = this.#parts
     const { group, id } = registry.all.find((target) => target.slot === slot)!
     this.#mesh.send({ type: 'operator', group: directory.groups[group]!, target: id, ...registry.wishFor(slot) })
+  }
+
+  /** A client's ticket of one host opens its session on all of them. */
+  tellTickets(keys: Uint8Array): void {
+    if (!this.#adopting) this.#mesh.send({ type: 'tickets', keys })
+  }
+
+  #onTickets(keys: Uint8Array): void {
+    this.#shareTickets = true
+    this.#adopting = true
+    try {
+      this.#parts.ticketKeys.adopt(keys)
+    } finally {
+      this.#adopting = false
+    }
   }
 
   #onOperator({ group, target, state, weight, drainUntilMs }: OperatorEntry): void {

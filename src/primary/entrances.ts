@@ -1,5 +1,6 @@
+import { formatAddress } from '../config/addresses.js'
 import type { Listening } from '../core/acceptor.js'
-import type { Config } from '../core/config.js'
+import type { Config, ListenerProtocol } from '../core/config.js'
 import { RECORD_LISTENER, RECORD_WORDS } from '../core/connection-record.js'
 import type { Entrance } from '../core/messages.js'
 import type { NativeAddon } from '../native/addon.js'
@@ -87,4 +88,25 @@ function addresses(config: Config): { listener: number; address: string; port: n
 
 function spec(address: string, port: number) {
   return { address, port, backlog: BACKLOG, ipv6Only: true, deferAcceptSeconds: 0 }
+}
+
+/** A listener as it is open: one for each of its addresses. */
+export interface OpenListener {
+  readonly name: string
+  readonly protocol: ListenerProtocol
+  readonly address: string
+  readonly port: number
+  /** All of the listener's addresses. */
+  readonly addresses: string[]
+}
+
+/** What is open, with the ports that the system chose. */
+export function listenerFacts(config: Config, entrances: readonly Entrance[]): readonly OpenListener[] {
+  return entrances.map(({ listener, address, port }) => {
+    const { name, protocol } = config.listeners[listener]!
+    const addresses = entrances
+      .filter((entrance) => entrance.listener === listener)
+      .map((entrance) => formatAddress(entrance.address, entrance.port))
+    return { name, protocol, address, port, addresses }
+  })
 }

@@ -1,5 +1,6 @@
 import type { ForwardedConfig } from '../core/config.js'
 import type { Conn, Endpoint } from '../core/conn.js'
+import type { TlsInfo } from '../core/tls.js'
 
 /**
  * Where a connection comes from, as everything above the socket is told: the peer itself, or whom a trusted proxy in
@@ -9,6 +10,8 @@ export interface ClientOrigin {
   readonly client: Endpoint
   readonly vip: string
   readonly vport: number
+  /** What the client's TLS handshake agreed on; undefined where it spoke none. */
+  readonly tls: TlsInfo | undefined
 }
 
 /**
@@ -18,6 +21,7 @@ export interface ClientOrigin {
 export class DirectOrigin implements ClientOrigin {
   readonly client: Endpoint
   readonly vport: number
+  readonly tls = undefined
   readonly #conn: Conn
   readonly #entranceAddress: string
 
@@ -35,6 +39,25 @@ export class DirectOrigin implements ClientOrigin {
   }
 }
 
+/** The same client, once its handshake is done. */
+export class SecuredOrigin implements ClientOrigin {
+  readonly client: Endpoint
+  readonly vport: number
+  readonly tls: TlsInfo | undefined
+  readonly #plain: ClientOrigin
+
+  constructor(plain: ClientOrigin, tls: TlsInfo | undefined) {
+    this.client = plain.client
+    this.vport = plain.vport
+    this.tls = tls
+    this.#plain = plain
+  }
+
+  get vip(): string {
+    return this.#plain.vip
+  }
+}
+
 const ascii = (text: string): Uint8Array => Buffer.from(text, 'latin1')
 
 /** RFC 7239 6: IPv6 addresses are bracketed and quoted. */
@@ -47,14 +70,16 @@ export interface ForwardedLines {
   readonly forwardedPrefix: Uint8Array | undefined
 }
 
-/** `scheme` is http or https. */
-export function forwardedLines(origin: ClientOrigin, scheme: string, config: ForwardedConfig): ForwardedLines {
-  const { client } = origin
+/** `certificates` says whether the listener asks clients for theirs: then targets are told what came of it. */
+export function forwardedLines(origin: ClientOrigin, config: ForwardedConfig, certificates: boolean): ForwardedLines {
+  const { client, tls } = origin
+  const scheme = schemeOf(origin)
   let lines = ''
   if (config.proto) lines += `X-Forwarded-Proto: ${scheme}\r\n`
   if (config.port) lines += `X-Forwarded-Port: ${origin.vport}\r\n`
   if (config.vip) lines += `X-Forwarded-LBIP: ${origin.vip}\r\n`
   if (config.clientPort) lines += `X-Forwarded-Client-Port: ${client.port}\r\n`
+  if (certificates && tls !== undefined) lines += certificateLines(tls)
   return {
     clientAddress: ascii(client.address),
     fixedLines: ascii(lines),
@@ -65,4 +90,17 @@ export function forwardedLines(origin: ClientOrigin, scheme: string, config: For
 /** The address that was dialled as a Host field (RFC 9110 7.2). */
 export function formatHost({ vip, vport }: ClientOrigin): string {
   return vip.includes(':') ? `[${vip}]:${vport}` : `${vip}:${vport}`
+}
+
+export function schemeOf({ tls }: ClientOrigin): 'http' | 'https' {
+  return tls === undefined ? 'http' : 'https'
+}
+
+/** RFC 2253 2.4: what is no printable ASCII is written as `\XX`, so that nothing in a subject can end the line. */
+function certificateLines({ clientSubject, clientFingerprint }: TlsInfo): string {
+  if (clientFingerprint === '') return 'X-Client-Cert-Verified: NONE\r\n'
+  const subject = Buffer.from(clientSubject)
+    .toString('latin1')
+    .replace(/[^\x20-\x7e]/g, (byte) => `\\${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`)
+  return `X-Client-Cert-Verified: SUCCESS\r\nX-Client-Cert-Subject: ${subject}\r\nX-Client-Cert-Fingerprint: ${clientFingerprint}\r\n`
 }

@@ -1,14 +1,17 @@
 // Hot path: counts for every connection and request.
 import type { ListenerConfig } from '../core/config.js'
 import { REASONS } from '../core/reasons.js'
+import { type ServerTls, TLS_FAULTS, TLS_VERSIONS, type TlsFault, type TlsInfo } from '../core/tls.js'
 import type { CidrSet } from '../net/cidr-set.js'
 import { type Columns, recordDuration } from '../shm/columns.js'
 import {
   LISTENER_CONNECTIONS_ACTIVE,
   LISTENER_CONNECTIONS_TOTAL,
+  LISTENER_HANDSHAKES,
   LISTENER_REASONS,
   LISTENER_RECEIVED_BYTES,
   LISTENER_SENT_BYTES,
+  LISTENER_TLS_FAULTS,
   SERIES_CODE_COUNT,
   SERIES_CODE_FIRST,
   SERIES_CODES,
@@ -19,6 +22,7 @@ import {
   WORKER_CONNECTIONS_TOTAL,
   WORKER_RETRIES_TOTAL,
 } from '../shm/layout.js'
+import { hstsLine } from './hsts.js'
 import { RequestHash } from './request-hash.js'
 import type { TargetGroup } from './target-group.js'
 
@@ -29,6 +33,12 @@ export class Listener {
   readonly hash: RequestHash
   readonly trusted: CidrSet
   readonly proxied: CidrSet
+  /** With what new connections speak TLS; undefined where they do not. Replaced when certificates change. */
+  tls: ServerTls | undefined
+  /** Goes with every response. */
+  readonly hstsLine: Uint8Array | undefined
+  /** Targets are told of clients' certificates. */
+  readonly asksForCertificates: boolean
   readonly #words: Float64Array
   readonly #workerAt: number
   readonly #at: number
@@ -45,6 +55,8 @@ export class Listener {
     this.hash = new RequestHash(group.config.hashOn)
     this.trusted = sets.trusted
     this.proxied = sets.proxied
+    this.hstsLine = hstsLine(config.tls?.hsts)
+    this.asksForCertificates = config.tls !== undefined && config.tls.clientCertificates.mode !== 'none'
     this.#words = place.columns.words
     this.#workerAt = place.columns.workerAt(place.column)
     this.#at = place.columns.listenerAt(place.column, place.listener)
@@ -71,6 +83,14 @@ export class Listener {
 
   countReason(reason: number): void {
     if (reason > 0 && reason < REASONS.length) this.#words[this.#at + LISTENER_REASONS + reason]!++
+  }
+
+  countHandshake({ version, resumed }: TlsInfo): void {
+    this.#words[this.#at + LISTENER_HANDSHAKES + TLS_VERSIONS.indexOf(version) * 2 + (resumed ? 1 : 0)]!++
+  }
+
+  countHandshakeFault(fault: TlsFault): void {
+    this.#words[this.#at + LISTENER_TLS_FAULTS + TLS_FAULTS.indexOf(fault)]!++
   }
 
   countRetry(): void {

@@ -5,6 +5,7 @@ import type { TimerWheel } from '../net/timer-wheel.js'
 import type { AccessEntry, AccessLog } from '../observe/access-log.js'
 import type { Columns } from '../shm/columns.js'
 import type { RequestIds } from './request-ids.js'
+import type { TlsLog } from './tls-log.js'
 
 /** A connection being served, as whoever drains or stops the thread sees it. */
 export interface Session {
@@ -30,5 +31,6 @@ export interface Plane {
   readonly entry: AccessEntry
   readonly requestIds: RequestIds
   readonly sessions: Set<Session>
+  readonly tlsLog: TlsLog
   draining: boolean
 }

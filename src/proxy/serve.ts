@@ -4,15 +4,20 @@ import { type ClientOrigin, DirectOrigin } from './client-origin.js'
 import { ClientSession } from './http1/client-session.js'
 import type { ExchangePool } from './http1/exchange-pool.js'
 import type { Http1Plane } from './http1/http1-plane.js'
+import { ClientConnection } from './http2/client-connection.js'
+import type { Http2Plane } from './http2/http2-plane.js'
+import { type HttpVersion, VersionGate } from './http2/version-gate.js'
 import type { Listener } from './listener.js'
 import type { Plane } from './plane.js'
 import { ProxyGate } from './proxy-gate.js'
 import { TcpSession } from './tcp/tcp-session.js'
+import { TlsHandshake } from './tls-handshake.js'
 
-/** What HTTP/1.1 connections of a thread are served with. */
+/** What HTTP connections of a thread are served with. */
 export interface Http1 {
   readonly plane: Http1Plane
   readonly exchanges: ExchangePool
+  readonly http2: Http2Plane
 }
 
 /** Begins to serve a connection that was just adopted: who it is from, then its listener's protocol. */
@@ -20,13 +25,29 @@ export function serve(plane: Plane, http1: Http1, listener: Listener, entrance: 
   listener.connectionOpened()
   const direct = new DirectOrigin(conn, entrance.address, entrance.port)
   if (!listener.proxied.has(conn.peer)) {
-    enter(plane, http1, listener, conn, direct, undefined)
+    secure(plane, http1, listener, conn, direct, undefined)
     return
   }
   const gate = new ProxyGate(plane, listener, conn, direct, (origin, early) =>
-    enter(plane, http1, listener, conn, origin, early),
+    secure(plane, http1, listener, conn, origin, early),
   )
   gate.start()
+}
+
+/** Where the listener speaks TLS, that comes before its protocol. */
+function secure(
+  plane: Plane,
+  http1: Http1,
+  listener: Listener,
+  conn: Conn,
+  origin: ClientOrigin,
+  early: Uint8Array | undefined,
+): void {
+  if (listener.tls === undefined) enter(plane, http1, listener, conn, origin, early)
+  else {
+    const done = (known: ClientOrigin): void => enter(plane, http1, listener, conn, known, undefined)
+    new TlsHandshake(plane, listener, conn, origin, done).start(early)
+  }
 }
 
 function enter(
@@ -39,10 +60,31 @@ function enter(
 ): void {
   switch (listener.config.protocol) {
     case 'http':
-      new ClientSession(http1.plane, http1.exchanges, listener, conn, origin).start(early)
+    case 'https':
+      if (origin.tls?.alpn === 'h2') begin(http1, listener, conn, origin, early, 2)
+      else if (origin.tls !== undefined || listener.config.http2 === undefined)
+        begin(http1, listener, conn, origin, early)
+      else
+        new VersionGate(plane, listener, conn, (version, read) =>
+          begin(http1, listener, conn, origin, read, version),
+        ).start(early)
       return
     case 'tcp':
+    case 'tls':
       new TcpSession(plane, listener, conn, origin).start(early)
       return
   }
+}
+
+/** Serves a connection in the version of HTTP that its client speaks. */
+function begin(
+  http1: Http1,
+  listener: Listener,
+  conn: Conn,
+  origin: ClientOrigin,
+  early: Uint8Array | undefined,
+  version: HttpVersion = 1,
+): void {
+  if (version === 2) new ClientConnection(http1.http2, listener, conn, origin).start(early)
+  else new ClientSession(http1.plane, http1.exchanges, listener, conn, origin).start(early)
 }

@@ -58,7 +58,7 @@ export class Stickiness {
     this.#finder = new CookieFinder('name' in config ? config.name : '')
     if (config.type === 'cookie') {
       const { name, maxAgeSeconds } = config
-      const options = { name, maxAgeSeconds, secure: false, secret: services.secret, group: group.name }
+      const options = { name, maxAgeSeconds, secret: services.secret, group: group.name }
       this.#inserted = new InsertedCookie(options)
     } else {
       this.#sessions = new LearnedSessions(services, group.slot, config.timeoutMs)
@@ -119,8 +119,8 @@ export class Stickiness {
   }
 
   /** The header line that goes with each response from that target, if any does. */
-  responseLine(binding: Binding, targetSlot: number): Uint8Array | undefined {
-    return this.#inserted?.lineFor(binding.spilled ? binding.slot : targetSlot)
+  responseLine(binding: Binding, targetSlot: number, secure: boolean): Uint8Array | undefined {
+    return this.#inserted?.lineFor(binding.spilled ? binding.slot : targetSlot, secure)
   }
 
   #bind(into: Binding, bytes: Uint8Array, from: number, to: number): void {

@@ -5,6 +5,7 @@ import type { TargetGroupConfig } from '../core/config.js'
 import type { Endpoint } from '../core/conn.js'
 import type { GroupTargets, PlacedTarget } from '../core/directory.js'
 import { ADMIN_ACTIVE } from '../core/target-state.js'
+import type { ClientTls } from '../core/tls.js'
 import { isAvailable, isEjected, keepsClients } from '../health/availability.js'
 import { fadedLatency, failedLatency, peakEwma } from '../health/latency.js'
 import { ejectionMs, mayEject } from '../health/outlier.js'
@@ -16,6 +17,7 @@ import { type Columns, recordDuration } from '../shm/columns.js'
 import { TARGET_CONNECTIONS, TARGET_FAILURES, TARGET_LATENCY, TARGET_REQUESTS } from '../shm/layout.js'
 import type { TargetTable } from '../shm/targets.js'
 import { Stickiness, type StickyServices } from './stickiness.js'
+import type { MultiplexingPool, TargetPool } from './target-pool.js'
 import type { Claimant } from './wait-list.js'
 import { type Refusal, WaitQueue } from './wait-queue.js'
 
@@ -30,6 +32,8 @@ export interface TargetServices {
   readonly column: number
   readonly table: TargetTable
   readonly sticky: StickyServices
+  /** Of groups that speak HTTP/2. */
+  readonly multiplexing?: (target: Target) => MultiplexingPool
 }
 
 /** A target in one thread: where it is, its idle connections, and its words in the thread's column. */
@@ -37,18 +41,26 @@ export class Target {
   readonly slot: number
   readonly generation: number
   readonly id: string
+  /** Name or address, as configured. */
+  readonly host: string
   readonly port: number
-  readonly pool: IdlePool
+  readonly pool: TargetPool
+  /** Where requests share connections: what dials, and counts, them. */
+  readonly streams: MultiplexingPool | undefined
   /** IP address; empty while the name could not be resolved. */
   address: string
+  /** With what it is spoken to over TLS; undefined where it is not. Replaced when certificates change. */
+  tls: ClientTls | undefined
   readonly #words: Float64Array
   readonly #at: number
   readonly #inFlightAt: number
   /** Where the group has a limit: set once, before the first request. */
   queue: WaitQueue | undefined
 
-  constructor(placed: PlacedTarget, services: TargetServices) {
+  constructor(placed: PlacedTarget, services: TargetServices, tls: ClientTls | undefined) {
     const { slot } = placed
+    this.host = placed.host
+    this.tls = tls
     this.slot = slot
     this.generation = placed.generation
     this.id = placed.id
@@ -57,7 +69,8 @@ export class Target {
     this.#words = services.columns.words
     this.#at = services.columns.targetAt(services.column, slot)
     this.#inFlightAt = services.columns.inFlightAt(services.column, slot)
-    this.pool = new IdlePool(services.clock, services.wheel, () => this.connectionClosed())
+    this.streams = services.multiplexing?.(this)
+    this.pool = this.streams ?? new IdlePool(services.clock, services.wheel, () => this.connectionClosed())
   }
 
   /** First word of the target's counters. */
@@ -93,12 +106,17 @@ export class Target {
     this.#words[this.#at + TARGET_FAILURES]!++
   }
 
+  /** A connection for one request at a time was opened. */
   connectionOpened(): void {
-    this.#words[this.#at + TARGET_CONNECTIONS]!++
+    if (this.streams === undefined) this.countConnections(1)
   }
 
   connectionClosed(): void {
-    this.#words[this.#at + TARGET_CONNECTIONS]!--
+    if (this.streams === undefined) this.countConnections(-1)
+  }
+
+  countConnections(change: 1 | -1): void {
+    this.#words[this.#at + TARGET_CONNECTIONS]! += change
   }
 }
 
@@ -112,6 +130,7 @@ export class TargetGroup implements GroupView {
   targets: readonly BalancerTarget[] = []
   version = 0
   #all: readonly Target[] = []
+  #tlsFor: ((host: string) => ClientTls) | undefined
   /** With gaps: slots are counted over all groups. */
   #bySlot: readonly (Target | undefined)[] = []
   /** Of the list of targets that `#all` was made from. */
@@ -164,7 +183,9 @@ export class TargetGroup implements GroupView {
     const before = this.#all
     this.#all = list.targets.map((placed) => {
       const kept = this.#bySlot[placed.slot]
-      if (kept === undefined || kept.generation !== placed.generation) return new Target(placed, this.#services)
+      if (kept === undefined || kept.generation !== placed.generation) {
+        return new Target(placed, this.#services, this.#tlsFor?.(placed.host))
+      }
       if (kept.address !== placed.address) kept.pool.closeAll()
       kept.address = placed.address
       return kept
@@ -181,6 +202,15 @@ export class TargetGroup implements GroupView {
     // Whoever waited for what is gone waits for another from here on: its slot will be given out again.
     this.#queue?.tick()
     return before.filter((target) => bySlot[target.slot] !== target)
+  }
+
+  /** With what targets are spoken to from now on, those that are added later too. Throws what `tlsFor` throws. */
+  setTls(tlsFor: (host: string) => ClientTls): void {
+    const each = this.#all.map((target) => tlsFor(target.host))
+    this.#all.forEach((target, index) => {
+      target.tls = each[index]
+    })
+    this.#tlsFor = tlsFor
   }
 
   /**

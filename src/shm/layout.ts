@@ -1,5 +1,6 @@
 import { REASONS } from '../core/reasons.js'
 import type { Capacity } from '../core/shared-counters.js'
+import { TLS_FAULTS, TLS_VERSIONS } from '../core/tls.js'
 
 /**
  * Where everything lies in shared memory; drawn in docs/SHARED-MEMORY.md. Counters are columns: column 0 belongs to the
@@ -40,7 +41,13 @@ export const LISTENER_SENT_BYTES = 3
 /** One word a reason of `core/reasons.ts`. */
 export const LISTENER_REASONS = 4
 export const REASON_CAPACITY = 44
-export const LISTENER_WORDS = padded(LISTENER_REASONS + REASON_CAPACITY)
+/** Two words a TLS version: handshakes in full, then those that went on with an earlier session. */
+export const LISTENER_HANDSHAKES = LISTENER_REASONS + REASON_CAPACITY
+/** One word a fault of `core/tls.ts`. */
+export const LISTENER_TLS_FAULTS = LISTENER_HANDSHAKES + TLS_VERSIONS.length * 2
+export const TLS_FAULT_CAPACITY = 24
+export const LISTENER_WORDS = padded(LISTENER_TLS_FAULTS + TLS_FAULT_CAPACITY)
+if (TLS_FAULTS.length > TLS_FAULT_CAPACITY) throw new RangeError('TLS_FAULT_CAPACITY is too small for the catalogue')
 if (REASONS.length > REASON_CAPACITY) throw new RangeError('REASON_CAPACITY is too small for the catalogue')
 
 /** Of a series: one listener serving one target group. Status codes 100–599 in order, then three histograms. */

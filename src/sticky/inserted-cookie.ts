@@ -8,13 +8,14 @@ interface Issued {
   readonly slot: number
   readonly value: Uint8Array
   readonly line: Uint8Array
+  /** The same for https. */
+  readonly secureLine: Uint8Array
 }
 
 export interface InsertedCookieOptions {
   readonly name: string
   /** 0: until the browser closes. */
   readonly maxAgeSeconds: number
-  readonly secure: boolean
   /** Hosts with the same secret issue the same cookies. */
   readonly secret: string
   readonly group: string
@@ -42,7 +43,8 @@ export class InsertedCookie {
     for (const { slot, id } of targets) {
       const text = cookieValue(options.secret, options.group, id)
       const value = Buffer.from(text, 'latin1')
-      const issued = { slot, value, line: Buffer.from(setCookie(options, text), 'latin1') }
+      const line = (secure: boolean): Uint8Array => Buffer.from(setCookie(options, text, secure), 'latin1')
+      const issued = { slot, value, line: line(false), secureLine: line(true) }
       this.#bySlot.set(slot, issued)
       const prefix = prefixOf(value, 0)
       this.#byPrefix.set(prefix, [...(this.#byPrefix.get(prefix) ?? []), issued])
@@ -58,9 +60,10 @@ export class InsertedCookie {
     return -1
   }
 
-  /** The Set-Cookie line for a response from that target. */
-  lineFor(slot: number): Uint8Array | undefined {
-    return this.#bySlot.get(slot)?.line
+  /** The Set-Cookie line for a response from that target; `secure` where the client came over TLS. */
+  lineFor(slot: number, secure: boolean): Uint8Array | undefined {
+    const issued = this.#bySlot.get(slot)
+    return secure ? issued?.secureLine : issued?.line
   }
 }
 
@@ -70,7 +73,7 @@ export function cookieValue(secret: string, group: string, target: string): stri
   return hmac.update(`${group}\u0000${target}`).digest('hex').slice(0, VALUE_BYTES)
 }
 
-function setCookie({ name, maxAgeSeconds, secure }: InsertedCookieOptions, value: string): string {
+function setCookie({ name, maxAgeSeconds }: InsertedCookieOptions, value: string, secure: boolean): string {
   const age = maxAgeSeconds > 0 ? `; Max-Age=${maxAgeSeconds}` : ''
   return `Set-Cookie: ${name}=${value}; Path=/; HttpOnly; SameSite=Lax${age}${secure ? '; Secure' : ''}\r\n`
 }

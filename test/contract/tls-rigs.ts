@@ -4,7 +4,7 @@ import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import type { Conn, ConnHandler } from '../../src/core/conn.js'
 import type { ClientTls, ClientTlsConfig, ServerTls, ServerTlsConfig } from '../../src/core/tls.js'
 import { TlsHandshakeError } from '../../src/core/tls.js'
-import { CertificateAuthority, type Identity } from '../integration/support/certificates.js'
+import { CertificateAuthority, type Identity } from '../integration/support/certificate-authority.js'
 import type { Rig } from './conn-rigs.js'
 import { Recorder } from './recorder.js'
 

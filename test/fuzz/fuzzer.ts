@@ -1,5 +1,7 @@
+import { seededRandom } from '../random.js'
 import { readAsCastor } from './castor-reading.js'
 import { Generator } from './generator.js'
+import { checkFrames, randomFrames } from './h2-frames.js'
 import { MemoryCastor } from './memory-castor.js'
 import type { NeighbourName } from './neighbours.js'
 import { RealRequests } from './real-requests.js'
@@ -8,14 +10,14 @@ import { checkRequests } from './request-oracle.js'
 import { checkResponse, type ResponseInput } from './response-oracle.js'
 
 export interface Finding {
-  readonly kind: 'request' | 'response' | 'request through servers' | 'response to clients'
+  readonly kind: 'request' | 'response' | 'HTTP/2 frames' | 'request through servers' | 'response to clients'
   readonly input: Buffer
   readonly detail: string
   readonly faults: readonly string[]
 }
 
 /** Inputs of each kind in one round; the shares are about what each kind takes of the time. */
-const ROUND = { requests: 240, responses: 160, realRequests: 48, realResponses: 16 }
+const ROUND = { requests: 240, responses: 160, frames: 400, realRequests: 48, realResponses: 16 }
 /** Inputs on their way through servers at once. */
 const ABREAST = 12
 /** Small buffers, so that every writer has to wait for its reader now and then. */
@@ -24,7 +26,8 @@ const MOST_FINDINGS = 20
 
 /** Makes inputs and shows them to everybody who must agree about them. */
 export class Fuzzer {
-  readonly counts = { requests: 0, responses: 0, realRequests: 0, realResponses: 0, accepted: 0, found: 0 }
+  readonly counts = { requests: 0, responses: 0, frames: 0, realRequests: 0, realResponses: 0, accepted: 0, found: 0 }
+  readonly #random: () => number
   readonly #generator: Generator
   readonly #castors = [new MemoryCastor(), new MemoryCastor({ capacityBytes: TIGHT_BYTES })] as const
   readonly #realRequests: RealRequests
@@ -32,6 +35,7 @@ export class Fuzzer {
   #show: (finding: Finding) => void = () => {}
 
   private constructor(random: () => number, realRequests: RealRequests, realResponses: RealResponses) {
+    this.#random = random
     this.#generator = new Generator(random)
     this.#realRequests = realRequests
     this.#realResponses = realResponses
@@ -52,6 +56,7 @@ export class Fuzzer {
     while (performance.now() < endMs && this.counts.found < MOST_FINDINGS) {
       for (let i = 0; i < ROUND.requests; i++) this.#request()
       for (let i = 0; i < ROUND.responses; i++) this.#response()
+      for (let i = 0; i < ROUND.frames; i++) this.#frames()
       await abreast(ROUND.realRequests, () => this.#realRequest())
       await abreast(ROUND.realResponses, () => this.#realResponse())
     }
@@ -86,6 +91,16 @@ export class Fuzzer {
     const faultsOf = (input: Buffer): string[] => attempt(() => checkResponse(castor, { ...rest, bytes: input }))
     const detail = `to ${rest.method} 1.${rest.minor}, cut at ${rest.cuts.join(', ')}${rest.closes ? ', then close' : ''}`
     this.#report('response', bytes, detail, faultsOf)
+  }
+
+  #frames(): void {
+    const role = this.#generator.pick(['server', 'server', 'client'] as const)
+    const input = randomFrames(this.#random, role)
+    const cuts = this.#generator.cuts(input.length)
+    const seed = Math.floor(this.#random() * 2 ** 32)
+    this.counts.frames++
+    const faultsOf = (bytes: Buffer): string[] => attempt(() => checkFrames(bytes, role, cuts, seededRandom(seed)))
+    this.#report('HTTP/2 frames', input, `to a ${role}, cut at ${cuts.join(', ')}`, faultsOf)
   }
 
   async #realRequest(): Promise<void> {

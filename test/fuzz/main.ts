@@ -47,11 +47,11 @@ for (const name of wanted) if (!fuzzer.neighbours.includes(name)) say(`${name} i
 const begunMs = performance.now()
 const elapsed = (): number => (performance.now() - begunMs) / 1000
 const report = (): void => {
-  const { requests, responses, realRequests, realResponses, accepted, found } = fuzzer.counts
+  const { requests, responses, frames, realRequests, realResponses, accepted, found } = fuzzer.counts
   const perSecond = (count: number): string => `${count} (${Math.round(count / elapsed())}/s)`
   say(
     `${elapsed().toFixed(0)} s: requests in memory ${perSecond(requests)}, ${Math.round((accepted / requests) * 100)} % accepted; ` +
-      `responses in memory ${perSecond(responses)}; requests through servers ${perSecond(realRequests)}; ` +
+      `responses in memory ${perSecond(responses)}; HTTP/2 frames ${perSecond(frames)}; requests through servers ${perSecond(realRequests)}; ` +
       `responses to clients ${perSecond(realResponses)}; found ${found}`,
   )
 }

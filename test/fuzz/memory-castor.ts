@@ -13,11 +13,13 @@ import { TimerWheel } from '../../src/net/timer-wheel.js'
 import { AccessEntry } from '../../src/observe/access-log.js'
 import { ExchangePool } from '../../src/proxy/http1/exchange-pool.js'
 import { Http1Plane } from '../../src/proxy/http1/http1-plane.js'
+import { Http2Plane } from '../../src/proxy/http2/http2-plane.js'
 import { Listener } from '../../src/proxy/listener.js'
 import type { Plane } from '../../src/proxy/plane.js'
 import { RequestIds } from '../../src/proxy/request-ids.js'
 import { serve } from '../../src/proxy/serve.js'
 import { TargetGroup } from '../../src/proxy/target-group.js'
+import { TlsLog } from '../../src/proxy/tls-log.js'
 import { Columns, createSharedCounters } from '../../src/shm/columns.js'
 import { KeyHash, keySeed } from '../../src/shm/key-hash.js'
 import { MapSessionStore } from '../../src/shm/map-sessions.js'
@@ -149,10 +151,13 @@ export class MemoryCastor {
       entry: new AccessEntry(),
       requestIds: new RequestIds(),
       sessions: new Set(),
+      tlsLog: new TlsLog(pino({ level: 'silent' }), clock),
       draining: false,
     }
-    const plane = new Http1Plane(this.#plane, pino({ level: 'silent' }))
-    const http1 = { plane, exchanges: new ExchangePool(plane) }
+    const log = pino({ level: 'silent' })
+    const plane = new Http1Plane(this.#plane, log)
+    const exchanges = new ExchangePool(plane)
+    const http1 = { plane, exchanges, http2: new Http2Plane(this.#plane, plane, exchanges, log) }
     const sets = { trusted: new CidrSet([]), proxied: new CidrSet([]) }
     const place = { columns, column: 1, listener: 0, series: 0 }
     const listener = new Listener(config.listeners[0]!, this.#group, sets, place)

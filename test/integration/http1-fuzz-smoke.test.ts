@@ -21,7 +21,7 @@ t.test('five seconds of what nobody should send: everybody agrees about what is 
   const { counts } = fuzzer
   t.comment(JSON.stringify(counts))
   t.same(fuzzer.neighbours, installed)
-  for (const kind of ['requests', 'responses', 'realRequests', 'realResponses', 'accepted'] as const) {
+  for (const kind of ['requests', 'responses', 'frames', 'realRequests', 'realResponses', 'accepted'] as const) {
     t.ok(counts[kind] > 10, `${kind}: ${counts[kind]}`)
   }
 })

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import { ALGORITHMS } from '../../src/balance/algorithms.js'
 import { type Clock, SystemClock } from '../../src/core/clock.js'
+import type { TargetGroupConfig } from '../../src/core/config.js'
 import type { Transport } from '../../src/core/conn.js'
 import type { GroupTargets } from '../../src/core/directory.js'
 import type { ProxyTask } from '../../src/core/messages.js'
@@ -12,11 +13,16 @@ import { TimerWheel } from '../../src/net/timer-wheel.js'
 import { AccessEntry, AccessLog } from '../../src/observe/access-log.js'
 import { ExchangePool } from '../../src/proxy/http1/exchange-pool.js'
 import { Http1Plane } from '../../src/proxy/http1/http1-plane.js'
+import { Http2Plane } from '../../src/proxy/http2/http2-plane.js'
+import { TargetStreams } from '../../src/proxy/http2/target-streams.js'
 import { Listener } from '../../src/proxy/listener.js'
+import { NO_GROUP } from '../../src/proxy/no-group.js'
 import type { Plane } from '../../src/proxy/plane.js'
 import { RequestIds } from '../../src/proxy/request-ids.js'
 import type { Http1 } from '../../src/proxy/serve.js'
-import { TargetGroup, type TargetServices } from '../../src/proxy/target-group.js'
+import { type Target, TargetGroup, type TargetServices } from '../../src/proxy/target-group.js'
+import type { MultiplexingPool } from '../../src/proxy/target-pool.js'
+import { TlsLog } from '../../src/proxy/tls-log.js'
 import { Columns } from '../../src/shm/columns.js'
 import { KeyHash } from '../../src/shm/key-hash.js'
 import { Outbox } from '../../src/shm/outbox.js'
@@ -24,6 +30,7 @@ import { ReplicatingSessions } from '../../src/shm/replicating-sessions.js'
 import { SessionTable } from '../../src/shm/sessions.js'
 import { SharedHybridClock } from '../../src/shm/shared-hybrid-clock.js'
 import { TargetTable } from '../../src/shm/targets.js'
+import { ThreadTls } from './thread-tls.js'
 
 /** Everything a proxy thread is made of. */
 export interface ProxyThread {
@@ -33,6 +40,7 @@ export interface ProxyThread {
   readonly table: TargetTable
   /** By index in the directory. */
   readonly listeners: readonly Listener[]
+  readonly tls: ThreadTls
   readonly log: Logger
 }
 
@@ -64,7 +72,7 @@ export function assemble(
       secret: task.config.cluster?.secret ?? '',
     },
   }
-  const groups = task.targets.map((targets) => group(task, targets, services))
+  const groups: TargetGroup[] = []
   const plane: Plane = {
     transport: transport(task, clock, log, groups),
     clock,
@@ -76,11 +84,22 @@ export function assemble(
     entry: new AccessEntry(),
     requestIds: new RequestIds(),
     sessions: new Set(),
+    tlsLog: new TlsLog(log, clock),
     draining: false,
   }
-  const listeners = task.config.listeners.map((_, index) => listener(task, index, groups, columns))
   const http1 = new Http1Plane(plane, log)
-  return { plane, http1: { plane: http1, exchanges: new ExchangePool(http1) }, groups, table, listeners, log }
+  const exchanges = new ExchangePool(http1)
+  const http2 = new Http2Plane(plane, http1, exchanges, log)
+  groups.push(...task.targets.map((targets) => group(task, targets, services, http2)))
+  const noGroup = new TargetGroup(
+    NO_GROUP,
+    { group: -1, version: 0, targets: [] },
+    ALGORITHMS[NO_GROUP.algorithm](),
+    services,
+  )
+  const listeners = task.config.listeners.map((_, index) => listener(task, index, groups, noGroup, columns))
+  const tls = new ThreadTls(plane.transport, listeners, groups, log, task)
+  return { plane, http1: { plane: http1, exchanges, http2 }, groups, table, listeners, tls, log }
 }
 
 /** Where the thread tells the mesh thread of what it learns; undefined where nobody shares it. */
@@ -101,15 +120,41 @@ function transport(task: ProxyTask, clock: Clock, log: Logger, groups: readonly 
   return native
 }
 
-function group(task: ProxyTask, targets: GroupTargets, services: TargetServices): TargetGroup {
+function group(task: ProxyTask, targets: GroupTargets, shared: TargetServices, http2: Http2Plane): TargetGroup {
   const config = task.config.targetGroups[targets.group]!
+  const services =
+    config.protocol === 'h2' || config.protocol === 'h2c'
+      ? { ...shared, multiplexing: multiplexing(config, http2) }
+      : shared
   return new TargetGroup(config, targets, ALGORITHMS[config.algorithm](), services)
 }
 
-function listener(task: ProxyTask, index: number, groups: readonly TargetGroup[], columns: Columns): Listener {
+/** Streams of connections that speak HTTP/2, with or without TLS. */
+function multiplexing(config: TargetGroupConfig, http2: Http2Plane): (target: Target) => MultiplexingPool {
+  const { connectMs } = config.timeouts
+  return (target) =>
+    new TargetStreams(target, http2, {
+      scheme: config.protocol === 'h2' ? 'https' : 'http',
+      connectTimeoutMs: connectMs,
+      dial: ({ address, port, tls }, handler) => http2.plane.transport.dial(address, port, handler, tls),
+    })
+}
+
+function listener(
+  task: ProxyTask,
+  index: number,
+  groups: readonly TargetGroup[],
+  noGroup: TargetGroup,
+  columns: Columns,
+): Listener {
   const config = task.config.listeners[index]!
   const groupSlot = task.directory.groups.indexOf(config.targetGroup)
   const series = task.directory.series.findIndex((entry) => entry.listener === index && entry.group === groupSlot)
   const sets = { trusted: new CidrSet(config.trustForwardedFrom), proxied: new CidrSet(config.acceptProxyProtocol) }
-  return new Listener(config, groups[groupSlot]!, sets, { columns, column: task.column, listener: index, series })
+  return new Listener(config, groups[groupSlot] ?? noGroup, sets, {
+    columns,
+    column: task.column,
+    listener: index,
+    series,
+  })
 }

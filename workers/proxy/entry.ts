@@ -37,6 +37,12 @@ export default async function proxyThread(task: ProxyTask): Promise<void> {
             thread.plane.clock.refresh()
             leaving.setTargets(message.targets)
             return
+          case 'tls':
+            thread.tls.replace(message.tls)
+            return
+          case 'ticket-keys':
+            thread.tls.setTicketKeys(message.ticketKeys)
+            return
           case 'logged':
             thread.plane.accessLog?.acknowledge(message.bytes)
             return

@@ -60,4 +60,14 @@ export class FieldList {
     offsets[at] = end
     this.end = end
   }
+
+  /** Its own arena, of just the size. */
+  copy(): FieldList {
+    const copy = new FieldList(this.end, this.count)
+    copy.bytes.set(this.bytes.subarray(0, this.end))
+    copy.offsets.set(this.offsets.subarray(0, this.count * FIELD_WORDS))
+    copy.count = this.count
+    copy.end = this.end
+    return copy
+  }
 }

@@ -2,7 +2,6 @@
 import type { Conn, ConnHandler } from '../../core/conn.js'
 import type { CastorError } from '../../core/errors.js'
 import { REASON, type ReasonCode } from '../../core/reasons.js'
-import { writeReply } from '../../http/reply.js'
 import { PARSE_COMPLETE, PARSE_INCOMPLETE, type RequestParser } from '../../http/request-parser.js'
 import type { RequestHeadOptions } from '../../http/request-writer.js'
 import type { Timed } from '../../net/timer-wheel.js'
@@ -13,28 +12,24 @@ import type { Exchange } from './exchange.js'
 import type { ExchangePool } from './exchange-pool.js'
 import type { Http1Plane } from './http1-plane.js'
 import { KeptBytes } from './kept-bytes.js'
-import { recordRefusal } from './record.js'
+import { answersItself, writeRedirect, writeRefusal } from './own-answer.js'
 import type { RequestFacts } from './request-facts.js'
 import type { Requester } from './requester.js'
-
-/** Where the connection stands. */
-const READING = 0
-const EXCHANGING = 1
-/** The last answer is out; what the client still sends is thrown away, so that it reads the answer before a reset. */
-const LINGERING = 2
-const TUNNELLING = 3
-/** The answer is on its way to a client that reads slowly; the next request waits until it is out. */
-const FLUSHING = 4
-const ENDED = 5
-
-/** While a head is awaited nobody may make Castor keep more than this of what comes behind it. */
-const HEAD_READ_BYTES = 16 * 1024
-const BODY_READ_BYTES = 128 * 1024
-const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1')
-const LINGER_MS = 2_000
-const LINGER_BYTES = 1024 * 1024
-/** Timers look at a session at least this often, which keeps byte counters fresh. */
-const LOOK_MS = 1_000
+import {
+  BODY_READ_BYTES,
+  CONTINUE,
+  ENDED,
+  EXCHANGING,
+  FLUSHING,
+  goneReason,
+  HEAD_READ_BYTES,
+  LINGER_BYTES,
+  LINGER_MS,
+  LINGERING,
+  LOOK_MS,
+  READING,
+  TUNNELLING,
+} from './session-state.js'
 
 /** One client connection of an http listener: reads requests one after the other and hands each to an exchange. */
 export class ClientSession implements ConnHandler, Timed, Session, Requester {
@@ -48,9 +43,11 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
   readonly origin: ClientOrigin
   /** The peer is one of `trustForwardedFrom`. */
   readonly trusted: boolean
+  readonly protocol: string = ''
+  unhurried = false
   readonly #exchanges: ExchangePool
   #forwarded: ForwardedLines | undefined
-  #state = READING
+  #state: number = READING
   #exchange: Exchange | undefined
   #parser: RequestParser | undefined
   /** Bytes not dealt with yet: an unfinished head, a pipelined request, a body that its target is not ready for. */
@@ -60,7 +57,7 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
   #lingerUntilMs = 0
   #lingerBytes = 0
   inputEnded = false
-  #receivedCounted = 0
+  #receivedCounted: number
   #sentCounted = 0
   /** A loop over kept requests is under way further up the stack. */
   #reading = false
@@ -72,14 +69,16 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
     this.conn = conn
     this.origin = origin
     this.trusted = listener.trusted.has(conn.peer)
+    // What came before was a handshake.
+    this.#receivedCounted = origin.tls === undefined ? 0 : conn.bytesRead
   }
 
   get forwarded(): ForwardedLines {
-    return (this.#forwarded ??= forwardedLines(this.origin, 'http', this.listener.group.config.forwarded))
-  }
-
-  get ended(): boolean {
-    return this.#state === ENDED
+    return (this.#forwarded ??= forwardedLines(
+      this.origin,
+      this.listener.group.config.forwarded,
+      this.listener.asksForCertificates,
+    ))
   }
 
   headOptions(facts: RequestFacts): RequestHeadOptions {
@@ -100,6 +99,8 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
 
   /** `early` is what came behind a PROXY header in the same read; borrowed. */
   start(early: Uint8Array | undefined): void {
+    this.#state = READING
+    this.inputEnded = false
     this.plane.sessions.add(this)
     this.conn.handler = this
     this.conn.readSize = HEAD_READ_BYTES
@@ -171,7 +172,7 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
     const state = this.#state
     this.#state = ENDED
     this.#exchange = undefined
-    if (exchange !== undefined) exchange.onClientGone(cause === undefined ? 'CLIENT_CLOSED' : 'CLIENT_RESET')
+    if (exchange !== undefined) exchange.onClientGone(goneReason(cause))
     if (state === READING && this.#headStartedMs >= 0) this.listener.countReason(REASON.CLIENT_CLOSED)
     this.#end()
   }
@@ -195,7 +196,7 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
         if (restMs <= 0) this.conn.abort()
         break
     }
-    if (this.ended || this.#state === TUNNELLING) return 0
+    if (this.#state === ENDED || this.#state === TUNNELLING) return 0
     return Math.min(Math.max(restMs, 1), LOOK_MS)
   }
 
@@ -211,7 +212,7 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
     this.countBytes()
     if (!keep) {
       // A client that pipelined more than it will get would lose the answer to a reset.
-      if ((requestComplete && this.#kept.empty) || this.inputEnded) this.#closeAfterAnswer()
+      if ((requestComplete && this.#kept.empty) || this.inputEnded) this.closeAfterAnswer()
       else this.linger()
       return
     }
@@ -228,7 +229,7 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
     if (this.#state === ENDED) return
     this.#kept.clear()
     if (reset) this.conn.abort()
-    else this.#closeAfterAnswer()
+    else this.closeAfterAnswer()
   }
 
   /**
@@ -279,7 +280,7 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
   #checkReading(nowMs: number): number {
     if (this.#headStartedMs >= 0) {
       const restMs = this.#headStartedMs + this.plane.protection.headerTimeoutMs - nowMs
-      if (restMs <= 0) this.#refuse(408, 'HEADER_TIMEOUT', undefined)
+      if (restMs <= 0) this.refuse(408, 'HEADER_TIMEOUT', undefined)
       return restMs
     }
     const restMs = this.conn.lastActiveMs + this.listener.config.idleTimeoutMs - nowMs
@@ -304,7 +305,7 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
         at = end
       } else {
         this.#parser = undefined
-        this.#refuse(parser.errorStatus, parser.errorReason, parser)
+        this.refuse(parser.errorStatus, parser.errorReason, parser)
         this.plane.giveParser(parser)
         at = end
       }
@@ -315,12 +316,23 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
   }
 
   #begin(parser: RequestParser, buffer: Uint8Array, start: number, end: number): number {
+    if (answersItself(this.listener)) return this.#redirect(parser, buffer, start)
     const exchange = this.#exchanges.take()
     this.#exchange = exchange
     this.#state = EXCHANGING
     if (parser.hasBody) this.conn.readSize = BODY_READ_BYTES
     const next = exchange.begin(this, parser, buffer, start, end)
     this.plane.giveParser(parser)
+    return next
+  }
+
+  /** No target is asked: the client is sent to https. */
+  #redirect(parser: RequestParser, buffer: Uint8Array, start: number): number {
+    const next = start + parser.headLength
+    const keep = parser.keepAlive && !parser.hasBody && !this.plane.draining
+    const blocked = !writeRedirect(this.plane, this, parser, buffer, start, !keep)
+    this.plane.giveParser(parser)
+    this.onExchangeDone(keep, !parser.hasBody, blocked)
     return next
   }
 
@@ -344,24 +356,9 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
   }
 
   /** Answers a request that never became an exchange, and closes. `parser` has the request as far as it was understood. */
-  #refuse(status: number, reason: ReasonCode, parser: RequestParser | undefined): void {
-    const requestId = this.plane.requestIds.next()
-    const { scratch } = this.plane.transport
-    const end = writeReply(scratch, 0, { status, requestId, close: true, head: false, versionMinor: 1 })
-    this.conn.write(scratch, 0, end)
+  protected refuse(status: number, reason: ReasonCode, parser: RequestParser | undefined): void {
     this.#state = LINGERING
-    recordRefusal(
-      this.plane,
-      this,
-      status,
-      reason,
-      requestId,
-      this.#headStartedMs < 0 ? 0 : this.plane.clock.nowMs - this.#headStartedMs,
-    )
-    this.plane.log.debug(
-      { client: this.origin.client.address, status, reason, detail: parser?.errorDetail },
-      'request refused',
-    )
+    writeRefusal(this.plane, this, status, reason, parser, this.#headStartedMs)
     this.#headStartedMs = -1
     this.linger()
   }
@@ -381,7 +378,7 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
     }
   }
 
-  #closeAfterAnswer(): void {
+  protected closeAfterAnswer(): void {
     this.#state = LINGERING
     this.#lingerUntilMs = this.plane.clock.nowMs + this.listener.config.idleTimeoutMs
     this.conn.close()
@@ -393,6 +390,10 @@ export class ClientSession implements ConnHandler, Timed, Session, Requester {
     if (this.#parser !== undefined) this.plane.giveParser(this.#parser)
     this.#parser = undefined
     this.#kept.clear()
+    this.onEnded()
+  }
+
+  protected onEnded(): void {
     this.countBytes()
     this.listener.connectionClosed()
   }

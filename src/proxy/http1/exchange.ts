@@ -188,8 +188,8 @@ export class Exchange implements UpstreamUser {
     )
     if (this.#head.begun || !this.#upstream.isStale) this.#upstream.blame()
     // Only the head is kept to be sent again: a body, be it one empty chunk, would be missing from the second try.
-    const untouched = !this.#head.begun && this.#request.none
-    const state = untouched && this.#facts.idempotent ? this.#upstream.resend() : UPSTREAM_NONE
+    const again = !this.#head.begun && this.#request.none && (this.#facts.idempotent || cause?.retryable === true)
+    const state = again ? this.#upstream.resend() : UPSTREAM_NONE
     if (state === UPSTREAM_NONE) this.#fail(502, 'TARGET_RESET')
     else this.#retried(state)
   }
@@ -331,11 +331,10 @@ export class Exchange implements UpstreamUser {
   /** Castor answers in the target's stead. */
   #fail(status: number, reason: ReasonCode): void {
     const session = this.#session
-    const facts = this.#facts
     const requestDone = this.#request.done
-    const keep = facts.keepAlive && requestDone && !this.#plane.draining
+    const keep = this.#facts.keepAlive && requestDone && !this.#plane.draining
     const { scratch } = this.#plane.transport
-    const end = writeFailure(scratch, status, facts, !keep)
+    const end = writeFailure(scratch, status, this.#facts, !keep, session.listener)
     const blocked = !session.conn.write(scratch, 0, end)
     this.#tally.sentHeadBytes += end
     this.#tally.status = status
@@ -377,15 +376,17 @@ export class Exchange implements UpstreamUser {
     this.#keepClient = false
     this.#keepUpstream = false
     this.#tally.begin(this.#plane.clock)
-    this.#pace.begin(this.#plane.clock.nowMs)
+    this.#pace.reset(this.#plane.clock.nowMs, session.unhurried)
   }
 
   #headOptions(chunked: boolean, close: boolean): ResponseHeadOptions {
-    const { config, stickiness } = this.#session.listener.group
+    const { listener, origin } = this.#session
+    const { config, stickiness } = listener.group
     // Interim responses are none to set cookies in.
-    const line =
-      this.#tally.status === 0 ? undefined : stickiness?.responseLine(this.#binding, this.#upstream.target!.slot)
-    return this.#plane.responseOptions(this.#facts.versionMinor, chunked, close, config.forwarded.via, line)
+    const final = this.#tally.status !== 0
+    const line = final ? stickiness?.responseLine(this.#binding, this.#upstream.target!.slot, !!origin.tls) : undefined
+    const hsts = final ? listener.hstsLine : undefined
+    return this.#plane.responseOptions(this.#facts.versionMinor, chunked, close, config.forwarded.via, line, hsts)
   }
 
   /** Writes the head that was read, an interim one, by itself. */

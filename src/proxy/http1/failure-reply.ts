@@ -1,16 +1,24 @@
 import { writeReply } from '../../http/reply.js'
+import type { Listener } from '../listener.js'
 import type { RequestFacts } from './request-facts.js'
 
 const RETRY_AFTER_SECONDS = 1
 
 /** Castor's own answer to a request that no target answered; returns where it ends. */
-export function writeFailure(scratch: Uint8Array, status: number, facts: RequestFacts, close: boolean): number {
+export function writeFailure(
+  scratch: Uint8Array,
+  status: number,
+  facts: RequestFacts,
+  close: boolean,
+  listener: Listener,
+): number {
   return writeReply(scratch, 0, {
     status,
     requestId: facts.requestIdBytes,
     close,
     head: facts.isHead,
     versionMinor: facts.versionMinor,
+    lines: listener.hstsLine,
     ...(status === 503 ? { retryAfterSeconds: RETRY_AFTER_SECONDS } : {}),
   })
 }

@@ -5,6 +5,7 @@ import type { RequestHeadOptions } from '../../http/request-writer.js'
 import type { ResponseHeadOptions } from '../../http/response-writer.js'
 import { WORKER_RETRIES_TOTAL } from '../../shm/layout.js'
 import type { Plane } from '../plane.js'
+import { RequestFacts } from './request-facts.js'
 
 /** The request target may not be longer than this; an URL that no browser would send. */
 const MAX_TARGET_BYTES = 8 * 1024
@@ -22,8 +23,11 @@ export class Http1Plane {
   readonly entry: Plane['entry']
   readonly requestIds: Plane['requestIds']
   readonly sessions: Plane['sessions']
+  readonly tlsLog: Plane['tlsLog']
   readonly log: Logger
   readonly limits: HeadLimits
+  /** For answers of Castor's own, which are recorded as soon as they are given. */
+  readonly facts = new RequestFacts()
   /** Set for each request and read before the next. */
   readonly headOptions: RequestHeadOptions = {
     clientAddress: new Uint8Array(0),
@@ -57,6 +61,7 @@ export class Http1Plane {
     this.entry = plane.entry
     this.requestIds = plane.requestIds
     this.sessions = plane.sessions
+    this.tlsLog = plane.tlsLog
     this.limits = {
       maxHeaderBytes: plane.protection.maxHeaderBytes,
       maxHeaders: plane.protection.maxHeaders,
@@ -79,6 +84,7 @@ export class Http1Plane {
     close: boolean,
     via: boolean,
     extraLines: Uint8Array | undefined,
+    hstsLine: Uint8Array | undefined,
   ): ResponseHeadOptions {
     const options = this.#responseOptions
     options.clientMinor = clientMinor
@@ -87,6 +93,7 @@ export class Http1Plane {
     options.keepAliveHeader = clientMinor === 0 && !close
     options.via = via
     options.extraLines = extraLines
+    options.hstsLine = hstsLine
     return options
   }
 

@@ -2,6 +2,7 @@
 import type { Clock } from '../../core/clock.js'
 import { REASON, REASONS, type ReasonCode } from '../../core/reasons.js'
 import type { AccessEntry } from '../../observe/access-log.js'
+import { schemeOf } from '../client-origin.js'
 import type { Target } from '../target-group.js'
 import type { Http1Plane } from './http1-plane.js'
 import { RequestFacts } from './request-facts.js'
@@ -53,6 +54,7 @@ export class Tally {
     if (plane.accessLog === undefined) return
     const entry = describe(session, plane.entry)
     this.facts.describe(entry)
+    if (session.protocol !== '') entry.protocol = session.protocol
     entry.timeMs = this.startedWallMs
     entry.target = upstream.lastTarget?.id ?? ''
     entry.status = status
@@ -70,7 +72,7 @@ export class Tally {
 /** A request that was answered before it could become an exchange. */
 export function recordRefusal(
   plane: Http1Plane,
-  session: Requester,
+  session: Pick<Requester, 'listener' | 'origin'>,
   status: number,
   reason: ReasonCode,
   requestId: Uint8Array,
@@ -89,7 +91,31 @@ export function recordRefusal(
   plane.accessLog.record(entry)
 }
 
-function describe(session: Requester, entry: AccessEntry): AccessEntry {
+/** A request that Castor answered by itself, and at once. */
+export function recordAnswer(
+  plane: Http1Plane,
+  session: Requester,
+  facts: RequestFacts,
+  status: number,
+  sentBytes: number,
+  reason: ReasonCode,
+): void {
+  const { listener } = session
+  listener.countRequest(status, 0)
+  listener.countReason(REASON[reason])
+  if (plane.accessLog === undefined) return
+  const entry = describe(session, plane.entry)
+  facts.describe(entry)
+  entry.timeMs = plane.clock.wallMs
+  entry.status = status
+  entry.requestBytes = facts.headBytes
+  entry.sentBytes = sentBytes
+  entry.requestMs = 0
+  entry.reason = codeOf(reason)
+  plane.accessLog.record(entry)
+}
+
+function describe(session: Pick<Requester, 'listener' | 'origin'>, entry: AccessEntry): AccessEntry {
   entry.reset()
   entry.listener = session.listener.config.name
   entry.clientIp = session.origin.client.address
@@ -97,7 +123,10 @@ function describe(session: Requester, entry: AccessEntry): AccessEntry {
   entry.vip = session.origin.vip
   entry.vport = session.origin.vport
   entry.targetGroup = session.listener.group.config.name
-  entry.scheme = 'http'
+  const { tls } = session.origin
+  entry.scheme = schemeOf(session.origin)
+  entry.tlsVersion = tls?.version ?? ''
+  entry.tlsCipher = tls?.cipher ?? ''
   return entry
 }
 

@@ -8,6 +8,10 @@ import type { RequestFacts } from './request-facts.js'
 export interface Requester {
   readonly listener: Listener
   readonly origin: ClientOrigin
+  /** How the request came, for the log; empty = by HTTP/1, whose minor version the request says. */
+  readonly protocol: string
+  /** The request's body is a dialogue (gRPC), which may pause as long as `idleTimeout` lets it. */
+  readonly unhurried: boolean
   /** Where the response goes. */
   readonly conn: Conn
   /** The client has half-closed. */

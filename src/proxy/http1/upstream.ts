@@ -264,18 +264,24 @@ export class Upstream implements ConnHandler, Claimant {
     this.conn = undefined
     if (this.connecting) {
       this.connecting = false
-      this.#user.onConnectFailed('CONNECT_FAILED')
+      this.#user.onConnectFailed(this.#dialFailure(cause))
     } else {
       this.target!.connectionClosed()
       this.#user.onUpstreamLost(cause)
     }
   }
 
+  #dialFailure(cause: CastorError | undefined): ReasonCode {
+    if (cause?.code !== 'TLS_HANDSHAKE_FAILED') return 'CONNECT_FAILED'
+    this.#plane.tlsLog.targetFailed(this.#session.listener.group.config.name, this.target!.id, cause.message)
+    return 'TARGET_TLS_FAILED'
+  }
+
   #dial(target: Target): UpstreamState {
     this.#attemptMs = this.#plane.clock.nowMs
     this.#reused = false
     this.connecting = true
-    const conn = this.#plane.transport.dial(target.address, target.port, this)
+    const conn = target.streams?.dial(this) ?? this.#plane.transport.dial(target.address, target.port, this, target.tls)
     this.conn = conn
     conn.write(this.#head, 0, this.#headLength)
     return UPSTREAM_DIALLING

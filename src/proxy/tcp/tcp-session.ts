@@ -52,7 +52,9 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
   #upstream: Conn | undefined
   #tunnel: Tunnel | undefined
   #connectMs = -1
-  #receivedCounted = 0
+  /** What came before was a handshake. */
+  readonly #receivedBase: number
+  #receivedCounted: number
   #sentCounted = 0
   #ended = false
 
@@ -65,6 +67,8 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
     this.#startedWallMs = plane.clock.wallMs
     this.#requestId = plane.requestIds.next().slice()
     this.#attemptsLeft = listener.group.config.retries.attempts
+    this.#receivedBase = origin.tls === undefined ? 0 : conn.bytesRead
+    this.#receivedCounted = this.#receivedBase
   }
 
   get client(): Endpoint {
@@ -132,7 +136,7 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
       return
     }
     this.#upstream = undefined
-    this.#retry('CONNECT_FAILED')
+    this.#retry(this.#dialFailure(cause))
   }
 
   onTimeout(): number {
@@ -190,7 +194,7 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
     this.tried.push(target.slot)
     this.#inFlight = true
     this.#plane.wheel.schedule(this, this.#listener.group.config.timeouts.connectMs)
-    this.#upstream = this.#plane.transport.dial(target.address, target.port, this)
+    this.#upstream = this.#plane.transport.dial(target.address, target.port, this, target.tls)
   }
 
   #retry(reason: ReasonCode): void {
@@ -207,6 +211,12 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
       this.#listener.countRetry()
       this.#connect(reason)
     }
+  }
+
+  #dialFailure(cause: CastorError | undefined): ReasonCode {
+    if (cause?.code !== 'TLS_HANDSHAKE_FAILED') return 'CONNECT_FAILED'
+    this.#plane.tlsLog.targetFailed(this.#listener.group.config.name, this.#target!.id, cause.message)
+    return 'TARGET_TLS_FAILED'
   }
 
   #leaveTarget(): void {
@@ -270,9 +280,12 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
     entry.vport = this.#origin.vport
     entry.target = this.#target?.id ?? ''
     entry.targetGroup = this.#listener.group.config.name
+    const { tls } = this.#origin
     entry.protocol = 'TCP'
-    entry.scheme = 'tcp'
-    entry.requestBytes = this.#conn.bytesRead
+    entry.scheme = tls === undefined ? 'tcp' : 'tls'
+    entry.tlsVersion = tls?.version ?? ''
+    entry.tlsCipher = tls?.cipher ?? ''
+    entry.requestBytes = this.#conn.bytesRead - this.#receivedBase
     entry.sentBytes = this.#conn.bytesWritten
     entry.requestMs = clock.nowMs - this.#startedMs
     entry.connectMs = this.#connectMs

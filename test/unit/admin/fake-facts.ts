@@ -5,6 +5,7 @@ import type { Directory, ListedTarget } from '../../../src/core/directory.js'
 import { REASON, type ReasonCode } from '../../../src/core/reasons.js'
 import type { SessionStore, SessionTotals } from '../../../src/core/session-store.js'
 import { ADMIN_STATES, type AdminState, CHECK_UNCHECKED } from '../../../src/core/target-state.js'
+import type { CertificateFacts } from '../../../src/core/tls.js'
 import { createLogger } from '../../../src/observe/log.js'
 import { Columns, createSharedCounters, recordDuration } from '../../../src/shm/columns.js'
 import {
@@ -154,6 +155,13 @@ export class FakeFacts implements AdminFacts {
     { write() {}, flushSync() {}, close: async () => {} },
     { node: 'lb-a', thread: 'primary' },
   )
+
+  /** By index of the listener. */
+  served: CertificateFacts[][] = []
+
+  certificates(listener: number): readonly CertificateFacts[] {
+    return this.served[listener] ?? []
+  }
 
   constructor(admin: Partial<AdminConfig> = {}) {
     this.config = config({ listen: { address: '127.0.0.1', port: 0 }, token: '', ...admin })

@@ -42,6 +42,7 @@ const process: ProcessFacts = {
   openFds: 42,
   cluster: CLUSTER,
   primaryLoopDelay: { p50Ms: 0.5, p99Ms: 1, maxMs: 2 },
+  certificates: () => [],
 }
 
 const render = (facts: FakeFacts): Map<string, ReadFamily> => readExposition(renderMetrics(facts, process))

@@ -69,6 +69,7 @@ t.test('the status says what shared memory and the configuration say', async (t)
     receivedBytes: 300,
     sentBytes: 600,
     errors: { client: 3, server: 6, reasons: { CLIENT_RESET: 3, TARGET_CUT: 6 } },
+    tls: null,
   })
   const [app, postgres] = status.targetGroups
   t.match(app, { name: 'app', protocol: 'http', algorithm: 'round-robin' })

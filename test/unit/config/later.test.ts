@@ -5,12 +5,9 @@ import { problemsOf, SMALL } from './support.js'
 /** A value of each later part, as the documentation shows it. */
 const EXAMPLES: Readonly<Record<string, string>> = {
   availabilityGroups: '[{ name: web, min: 2 }]',
-  'listeners.0.protocol': 'https',
-  'listeners.0.tls': '{ certificates: [{ cert: a.pem, key: a.key }] }',
   'listeners.0.rules': `[{ match: { host: "*.x" }, redirect: { host: "\${host}" } }]`,
   'listeners.0.limits.connections': '100',
   'listeners.0.limits.requestsPerSecond': '100/s',
-  'targetGroups.0.protocol': 'tls',
   'targetGroups.0.availabilityGroup': 'web',
   'protection.allow': '[10.0.0.0/8]',
   'protection.deny': '[]',
@@ -26,20 +23,6 @@ t.test('each key of a later part is refused as not supported yet, once, and not 
     const problems = problemsOf(SMALL, { set: [`${path}=${value}`] })
     t.equal(problems.length, 1, `${path}: ${problems.join('\n')}`)
     t.match(problems[0], new RegExp(`: ${path.replaceAll('.', '\\.')}: .*is not supported yet in this version`), path)
-  }
-  t.end()
-})
-
-t.test('each later value of a known key is refused with its own name', (t) => {
-  const values: [string, string][] = [
-    ['listeners.0.protocol', 'tls'],
-    ['listeners.0.protocol', 'https'],
-    ['targetGroups.0.protocol', 'tls'],
-    ['targetGroups.0.protocol', 'https'],
-  ]
-  for (const [path, value] of values) {
-    const set = `${path}=${value}`
-    t.same(problemsOf(SMALL, { set: [set] }), [`--set ${set}: ${path}: ${value} is not supported yet in this version`])
   }
   t.end()
 })

@@ -282,7 +282,7 @@ table('values that do not go together are found', [
   {
     title: 'protocols that differ',
     text: withLine(3, '    protocol: tcp'),
-    says: ['5:18: listeners.0.targetGroup: the listener speaks tcp and the group "app" http; both must be the same'],
+    says: ['5:18: listeners.0.targetGroup: the listener speaks tcp and the group "app" http; it must be tcp or tls'],
   },
   {
     title: 'an address twice',

@@ -18,8 +18,8 @@ targetGroups:
       - address: 127.0.0.1:9001
 `
 
-export function parse(text: string, options: LoadOptions = {}): Config {
-  return parseConfig(text, 'test.yaml', { env: {}, machine: MACHINE, ...options })
+export function parse(text: string, options: LoadOptions = {}, file = 'test.yaml'): Config {
+  return parseConfig(text, file, { env: {}, machine: MACHINE, ...options })
 }
 
 /** What is wrong with the text, a formatted line each; empty when nothing is. */

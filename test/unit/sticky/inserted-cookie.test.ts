@@ -1,7 +1,7 @@
 import t from 'tap'
 import { cookieValue, InsertedCookie, type InsertedCookieOptions } from '../../../src/sticky/inserted-cookie.js'
 
-const OPTIONS = { name: 'CASTOR', maxAgeSeconds: 0, secure: false, secret: 's', group: 'app' }
+const OPTIONS = { name: 'CASTOR', maxAgeSeconds: 0, secret: 's', group: 'app' }
 const TARGETS = Array.from({ length: 50 }, (_, i) => ({ slot: i * 3, id: `10.0.0.${i}:80` }))
 
 function make(options: InsertedCookieOptions, targets: readonly { slot: number; id: string }[]): InsertedCookie {
@@ -15,15 +15,15 @@ function slotOf(cookie: InsertedCookie, value: string): number {
   return cookie.slotOf(bytes, 2, bytes.length - 2)
 }
 
-const LINES: readonly [string, object, RegExp][] = [
+const LINES: readonly [string, object, RegExp, boolean?][] = [
   ['a session cookie', {}, /^Set-Cookie: CASTOR=[0-9a-f]{32}; Path=\/; HttpOnly; SameSite=Lax\r\n$/],
   ['one with an age', { maxAgeSeconds: 60 }, /=[0-9a-f]{32}; Path=\/; HttpOnly; SameSite=Lax; Max-Age=60\r\n$/],
-  ['a secure one', { secure: true }, /SameSite=Lax; Secure\r\n$/],
+  ['one for https', {}, /SameSite=Lax; Secure\r\n$/, true],
 ]
 
-for (const [name, more, line] of LINES) {
+for (const [name, more, line, secure = false] of LINES) {
   t.test(`the line of ${name}`, async (t) => {
-    t.match(Buffer.from(make({ ...OPTIONS, ...more }, TARGETS).lineFor(3)!).toString('latin1'), line)
+    t.match(Buffer.from(make({ ...OPTIONS, ...more }, TARGETS).lineFor(3, secure)!).toString('latin1'), line)
   })
 }
 
@@ -54,7 +54,7 @@ t.test('what nobody issued names nothing', async (t) => {
   ]
   // A value of digits alone has no upper case to differ by.
   for (const other of others) if (other !== value) t.equal(slotOf(cookie, other), -1, other)
-  t.equal(cookie.lineFor(1), undefined)
+  t.equal(cookie.lineFor(1, false), undefined)
 })
 
 t.test('a target that is gone has no cookie, and its cookie names nothing', async (t) => {
@@ -62,6 +62,6 @@ t.test('a target that is gone has no cookie, and its cookie names nothing', asyn
   const [gone, ...left] = TARGETS
   cookie.setTargets(left)
   t.equal(slotOf(cookie, cookieValue('s', 'app', gone!.id)), -1)
-  t.equal(cookie.lineFor(gone!.slot), undefined)
+  t.equal(cookie.lineFor(gone!.slot, false), undefined)
   t.equal(slotOf(cookie, cookieValue('s', 'app', left[0]!.id)), left[0]!.slot)
 })

@@ -1,0 +1,70 @@
+// Hot path: every frame but those of the connection looks its stream up here.
+import type { H2Role } from './engine.js'
+import type { Http2Stream } from './stream.js'
+
+/** Frames for streams that we reset may be under way for a while; so many of the latest are known. */
+const REMEMBERED_RESETS = 64
+
+/** The streams of one connection that are not closed, and what is known of those that are (RFC 9113, 5.1). */
+export class StreamTable {
+  readonly open = new Map<number, Http2Stream>()
+  /** A client's streams that have sent nothing yet, and so have no id. */
+  readonly unsent = new Set<Http2Stream>()
+  /** The highest id the peer has used. */
+  lastRemoteId = 0
+  /** The id of the next stream of ours. */
+  nextLocalId = 1
+  /** Our own. */
+  readonly role: H2Role
+  #resets: Int32Array | undefined
+  #resetCount = 0
+
+  constructor(role: H2Role) {
+    this.role = role
+  }
+
+  get size(): number {
+    return this.open.size + this.unsent.size
+  }
+
+  /** As of now, to be walked through while callbacks open and close some. */
+  all(): Http2Stream[] {
+    return [...this.open.values(), ...this.unsent]
+  }
+
+  remove(stream: Http2Stream): void {
+    if (stream.id === 0) this.unsent.delete(stream)
+    else this.open.delete(stream.id)
+  }
+
+  /** A client's stream gets its number with its first frame, since numbers must go out in order (RFC 9113, 5.1.1). */
+  giveId(stream: Http2Stream): number {
+    this.unsent.delete(stream)
+    stream.id = this.nextLocalId
+    this.nextLocalId += 2
+    this.open.set(stream.id, stream)
+    return stream.id
+  }
+
+  /** Neither side has used the id: all frames but HEADERS and PRIORITY are errors. */
+  isIdle(id: number): boolean {
+    // Servers open none, since nothing is pushed: even ids stay idle for ever.
+    if ((id & 1) === 0) return true
+    return this.role === 'server' ? id > this.lastRemoteId : id >= this.nextLocalId
+  }
+
+  rememberReset(id: number): void {
+    this.#resets ??= new Int32Array(REMEMBERED_RESETS)
+    this.#resets[this.#resetCount++ % REMEMBERED_RESETS] = id
+  }
+
+  /** We reset it, lately: what still comes for it is no fault of the peer. */
+  wasReset(id: number): boolean {
+    return this.#resets?.includes(id) ?? false
+  }
+
+  /** So many were reset that not all are remembered: a frame for a closed stream proves no fault. */
+  get forgets(): boolean {
+    return this.#resetCount > REMEMBERED_RESETS
+  }
+}

@@ -1,0 +1,27 @@
+import type { CastorError } from '../../core/errors.js'
+import type { ReasonCode } from '../../core/reasons.js'
+
+/** Where a client's connection stands. */
+export const READING = 0
+export const EXCHANGING = 1
+/** The last answer is out; what the client still sends is thrown away, so that it reads the answer before a reset. */
+export const LINGERING = 2
+export const TUNNELLING = 3
+/** The answer is on its way to a client that reads slowly; the next request waits until it is out. */
+export const FLUSHING = 4
+export const ENDED = 5
+
+/** While a head is awaited nobody may make Castor keep more than this of what comes behind it. */
+export const HEAD_READ_BYTES = 16 * 1024
+export const BODY_READ_BYTES = 128 * 1024
+export const LINGER_MS = 2_000
+export const LINGER_BYTES = 1024 * 1024
+/** Timers look at a session at least this often, which keeps byte counters fresh. */
+export const LOOK_MS = 1_000
+export const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1')
+
+/** Why a client is gone in the middle of a request. */
+export function goneReason(cause: CastorError | undefined): ReasonCode {
+  if (cause === undefined) return 'CLIENT_CLOSED'
+  return cause.code === 'REQUEST_MALFORMED' ? 'BAD_BODY' : 'CLIENT_RESET'
+}

@@ -1,0 +1,156 @@
+// Hot path: one a request that comes by HTTP/2.
+import type { Conn } from '../../core/conn.js'
+import { CastorError } from '../../core/errors.js'
+import type { H2Stream } from '../../http/h2/engine.js'
+import { H2_ERROR } from '../../http/h2/engine.js'
+import type { FieldList } from '../../http/h2/field-list.js'
+import { idOf } from '../../http/h2/field-rules.js'
+import { putStatus, responseFields } from '../../http/h2/fields-from-http1.js'
+import { REQUEST_MALFORMED, REQUEST_READY } from '../../http/h2/request-to-http1.js'
+import { webSocketAccept } from '../../http/h2/websocket-key.js'
+import { PARSE_COMPLETE, VALUE_END, VALUE_START } from '../../http/head-layout.js'
+import { FRAMING_NONE } from '../../http/response-parser.js'
+import { ABANDONED } from '../abandoned.js'
+import type { ClientOrigin } from '../client-origin.js'
+import { recordRefusal } from '../http1/record.js'
+import type { Listener } from '../listener.js'
+import type { Http2Plane } from './http2-plane.js'
+import { OUT_BODY, OUT_DONE, OUT_TUNNEL, StreamConn } from './stream-conn.js'
+import { StreamSession } from './stream-session.js'
+
+const ID_WEBSOCKET_ACCEPT = idOf('sec-websocket-accept')
+
+/** What a client's streams share: their connection. */
+export interface StreamHome {
+  readonly listener: Listener
+  readonly origin: ClientOrigin
+  readonly conn: Conn
+  /** The stream is done with, and may carry another request. */
+  takeBack(stream: ClientStream): void
+}
+
+/**
+ * A client's stream, and the session that serves it as if it were a connection with one HTTP/1.1 request. Used again for
+ * other streams of the same connection.
+ */
+export class ClientStream extends StreamConn {
+  protected readonly isServer = true
+  readonly session: StreamSession
+  /** In the list of its home. */
+  place = -1
+  readonly #home: StreamHome
+  #fresh = true
+  #method = 0
+  #webSocketKey = ''
+
+  constructor(shared: Http2Plane, home: StreamHome) {
+    super(shared, ABANDONED, home.conn.peer, home.conn.local)
+    this.#home = home
+    this.session = new StreamSession(shared, home, this)
+  }
+
+  /** The client has opened a stream: its fields follow. */
+  attach(stream: H2Stream): void {
+    this.open()
+    this.handler = ABANDONED
+    this.#fresh = true
+    this.#webSocketKey = ''
+    this.stream = stream
+    stream.handler = this
+  }
+
+  protected get awaitsHead(): boolean {
+    return this.#fresh
+  }
+
+  protected readHead(stream: H2Stream, fields: FieldList, endStream: boolean): void {
+    this.#fresh = false
+    const head = this.shared.requestHead
+    const outcome = head.write(fields, endStream)
+    if (outcome === REQUEST_MALFORMED) {
+      this.#refuseMalformed(stream, head.detail)
+      return
+    }
+    this.#method = head.method
+    const { session } = this
+    session.unhurried = head.grpc
+    session.start(undefined)
+    if (outcome !== REQUEST_READY) {
+      session.refuseNow(501, 'METHOD_NOT_ALLOWED')
+      return
+    }
+    this.#webSocketKey = head.webSocketKey
+    this.rawIn = head.webSocketKey !== ''
+    this.toBody.begin(endStream ? 0 : head.contentLength, head.chunked)
+    this.handler.onData(this, head.head.bytes, head.head.length)
+  }
+
+  onFieldsTooLarge(): void {
+    // Trailers that are too large leave their request without an end.
+    if (!this.#fresh) {
+      this.malformed('10.5.1: trailers too large')
+      return
+    }
+    this.#fresh = false
+    this.session.start(undefined)
+    this.session.refuseNow(431, 'HEADER_TOO_LARGE')
+  }
+
+  protected sendHead(stream: H2Stream, buffer: Uint8Array, start: number, end: number): number {
+    const { responses, fields } = this.shared
+    responses.reset()
+    if (responses.parse(buffer, start, end) !== PARSE_COMPLETE) return -1
+    const next = start + responses.headLength
+    const { status } = responses
+    if (this.#webSocketKey !== '' && (status === 101 || (status >= 200 && status < 300))) {
+      this.#answerHandshake(stream, status, buffer, start)
+      return next
+    }
+    responseFields(fields, responses, buffer, start)
+    if (status < 200) {
+      stream.sendFields(fields, false)
+      return next
+    }
+    const framing = responses.framing(this.#method)
+    this.toData.begin(framing, responses.contentLength)
+    this.out = framing === FRAMING_NONE ? OUT_DONE : OUT_BODY
+    stream.sendFields(fields, framing === FRAMING_NONE)
+    return next
+  }
+
+  /** 101 becomes 200 (RFC 8441 5); a target that answers 200 without switching has not taken the handshake for one. */
+  #answerHandshake(stream: H2Stream, status: number, buffer: Uint8Array, start: number): void {
+    const { responses, fields } = this.shared
+    const entry = responses.find(ID_WEBSOCKET_ACCEPT)
+    const from = entry < 0 ? 0 : responses.headers[entry + VALUE_START]!
+    const to = entry < 0 ? 0 : responses.headers[entry + VALUE_END]!
+    if (status === 101 && responses.text(buffer, start, from, to) === webSocketAccept(this.#webSocketKey)) {
+      responseFields(fields, responses, buffer, start)
+      this.out = OUT_TUNNEL
+      stream.sendFields(fields, false)
+      return
+    }
+    putStatus(fields, 502)
+    this.out = OUT_DONE
+    stream.sendFields(fields, true)
+    stream.abandonInput()
+    // What the target thinks is a WebSocket by now has no other end.
+    if (status === 101) this.lose(new CastorError('ABORTED', 'the target answered another handshake'))
+  }
+
+  /** RFC 9113 8.1.1: a stream error, which costs the other streams nothing. */
+  #refuseMalformed(stream: H2Stream, detail: string): void {
+    const { plane, log } = this.shared
+    const { listener, origin } = this.#home
+    stream.reset(H2_ERROR.PROTOCOL_ERROR)
+    recordRefusal(this.shared.http1, { listener, origin }, 400, 'BAD_REQUEST', plane.requestIds.next(), 0)
+    log.debug({ client: origin.client.address, reason: 'BAD_REQUEST', detail }, 'request refused')
+    this.closed = true
+    this.stream = undefined
+    this.onFinished()
+  }
+
+  protected onFinished(): void {
+    this.#home.takeBack(this)
+  }
+}

@@ -1,0 +1,54 @@
+import type { Logger } from 'pino'
+import { FieldList } from '../../http/h2/field-list.js'
+import { FlushQueue } from '../../http/h2/flush-queue.js'
+import { HeadBuffer } from '../../http/h2/head-buffer.js'
+import { RequestToHttp1 } from '../../http/h2/request-to-http1.js'
+import { ResponseToHttp1 } from '../../http/h2/response-to-http1.js'
+import type { HeadLimits } from '../../http/head-layout.js'
+import { RequestParser } from '../../http/request-parser.js'
+import { ResponseParser } from '../../http/response-parser.js'
+import type { ExchangePool } from '../http1/exchange-pool.js'
+import type { Http1Plane } from '../http1/http1-plane.js'
+import type { Plane } from '../plane.js'
+import { StepQueue } from './step-queue.js'
+
+/** Castor's own heads are larger than what came by what it adds to them. */
+const ADDED_BYTES = 32 * 1024
+const ADDED_HEADERS = 64
+
+/**
+ * What the HTTP/2 connections of a thread share. Heads are read and written in one go, so one parser and one writer of
+ * each kind serve all streams.
+ */
+export class Http2Plane {
+  readonly plane: Plane
+  readonly http1: Http1Plane
+  readonly exchanges: ExchangePool
+  readonly log: Logger
+  readonly flushes = new FlushQueue()
+  readonly steps: StepQueue
+  readonly fields = new FieldList()
+  readonly requestHead = new RequestToHttp1()
+  readonly responseHead = new ResponseToHttp1()
+  readonly trailerLines = new HeadBuffer()
+  readonly requests: RequestParser
+  readonly responses: ResponseParser
+  /** For heads and trailers that Castor wrote. */
+  readonly limits: HeadLimits
+
+  constructor(plane: Plane, http1: Http1Plane, exchanges: ExchangePool, log: Logger) {
+    this.plane = plane
+    this.http1 = http1
+    this.exchanges = exchanges
+    this.log = log
+    this.steps = new StepQueue(log)
+    const { maxHeaderBytes, maxHeaders, maxTargetBytes } = http1.limits
+    this.limits = {
+      maxHeaderBytes: maxHeaderBytes * 4 + ADDED_BYTES,
+      maxHeaders: maxHeaders + ADDED_HEADERS,
+      maxTargetBytes,
+    }
+    this.requests = new RequestParser(this.limits)
+    this.responses = new ResponseParser(this.limits)
+  }
+}

@@ -1,0 +1,57 @@
+import type { Conn } from '../../core/conn.js'
+import { Http2Connection } from '../../http/h2/connection.js'
+import {
+  DEFAULT_H2_LIMITS,
+  DEFAULT_H2_SETTINGS,
+  type H2Connection,
+  type H2Handler,
+  type H2Limits,
+  type H2Settings,
+} from '../../http/h2/engine.js'
+import type { Listener } from '../listener.js'
+import type { Http2Plane } from './http2-plane.js'
+
+/** What a field costs in a header list beside its bytes (RFC 9113 6.5.2). */
+const FIELD_OVERHEAD = 32
+/** Bytes of a response that a target may have on its way while the client does not take it. */
+const TARGET_WINDOW_BYTES = 128 * 1024
+const TARGET_CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024
+
+/** An engine for a client's connection, held to what its listener allows. */
+export function serverConnection(shared: Http2Plane, listener: Listener, conn: Conn, handler: H2Handler): H2Connection {
+  const { protection, clock } = shared.plane
+  const config = listener.config.http2!
+  const fields = protection.maxHeaderBytes + protection.maxHeaders * FIELD_OVERHEAD
+  const settings: H2Settings = { ...config, maxHeaderListBytes: fields }
+  const limits: H2Limits = {
+    ...config,
+    maxBlockBytes: fields * 2,
+    maxDecodedBytes: fields * 4,
+    blockTimeoutMs: protection.headerTimeoutMs,
+    lingerMs: DEFAULT_H2_LIMITS.lingerMs,
+  }
+  return new Http2Connection(conn, { role: 'server', settings, limits, handler, clock, turn: shared.flushes })
+}
+
+/** An engine for a connection to a target. */
+export function clientConnection(shared: Http2Plane, conn: Conn, handler: H2Handler): H2Connection {
+  const settings: H2Settings = {
+    ...DEFAULT_H2_SETTINGS,
+    streamWindowBytes: TARGET_WINDOW_BYTES,
+    connectionWindowBytes: TARGET_CONNECTION_WINDOW_BYTES,
+    maxHeaderListBytes: shared.limits.maxHeaderBytes,
+  }
+  const limits: H2Limits = {
+    ...DEFAULT_H2_LIMITS,
+    maxBlockBytes: shared.limits.maxHeaderBytes,
+    maxDecodedBytes: shared.limits.maxHeaderBytes * 2,
+  }
+  return new Http2Connection(conn, {
+    role: 'client',
+    settings,
+    limits,
+    handler,
+    clock: shared.plane.clock,
+    turn: shared.flushes,
+  })
+}

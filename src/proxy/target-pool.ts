@@ -1,0 +1,21 @@
+import type { Conn, ConnHandler } from '../core/conn.js'
+
+/** Where a target's open connections wait for requests; the handler of those that nobody uses. */
+export interface TargetPool extends ConnHandler {
+  /** Connections that carry nothing now. */
+  readonly size: number
+  /** A connection that may carry a request at once, or undefined. Its handler is the caller's to set. */
+  take(): Conn | undefined
+  /** A connection whose request went well; `keepSeconds` is what the target said of its patience, −1 without. */
+  put(conn: Conn, keepSeconds: number): void
+  /** Closes those that have been idle for longest. */
+  closeOldest(count: number): void
+  /** Closes all, those that carry something once they do not. */
+  closeAll(): void
+}
+
+/** A pool whose connections carry many requests at once: those it makes are its own to dial and to count. */
+export interface MultiplexingPool extends TargetPool {
+  /** As `Transport.dial`, for one request. */
+  dial(handler: ConnHandler): Conn
+}

@@ -1,0 +1,143 @@
+import type { Conn, ConnHandler } from '../core/conn.js'
+import type { CastorError } from '../core/errors.js'
+import { isHttpListener } from '../core/protocols.js'
+import { type TlsFault, TlsHandshakeError } from '../core/tls.js'
+import { writeReply } from '../http/reply.js'
+import type { Timed } from '../net/timer-wheel.js'
+import { type ClientOrigin, SecuredOrigin } from './client-origin.js'
+import type { Listener } from './listener.js'
+import type { Plane, Session } from './plane.js'
+
+/** How long a client that was told to use https may take to read it. */
+const LINGER_MS = 1_000
+const NO_ID = new Uint8Array(0)
+/** What requests begin with; all else is TLS, or the transport says what it is. */
+const PLAIN_REQUEST = /^(GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT|PRI) /
+
+/**
+ * One client connection of a tls or https listener until its handshake is done: then the listener's protocol takes it
+ * over. Nothing is set up for a client before its first byte.
+ */
+export class TlsHandshake implements ConnHandler, Timed, Session {
+  timerNext: Timed | null = null
+  timerPrevious: Timed | null = null
+  timerSlot = -1
+  timerDeadlineMs = 0
+  readonly #plane: Plane
+  readonly #listener: Listener
+  readonly #conn: Conn
+  readonly #origin: ClientOrigin
+  readonly #enter: (origin: ClientOrigin) => void
+  /** Known before the connection closes. */
+  #fault: TlsFault | undefined
+  /** Whoever only looks whether the port is open says nothing, and nothing is wrong with that. */
+  #noFault = false
+  #begun = false
+  #answered = false
+
+  /** `enter` is called once, when the handshake is done. */
+  constructor(
+    plane: Plane,
+    listener: Listener,
+    conn: Conn,
+    origin: ClientOrigin,
+    enter: (origin: ClientOrigin) => void,
+  ) {
+    this.#plane = plane
+    this.#listener = listener
+    this.#conn = conn
+    this.#origin = origin
+    this.#enter = enter
+  }
+
+  /** `early` is what came behind a PROXY header in the same read; borrowed. */
+  start(early: Uint8Array | undefined): void {
+    this.#plane.sessions.add(this)
+    this.#conn.handler = this
+    this.#plane.wheel.schedule(this, this.#listener.config.tls!.handshakeTimeoutMs)
+    // To be had from the kernel only while the connection is open, and the log asks when it is closed.
+    if (this.#plane.accessLog !== undefined) void this.#origin.vip
+    if (early !== undefined && early.length > 0) this.#begin(early)
+  }
+
+  drain(): void {
+    this.cut()
+  }
+
+  leave(): void {}
+
+  cut(): void {
+    this.#noFault = true
+    this.#conn.abort()
+  }
+
+  onOpen(conn: Conn): void {
+    this.#listener.countHandshake(conn.tls!)
+    this.#leave()
+    this.#enter(new SecuredOrigin(this.#origin, conn.tls))
+  }
+
+  onData(_conn: Conn, buffer: Uint8Array, length: number): void {
+    if (!this.#begun && !this.#answered) this.#begin(buffer.subarray(0, length))
+  }
+
+  onEnd(conn: Conn): void {
+    if (!this.#begun && !this.#answered) this.#noFault = true
+    conn.close()
+  }
+
+  onWritable(): void {}
+
+  onClose(_conn: Conn, cause?: CastorError): void {
+    this.#leave()
+    this.#listener.connectionClosed()
+    if (this.#noFault) return
+    const known = cause instanceof TlsHandshakeError ? cause : undefined
+    const fault = this.#fault ?? known?.fault ?? 'CLIENT_CLOSED'
+    this.#listener.countHandshakeFault(fault)
+    const { name } = this.#listener.config
+    this.#plane.tlsLog.clientFailed(name, this.#origin.client.address, fault, known?.message)
+  }
+
+  onTimeout(): number {
+    this.#fault ??= 'HANDSHAKE_TIMEOUT'
+    this.#conn.abort()
+    return 0
+  }
+
+  /** `first` is borrowed. */
+  #begin(first: Uint8Array): void {
+    const isRequest = PLAIN_REQUEST.test(
+      Buffer.from(first.buffer, first.byteOffset, Math.min(first.length, 8)).toString('latin1'),
+    )
+    if (isRequest && isHttpListener(this.#listener.config.protocol)) {
+      this.#answerPlain()
+      return
+    }
+    this.#begun = true
+    this.#plane.transport.secure(this.#conn, this.#listener.tls!, first)
+  }
+
+  /** Whoever typed http:// for https:// is told so in their own language. */
+  #answerPlain(): void {
+    this.#answered = true
+    this.#fault = 'PLAIN_HTTP'
+    const { scratch } = this.#plane.transport
+    const end = writeReply(scratch, 0, {
+      status: 400,
+      requestId: NO_ID,
+      close: true,
+      head: false,
+      versionMinor: 1,
+      detail: 'this port speaks https',
+    })
+    this.#conn.write(scratch, 0, end)
+    this.#conn.end()
+    this.#plane.wheel.schedule(this, LINGER_MS)
+  }
+
+  #leave(): void {
+    this.#plane.wheel.cancel(this)
+    this.#plane.sessions.delete(this)
+  }
+}
