@@ -41,7 +41,8 @@ function fill(task: ProxyTask, sessions: number): void {
   )
   const binding = new Binding()
   for (let number = 0; number < sessions; number++) {
-    stickiness.bindClient(binding, { family: 4, address: clientAddress(number), port: 1 })
+    const client = { family: 4 as const, address: clientAddress(number), port: 1 }
+    stickiness.bindClient(binding, { client, vip: '', vport: 0, tls: undefined, sessionKey: undefined })
     stickiness.onTarget(binding, 0)
   }
   const { entries } = store.counts()

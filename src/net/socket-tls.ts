@@ -1,4 +1,4 @@
-import { constants, createHash, X509Certificate } from 'node:crypto'
+import { constants, createHash, createPrivateKey, X509Certificate } from 'node:crypto'
 import { isIP, type Socket } from 'node:net'
 import {
   checkServerIdentity,
@@ -17,6 +17,7 @@ import {
   type ServerTlsConfig,
   TICKET_KEY_BYTES,
   type TlsHandshakeError,
+  type TlsIdentity,
   type TlsInfo,
   type TlsVersion,
 } from '../core/tls.js'
@@ -129,8 +130,8 @@ export class SocketServerTls implements ServerTls {
     return this.#groups.map(({ identities, names }) =>
       explained(names.join(', '), () =>
         createSecureContext({
-          cert: identities.map(({ cert }) => cert),
-          key: identities.map(({ key }) => key),
+          cert: rsaLast(identities).map(({ cert }) => cert),
+          key: rsaLast(identities).map(({ key }) => key),
           minVersion,
           maxVersion,
           ...(ciphers === '' ? {} : { ciphers }),
@@ -203,6 +204,12 @@ export class SocketClientTls implements ClientTls {
     const { value } = this.#sessions.keys().next()
     if (value !== undefined) this.#sessions.delete(value)
   }
+}
+
+/** Of several keys Node 24 serves the last one only: RSA is what every client can verify. */
+function rsaLast(identities: readonly TlsIdentity[]): TlsIdentity[] {
+  const isRsa = ({ key }: TlsIdentity): number => Number(createPrivateKey(key).asymmetricKeyType === 'rsa')
+  return [...identities].sort((left, right) => isRsa(left) - isRsa(right))
 }
 
 /** Node takes a bundle of nothing for a bundle. */

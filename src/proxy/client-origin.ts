@@ -1,5 +1,6 @@
 import type { ForwardedConfig } from '../core/config.js'
 import type { Conn, Endpoint } from '../core/conn.js'
+import type { SessionKey } from '../core/session-store.js'
 import type { TlsInfo } from '../core/tls.js'
 
 /**
@@ -12,6 +13,14 @@ export interface ClientOrigin {
   readonly vport: number
   /** What the client's TLS handshake agreed on; undefined where it spoke none. */
   readonly tls: TlsInfo | undefined
+  /** The client's session key in the group that asked last: it is the same for all requests of a connection. */
+  sessionKey: KeyOfClient | undefined
+}
+
+/** A session key made of a client's address, and the number of the group that it was made for. */
+export interface KeyOfClient {
+  readonly group: number
+  readonly key: SessionKey
 }
 
 /**
@@ -22,6 +31,7 @@ export class DirectOrigin implements ClientOrigin {
   readonly client: Endpoint
   readonly vport: number
   readonly tls = undefined
+  sessionKey: KeyOfClient | undefined = undefined
   readonly #conn: Conn
   readonly #entranceAddress: string
 
@@ -44,6 +54,7 @@ export class SecuredOrigin implements ClientOrigin {
   readonly client: Endpoint
   readonly vport: number
   readonly tls: TlsInfo | undefined
+  sessionKey: KeyOfClient | undefined = undefined
   readonly #plain: ClientOrigin
 
   constructor(plain: ClientOrigin, tls: TlsInfo | undefined) {

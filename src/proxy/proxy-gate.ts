@@ -96,6 +96,7 @@ export class ProxyGate implements ConnHandler, Timed, Session {
       client: source,
       vip: destination?.address ?? this.#direct.vip,
       vport: destination?.port ?? this.#direct.vport,
+      sessionKey: undefined,
       tls: undefined,
     }
   }

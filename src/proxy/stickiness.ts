@@ -1,6 +1,5 @@
 // Hot path of sticky groups: one look-up a request.
 import type { StickinessConfig } from '../core/config.js'
-import type { Endpoint } from '../core/conn.js'
 import { SESSION_KEY_WORDS, type SessionKey } from '../core/session-store.js'
 import { CookieFinder } from '../http/cookie.js'
 import type { RequestParser } from '../http/request-parser.js'
@@ -8,6 +7,7 @@ import type { ResponseParser } from '../http/response-parser.js'
 import { type KeyHash, nameNumber } from '../shm/key-hash.js'
 import { InsertedCookie } from '../sticky/inserted-cookie.js'
 import { LearnedSessions, type SessionServices } from '../sticky/learned-sessions.js'
+import type { ClientOrigin, KeyOfClient } from './client-origin.js'
 
 /** What a request is bound to while it is served; used again for the next. */
 export class Binding {
@@ -71,7 +71,7 @@ export class Stickiness {
   }
 
   /** Finds out what an http request is bound to. */
-  bindRequest(into: Binding, parser: RequestParser, buffer: Uint8Array, start: number, client: Endpoint): void {
+  bindRequest(into: Binding, parser: RequestParser, buffer: Uint8Array, start: number, client: ClientOrigin): void {
     into.reset()
     if (this.#bySource) {
       this.bindClient(into, client)
@@ -80,17 +80,30 @@ export class Stickiness {
     const finder = this.#finder
     if (!finder.inRequest(parser, buffer, start)) return
     if (this.#inserted !== undefined) into.slot = this.#inserted.slotOf(buffer, finder.valueStart, finder.valueEnd)
-    else this.#bind(into, buffer, finder.valueStart, finder.valueEnd)
+    else {
+      into.key.set(this.#keys.of(this.#groupNumber, buffer, finder.valueStart, finder.valueEnd))
+      this.#bind(into)
+    }
   }
 
   /** Finds out what a client is bound to by its address alone. */
-  bindClient(into: Binding, client: Endpoint): void {
+  bindClient(into: Binding, client: ClientOrigin): void {
     into.reset()
     if (!this.#bySource) return
-    const { address } = client
+    const known = client.sessionKey
+    const { key } = known?.group === this.#groupNumber ? known : this.#makeKey(client)
+    for (let i = 0; i < SESSION_KEY_WORDS; i++) into.key[i] = key[i]!
+    this.#bind(into)
+  }
+
+  #makeKey(origin: ClientOrigin): KeyOfClient {
+    const { address } = origin.client
     const bytes = this.#addressBytes
     for (let i = 0; i < address.length; i++) bytes[i] = address.charCodeAt(i)
-    this.#bind(into, bytes, 0, address.length)
+    const key = Int32Array.from(this.#keys.of(this.#groupNumber, bytes, 0, address.length))
+    const made = { group: this.#groupNumber, key }
+    origin.sessionKey = made
+    return made
   }
 
   /** The target has taken the request on. */
@@ -123,8 +136,7 @@ export class Stickiness {
     return this.#inserted?.lineFor(binding.spilled ? binding.slot : targetSlot, secure)
   }
 
-  #bind(into: Binding, bytes: Uint8Array, from: number, to: number): void {
-    into.key.set(this.#keys.of(this.#groupNumber, bytes, from, to))
+  #bind(into: Binding): void {
     into.hasKey = true
     into.slot = this.#sessions!.find(into.key)
   }

@@ -158,13 +158,30 @@ export interface Implementation {
     readonly speaksTls: boolean
     /** Tells an end that TLS announced from one that it did not. */
     readonly seesTruncation: boolean
+    /** Keys of several types for one name, whatever the version of Node. */
+    readonly servesAllKeys: boolean
   }
   open(): Rig
 }
 
+const nodeMajor = Number(process.versions.node.split('.')[0])
 const hasNative = nativeAddon() !== undefined
-const full = { catchesFaults: true, watchesEnded: true, limitsReads: true, speaksTls: true, seesTruncation: true }
-const plain = { catchesFaults: false, watchesEnded: false, limitsReads: false, speaksTls: true, seesTruncation: false }
+const full = {
+  catchesFaults: true,
+  watchesEnded: true,
+  limitsReads: true,
+  speaksTls: true,
+  seesTruncation: true,
+  servesAllKeys: true,
+}
+const plain = {
+  catchesFaults: false,
+  watchesEnded: false,
+  limitsReads: false,
+  speaksTls: true,
+  seesTruncation: false,
+  servesAllKeys: nodeMajor < 22,
+}
 
 export const IMPLEMENTATIONS: readonly Implementation[] = [
   { name: 'native', available: hasNative, traits: full, open: nativeRig },

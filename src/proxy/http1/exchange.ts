@@ -58,7 +58,7 @@ export class Exchange implements UpstreamUser {
     const plane = this.#plane
     this.#reset(session)
     const { hash, group } = session.listener
-    group.stickiness?.bindRequest(this.#binding, parser, buffer, start, session.origin.client)
+    group.stickiness?.bindRequest(this.#binding, parser, buffer, start, session.origin)
     this.#upstream.begin(session, hash.of(parser, buffer, start), this.#binding)
     this.#facts.capture(parser, buffer, start, plane.requestIds.next(), plane.accessLog !== undefined)
     group.retryBudget.countRequest()

@@ -82,7 +82,7 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
     this.#conn.pause()
     this.#early = early?.slice()
     const { retryBudget, stickiness } = this.#listener.group
-    stickiness?.bindClient(this.binding, this.#origin.client)
+    stickiness?.bindClient(this.binding, this.#origin)
     retryBudget.countRequest()
     // To be had from the kernel only while the connection is open, and the log asks when it is closed.
     if (this.#plane.accessLog !== undefined) void this.#origin.vip
