@@ -52,8 +52,11 @@ class Host {
     this.plain = new SessionTable(counters.sessions, 1, this.clock)
     this.#stamps = new SharedHybridClock(counters.hybridClock, node, () => this.clock.wallMs)
     this.replicating = new ReplicatingSessions(this.plain, new Outbox(counters.outboxes[0]!), this.#stamps)
+    const placed = { slot: 0, generation: this.#session.generation, group: 0, id: '127.0.0.1:1' }
+    const target = { ...placed, host: '127.0.0.1', port: 1, address: '127.0.0.1' }
+    const targets = [{ group: 0, version: 1, targets: [target] }]
     this.keeper = new MeshKeeper({
-      task: () => ({ config, directory, counters, version: '0' }),
+      task: () => ({ config, directory, counters, version: '0', targets }),
       log: pino({ level: 'silent' }),
       onLine: () => {},
       onOperator: () => {},
