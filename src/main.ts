@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander'
 import { addBench } from './commands/bench.js'
 import { addCheck } from './commands/check.js'
+import { addDrainHost } from './commands/drain-host.js'
 import { EXIT, type ExitCode } from './commands/exit-code.js'
 import { addKeepalived } from './commands/keepalived.js'
 import { addSchema } from './commands/schema.js'
@@ -39,6 +40,7 @@ Exit codes: 0 done, 1 failed (status: degraded), 2 wrong configuration or usage,
   addStatus(castor)
   addTargetCommands(castor)
   addKeepalived(castor)
+  addDrainHost(castor)
   addBench(castor)
   return castor
 }

@@ -59,6 +59,8 @@ export interface AdminFacts {
   /** Undefined for a host alone. */
   readonly cluster: ClusterFacts | undefined
   /** Carries out what the operator wants of a target, at once and on every thread. */
+  /** Hands over what other hosts can take, finishes what is in flight and ends the process. */
+  drainHost(): void
   setTargetState(slot: number, state: AdminState): void
   setTargetWeight(slot: number, weight: number): void
   /** `full`: no place is left in shared memory. */

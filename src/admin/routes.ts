@@ -40,6 +40,7 @@ const EXACT: ReadonlyMap<string, Route> = new Map<string, Route>([
   ],
   ['/api/v1/listeners', { methods: READ, open: false, handle: listeners }],
   ['/api/v1/target-groups', { methods: READ, open: false, handle: targetGroups }],
+  ['/api/v1/drain-host', { methods: ['POST'], open: false, handle: drainHost }],
   ['/api/v1/cluster', { methods: READ, open: false, handle: cluster }],
   [
     '/api/v1/sessions',
@@ -107,6 +108,13 @@ async function metrics(context: AdminContext, request: IncomingMessage, response
 
 function listeners(context: AdminContext, request: IncomingMessage, response: ServerResponse): void {
   sendJson(request, response, 200, { listeners: context.status().listeners })
+}
+
+/** The answer comes before the end: whoever asked watches `/readyz` go. */
+function drainHost({ facts }: AdminContext, request: IncomingMessage, response: ServerResponse): void {
+  facts.log.info('the operator drains this host')
+  sendJson(request, response, 202, { node: facts.config.node, state: 'draining' })
+  facts.drainHost()
 }
 
 function cluster({ facts }: AdminContext, request: IncomingMessage, response: ServerResponse): void {

@@ -39,6 +39,11 @@ export interface AcceptorEvents {
 export interface Listening {
   readonly address: string
   readonly port: number
+  /**
+   * From here on nobody who connects gets an answer, not even a refusal, and tries again by itself; who waits already is
+   * still served. False where the implementation cannot.
+   */
+  mute(): boolean
   pause(): void
   resume(): void
   close(): void

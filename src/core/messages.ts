@@ -107,8 +107,8 @@ export type FromMesh =
   | { readonly type: 'tickets'; readonly keys: Uint8Array }
 
 export type ToProxy =
-  /** Take no new work, finish what is in flight, cut what is left after `timeoutMs`. */
-  | { readonly type: 'drain'; readonly timeoutMs: number }
+  /** Take no new work, finish what is in flight, close what is idle after `idleGraceMs`, cut what is left after `timeoutMs`. */
+  | { readonly type: 'drain'; readonly timeoutMs: number; readonly idleGraceMs: number }
   | TargetsMessage
   /** Certificates, keys or authorities have changed. */
   | { readonly type: 'tls'; readonly tls: TlsMaterial }

@@ -1,7 +1,10 @@
 /* Accepts in batches while libuv says a listening socket is readable. */
 #include "castor.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* Connections taken in one turn of the loop: enough to amortise the callback, few enough to leave the loop its turn. */
@@ -192,9 +195,34 @@ static napi_value acceptor_close(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+/*
+ * acceptorMute(id): first segments of handshakes are dropped from here on, so that whoever connects tries again a second
+ * later, perhaps at another host; handshakes under way finish. A filter of a listening socket sees TCP headers; the flags
+ * are byte 13. Answers 0 or a negative errno.
+ */
+static napi_value acceptor_mute(napi_env env, napi_callback_info info) {
+  static struct sock_filter drop_syn[] = {
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
+      BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x12),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x02, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+      BPF_STMT(BPF_RET | BPF_K, 0x40000),
+  };
+  struct sock_fprog program = {sizeof drop_syn / sizeof *drop_syn, drop_syn};
+  napi_value values[8];
+  arguments(env, info, values);
+  struct acceptor *acceptor = find(env, values[0]);
+  int result = acceptor ? 0 : -EBADF;
+  if (acceptor && setsockopt(acceptor->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) < 0) result = -errno;
+  napi_value answer;
+  napi_create_int32(env, result, &answer);
+  return answer;
+}
+
 void acceptor_define(napi_env env, napi_value exports) {
   define_function(env, exports, "acceptorOpen", acceptor_open);
   define_function(env, exports, "acceptorPause", acceptor_pause);
   define_function(env, exports, "acceptorResume", acceptor_resume);
   define_function(env, exports, "acceptorClose", acceptor_close);
+  define_function(env, exports, "acceptorMute", acceptor_mute);
 }

@@ -28,6 +28,7 @@ export interface NativeAddon {
   acceptorPause(id: number): void
   acceptorResume(id: number): void
   acceptorClose(id: number): void
+  acceptorMute(id: number): number
 
   /** One a thread. `events` takes EVENT_BATCH events of EVENT_WORDS words each. */
   pollerOpen(

@@ -32,6 +32,7 @@ export class NativeAcceptor implements Acceptor {
     return {
       address: recordPeer(bound, 0).address,
       port: bound[RECORD_PORT] ?? spec.port,
+      mute: () => addon.acceptorMute(id) === 0,
       pause: () => addon.acceptorPause(id),
       resume: () => addon.acceptorResume(id),
       close: () => addon.acceptorClose(id),

@@ -68,6 +68,11 @@ class SharedListening implements Listening {
     this.port = bound.port
   }
 
+  /** Node has no way to it. */
+  mute(): boolean {
+    return false
+  }
+
   pause(): void {
     this.#paused = true
   }

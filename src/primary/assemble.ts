@@ -1,5 +1,3 @@
-import { existsSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import type { AdminFacts, ClusterFacts, ProcessState, WorkerFacts } from '../admin/facts.js'
 import { type Admin, startAdmin } from '../admin/server.js'
 import { formatProblem, type Problem } from '../config/problems.js'
@@ -12,25 +10,27 @@ import type { AdminState } from '../core/target-state.js'
 import type { TicketKeyStore } from '../core/ticket-keys.js'
 import type { CertificateFacts } from '../core/tls.js'
 import { nativeAddon } from '../native/addon.js'
-import { AccessWriter } from '../observe/access-writer.js'
+import type { AccessWriter } from '../observe/access-writer.js'
 import { createLogger, type LogDestination, type Logger, openLogDestination } from '../observe/log.js'
 import { Columns, createSharedCounters } from '../shm/columns.js'
 import { keySeed } from '../shm/key-hash.js'
-import { WORKER_ACCESS_RECORDS_DROPPED } from '../shm/layout.js'
 import { SessionTable } from '../shm/sessions.js'
 import { SessionCensus } from '../shm/sessions-census.js'
 import { SessionMemory } from '../shm/sessions-layout.js'
 import { TargetTable } from '../shm/targets.js'
+import { openAccessLog } from './access-log.js'
 import { Certificates } from './certificates.js'
 import { ClusterLink } from './cluster-link.js'
 import { ConnectionLimit, connectionsFor, openFileLimit, socketsPerWorker } from './connection-limit.js'
 import { buildDirectory, capacityFor } from './directory.js'
 import { type Entrances, listenerFacts, type OpenListener, openNative, openShared } from './entrances.js'
+import { handOver, holdsVip, IDLE_GRACE_MS } from './handover.js'
 import { Placement } from './place.js'
 import { firstChecksMs, ProbeKeeper } from './probe-thread.js'
 import { TargetAddresses } from './resolve.js'
 import { Supervisor } from './supervise.js'
 import { type AddOutcome, TargetRegistry } from './target-registry.js'
+import { PROBE_FILE, WORKER_FILE } from './thread-files.js'
 import { LocalTicketKeys } from './ticket-keys.js'
 import { version } from './version.js'
 
@@ -57,12 +57,6 @@ export interface StartOptions {
 
 /** How often the primary looks after what nobody else does: sessions that expired, targets whose time is over. */
 const CARE_MS = 125
-
-const PROBE_FILE = fileURLToPath(new URL('../../workers/probe/entry.js', import.meta.url))
-/** The bundled proxy thread where the build has made it, else the same in its single files. */
-const WORKER_FILE = ['../../workers/proxy/bundle.js', '../../workers/proxy/entry.js']
-  .map((file) => fileURLToPath(new URL(file, import.meta.url)))
-  .find((file) => existsSync(file))!
 
 /**
  * Starts the whole balancer: opens every address, starts the threads, then accepts. Rejects with a `CastorError`, and
@@ -231,14 +225,7 @@ class Primary implements RunningCastor, AdminFacts {
 
   async start(): Promise<void> {
     const { config, log } = this
-    const dropped = this.columns.workerAt(0) + WORKER_ACCESS_RECORDS_DROPPED
-    this.#access = await AccessWriter.open(config.log.access, {
-      onFailing: (err) => log.error({ err }, 'the access log cannot be written; its lines are lost'),
-      onRecovered: (lostBytes) => log.warn({ lostBytes }, 'the access log is written again'),
-      onDropped: (records) => {
-        this.columns.words[dropped]! += records
-      },
-    })
+    this.#access = await openAccessLog(config.log.access, log, this.columns)
     this.#certificates.load()
     this.#ticketKeys.onChange = (ticketKeys) => {
       this.#supervisor.broadcast({ type: 'ticket-keys', ticketKeys })
@@ -270,6 +257,10 @@ class Primary implements RunningCastor, AdminFacts {
     log.info({ workers: config.workers, maxConnections: max, native: this.#addon !== undefined }, 'started')
   }
 
+  drainHost(): void {
+    this.stop().catch((err: unknown) => this.log.error({ err }, 'draining this host failed'))
+  }
+
   stop(): Promise<void> {
     return (this.#stopping ??= this.#stop(this.config.shutdownTimeoutMs))
   }
@@ -280,9 +271,21 @@ class Primary implements RunningCastor, AdminFacts {
   }
 
   async #stop(timeoutMs: number): Promise<void> {
-    this.log.info({ timeoutMs }, 'draining')
+    const { log, config } = this
+    log.info({ timeoutMs }, 'draining')
+    if (this.state === 'running' && holdsVip(config.vips)) {
+      await handOver({
+        vips: config.vips,
+        listenings: this.#entrances!.listenings,
+        log,
+        drain: () => this.#supervisor.drain(timeoutMs, IDLE_GRACE_MS),
+        giveUp: () => {
+          this.state = 'draining'
+        },
+      })
+    }
     this.#closeEntrances()
-    await this.#supervisor.drain(timeoutMs)
+    await this.#supervisor.drain(timeoutMs, 0)
     await this.stopNow()
   }
 

@@ -90,9 +90,9 @@ export class Supervisor {
   }
 
   /** Lets every worker finish what it has in flight, `timeoutMs` long at the most. */
-  async drain(timeoutMs: number): Promise<void> {
+  async drain(timeoutMs: number, idleGraceMs: number): Promise<void> {
     for (const kept of this.#kept) kept.stop()
-    this.broadcast({ type: 'drain', timeoutMs })
+    this.broadcast({ type: 'drain', timeoutMs, idleGraceMs })
     await Promise.all(this.#kept.map(({ ended }) => ended))
   }
 

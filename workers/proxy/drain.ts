@@ -4,19 +4,23 @@ import type { ProxyThread } from './assemble.js'
 const LOOK_MS = 20
 
 /**
- * Lets what is in flight finish: idle connections close at once, requests get their answer, tunnels go on until
+ * Lets what is in flight finish: idle connections close after `idleGraceMs`, or when they have carried one more request; requests get their answer, tunnels go on until
  * `timeoutMs`, when what is left is cut. Resolves when no connection is left.
  */
-export function drain(thread: ProxyThread, timeoutMs: number): Promise<void> {
+export function drain(thread: ProxyThread, timeoutMs: number, idleGraceMs: number): Promise<void> {
   const { plane, groups } = thread
   plane.draining = true
   plane.clock.refresh()
-  for (const session of [...plane.sessions]) session.drain()
+  const closeIdle = (): void => {
+    for (const session of [...plane.sessions]) session.drain()
+  }
+  if (idleGraceMs === 0) closeIdle()
   for (const group of groups) group.closeIdle()
   return new Promise((resolve) => {
     const finish = (): void => {
       clearInterval(look)
       clearTimeout(deadline)
+      clearTimeout(idle)
       for (const session of [...plane.sessions]) session.cut()
       resolve()
     }
@@ -24,6 +28,7 @@ export function drain(thread: ProxyThread, timeoutMs: number): Promise<void> {
       if (plane.sessions.size === 0) finish()
     }, LOOK_MS)
     const deadline = setTimeout(finish, timeoutMs)
+    const idle = setTimeout(closeIdle, idleGraceMs)
     if (plane.sessions.size === 0) finish()
   })
 }

@@ -31,7 +31,7 @@ export default async function proxyThread(task: ProxyTask): Promise<void> {
         switch (message.type) {
           case 'drain':
             intake.stop()
-            void drain(thread, message.timeoutMs).then(resolve)
+            void drain(thread, message.timeoutMs, message.idleGraceMs).then(resolve)
             return
           case 'targets':
             thread.plane.clock.refresh()

@@ -180,6 +180,8 @@ export class FakeFacts implements AdminFacts {
     })
   }
 
+  drainHost(): void {}
+
   setTargetState(slot: number, state: AdminState): void {
     this.table.setAdmin(slot, ADMIN_STATES.indexOf(state), 0)
   }

@@ -103,6 +103,9 @@ export class FakeAddon implements NativeAddon {
   openWaker = (): number => -1
   wake = (): number => 0
   acceptorOpen = (): number => -1
+  acceptorMute(): number {
+    return 0
+  }
   acceptorPause(): void {}
   acceptorResume(): void {}
   acceptorClose(): void {}

@@ -1,0 +1,41 @@
+import t from 'tap'
+import { castor, closedPort } from '../unit/commands/castor.js'
+import { onePair } from './support/balancer.js'
+import { startChild } from './support/child-castor.js'
+import { get, RawClient } from './support/raw-client.js'
+import { ok, RawTarget } from './support/raw-target.js'
+import { until } from './support/until.js'
+
+t.test('drain-host finishes what is in flight, ends the process, and says so', async (t) => {
+  let answer: () => void = () => {}
+  const target = await RawTarget.start({
+    answer: (_, connection) => {
+      answer = () => connection.write(ok('late'))
+    },
+  })
+  t.teardown(() => target.stop())
+  const running = await startChild(t, onePair('http', [target.address]))
+  const client = await RawClient.connect(running.port())
+  client.send(get('/'))
+  await until('the request at the target', () => target.requests.length === 1)
+  const drained = castor(['drain-host', '--admin', `127.0.0.1:${running.adminPort}`])
+  await until('the drain', async () => {
+    const ready = await fetch(`http://127.0.0.1:${running.adminPort}/readyz`)
+    return ready.status === 503
+  })
+  answer()
+  const { status, body } = await client.response()
+  t.equal(status, 200)
+  t.equal(String(body), 'late')
+  const { code, stdout, stderr } = await drained
+  t.same({ code, stderr }, { code: 0, stderr: '' })
+  t.match(stdout, /^draining\n(not ready.*\n)?stopped\n$/)
+  t.equal(await running.ended(), 0)
+  client.close()
+})
+
+t.test('where nobody answers it fails, and says so', async (t) => {
+  const { code, stderr } = await castor(['drain-host', '--admin', await closedPort()])
+  t.equal(code, 1)
+  t.match(stderr, /does not answer.*connection refused/)
+})
