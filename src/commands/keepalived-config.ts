@@ -3,8 +3,11 @@ import type { Config, HostConfig, VipConfig } from '../core/config.js'
 /** Priorities, of 255: the host that an address is preferred on, and the others in the order of `cluster.hosts`. */
 const PREFERRED = 200
 const OTHERS = 150
-/** While a host has just taken an address, neighbours are told so often, in seconds, should one have missed it. */
-const GARP_REFRESH_S = 30
+/**
+ * The host that has an address tells its neighbours again, in seconds: one that missed it, or that heard the other host
+ * last while the two did not see each other, would send to a host that no longer answers.
+ */
+const GARP_REFRESH_S = 3
 const PREEMPT_DELAY_S = 2
 
 export interface KeepalivedOptions {

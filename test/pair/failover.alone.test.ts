@@ -57,7 +57,7 @@ const words = ({ sent, failed, gapMs, errors }: Series): string =>
   `${sent} requests sent, ${failed} failed ${failed > 0 ? JSON.stringify(errors) : ''}, longest gap ${gapMs.toFixed(0)} ms`
 
 // Each has hosts of its own, and mostly waits.
-t.jobs = 3
+t.jobs = 4
 const atTheOther = (pair: Pair) => until('the address moving', () => pair.network.holds('b', VIP_A), 15_000)
 
 for (const { name, advertInterval, act, gapMs, none, over = atTheOther } of SCENARIOS) {
