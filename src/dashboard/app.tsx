@@ -1,10 +1,12 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import type { Status } from '../admin/status-shape.js'
+import { CertificatesTable } from './certificates-table.js'
 import { Charts } from './charts.js'
 import { Feed, type FeedState } from './feed.js'
 import { FirstSteps } from './first-steps.js'
 import { Header } from './header.js'
 import { History, type Rates, ratesBetween, work } from './history.js'
+import { HostsTable } from './hosts-table.js'
 import { ListenersTable } from './listeners-table.js'
 import { TargetGroups } from './target-groups.js'
 import { TokenForm } from './token-form.js'
@@ -74,7 +76,9 @@ function Page({ moment: { status, rates }, history }: { moment: Moment; history:
       {untouched && <FirstSteps listeners={status.listeners} />}
       <Charts history={history} status={status} rates={rates} />
       <ListenersTable listeners={status.listeners} rates={rates} />
+      <CertificatesTable listeners={status.listeners} />
       <TargetGroups groups={status.targetGroups} rates={rates} />
+      {status.cluster !== undefined && <HostsTable cluster={status.cluster} />}
       <WorkersTable workers={status.workers} />
     </>
   )

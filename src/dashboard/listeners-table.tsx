@@ -55,7 +55,7 @@ function Row({ listener, rates }: { listener: ListenerStatus; rates: Rates | nul
         {name} <span class="tag">{protocol}</span>
       </th>
       <td class="mono">{addresses.length === 0 ? <span class="bad">not listening</span> : addresses.join(', ')}</td>
-      <td>{targetGroup}</td>
+      <td>{targetGroup === '' ? '→ https' : targetGroup}</td>
       <td class="number">{count(connections)}</td>
       <td class="number">{now === undefined ? '–' : rate(now.requests)}</td>
       <td class="number">{count(work(listener))}</td>

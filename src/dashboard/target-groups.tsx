@@ -31,7 +31,9 @@ function Group({ group, rates }: { group: TargetGroupStatus; rates: Rates | null
       id={`group-${group.name}`}
       table="targets"
       title={title}
-      aside={`${takers.length} of ${group.targets.length} taking traffic`}
+      aside={[`${takers.length} of ${group.targets.length} taking traffic`, ...sessions(group), ...queue(group)].join(
+        ' · ',
+      )}
     >
       <thead>
         <tr>
@@ -42,7 +44,7 @@ function Group({ group, rates }: { group: TargetGroupStatus; rates: Rates | null
             Weight
           </th>
           <th scope="col" class="number">
-            Connections
+            {group.maxConnectionsPerTarget === null ? 'Connections' : 'In flight'}
           </th>
           <th scope="col" class="number">
             {group.protocol === 'tcp' || group.protocol === 'tls' ? 'New/s' : 'Requests/s'}
@@ -66,14 +68,36 @@ function Group({ group, rates }: { group: TargetGroupStatus; rates: Rates | null
       </thead>
       <tbody>
         {group.targets.map((target, index) => (
-          <Row key={target.id} target={target} perSecond={perSecond[index]!} all={all} />
+          <Row
+            key={target.id}
+            target={target}
+            limit={group.maxConnectionsPerTarget}
+            perSecond={perSecond[index]!}
+            all={all}
+          />
         ))}
       </tbody>
     </Panel>
   )
 }
 
-function Row({ target, perSecond, all }: { target: TargetStatus; perSecond: number | null; all: number }) {
+interface RowProps {
+  readonly target: TargetStatus
+  /** Requests that it serves at once; null where there is no limit. */
+  readonly limit: number | null
+  readonly perSecond: number | null
+  readonly all: number
+}
+
+/** Only where the group learns sessions. */
+const sessions = ({ sessions }: TargetGroupStatus): string[] =>
+  sessions === null ? [] : [`${count(sessions)} sessions`]
+
+/** Only where requests may wait. */
+const queue = ({ queue: { waiting, size } }: TargetGroupStatus): string[] =>
+  size === 0 ? [] : [`${count(waiting)} of ${count(size)} places in the queue taken`]
+
+function Row({ target, limit, perSecond, all }: RowProps) {
   const share = perSecond === null || all === 0 ? null : perSecond / all
   return (
     <tr>
@@ -89,7 +113,9 @@ function Row({ target, perSecond, all }: { target: TargetStatus; perSecond: numb
         {target.reason !== null && <span class="reason">{target.reason}</span>}
       </td>
       <td class={target.weight === 0 ? 'number warn' : 'number'}>{target.weight}</td>
-      <td class="number">{count(target.connections)}</td>
+      <td class={limit !== null && target.inFlight >= limit ? 'number warn' : 'number'}>
+        {limit === null ? count(target.connections) : `${count(target.inFlight)} of ${count(limit)}`}
+      </td>
       <td class="number">{perSecond === null ? '–' : rate(perSecond)}</td>
       <td class="share">
         {share === null ? (

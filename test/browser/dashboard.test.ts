@@ -6,7 +6,8 @@ import t from 'tap'
 import { type Admin, startAdmin } from '../../src/admin/server.js'
 import { SEED, seededRandom } from '../random.js'
 import { toolOrSkip } from '../tools.js'
-import { FakeFacts, SECRET } from '../unit/admin/fake-facts.js'
+import { CLUSTER, FakeFacts, SECRET } from '../unit/admin/fake-facts.js'
+import { tlsFacts } from '../unit/admin/tls-facts.js'
 
 const FLAGS = [
   '--no-sandbox',
@@ -18,6 +19,15 @@ const FLAGS = [
   '--disable-sync',
 ]
 const WAIT_MS = 20_000
+
+/** A host of a cluster, with TLS, and a group whose targets have a limit. */
+function fullHouse(): FakeFacts {
+  const facts = tlsFacts()
+  const app = facts.config.targetGroups[0]!
+  const limited = { ...app, maxConnectionsPerTarget: 4, queue: { size: 10, timeoutMs: 1_000 } }
+  ;(facts.config.targetGroups as unknown[])[0] = limited
+  return Object.assign(facts, { cluster: CLUSTER })
+}
 
 interface Teardown {
   teardown(end: () => unknown): unknown
@@ -154,9 +164,29 @@ t.test('the dashboard', async (t) => {
     await page.locator('header').getByText('draining').waitFor()
   })
 
+  await t.test('certificates, hosts and queues have their place, where there are any', async (t) => {
+    const { page, problems } = await openBrowser(t, executablePath)
+    const { url } = await start(t, fullHouse())
+    await page.goto(url)
+    const certificates = page.getByRole('region', { name: 'TLS' }).first()
+    t.match(await certificates.getByRole('row', { name: /shop\.example/ }).textContent(), /ECDSA.*UNKNOWN_CA 4/)
+    await certificates.getByText('expired').first().waitFor()
+    const hosts = page.getByRole('region', { name: /Cluster shop/ }).first()
+    await hosts.getByText('Redis is there').waitFor()
+    await hosts.getByText('2 hosts alive').waitFor()
+    t.match(await hosts.getByRole('row', { name: /lb-b/ }).textContent(), /alive0\.1\.0.*4\.00 ms/)
+    await page.getByText('0 of 10 places in the queue taken').waitFor()
+    t.match(await page.getByRole('row', { name: /10\.0\.0\.11:9001/ }).textContent(), /0 of 4/)
+    const alone = await openBrowser(t, executablePath)
+    await alone.page.goto((await start(t, new FakeFacts())).url)
+    await alone.page.getByRole('row', { name: /10\.0\.0\.11:9001/ }).waitFor()
+    t.equal(await alone.page.getByRole('region', { name: /TLS|Cluster/ }).count(), 0)
+    t.same(problems, [])
+  })
+
   await t.test('at the width of a phone only the tables scroll sideways', async (t) => {
     const { page } = await openBrowser(t, executablePath, { viewport: { width: 360, height: 740 } })
-    const { url, move } = await start(t, new FakeFacts())
+    const { url, move } = await start(t, fullHouse())
     move()
     await page.goto(url)
     await page.getByRole('row', { name: /10\.0\.0\.11:9001/ }).waitFor()
@@ -169,7 +199,7 @@ t.test('the dashboard', async (t) => {
   for (const colorScheme of ['light', 'dark'] as const) {
     await t.test(`in ${colorScheme} colours every text stands out from its ground`, async (t) => {
       const { page } = await openBrowser(t, executablePath, { colorScheme })
-      const facts = new FakeFacts()
+      const facts = fullHouse()
       facts.reason(1, 0, 'CONNECT_FAILED', 12)
       facts.traffic(300, seededRandom(SEED))
       const { url } = await start(t, facts)

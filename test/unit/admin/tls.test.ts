@@ -5,68 +5,13 @@ import { buildStatus } from '../../../src/admin/status.js'
 import { readStatusReport } from '../../../src/commands/status-report.js'
 import { paletteFor } from '../../../src/commands/table.js'
 import { tlsView } from '../../../src/commands/tls-view.js'
-import type { CertificateFacts, TlsInfo } from '../../../src/core/tls.js'
-import { CidrSet } from '../../../src/net/cidr-set.js'
-import { Listener } from '../../../src/proxy/listener.js'
-import type { TargetGroup } from '../../../src/proxy/target-group.js'
 import { readExposition, sampleKey } from '../observe/prometheus-reader.js'
-import { FakeFacts } from './fake-facts.js'
+import { tlsFacts } from './tls-facts.js'
 
 const NOW_MS = Date.parse('2026-07-01T00:00:00Z')
 
-const certificate = (name: string, until: string, keyType = 'ECDSA'): CertificateFacts => ({
-  path: `/etc/${name}.pem`,
-  names: name === '' ? [] : [name, `www.${name}`, `a.${name}`, `b.${name}`],
-  keyType,
-  issuer: 'Tests',
-  fingerprint: 'ab'.repeat(32),
-  validFromMs: 0,
-  validUntilMs: Date.parse(until),
-})
-
-const info = (version: TlsInfo['version'], resumed: boolean): TlsInfo => ({
-  version,
-  cipher: '',
-  alpn: '',
-  serverName: '',
-  resumed,
-  clientSubject: '',
-  clientFingerprint: '',
-})
-
-/** Two workers have counted handshakes on the first listener. */
-function facts(): FakeFacts {
-  const facts = new FakeFacts()
-  const tls = {
-    certificates: [],
-    minVersion: 'TLSv1.2',
-    maxVersion: 'TLSv1.3',
-    ciphers: '',
-    cipherSuites: '',
-    alpn: [],
-    clientCertificates: { mode: 'none', ca: '' },
-    sessionTickets: true,
-    handshakeTimeoutMs: 10_000,
-  } as const
-  ;(facts.config.listeners as unknown[])[0] = { ...facts.config.listeners[0], protocol: 'https', tls }
-  const group = { config: { hashOn: { by: 'source' } } } as unknown as TargetGroup
-  const none = new CidrSet([])
-  for (const column of [1, 2]) {
-    const place = { columns: facts.columns, column, listener: 0, series: 0 }
-    const listener = new Listener(facts.config.listeners[0]!, group, { trusted: none, proxied: none }, place)
-    listener.countHandshake(info('TLSv1.3', false))
-    listener.countHandshake(info('TLSv1.3', true))
-    listener.countHandshake(info('TLSv1.2', false))
-    listener.countHandshakeFault('PROTOCOL_ERROR')
-    listener.countHandshakeFault('UNKNOWN_CA')
-    listener.countHandshakeFault('UNKNOWN_CA')
-  }
-  facts.served = [[certificate('shop.example', '2026-07-21T12:00:00Z'), certificate('', '2026-06-30T00:00:00Z', 'RSA')]]
-  return facts
-}
-
 t.test('handshakes, failures and the end of certificates are in the metrics', (t) => {
-  const told = facts()
+  const told = tlsFacts()
   const text = renderMetrics(told, {
     node: 'lb-a',
     version: '0',
@@ -103,7 +48,7 @@ t.test('handshakes, failures and the end of certificates are in the metrics', (t
 })
 
 t.test('status shows days left and how many handshakes were short, and complains of what has expired', (t) => {
-  const told = facts()
+  const told = tlsFacts()
   const latency = new LatencyWindow(told.columns, () => [])
   const status = buildStatus(told, latency, NOW_MS)
   latency.stop()

@@ -1,0 +1,56 @@
+import type { CertificateFacts, TlsInfo } from '../../../src/core/tls.js'
+import { CidrSet } from '../../../src/net/cidr-set.js'
+import { Listener } from '../../../src/proxy/listener.js'
+import type { TargetGroup } from '../../../src/proxy/target-group.js'
+import { FakeFacts } from './fake-facts.js'
+
+const certificate = (name: string, until: string, keyType = 'ECDSA'): CertificateFacts => ({
+  path: `/etc/${name}.pem`,
+  names: name === '' ? [] : [name, `www.${name}`, `a.${name}`, `b.${name}`],
+  keyType,
+  issuer: 'Tests',
+  fingerprint: 'ab'.repeat(32),
+  validFromMs: 0,
+  validUntilMs: Date.parse(until),
+})
+
+const info = (version: TlsInfo['version'], resumed: boolean): TlsInfo => ({
+  version,
+  cipher: '',
+  alpn: '',
+  serverName: '',
+  resumed,
+  clientSubject: '',
+  clientFingerprint: '',
+})
+
+/** Two workers have counted handshakes on the first listener. */
+export function tlsFacts(): FakeFacts {
+  const facts = new FakeFacts()
+  const tls = {
+    certificates: [],
+    minVersion: 'TLSv1.2',
+    maxVersion: 'TLSv1.3',
+    ciphers: '',
+    cipherSuites: '',
+    alpn: [],
+    clientCertificates: { mode: 'none', ca: '' },
+    sessionTickets: true,
+    handshakeTimeoutMs: 10_000,
+  } as const
+  ;(facts.config.listeners as unknown[])[0] = { ...facts.config.listeners[0], protocol: 'https', tls }
+  const group = { config: { hashOn: { by: 'source' } } } as unknown as TargetGroup
+  const none = new CidrSet([])
+  for (const column of [1, 2]) {
+    const place = { columns: facts.columns, column, listener: 0, series: 0 }
+    const listener = new Listener(facts.config.listeners[0]!, group, { trusted: none, proxied: none }, place)
+    listener.countHandshake(info('TLSv1.3', false))
+    listener.countHandshake(info('TLSv1.3', true))
+    listener.countHandshake(info('TLSv1.2', false))
+    listener.countHandshakeFault('PROTOCOL_ERROR')
+    listener.countHandshakeFault('UNKNOWN_CA')
+    listener.countHandshakeFault('UNKNOWN_CA')
+  }
+  facts.served = [[certificate('shop.example', '2026-07-21T12:00:00Z'), certificate('', '2026-06-30T00:00:00Z', 'RSA')]]
+  return facts
+}
