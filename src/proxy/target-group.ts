@@ -3,122 +3,23 @@ import type { Balancer, BalancerTarget, GroupView } from '../core/balancer.js'
 import type { Clock } from '../core/clock.js'
 import type { TargetGroupConfig } from '../core/config.js'
 import type { Endpoint } from '../core/conn.js'
-import type { GroupTargets, PlacedTarget } from '../core/directory.js'
+import type { GroupTargets } from '../core/directory.js'
 import { ADMIN_ACTIVE } from '../core/target-state.js'
 import type { ClientTls } from '../core/tls.js'
 import { isAvailable, isEjected, keepsClients } from '../health/availability.js'
 import { fadedLatency, failedLatency, peakEwma } from '../health/latency.js'
 import { ejectionMs, mayEject } from '../health/outlier.js'
 import { isRamping, nextRiseMs, rampedWeight } from '../health/slow-start.js'
-import { IdlePool } from '../net/idle-pool.js'
-import type { TimerWheel } from '../net/timer-wheel.js'
 import { RetryBudget } from '../protect/retry-budget.js'
-import { type Columns, recordDuration } from '../shm/columns.js'
-import { TARGET_CONNECTIONS, TARGET_FAILURES, TARGET_LATENCY, TARGET_REQUESTS } from '../shm/layout.js'
+import type { Columns } from '../shm/columns.js'
 import type { TargetTable } from '../shm/targets.js'
-import { Stickiness, type StickyServices } from './stickiness.js'
-import type { MultiplexingPool, TargetPool } from './target-pool.js'
+import { Stickiness } from './stickiness.js'
+import { Target, type TargetServices } from './target.js'
 import type { Claimant } from './wait-list.js'
 import { type Refusal, WaitQueue } from './wait-queue.js'
 
 const RAMP_FINENESS = 10
 const NOBODY: Endpoint = { family: 4, address: '', port: 0 }
-
-/** What a target needs of its thread. */
-export interface TargetServices {
-  readonly clock: Clock
-  readonly wheel: TimerWheel
-  readonly columns: Columns
-  readonly column: number
-  readonly table: TargetTable
-  readonly sticky: StickyServices
-  /** Of groups that speak HTTP/2. */
-  readonly multiplexing?: (target: Target) => MultiplexingPool
-}
-
-/** A target in one thread: where it is, its idle connections, and its words in the thread's column. */
-export class Target {
-  readonly slot: number
-  readonly generation: number
-  readonly id: string
-  /** Name or address, as configured. */
-  readonly host: string
-  readonly port: number
-  readonly pool: TargetPool
-  /** Where requests share connections: what dials, and counts, them. */
-  readonly streams: MultiplexingPool | undefined
-  /** IP address; empty while the name could not be resolved. */
-  address: string
-  /** With what it is spoken to over TLS; undefined where it is not. Replaced when certificates change. */
-  tls: ClientTls | undefined
-  readonly #words: Float64Array
-  readonly #at: number
-  readonly #inFlightAt: number
-  /** Where the group has a limit: set once, before the first request. */
-  queue: WaitQueue | undefined
-
-  constructor(placed: PlacedTarget, services: TargetServices, tls: ClientTls | undefined) {
-    const { slot } = placed
-    this.host = placed.host
-    this.tls = tls
-    this.slot = slot
-    this.generation = placed.generation
-    this.id = placed.id
-    this.port = placed.port
-    this.address = placed.address
-    this.#words = services.columns.words
-    this.#at = services.columns.targetAt(services.column, slot)
-    this.#inFlightAt = services.columns.inFlightAt(services.column, slot)
-    this.streams = services.multiplexing?.(this)
-    this.pool = this.streams ?? new IdlePool(services.clock, services.wheel, () => this.connectionClosed())
-  }
-
-  /** First word of the target's counters. */
-  get countersAt(): number {
-    return this.#at
-  }
-
-  /** A request or connection was given to it. */
-  begin(): void {
-    this.#words[this.#at + TARGET_REQUESTS]!++
-    this.#words[this.#inFlightAt]!++
-  }
-
-  /** The same where a place is left, in a group with a limit. The place and its count are one step: see `WaitTable`. */
-  tryBegin(): boolean {
-    if (!this.queue!.tryTake(this.slot)) return false
-    this.#words[this.#inFlightAt]!++
-    this.#words[this.#at + TARGET_REQUESTS]!++
-    return true
-  }
-
-  finish(): void {
-    this.queue?.giveBack(this.slot)
-    this.#words[this.#inFlightAt]!--
-    this.queue?.freed()
-  }
-
-  responded(durationMs: number): void {
-    recordDuration(this.#words, this.#at + TARGET_LATENCY, durationMs)
-  }
-
-  failed(): void {
-    this.#words[this.#at + TARGET_FAILURES]!++
-  }
-
-  /** A connection for one request at a time was opened. */
-  connectionOpened(): void {
-    if (this.streams === undefined) this.countConnections(1)
-  }
-
-  connectionClosed(): void {
-    if (this.streams === undefined) this.countConnections(-1)
-  }
-
-  countConnections(change: 1 | -1): void {
-    this.#words[this.#at + TARGET_CONNECTIONS]! += change
-  }
-}
 
 /** A target group in one thread: the balancer and what it looks at. */
 export class TargetGroup implements GroupView {
@@ -194,7 +95,7 @@ export class TargetGroup implements GroupView {
     const bySlot = new Array<Target | undefined>(slots).fill(undefined)
     for (const target of this.#all) {
       bySlot[target.slot] = target
-      target.queue = this.#queue
+      target.places = this.#queue
     }
     this.#bySlot = bySlot
     this.stickiness?.setTargets(this.#all)

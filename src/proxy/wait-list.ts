@@ -2,7 +2,7 @@
 import type { Endpoint } from '../core/conn.js'
 import { isOlder } from '../shm/waiting.js'
 import type { Binding } from './stickiness.js'
-import type { Target } from './target-group.js'
+import type { Target } from './target.js'
 
 /** Whoever wants a target, and may have to wait for it. */
 export interface Claimant {

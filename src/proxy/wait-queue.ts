@@ -1,13 +1,28 @@
 // Hot path of groups with a limit: a claim a request. Promises only while somebody waits, one a sleep of the thread.
+import type { BalancerTarget } from '../core/balancer.js'
 import type { Clock } from '../core/clock.js'
 import type { TargetGroupConfig } from '../core/config.js'
+import type { Endpoint } from '../core/conn.js'
 import { NEWCOMER, type WaitTable } from '../shm/waiting.js'
-import type { Target, TargetGroup } from './target-group.js'
+import type { Places, Target } from './target.js'
 import { type Claimant, WaitList } from './wait-list.js'
 
 /** Looks at the targets anew so often when places that were seen free are taken by other threads meanwhile. */
 const ROUNDS = 4
 const NONE_TRIED: readonly number[] = []
+
+/** What a queue asks its group. */
+export interface QueuedGroup {
+  readonly groupSlot: number
+  /** Those that may be chosen now. */
+  readonly targets: readonly BalancerTarget[]
+  /** Every target, whatever its state. */
+  readonly all: readonly Target[]
+  isChoosable(slot: number): boolean
+  bySlot(slot: number): Target | undefined
+  bound(slot: number, tried: readonly number[]): Target | undefined
+  pick(client: Endpoint, hash: number, tried: readonly number[]): Target | undefined
+}
 
 /** Why a claim got no target: there is none; it waits for its turn; all are full, and so is the queue. */
 export type Refusal = 'none' | 'waiting' | 'full'
@@ -19,8 +34,8 @@ export type Refusal = 'none' | 'waiting' | 'full'
  * turn; a thread whose waiter's turn it is, is woken through shared memory. Ten times a second each thread looks by
  * itself, which is for what no place that becomes free announces: targets that come, go or fail.
  */
-export class WaitQueue {
-  readonly #group: TargetGroup
+export class WaitQueue implements Places {
+  readonly #group: QueuedGroup
   readonly #table: WaitTable
   readonly #clock: Clock
   readonly #column: number
@@ -34,7 +49,7 @@ export class WaitQueue {
   readonly #excluded: number[] = []
 
   constructor(
-    group: TargetGroup,
+    group: QueuedGroup,
     config: Pick<TargetGroupConfig, 'maxConnectionsPerTarget' | 'queue'>,
     services: { readonly table: WaitTable; readonly clock: Clock; readonly column: number },
   ) {

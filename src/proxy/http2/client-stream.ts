@@ -46,7 +46,7 @@ export class ClientStream extends StreamConn {
   constructor(shared: Http2Plane, home: StreamHome) {
     super(shared, ABANDONED, home.conn.peer, home.conn.local)
     this.#home = home
-    this.session = new StreamSession(shared, home, this)
+    this.session = new StreamSession(shared, home.listener, home.origin, this)
   }
 
   /** The client has opened a stream: its fields follow. */

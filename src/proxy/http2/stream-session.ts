@@ -1,16 +1,17 @@
 // Hot path: one a request that comes by HTTP/2.
 import type { Conn } from '../../core/conn.js'
 import type { ReasonCode } from '../../core/reasons.js'
+import type { ClientOrigin } from '../client-origin.js'
 import { ClientSession } from '../http1/client-session.js'
-import type { StreamHome } from './client-stream.js'
+import type { Listener } from '../listener.js'
 import type { Http2Plane } from './http2-plane.js'
 
 /** A client's session whose connection is a stream: what concerns the real connection is not its business. */
 export class StreamSession extends ClientSession {
   override readonly protocol = 'HTTP/2.0'
 
-  constructor(shared: Http2Plane, home: StreamHome, stream: Conn) {
-    super(shared.http1, shared.exchanges, home.listener, stream, home.origin)
+  constructor(shared: Http2Plane, listener: Listener, origin: ClientOrigin, stream: Conn) {
+    super(shared.http1, shared.exchanges, listener, stream, origin)
   }
 
   /** Answers what cannot be put into an HTTP/1.1 head. */

@@ -9,7 +9,7 @@ import type { ClientOrigin } from '../client-origin.js'
 import type { Listener } from '../listener.js'
 import type { Plane, Session } from '../plane.js'
 import { Binding } from '../stickiness.js'
-import type { Target } from '../target-group.js'
+import type { Target } from '../target.js'
 import { Tunnel, type TunnelEnd, type TunnelOwner } from '../tunnel.js'
 import type { Claimant } from '../wait-list.js'
 

@@ -1,0 +1,116 @@
+// Hot path: counted by for each request.
+import type { Clock } from '../core/clock.js'
+import type { PlacedTarget } from '../core/directory.js'
+import type { ClientTls } from '../core/tls.js'
+import { IdlePool } from '../net/idle-pool.js'
+import type { TimerWheel } from '../net/timer-wheel.js'
+import { type Columns, recordDuration } from '../shm/columns.js'
+import { TARGET_CONNECTIONS, TARGET_FAILURES, TARGET_LATENCY, TARGET_REQUESTS } from '../shm/layout.js'
+import type { TargetTable } from '../shm/targets.js'
+import type { StickyServices } from './stickiness.js'
+import type { MultiplexingPool, TargetPool } from './target-pool.js'
+
+/** What a target needs of its thread. */
+export interface TargetServices {
+  readonly clock: Clock
+  readonly wheel: TimerWheel
+  readonly columns: Columns
+  readonly column: number
+  readonly table: TargetTable
+  readonly sticky: StickyServices
+  /** Of groups that speak HTTP/2. */
+  readonly multiplexing?: (target: Target) => MultiplexingPool
+}
+
+/** Where a target's places are kept, in a group that limits them. */
+export interface Places {
+  /** Takes one if one is left, whoever waits for it. */
+  tryTake(slot: number): boolean
+  giveBack(slot: number): void
+  /** A place may be free now. */
+  freed(): void
+}
+
+/** A target in one thread: where it is, its idle connections, and its words in the thread's column. */
+export class Target {
+  readonly slot: number
+  readonly generation: number
+  readonly id: string
+  /** Name or address, as configured. */
+  readonly host: string
+  readonly port: number
+  readonly pool: TargetPool
+  /** Where requests share connections: what dials, and counts, them. */
+  readonly streams: MultiplexingPool | undefined
+  /** IP address; empty while the name could not be resolved. */
+  address: string
+  /** With what it is spoken to over TLS; undefined where it is not. Replaced when certificates change. */
+  tls: ClientTls | undefined
+  readonly #words: Float64Array
+  readonly #at: number
+  readonly #inFlightAt: number
+  /** Where the group has a limit: set once, before the first request. */
+  places: Places | undefined
+
+  constructor(placed: PlacedTarget, services: TargetServices, tls: ClientTls | undefined) {
+    const { slot } = placed
+    this.host = placed.host
+    this.tls = tls
+    this.slot = slot
+    this.generation = placed.generation
+    this.id = placed.id
+    this.port = placed.port
+    this.address = placed.address
+    this.#words = services.columns.words
+    this.#at = services.columns.targetAt(services.column, slot)
+    this.#inFlightAt = services.columns.inFlightAt(services.column, slot)
+    this.streams = services.multiplexing?.(this)
+    this.pool = this.streams ?? new IdlePool(services.clock, services.wheel, () => this.connectionClosed())
+  }
+
+  /** First word of the target's counters. */
+  get countersAt(): number {
+    return this.#at
+  }
+
+  /** A request or connection was given to it. */
+  begin(): void {
+    this.#words[this.#at + TARGET_REQUESTS]!++
+    this.#words[this.#inFlightAt]!++
+  }
+
+  /** The same where a place is left, in a group with a limit. The place and its count are one step: see `WaitTable`. */
+  tryBegin(): boolean {
+    if (!this.places!.tryTake(this.slot)) return false
+    this.#words[this.#inFlightAt]!++
+    this.#words[this.#at + TARGET_REQUESTS]!++
+    return true
+  }
+
+  finish(): void {
+    this.places?.giveBack(this.slot)
+    this.#words[this.#inFlightAt]!--
+    this.places?.freed()
+  }
+
+  responded(durationMs: number): void {
+    recordDuration(this.#words, this.#at + TARGET_LATENCY, durationMs)
+  }
+
+  failed(): void {
+    this.#words[this.#at + TARGET_FAILURES]!++
+  }
+
+  /** A connection for one request at a time was opened. */
+  connectionOpened(): void {
+    if (this.streams === undefined) this.countConnections(1)
+  }
+
+  connectionClosed(): void {
+    if (this.streams === undefined) this.countConnections(-1)
+  }
+
+  countConnections(change: 1 | -1): void {
+    this.#words[this.#at + TARGET_CONNECTIONS]! += change
+  }
+}
