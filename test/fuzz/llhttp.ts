@@ -5,6 +5,8 @@ interface NativeParser {
   initialize(type: number, resource: object, maxHeaderSize: number, lenientFlags: number): void
   execute(bytes: Uint8Array): number | Error
   finish(): Error | undefined
+  /** Nobody else lets go of it: it is not collected. */
+  close(): void
   [callback: number]: (...args: never[]) => number | undefined
 }
 interface NativeParserClass {
@@ -48,6 +50,15 @@ export interface Reading {
 }
 
 const codeOf = (error: unknown): string => String((error as { readonly code?: string }).code ?? error)
+
+/** Reads all of it; the code of the error that ended it, or nothing. */
+function endOf(parser: NativeParser, bytes: Uint8Array): string {
+  const done = parser.execute(bytes)
+  if (done instanceof Error) return codeOf(done)
+  if (done < bytes.length) return 'UPGRADE'
+  const ended = parser.finish()
+  return ended instanceof Error ? codeOf(ended) : ''
+}
 
 /**
  * What llhttp makes of a whole stream that then ends. `lenient` is `insecureHTTPParser: true`. `noBody` tells for a
@@ -97,11 +108,9 @@ function read(type: number, bytes: Uint8Array, lenient: boolean, noBody: boolean
     url = ''
   }
   parser.initialize(type, {}, MAX_HEADER_BYTES, lenient ? HTTPParser.kLenientAll : 0)
-  const done = parser.execute(bytes)
-  if (done instanceof Error) return { messages, error: codeOf(done) }
-  if (done < bytes.length) return { messages, error: 'UPGRADE' }
-  const ended = parser.finish()
-  return { messages, error: ended instanceof Error ? codeOf(ended) : '' }
+  const error = endOf(parser, bytes)
+  parser.close()
+  return { messages, error }
 }
 
 export const readRequests = (bytes: Uint8Array, lenient: boolean): Reading =>
