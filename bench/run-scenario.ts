@@ -7,6 +7,7 @@ import { type Origin, startOrigin } from './origin/origin.js'
 import { freePorts } from './ports.js'
 import { temporaryFolder } from './processes.js'
 import { SUBJECT } from './proxies/all.js'
+import { makeCertificate } from './proxies/certificate.js'
 import type { Contender } from './proxies/proxy.js'
 import { waitForHttp, waitForTcp } from './ready.js'
 import type { ProxyResult, ScenarioResult } from './report/result.js'
@@ -76,10 +77,11 @@ async function bringUp(proxy: Contender, lane: Lane, scenario: Scenario, origin:
     port: port!,
     targetPort: origin.port,
     castor: lane.changes,
+    ...(scenario.secure ? { certificate: makeCertificate(folder) } : {}),
     ...(accessLog === undefined ? {} : { accessLog }),
   })
   try {
-    if (scenario.mode === 'tcp') await waitForTcp(port!, started, READY_WITHIN_MS)
+    if (scenario.mode === 'tcp' || scenario.secure) await waitForTcp(port!, started, READY_WITHIN_MS)
     else if (lane.changes.listener?.acceptProxyProtocol === undefined)
       await waitForHttp(port!, SMALL_PATH, started, READY_WITHIN_MS)
   } catch (error) {

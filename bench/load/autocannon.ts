@@ -5,7 +5,8 @@ import type { HttpLoadOptions, LoadResult } from './load.js'
 // Drives HTTP/1.1 with autocannon, in a process of its own.
 serveOrder<HttpLoadOptions, LoadResult>(async ({ port, connections, seconds, request }) => {
   const done = await autocannon({
-    url: `http://127.0.0.1:${port}${request.path}`,
+    url: `${request.secure ? 'https' : 'http'}://127.0.0.1:${port}${request.path}`,
+    ...(request.secure ? { tlsOptions: { rejectUnauthorized: false } } : {}),
     connections,
     duration: seconds,
     timeout: 10,

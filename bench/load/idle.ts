@@ -1,10 +1,12 @@
 import { connect } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import { serveOrder } from '../serve-order.js'
 
 export interface IdleOptions {
   readonly port: number
   readonly connections: number
   readonly path: string
+  readonly secure: boolean
 }
 
 export interface IdleResult {
@@ -18,7 +20,7 @@ const AT_ONCE = 100
 const SOURCES = 4
 
 /** Opens keep-alive connections, sends one request on each, and holds them open until the process is ended. */
-serveOrder<IdleOptions, IdleResult>(async ({ port, connections, path }) => {
+serveOrder<IdleOptions, IdleResult>(async ({ port, connections, path, secure }) => {
   const head = Buffer.from(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`)
   let started = 0
   let opened = 0
@@ -26,7 +28,8 @@ serveOrder<IdleOptions, IdleResult>(async ({ port, connections, path }) => {
 
   function one(number: number): Promise<void> {
     return new Promise((done) => {
-      const socket = connect({ port, host: '127.0.0.1', localAddress: `127.0.0.${2 + (number % SOURCES)}` })
+      const to = { port, host: '127.0.0.1', localAddress: `127.0.0.${2 + (number % SOURCES)}` }
+      const socket = secure ? connectTls({ ...to, servername: 'localhost', rejectUnauthorized: false }) : connect(to)
       socket.write(head)
       socket.once('data', () => {
         opened++

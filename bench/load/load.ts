@@ -24,6 +24,8 @@ export interface HttpRequest {
   readonly bodyBytes: number
   /** True: `Connection: close`, so that each request takes a connection of its own. */
   readonly closeEach: boolean
+  /** Over TLS, whoever signed the certificate. */
+  readonly secure?: boolean
   /** Further header fields. */
   readonly headers?: Readonly<Record<string, string>>
 }

@@ -19,7 +19,7 @@ export async function wrk(options: HttpLoadOptions): Promise<LoadResult> {
       ...['-t', '1', '-c', String(connections), '-d', `${seconds}s`, '--timeout', '10s'],
       ...script,
       ...header,
-      `http://127.0.0.1:${port}${request.path}`,
+      `${request.secure ? 'https' : 'http'}://127.0.0.1:${port}${request.path}`,
     ],
     core: loadCore,
   })

@@ -15,7 +15,7 @@ export const castor: Contender = {
   name: 'castor',
   title: 'Castor',
   version: () => (existsSync(castorMain) ? castorVersion : undefined),
-  features: new Set(['http', 'websocket', 'tcp', 'access-log']),
+  features: new Set(['http', 'websocket', 'tcp', 'tls', 'access-log']),
   async start(setup) {
     const [adminPort] = await freePorts(1)
     const file = join(setup.folder, 'castor.yaml')
@@ -42,7 +42,8 @@ function program({ castor: changes }: ProxySetup, file: string): Pick<Command, '
 }
 
 /** Defaults all over, except one proxy thread and, of the headers about the client, only X-Forwarded-For. */
-function castorConfig({ mode, port, targetPort, accessLog, castor: changes }: ProxySetup, adminPort: number): object {
+function castorConfig(setup: ProxySetup, adminPort: number): object {
+  const { mode, port, targetPort, certificate, accessLog, castor: changes } = setup
   const forwarded = { proto: false, port: false, host: false }
   return {
     node: 'bench',
@@ -53,7 +54,16 @@ function castorConfig({ mode, port, targetPort, accessLog, castor: changes }: Pr
     // Left to itself it keeps half of the open files for targets: a few hundred are enough here, as with the others.
     protection: { maxConnections: 12_000 },
     listeners: [
-      { name: 'bench', protocol: mode, listen: `127.0.0.1:${port}`, targetGroup: 'target', ...changes?.listener },
+      {
+        name: 'bench',
+        protocol: certificate === undefined ? mode : 'https',
+        listen: `127.0.0.1:${port}`,
+        targetGroup: 'target',
+        ...(certificate === undefined
+          ? {}
+          : { tls: { certificates: [{ cert: certificate.certificate, key: certificate.key }] } }),
+        ...changes?.listener,
+      },
     ],
     targetGroups: [
       {

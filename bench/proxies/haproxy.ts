@@ -9,7 +9,7 @@ export const haproxy: Contender = {
   title: 'HAProxy',
   version: () =>
     isInstalled('haproxy') ? /version ([\d.]+(?:-dev\d+)?)/.exec(firstLine('haproxy', ['-v']))?.[1] : undefined,
-  features: new Set(['http', 'websocket', 'tcp', 'access-log']),
+  features: new Set(['http', 'websocket', 'tcp', 'tls', 'access-log']),
   async start(setup) {
     const file = join(setup.folder, 'haproxy.cfg')
     writeFileSync(file, haproxyConfig(setup))
@@ -22,8 +22,9 @@ export const haproxy: Contender = {
   },
 }
 
-function haproxyConfig({ mode, port, targetPort, accessLog }: ProxySetup): string {
+function haproxyConfig({ mode, port, targetPort, certificate, accessLog }: ProxySetup): string {
   const log = accessLog === undefined ? '' : 'log global\n  option httplog'
+  const tls = certificate === undefined ? '' : `ssl crt ${certificate.bundle} alpn h2,http/1.1 ssl-min-ver TLSv1.2`
   return `
 global
   nbthread 1
@@ -39,7 +40,7 @@ defaults
   ${mode === 'http' ? 'option forwardfor\n  http-reuse always' : ''}
   ${log}
 frontend bench
-  bind 127.0.0.1:${port} backlog 4096
+  bind 127.0.0.1:${port} backlog 4096 ${tls}
   default_backend target
 backend target
   server one 127.0.0.1:${targetPort} check inter 5s

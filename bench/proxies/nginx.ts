@@ -12,7 +12,7 @@ export const nginx: Contender = {
   name: 'nginx',
   title: 'nginx',
   version: () => (isInstalled('nginx') ? /nginx\/([\d.]+)/.exec(firstLine('nginx', ['-v']))?.[1] : undefined),
-  features: new Set<Feature>(['http', 'websocket', 'access-log', ...(streamModule ? (['tcp'] as const) : [])]),
+  features: new Set<Feature>(['http', 'websocket', 'tls', 'access-log', ...(streamModule ? (['tcp'] as const) : [])]),
   async start(setup) {
     const file = join(setup.folder, 'nginx.conf')
     writeFileSync(file, nginxConfig(setup))
@@ -42,7 +42,15 @@ stream {
 }
 
 /** Bodies pass through as they come, like with the others, never by way of a file. */
-function http({ port, targetPort, folder, accessLog }: ProxySetup): string {
+function http({ port, targetPort, folder, certificate, accessLog }: ProxySetup): string {
+  const tls =
+    certificate === undefined
+      ? ''
+      : `
+    ssl_certificate ${certificate.certificate};
+    ssl_certificate_key ${certificate.key};
+    ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_session_cache shared:bench:10m;`
   return `
 http {
   access_log ${accessLog === undefined ? 'off' : `${accessLog} combined buffer=32k flush=1s`};
@@ -61,7 +69,7 @@ http {
   }
   map $http_upgrade $connection_to_target { default upgrade; '' ''; }
   server {
-    listen 127.0.0.1:${port} backlog=4096;
+    listen 127.0.0.1:${port} ${certificate === undefined ? '' : 'ssl http2'} backlog=4096;${tls}
     location / {
       proxy_pass http://target;
       proxy_http_version 1.1;

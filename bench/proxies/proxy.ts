@@ -1,7 +1,8 @@
 import type { Started } from '../processes.js'
+import type { Certificate } from './certificate.js'
 
 /** What a proxy has to be able to do for a scenario. */
-export type Feature = 'http' | 'websocket' | 'tcp' | 'access-log'
+export type Feature = 'http' | 'websocket' | 'tcp' | 'tls' | 'access-log'
 
 /** What a scenario changes about Castor beside what it changes for all. */
 export interface CastorChanges {
@@ -22,6 +23,8 @@ export interface ProxySetup {
   readonly mode: 'http' | 'tcp'
   readonly port: number
   readonly targetPort: number
+  /** Clients speak TLS, and HTTP/1.1 or HTTP/2 as they choose; without it plain. */
+  readonly certificate?: Certificate
   /** Access log off without it. */
   readonly accessLog?: string
   readonly castor?: CastorChanges

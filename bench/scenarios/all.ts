@@ -1,19 +1,21 @@
 import { allocScenario } from './alloc.js'
 import { echoScenarios } from './echo.js'
 import { httpScenarios } from './http.js'
-import { idleScenario } from './idle.js'
+import { idleScenarios } from './idle.js'
 import { latencyScenario } from './latency.js'
 import { manyTargetsScenarios } from './many-targets.js'
 import type { Scenario } from './scenario.js'
 import { stickyScenarios } from './sticky.js'
+import { tlsScenarios } from './tls.js'
 
 /** In the order they run and are reported. */
 export const allScenarios: readonly Scenario[] = [
   ...httpScenarios,
+  ...tlsScenarios,
   ...echoScenarios,
   ...stickyScenarios,
   ...manyTargetsScenarios,
   latencyScenario,
-  idleScenario,
+  ...idleScenarios,
   allocScenario,
 ]

@@ -48,6 +48,8 @@ export interface Scenario {
   readonly unit: string
   readonly needs: readonly Feature[]
   readonly mode: 'http' | 'tcp'
+  /** Clients speak TLS. */
+  readonly secure?: boolean
   readonly origin: OriginKind
   readonly limit?: Limit
   /** Only these proxies, where it says nothing about the others. */

@@ -96,7 +96,12 @@ t.test('a new connection for each request ends with the server closing it', onLi
 
 t.test('idle connections are opened, one request each, and held', onLinux, async (t) => {
   const port = await origin(t, 'http')
-  const { process: holder, answer } = await order('load/idle', { port, connections: 50, path: SMALL_PATH }, 1, 10_000)
+  const { process: holder, answer } = await order(
+    'load/idle',
+    { port, connections: 50, path: SMALL_PATH, secure: false },
+    1,
+    10_000,
+  )
   t.same(answer, { opened: 50, errors: 0 })
   await holder.stop()
 })
