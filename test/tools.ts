@@ -6,6 +6,7 @@ const MORE_FOLDERS = ['/usr/local/sbin', '/usr/sbin', '/sbin']
 
 const OTHER_NAMES: Readonly<Record<string, readonly string[]>> = {
   chromium: ['chromium-browser', 'google-chrome'],
+  testssl: ['testssl.sh'],
 }
 
 /** What the helper needs of a tap test. */
