@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import {
   Client,
   credentials,
@@ -15,8 +16,13 @@ import {
 } from '@grpc/grpc-js'
 import t from 'tap'
 import { startTestCastor, type Test, type TestCastor } from './support/castor.js'
+import { authorityFor, secured } from './support/tls.js'
 import { until } from './support/until.js'
 import { within } from './support/waiting.js'
+
+const authority = authorityFor(t)
+const front = authority.issue('front', { names: ['127.0.0.1'] })
+const back = authority.issue('back', { names: ['127.0.0.1'] })
 
 const bytes = {
   requestSerialize: (value: Buffer) => value,
@@ -45,8 +51,8 @@ interface Setting {
   readonly calls: { readonly metadata: Metadata; cancelled: boolean }[]
 }
 
-/** A gRPC client, the balancer, and a gRPC server. */
-async function setting(t: Test): Promise<Setting> {
+/** A gRPC client, the balancer, and a gRPC server: in clear, or with TLS from one to the next, verified. */
+async function setting(t: Test, secure = false): Promise<Setting> {
   const calls: { metadata: Metadata; cancelled: boolean }[] = []
   const unary: handleUnaryCall<Buffer, Buffer> = (call, callback) => {
     calls.push({ metadata: call.metadata, cancelled: false })
@@ -79,19 +85,20 @@ async function setting(t: Test): Promise<Setting> {
   const server = new Server()
   server.addService(ECHO, { unary, collect, count, chat, refuse, hang })
   const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
-      error === null ? resolve(bound) : reject(error),
-    )
+    const shown = { cert_chain: readFileSync(back.cert), private_key: readFileSync(back.key) }
+    const shows = secure ? ServerCredentials.createSsl(null, [shown]) : ServerCredentials.createInsecure()
+    server.bindAsync('127.0.0.1:0', shows, (error, bound) => (error === null ? resolve(bound) : reject(error)))
   })
   t.teardown(() => server.forceShutdown())
   const castor = await startTestCastor(t, [`127.0.0.1:${port}`], {
-    listener: { http2: true },
-    group: { protocol: 'h2c' },
+    listener: secure ? secured([front]) : { http2: true },
+    group: secure ? { protocol: 'h2', tls: { ca: authority.cert } } : { protocol: 'h2c' },
     // A dialogue may pause: this is not for it.
     protection: { bodyMinRate: '100KiB/s' },
     accessLog: true,
   })
-  const client = new Client(`127.0.0.1:${castor.port}`, credentials.createInsecure())
+  const trusts = secure ? credentials.createSsl(readFileSync(authority.cert)) : credentials.createInsecure()
+  const client = new Client(`127.0.0.1:${castor.port}`, trusts)
   t.teardown(() => client.close())
   return { castor, client, calls }
 }
@@ -123,72 +130,77 @@ function callUnary(client: Client, name: 'Unary' | 'Refuse' | 'Hang', request: B
   })
 }
 
-t.test('unary calls of many sizes, with trailers', async (t) => {
-  const { castor, client, calls } = await setting(t)
-  for (const size of [0, 1, 10_000, 1_000_000]) {
-    const { error, value, trailers } = await callUnary(client, 'Unary', Buffer.alloc(size, 'x'))
-    t.equal(error, null, `${size} bytes`)
-    t.equal(value?.length, size)
-    t.same(trailers?.get('x-trailer'), ['at the end'])
-  }
-  t.same(calls[0]!.metadata.get('x-forwarded-for'), ['127.0.0.1'])
-  const [record] = await castor.accessRecords(4)
-  t.match(record, { protocol: 'HTTP/2.0', method: 'POST', uri: '/test.Echo/Unary', status: 200 })
-})
+for (const secure of [false, true]) {
+  const over = secure ? ', over TLS on both sides' : ''
 
-t.test('many calls at once', async (t) => {
-  const { client } = await setting(t)
-  const results = await Promise.all(
-    Array.from({ length: 300 }, (_, i) => callUnary(client, 'Unary', Buffer.from(String(i)))),
-  )
-  t.same(
-    results.map(({ value }) => value?.toString()),
-    results.map((_, i) => String(i)),
-  )
-})
-
-t.test('a client that streams', async (t) => {
-  const { client } = await setting(t)
-  const result = new Promise<Buffer>((resolve, reject) => {
-    const call = client.makeClientStreamRequest('/test.Echo/Collect', same, same, (error, value) =>
-      error === null ? resolve(value!) : reject(error),
-    )
-    for (let i = 0; i < 200; i++) call.write(Buffer.alloc(1_000, i))
-    call.end()
+  t.test(`unary calls of many sizes, with trailers${over}`, async (t) => {
+    const { castor, client, calls } = await setting(t, secure)
+    for (const size of [0, 1, 10_000, 1_000_000]) {
+      const { error, value, trailers } = await callUnary(client, 'Unary', Buffer.alloc(size, 'x'))
+      t.equal(error, null, `${size} bytes`)
+      t.equal(value?.length, size)
+      t.same(trailers?.get('x-trailer'), ['at the end'])
+    }
+    t.same(calls[0]!.metadata.get('x-forwarded-for'), ['127.0.0.1'])
+    const [record] = await castor.accessRecords(4)
+    t.match(record, { protocol: 'HTTP/2.0', method: 'POST', uri: '/test.Echo/Unary', status: 200 })
+    t.equal(record!.scheme, secure ? 'https' : 'http')
   })
-  t.equal((await within('an answer', result)).length, 200_000)
-})
 
-t.test('a server that streams', async (t) => {
-  const { client } = await setting(t)
-  const call = client.makeServerStreamRequest('/test.Echo/Count', same, same, Buffer.from('500'))
-  let count = 0
-  for await (const part of call) if (Number(String(part)) === count) count++
-  t.equal(count, 500)
-})
+  t.test(`many calls at once${over}`, async (t) => {
+    const { client } = await setting(t, secure)
+    const results = await Promise.all(
+      Array.from({ length: 300 }, (_, i) => callUnary(client, 'Unary', Buffer.from(String(i)))),
+    )
+    t.same(
+      results.map(({ value }) => value?.toString()),
+      results.map((_, i) => String(i)),
+    )
+  })
 
-t.test('a dialogue goes back and forth, however slowly', async (t) => {
-  const { client } = await setting(t)
-  const call = client.makeBidiStreamRequest('/test.Echo/Chat', same, same)
-  for (let i = 0; i < 5; i++) {
-    call.write(Buffer.from(String(i)))
-    const [data] = await within('a message', once(call, 'data'))
-    t.equal(String(data), `re: ${i}`)
-    // Longer than a body that is too slow would be borne: this one is looked at every second.
-    if (i === 2) await new Promise((resolve) => setTimeout(resolve, 2_500))
-  }
-  call.end()
-  call.resume()
-  const [end] = await within('its end', once(call, 'status'))
-  t.equal(end.code, status.OK)
-})
+  t.test(`a client that streams${over}`, async (t) => {
+    const { client } = await setting(t, secure)
+    const result = new Promise<Buffer>((resolve, reject) => {
+      const call = client.makeClientStreamRequest('/test.Echo/Collect', same, same, (error, value) =>
+        error === null ? resolve(value!) : reject(error),
+      )
+      for (let i = 0; i < 200; i++) call.write(Buffer.alloc(1_000, i))
+      call.end()
+    })
+    t.equal((await within('an answer', result)).length, 200_000)
+  })
 
-t.test('an error that comes in trailers only', async (t) => {
-  const { client } = await setting(t)
-  const { error } = await callUnary(client, 'Refuse', Buffer.from('x'))
-  t.equal(error?.code, status.FAILED_PRECONDITION)
-  t.equal(error?.details, 'ünwilling')
-})
+  t.test(`a server that streams${over}`, async (t) => {
+    const { client } = await setting(t, secure)
+    const call = client.makeServerStreamRequest('/test.Echo/Count', same, same, Buffer.from('500'))
+    let count = 0
+    for await (const part of call) if (Number(String(part)) === count) count++
+    t.equal(count, 500)
+  })
+
+  t.test(`a dialogue goes back and forth, however slowly${over}`, async (t) => {
+    const { client } = await setting(t, secure)
+    const call = client.makeBidiStreamRequest('/test.Echo/Chat', same, same)
+    for (let i = 0; i < 5; i++) {
+      call.write(Buffer.from(String(i)))
+      const [data] = await within('a message', once(call, 'data'))
+      t.equal(String(data), `re: ${i}`)
+      // Longer than a body that is too slow would be borne: this one is looked at every second.
+      if (i === 2 && !secure) await new Promise((resolve) => setTimeout(resolve, 2_500))
+    }
+    call.end()
+    call.resume()
+    const [end] = await within('its end', once(call, 'status'))
+    t.equal(end.code, status.OK)
+  })
+
+  t.test(`an error that comes in trailers only${over}`, async (t) => {
+    const { client } = await setting(t, secure)
+    const { error } = await callUnary(client, 'Refuse', Buffer.from('x'))
+    t.equal(error?.code, status.FAILED_PRECONDITION)
+    t.equal(error?.details, 'ünwilling')
+  })
+}
 
 t.test('a method that is not there', async (t) => {
   const { client } = await setting(t)
