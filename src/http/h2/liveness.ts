@@ -5,6 +5,7 @@ import { H2_ERROR, type H2Limits } from './engine.js'
 /** How the payloads of our PINGs begin; the rest is a number, so that an old answer is none to a new question. */
 const ASKS_FOR_LIFE = 1
 const ENDS_DRAIN = 2
+const PROVOKES = 3
 
 /** What a connection waits for, and how long it does: all its time limits, looked after by `tick`. */
 export class Liveness {
@@ -47,6 +48,14 @@ export class Liveness {
   drainPing(): void {
     this.#drainSentMs = this.#connection.clock.nowMs
     this.#send(ENDS_DRAIN)
+  }
+
+  /**
+   * The peer has ended its side and can answer nothing. One that only did that reads on; the system of one that is gone
+   * answers any frame with a reset, which ends what is under way for it.
+   */
+  provoke(): void {
+    this.#send(PROVOKES)
   }
 
   /** An acknowledged PING; false when it is none of ours. */
