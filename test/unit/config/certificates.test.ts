@@ -86,6 +86,10 @@ t.test('files that cannot serve are refused with what to do', (t) => {
   openssl(['rsa', '-in', shopRsa.key, '-aes128', '-traditional', '-passout', 'pass:secret', '-out', legacy])
   const der = join(directory, 'shop.der')
   openssl(['x509', '-in', shop.cert, '-outform', 'der', '-out', der])
+  const store = join(directory, 'shop.p12')
+  openssl(['pkcs12', '-export', '-in', shop.cert, '-inkey', shop.key, '-passout', 'pass:secret', '-out', store])
+  const half = file('half.pem', content(shop.cert).slice(0, 300))
+  const halfChain = file('half-chain.pem', content(shop.cert) + content(authority.cert).slice(0, 300))
   const broken = file('broken.pem', content(shop.cert).replace(/\n.{20}/, '\nAAAAAAAAAAAAAAAAAAAA'))
   const cases: readonly (readonly [string, Pair, RegExp])[] = [
     [
@@ -102,6 +106,17 @@ t.test('files that cannot serve are refused with what to do', (t) => {
       'binary',
       { ...shop, cert: der },
       /shop\.der is binary \(DER\), not PEM; convert it with: openssl x509 -inform der -in shop\.der -out FILE\.pem$/,
+    ],
+    [
+      'PKCS #12',
+      { ...shop, cert: store },
+      /shop\.p12 is a PKCS #12 store, not PEM; convert it with: openssl pkcs12 -in shop\.p12 -nodes -out FILE\.pem,/,
+    ],
+    ['half of it', { ...shop, cert: half }, /half\.pem is incomplete: of 1 blocks that begin in it 0 end$/],
+    [
+      'without the end of its chain',
+      { ...shop, cert: halfChain },
+      /half-chain\.pem is incomplete: of 2 blocks that .* 1 end$/,
     ],
     ['damaged', { ...shop, cert: broken }, /broken\.pem: certificate 1 in it cannot be read: /],
     [
