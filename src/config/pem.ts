@@ -89,7 +89,8 @@ function readBlocks(path: string, read: ReadFile, tool: string): PemResult<reado
   const blocks = [...content.matchAll(BLOCK)].map(([pem, label]) => ({ label: label!, pem }))
   const begun = content.match(BEGIN)?.length ?? 0
   // What is left of a file that is still being written would serve, without the issuers that clients need.
-  if (begun > blocks.length) return fail(`${path} is incomplete: of ${begun} blocks that begin in it ${blocks.length} end`)
+  if (begun > blocks.length)
+    return fail(`${path} is incomplete: of ${begun} blocks that begin in it ${blocks.length} end`)
   if (blocks.length === 0 && bytes[0] === DER_SEQUENCE && bytes.subarray(2, 10).includes(PKCS12_VERSION)) {
     const command = `openssl pkcs12 -in ${path} -nodes -out FILE.pem`
     return fail(

@@ -52,7 +52,11 @@ t.test('a good pair is read with its names, and nothing is said about it', (t) =
 t.test('the common name counts only where there are no alternative names', (t) => {
   const old = authority.issue('old', { names: ['Old.example'], commonNameOnly: true })
   const addressed = authority.issue('addressed', { names: ['127.0.0.1'] })
-  t.same(readPairs([old]).identities[0]?.names, ['old.example'])
+  const read = readPairs([old])
+  t.same(read.identities[0]?.names, ['old.example'])
+  t.same(told(read.findings), [
+    'warning certificates.0.cert: old.pem: old.example has no subjectAltName; clients look at nothing else and refuse it',
+  ])
   t.same(readPairs([addressed]).identities[0]?.names, [], 'an address is nothing that is asked for by name')
   t.same(told(readPairs([shop, addressed]).findings), [
     'error certificates.1.cert: addressed.pem names nothing that a client could ask for, and is not the first; set domains',
@@ -75,6 +79,17 @@ t.test('a chain holds each issuer behind what it issued', (t) => {
   t.match(told(readPairs([{ cert: reversed, key: leaf.key }]).findings), [
     /out of order/,
     /reversed\.pem, but to number 2; the server’s own certificate must come first$/,
+  ])
+  t.end()
+})
+
+t.test('a short key is warned of', (t) => {
+  const cert = join(directory, 'short.pem')
+  const key = join(directory, 'short.key')
+  const names = ['-subj', '/CN=short', '-addext', 'subjectAltName=DNS:short.example']
+  openssl(['req', '-x509', '-newkey', 'rsa:1024', '-nodes', '-keyout', key, '-out', cert, '-days', '90', ...names])
+  t.same(told(readPairs([{ cert, key }]).findings), [
+    'warning certificates.0.cert: short.pem: short.example has a key of 1024 bits; most refuse less than 2048',
   ])
   t.end()
 })
