@@ -150,16 +150,24 @@ t.test('a client that goes away without a word cancels what it asked for', TOGET
     answer: ({ target: path }, connection) => path === '/stalled' && connection.write(ok('x'.repeat(300_000))),
   })
   const noWindow = [4, 0] as const
-  const client = await RawHttp2Client.open(t, port, noWindow)
   const stalled = GET.map(([name, value]) => [name, name === ':path' ? '/stalled' : value] as const)
-  client.send(headers(1, GET, END), headers(3, stalled, END))
-  await client.answered(3)
-  await until('both requests at the target', () => target.requests.length === 2)
-  // Everything was read: its system says no more than that it will send nothing.
-  client.socket.destroy()
-  for (const connection of target.connections) await connection.ending()
-  const records = await castor.accessRecords(2)
-  for (const { reason } of records) t.match(reason, /^CLIENT_/)
+  for (const [turn, atOnce] of [true, false].entries()) {
+    const client = await RawHttp2Client.open(t, port, noWindow)
+    client.send(headers(1, GET, END), headers(3, stalled, END))
+    await client.answered(3)
+    await until('both requests at the target', () => target.requests.length === 2 + turn * 2)
+    // Everything was read: its system says no more than that it will send nothing.
+    if (atOnce) {
+      client.socket.destroy()
+    } else {
+      client.socket.end()
+      await client.frame('PING', ({ type }) => type === FRAME.PING)
+      client.socket.destroy()
+    }
+    for (const connection of target.connections) await connection.ending()
+    const records = await castor.accessRecords(2 + turn * 2)
+    for (const { reason } of records) t.match(reason, /^CLIENT_/)
+  }
 })
 
 t.test('failures are told per stream: 502, 503 and 504', TOGETHER, async (t) => {

@@ -18,6 +18,7 @@ export class Liveness {
   #pingSentMs = -1
   #drainSentMs = -1
   #leftMs = -1
+  #peerEnded = false
   #blockedSinceMs = -1
   #writtenThen = 0
 
@@ -51,10 +52,11 @@ export class Liveness {
   }
 
   /**
-   * The peer has ended its side and can answer nothing. One that only did that reads on; the system of one that is gone
-   * answers any frame with a reset, which ends what is under way for it.
+   * The peer has ended its side and can answer nothing. One that only did that reads on; the system of one that is gone,
+   * now or later, answers any frame with a reset, which ends what is under way for it.
    */
-  provoke(): void {
+  peerEnded(): void {
+    this.#peerEnded = true
     this.#send(PROVOKES)
   }
 
@@ -105,8 +107,12 @@ export class Liveness {
       connection.end(H2_ERROR.ENHANCE_YOUR_CALM, 'SLOW_FRAME', 'a frame or header block was begun and not ended')
       return
     }
-    if (connection.output.blocked) this.#lookAtConn(nowMs)
-    else this.#lookAtStreams(nowMs)
+    if (connection.output.blocked) {
+      this.#lookAtConn(nowMs)
+      return
+    }
+    if (this.#peerEnded) this.#send(PROVOKES)
+    this.#lookAtStreams(nowMs)
   }
 
   #lookAtConn(nowMs: number): void {
