@@ -25,9 +25,16 @@ export interface ReadIdentity {
 
 const DAY_MS = 24 * 60 * 60 * 1000
 const WARN_DAYS = 30
+/** OpenSSL refuses RSA keys that are shorter, at the security level that most systems ask of it. */
+const LEAST_RSA_BITS = 2048
 
-/** Reads and checks one pair. Paths of findings begin at the pair. */
-export function readIdentity(config: CertificateConfig, read: ReadFile | undefined, nowMs: number): ReadIdentity {
+/** Reads and checks one pair, shown by the side that `role` names. Paths of findings begin at the pair. */
+export function readIdentity(
+  config: CertificateConfig,
+  role: 'server' | 'client',
+  read: ReadFile | undefined,
+  nowMs: number,
+): ReadIdentity {
   const findings: Finding[] = []
   const find = (key: string, message: string, severity: Finding['severity'] = 'error'): void => {
     findings.push({ path: [key], severity, message })
@@ -40,7 +47,16 @@ export function readIdentity(config: CertificateConfig, read: ReadFile | undefin
   const leaf = chain.value[0]!.x509
   const disorder = outOfOrder(chain.value)
   if (disorder !== undefined) find('cert', `${config.cert}: ${disorder}`)
-  for (const { x509 } of chain.value) checkTime(x509, config.cert, nowMs, find)
+  for (const { x509 } of chain.value) {
+    checkTime(x509, config.cert, nowMs, find)
+    const bits = x509.publicKey.asymmetricKeyDetails?.modulusLength ?? LEAST_RSA_BITS
+    if (bits >= LEAST_RSA_BITS) continue
+    find('cert', `${config.cert}: ${nameOf(x509)} has a key of ${bits} bits; most refuse less than 2048`, 'warning')
+  }
+  if (role === 'server' && disorder === undefined && leaf.subjectAltName === undefined) {
+    const who = nameOf(leaf)
+    find('cert', `${config.cert}: ${who} has no subjectAltName; clients look at nothing else and refuse it`, 'warning')
+  }
   if (config.cert !== config.key && holdsPrivateKey(config.cert, read)) {
     find('cert', `${config.cert} holds a private key too; whoever may read it can pass for this server`, 'warning')
   }

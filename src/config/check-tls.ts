@@ -27,6 +27,11 @@ function checkTls({ path, fields }: Entry, protocol: string, report: Report): vo
     if ((mode === 'request' || mode === 'require') && (ca === undefined || ca === '')) {
       report([...path, 'clientCertificates', 'ca'], `is needed to ${mode} certificates: who may issue them?`)
     }
+    // Whoever writes `mode: none` knows; whoever leaves it out believes that certificates are asked for.
+    if (mode === undefined && given(clientCertificates, 'ca')) {
+      const message = 'has no effect without mode; write mode: require, or request'
+      report([...path, 'clientCertificates', 'ca'], message)
+    }
   }
   if (protocol === 'tls' && hsts !== undefined && flagOf(hsts) !== false) {
     report([...path, 'hsts'], 'hsts has no effect on a tls listener; leave it out', 'key')

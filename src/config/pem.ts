@@ -19,9 +19,12 @@ export interface PemKey {
 export type ReadFile = (path: string) => Buffer
 
 const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----[\s\S]*?-----END \1-----/g
+const BEGIN = /-----BEGIN [A-Z0-9 ]+-----/g
 const CERTIFICATE_LABELS = ['CERTIFICATE', 'X509 CERTIFICATE', 'TRUSTED CERTIFICATE']
-/** First bytes of a long ASN.1 sequence: the same content without its PEM clothing. */
+/** First byte of a long ASN.1 sequence: the same content without its PEM clothing. */
 const DER_SEQUENCE = 0x30
+/** How PKCS #12 begins behind its length (RFC 7292 4): version 3. */
+const PKCS12_VERSION = Buffer.of(0x02, 0x01, 0x03)
 
 interface Block {
   readonly label: string
@@ -82,7 +85,18 @@ function readBlocks(path: string, read: ReadFile, tool: string): PemResult<reado
     return fail(`${path} cannot be read: ${whyUnreadable((cause as NodeJS.ErrnoException).code, cause)}`)
   }
   if (bytes.length === 0) return fail(`${path} is empty`)
-  const blocks = [...bytes.toString('latin1').matchAll(BLOCK)].map(([pem, label]) => ({ label: label!, pem }))
+  const content = bytes.toString('latin1')
+  const blocks = [...content.matchAll(BLOCK)].map(([pem, label]) => ({ label: label!, pem }))
+  const begun = content.match(BEGIN)?.length ?? 0
+  // What is left of a file that is still being written would serve, without the issuers that clients need.
+  if (begun > blocks.length)
+    return fail(`${path} is incomplete: of ${begun} blocks that begin in it ${blocks.length} end`)
+  if (blocks.length === 0 && bytes[0] === DER_SEQUENCE && bytes.subarray(2, 10).includes(PKCS12_VERSION)) {
+    const command = `openssl pkcs12 -in ${path} -nodes -out FILE.pem`
+    return fail(
+      `${path} is a PKCS #12 store, not PEM; convert it with: ${command}, which then holds certificate and key`,
+    )
+  }
   if (blocks.length === 0 && bytes[0] === DER_SEQUENCE) {
     return fail(
       `${path} is binary (DER), not PEM; convert it with: openssl ${tool} -inform der -in ${path} -out FILE.pem`,

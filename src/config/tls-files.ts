@@ -30,7 +30,7 @@ export function readListenerFiles(
   /** Index of the certificate by name and type of key. */
   const taken = new Map<string, number>()
   for (const [index, config] of tls.certificates.entries()) {
-    const found = readIdentity(config, read, nowMs)
+    const found = readIdentity(config, 'server', read, nowMs)
     const path = ['certificates', index]
     for (const finding of found.findings) findings.push({ ...finding, path: [...path, ...finding.path] })
     const fault = found.facts === undefined ? undefined : misplaced(found.facts, index, taken)
@@ -71,7 +71,7 @@ export function readGroupFiles(
   const findings: Finding[] = []
   const ca = readBundle(tls.ca, ['ca'], read, nowMs, findings)
   const own: CertificateConfig = { cert: tls.cert, key: tls.key, domains: [] }
-  const shown = tls.cert === '' || tls.key === '' ? undefined : readIdentity(own, read, nowMs)
+  const shown = tls.cert === '' || tls.key === '' ? undefined : readIdentity(own, 'client', read, nowMs)
   if (shown !== undefined) findings.push(...shown.findings)
   if (findings.some(({ severity }) => severity === 'error')) return { findings }
   const { cert, key } = shown?.identity ?? { cert: '', key: '' }

@@ -145,6 +145,31 @@ t.test('a client that resets its stream cancels the request at its target', TOGE
   t.equal(modern.openSessions, 1, 'its connection stays')
 })
 
+t.test('a client that goes away without a word cancels what it asked for', TOGETHER, async (t) => {
+  const { castor, target, port } = await before(t, {
+    answer: ({ target: path }, connection) => path === '/stalled' && connection.write(ok('x'.repeat(300_000))),
+  })
+  const noWindow = [4, 0] as const
+  const stalled = GET.map(([name, value]) => [name, name === ':path' ? '/stalled' : value] as const)
+  for (const [turn, atOnce] of [true, false].entries()) {
+    const client = await RawHttp2Client.open(t, port, noWindow)
+    client.send(headers(1, GET, END), headers(3, stalled, END))
+    await client.answered(3)
+    await until('both requests at the target', () => target.requests.length === 2 + turn * 2)
+    // Everything was read: its system says no more than that it will send nothing.
+    if (atOnce) {
+      client.socket.destroy()
+    } else {
+      client.socket.end()
+      await client.frame('PING', ({ type }) => type === FRAME.PING)
+      client.socket.destroy()
+    }
+    for (const connection of target.connections) await connection.ending()
+    const records = await castor.accessRecords(2 + turn * 2)
+    for (const { reason } of records) t.match(reason, /^CLIENT_/)
+  }
+})
+
 t.test('failures are told per stream: 502, 503 and 504', TOGETHER, async (t) => {
   const nowhere = await startTestCastor(t, ['127.0.0.1:1'], H2C)
   t.equal((await ask(await connectTo(t, nowhere.port))).status, 502)

@@ -140,6 +140,7 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
     if (this.closed) return
     if (this.farewell.waits) this.farewell.complete()
     else this.finishIfDrained()
+    if (!this.closed) this.liveness.peerEnded()
     this.flush()
   }
 

@@ -68,7 +68,7 @@ export class ControlFrames {
       if (bytes === 0) {
         connection.end(PROTOCOL_ERROR, 'PROTOCOL', 'WINDOW_UPDATE of 0 (RFC 9113, 6.9)')
       } else if (sender.window > LARGEST_WINDOW_BYTES) {
-        connection.end(FLOW_CONTROL_ERROR, 'PROTOCOL', 'a window beyond 2^31 − 1 (RFC 9113, 6.9.1)')
+        connection.end(FLOW_CONTROL_ERROR, 'PROTOCOL', 'a window beyond 2^31 - 1 (RFC 9113, 6.9.1)')
       }
       return
     }
@@ -84,7 +84,7 @@ export class ControlFrames {
     for (const stream of connection.table.unsent) stream.sendWindow += change
     for (const stream of connection.table.open.values()) {
       if (connection.sender.grant(stream, change)) continue
-      connection.end(FLOW_CONTROL_ERROR, 'PROTOCOL', 'a window beyond 2^31 − 1 (RFC 9113, 6.9.2)')
+      connection.end(FLOW_CONTROL_ERROR, 'PROTOCOL', 'a window beyond 2^31 - 1 (RFC 9113, 6.9.2)')
       return false
     }
     return true

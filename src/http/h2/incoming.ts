@@ -278,10 +278,11 @@ export class Incoming {
       return undefined
     }
     if (!table.isIdle(id)) {
-      this.#forClosed(id, 'HEADERS')
+      if (table.wasSkipped(id)) this.#end(PROTOCOL_ERROR, 'a stream of lower number than one before (RFC 9113, 5.1.1)')
+      else this.#forClosed(id, 'HEADERS')
       return undefined
     }
-    table.lastRemoteId = id
+    table.takeRemoteId(id)
     if (connection.farewell.refusesNew) return undefined
     if (this.#blockDependsOnItself) {
       connection.refuse(id, PROTOCOL_ERROR, FLOOD.RESETS)

@@ -5,6 +5,7 @@ import { H2_ERROR, type H2Limits } from './engine.js'
 /** How the payloads of our PINGs begin; the rest is a number, so that an old answer is none to a new question. */
 const ASKS_FOR_LIFE = 1
 const ENDS_DRAIN = 2
+const PROVOKES = 3
 
 /** What a connection waits for, and how long it does: all its time limits, looked after by `tick`. */
 export class Liveness {
@@ -17,6 +18,7 @@ export class Liveness {
   #pingSentMs = -1
   #drainSentMs = -1
   #leftMs = -1
+  #peerEnded = false
   #blockedSinceMs = -1
   #writtenThen = 0
 
@@ -47,6 +49,15 @@ export class Liveness {
   drainPing(): void {
     this.#drainSentMs = this.#connection.clock.nowMs
     this.#send(ENDS_DRAIN)
+  }
+
+  /**
+   * The peer has ended its side and can answer nothing. One that only did that reads on; the system of one that is gone,
+   * now or later, answers any frame with a reset, which ends what is under way for it.
+   */
+  peerEnded(): void {
+    this.#peerEnded = true
+    this.#send(PROVOKES)
   }
 
   /** An acknowledged PING; false when it is none of ours. */
@@ -96,8 +107,12 @@ export class Liveness {
       connection.end(H2_ERROR.ENHANCE_YOUR_CALM, 'SLOW_FRAME', 'a frame or header block was begun and not ended')
       return
     }
-    if (connection.output.blocked) this.#lookAtConn(nowMs)
-    else this.#lookAtStreams(nowMs)
+    if (connection.output.blocked) {
+      this.#lookAtConn(nowMs)
+      return
+    }
+    if (this.#peerEnded) this.#send(PROVOKES)
+    this.#lookAtStreams(nowMs)
   }
 
   #lookAtConn(nowMs: number): void {

@@ -16,6 +16,9 @@ export class StreamTable {
   nextLocalId = 1
   /** Our own. */
   readonly role: H2Role
+  /** The ids that the peer left out last are [`#skippedFrom`, `#skippedTo`). */
+  #skippedFrom = 0
+  #skippedTo = 0
   #resets: Int32Array | undefined
   #resetCount = 0
 
@@ -51,6 +54,20 @@ export class StreamTable {
     // Servers open none, since nothing is pushed: even ids stay idle for ever.
     if ((id & 1) === 0) return true
     return this.role === 'server' ? id > this.lastRemoteId : id >= this.nextLocalId
+  }
+
+  /** The peer uses an id for the first time, one higher than all before it. */
+  takeRemoteId(id: number): void {
+    if (id > this.lastRemoteId + 2) {
+      this.#skippedFrom = this.lastRemoteId + 1
+      this.#skippedTo = id
+    }
+    this.lastRemoteId = id
+  }
+
+  /** The peer has passed it over, and may not come back to it (RFC 9113, 5.1.1). Of several gaps the latest is known. */
+  wasSkipped(id: number): boolean {
+    return id >= this.#skippedFrom && id < this.#skippedTo
   }
 
   rememberReset(id: number): void {

@@ -52,7 +52,11 @@ t.test('a good pair is read with its names, and nothing is said about it', (t) =
 t.test('the common name counts only where there are no alternative names', (t) => {
   const old = authority.issue('old', { names: ['Old.example'], commonNameOnly: true })
   const addressed = authority.issue('addressed', { names: ['127.0.0.1'] })
-  t.same(readPairs([old]).identities[0]?.names, ['old.example'])
+  const read = readPairs([old])
+  t.same(read.identities[0]?.names, ['old.example'])
+  t.same(told(read.findings), [
+    'warning certificates.0.cert: old.pem: old.example has no subjectAltName; clients look at nothing else and refuse it',
+  ])
   t.same(readPairs([addressed]).identities[0]?.names, [], 'an address is nothing that is asked for by name')
   t.same(told(readPairs([shop, addressed]).findings), [
     'error certificates.1.cert: addressed.pem names nothing that a client could ask for, and is not the first; set domains',
@@ -79,6 +83,17 @@ t.test('a chain holds each issuer behind what it issued', (t) => {
   t.end()
 })
 
+t.test('a short key is warned of', (t) => {
+  const cert = join(directory, 'short.pem')
+  const key = join(directory, 'short.key')
+  const names = ['-subj', '/CN=short', '-addext', 'subjectAltName=DNS:short.example']
+  openssl(['req', '-x509', '-newkey', 'rsa:1024', '-nodes', '-keyout', key, '-out', cert, '-days', '90', ...names])
+  t.same(told(readPairs([{ cert, key }]).findings), [
+    'warning certificates.0.cert: short.pem: short.example has a key of 1024 bits; most refuse less than 2048',
+  ])
+  t.end()
+})
+
 t.test('files that cannot serve are refused with what to do', (t) => {
   const encrypted = join(directory, 'encrypted.key')
   openssl(['pkey', '-in', shop.key, '-aes128', '-passout', 'pass:secret', '-out', encrypted])
@@ -86,6 +101,10 @@ t.test('files that cannot serve are refused with what to do', (t) => {
   openssl(['rsa', '-in', shopRsa.key, '-aes128', '-traditional', '-passout', 'pass:secret', '-out', legacy])
   const der = join(directory, 'shop.der')
   openssl(['x509', '-in', shop.cert, '-outform', 'der', '-out', der])
+  const store = join(directory, 'shop.p12')
+  openssl(['pkcs12', '-export', '-in', shop.cert, '-inkey', shop.key, '-passout', 'pass:secret', '-out', store])
+  const half = file('half.pem', content(shop.cert).slice(0, 300))
+  const halfChain = file('half-chain.pem', content(shop.cert) + content(authority.cert).slice(0, 300))
   const broken = file('broken.pem', content(shop.cert).replace(/\n.{20}/, '\nAAAAAAAAAAAAAAAAAAAA'))
   const cases: readonly (readonly [string, Pair, RegExp])[] = [
     [
@@ -102,6 +121,17 @@ t.test('files that cannot serve are refused with what to do', (t) => {
       'binary',
       { ...shop, cert: der },
       /shop\.der is binary \(DER\), not PEM; convert it with: openssl x509 -inform der -in shop\.der -out FILE\.pem$/,
+    ],
+    [
+      'PKCS #12',
+      { ...shop, cert: store },
+      /shop\.p12 is a PKCS #12 store, not PEM; convert it with: openssl pkcs12 -in shop\.p12 -nodes -out FILE\.pem,/,
+    ],
+    ['half of it', { ...shop, cert: half }, /half\.pem is incomplete: of 1 blocks that begin in it 0 end$/],
+    [
+      'without the end of its chain',
+      { ...shop, cert: halfChain },
+      /half-chain\.pem is incomplete: of 2 blocks that .* 1 end$/,
     ],
     ['damaged', { ...shop, cert: broken }, /broken\.pem: certificate 1 in it cannot be read: /],
     [

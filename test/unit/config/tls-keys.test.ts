@@ -177,6 +177,11 @@ const FAULTS: readonly (readonly [string, readonly string[], RegExp | string])[]
     /clientCertificates\.ca: is needed to require certificates/,
   ],
   [
+    'authorities without a mode',
+    ['listeners.0.tls.clientCertificates={ ca: a.pem }'],
+    /clientCertificates\.ca: has no effect without mode; write mode: require, or request/,
+  ],
+  [
     'another protocol by ALPN',
     ['listeners.0.tls.alpn=[spdy/3]'],
     /alpn\.0: an https listener speaks h2 and http\/1\.1, not "spdy\/3"/,

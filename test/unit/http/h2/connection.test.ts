@@ -65,6 +65,7 @@ t.test('going away', async (t) => {
     rig.give(headers(1, GET, END), headers(3, GET))
     rig.connection.receiveEnd()
     t.same(rig.told.events.slice(-1), ['reset 3 CANCEL'])
+    t.match(rig.said(), [/^PING/], 'one that is gone would answer this with a reset')
     rig.told.streams[0]!.sendFields(fieldList(OK), true)
     t.same(rig.said(), ['HEADERS 1 200 end', 'GOAWAY 3 NO_ERROR'])
     t.ok(rig.conn.ended)

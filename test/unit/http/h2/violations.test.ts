@@ -31,6 +31,7 @@ const some = Buffer.from('data')
 const zeros = (length: number): Buffer => Buffer.alloc(length)
 const dependency = (id: number): Buffer => Buffer.concat([uint32(id), Buffer.from([16])])
 const increment = (id: number, by: number): Buffer => frame(WINDOW_UPDATE, 0, id, uint32(by))
+const reset = (id: number): Buffer => frame(RST_STREAM, 0, id, uint32(8))
 const PROTOCOL = dies('PROTOCOL_ERROR')
 const SIZE = dies('FRAME_SIZE_ERROR')
 const FLOW = dies('FLOW_CONTROL_ERROR')
@@ -88,7 +89,8 @@ const SERVER: readonly Case[] = [
   ['trailers after our RST_STREAM', [open, increment(1, 0), headers(1, [['a', 'b']], END)], resets('PROTOCOL_ERROR')],
   // 5.1.1
   ['HEADERS on an even stream', [headers(2, GET, END)], PROTOCOL],
-  ['HEADERS on a lower stream', [headers(5, GET, END), headers(3, GET, END)], CLOSED],
+  ['HEADERS on a lower stream', [headers(5, GET, END), headers(3, GET, END)], PROTOCOL],
+  ['HEADERS on a lower stream that was used', [whole, reset(1), headers(5, GET, END), whole], CLOSED],
   ['DATA on a stream that was skipped', [headers(5, GET, END), frame(DATA, END, 3, some)], CLOSED],
   ['the highest stream id', [headers(2 ** 31 - 1, GET, END)], 'fine'],
   // 5.3.1 of RFC 7540
