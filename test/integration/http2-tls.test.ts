@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { connect, createSecureServer } from 'node:http2'
+import { connect, constants, createSecureServer } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { promisify } from 'node:util'
 import t from 'tap'
@@ -91,4 +91,24 @@ t.test('a target whose certificate does not verify gets no request', async (t) =
     castor.url,
   ])
   t.equal(stdout, '502')
+})
+
+t.test('a cipher that RFC 9113 forbids ends the connection with the word for it', async (t) => {
+  const target = await RawTarget.start({ answer: (request, connection) => void connection.write(ok(request.method)) })
+  t.teardown(() => target.stop())
+  const policy = { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2', ciphers: 'ECDHE+AESGCM:ECDHE+AES' }
+  const castor = await startTestCastor(t, [target.address], { listener: secured([front], { policy }) })
+  const goAway = async (ciphers: string): Promise<number> => {
+    const session = connect(`https://127.0.0.1:${castor.port}`, { rejectUnauthorized: false, ciphers })
+    session.on('error', () => {})
+    t.teardown(() => session.destroy())
+    const heard = once(session, 'goaway').then(([code]) => code as number)
+    const answered = once(
+      session.request({ ':path': '/' }).on('error', () => {}),
+      'response',
+    ).then(() => -1)
+    return within('an answer or a farewell', Promise.race([heard, answered]))
+  }
+  t.equal(await goAway('ECDHE-ECDSA-AES128-SHA256'), constants.NGHTTP2_INADEQUATE_SECURITY)
+  t.equal(await goAway('ECDHE-ECDSA-AES128-GCM-SHA256'), -1)
 })

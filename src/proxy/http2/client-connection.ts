@@ -2,7 +2,15 @@
 import type { Conn, ConnHandler } from '../../core/conn.js'
 import type { CastorError } from '../../core/errors.js'
 import { REASON, type ReasonCode } from '../../core/reasons.js'
-import type { H2Connection, H2Failure, H2FailureReason, H2Handler, H2Stream } from '../../http/h2/engine.js'
+import type { TlsInfo } from '../../core/tls.js'
+import {
+  H2_ERROR,
+  type H2Connection,
+  type H2Failure,
+  type H2FailureReason,
+  type H2Handler,
+  type H2Stream,
+} from '../../http/h2/engine.js'
 import type { Timed } from '../../net/timer-wheel.js'
 import type { ClientOrigin } from '../client-origin.js'
 import type { Listener } from '../listener.js'
@@ -36,6 +44,13 @@ const REASONS: Record<H2FailureReason, ReasonCode> = {
   PING_TIMEOUT: 'IDLE_TIMEOUT',
   LAYER_ABOVE: 'HTTP2_PROTOCOL',
 }
+
+/** What of TLS 1.2 is good enough for HTTP/2: all else is on its list of forbidden ciphers (RFC 9113, appendix A). */
+const STRONG_CIPHER = /^(ECDHE|DHE)-.*(GCM|CHACHA20|CCM)/
+
+/** Only a custom policy lets such a connection come about. */
+const isTooWeak = (tls: TlsInfo | undefined): boolean =>
+  tls !== undefined && tls.version !== 'TLSv1.3' && !STRONG_CIPHER.test(tls.cipher)
 
 /** One client's HTTP/2 connection: its timers, its counters, its end. What its streams carry is their sessions' business. */
 export class ClientConnection implements ConnHandler, Timed, Session, H2Handler, StreamHome {
@@ -71,6 +86,10 @@ export class ClientConnection implements ConnHandler, Timed, Session, H2Handler,
     this.conn.readSize = READ_BYTES
     plane.wheel.schedule(this, LOOK_MS)
     this.#connection.start()
+    if (isTooWeak(this.origin.tls)) {
+      this.#connection.fail(H2_ERROR.INADEQUATE_SECURITY, `the cipher ${this.origin.tls!.cipher} is not for HTTP/2`)
+      return
+    }
     if (early !== undefined && early.length > 0) this.#connection.receive(early, 0, early.length)
     if (plane.draining) this.drain()
   }
