@@ -81,7 +81,10 @@ export const ECANCELED = -125
 
 let loaded: NativeAddon | undefined | null = null
 
-/** The addon, or undefined where it is not built or CASTOR_NATIVE=off. Looked for once a thread. */
+/**
+ * The addon, or undefined where it is not built or CASTOR_NATIVE=off; without its TLS where CASTOR_NATIVE=no-tls. Looked
+ * for once a thread.
+ */
 export function nativeAddon(): NativeAddon | undefined {
   if (loaded !== null) return loaded
   loaded = undefined
@@ -90,5 +93,6 @@ export function nativeAddon(): NativeAddon | undefined {
   // Copied, because an object with as many functions as an addon exports is a dictionary to the engine: each call of
   // one of them would look it up by name.
   if (existsSync(file)) loaded = { ...(createRequire(import.meta.url)(file) as NativeAddon) }
+  if (process.env.CASTOR_NATIVE === 'no-tls') delete loaded?.tlsOpen
   return loaded
 }

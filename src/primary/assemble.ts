@@ -9,7 +9,7 @@ import type { SessionStore, SessionTotals } from '../core/session-store.js'
 import type { AdminState } from '../core/target-state.js'
 import type { TicketKeyStore } from '../core/ticket-keys.js'
 import type { CertificateFacts } from '../core/tls.js'
-import { nativeAddon } from '../native/addon.js'
+import type { NativeAddon } from '../native/addon.js'
 import type { AccessWriter } from '../observe/access-writer.js'
 import { createLogger, type LogDestination, type Logger, openLogDestination } from '../observe/log.js'
 import { Columns, createSharedCounters } from '../shm/columns.js'
@@ -20,6 +20,7 @@ import { SessionMemory } from '../shm/sessions-layout.js'
 import { TargetTable } from '../shm/targets.js'
 import { openAccessLog } from './access-log.js'
 import { Certificates } from './certificates.js'
+import { chooseAddon } from './choose-addon.js'
 import { ClusterLink } from './cluster-link.js'
 import { ConnectionLimit, connectionsFor, openFileLimit, socketsPerWorker } from './connection-limit.js'
 import { buildDirectory, capacityFor } from './directory.js'
@@ -105,7 +106,8 @@ class Primary implements RunningCastor, AdminFacts {
   readonly #placement: Placement
   readonly #certificates: Certificates
   readonly #ticketKeys: TicketKeyStore = new LocalTicketKeys()
-  readonly #addon = nativeAddon()
+  /** Undefined on Node's own sockets. */
+  readonly #addon: NativeAddon | undefined
   #entrances: Entrances | undefined
   #limit: ConnectionLimit | undefined
   #access: AccessWriter | undefined
@@ -124,6 +126,7 @@ class Primary implements RunningCastor, AdminFacts {
     this.config = config
     this.#certificates = certificates
     this.log = log
+    this.#addon = chooseAddon(config, log)
     this.#destination = destination
     this.finished = new Promise((resolve) => {
       this.#markFinished = resolve
@@ -311,10 +314,7 @@ class Primary implements RunningCastor, AdminFacts {
   }
 
   async #open(): Promise<Entrances> {
-    if (this.#addon === undefined) {
-      this.log.warn('the native addon is not there: listening sockets are shared by the threads, which is slower')
-      return openShared(this.config)
-    }
+    if (this.#addon === undefined) return openShared(this.config)
     return openNative(this.config, this.#addon, this.log, (records, count) => this.#limit!.admit(records, count))
   }
 

@@ -4,6 +4,7 @@ import { onePair } from './support/balancer.js'
 import { startChild } from './support/child-castor.js'
 import { ok, RawTarget } from './support/raw-target.js'
 import { dial } from './support/tcp-peers.js'
+import { ask as askSecurely, authorityFor, secured } from './support/tls.js'
 import { until } from './support/until.js'
 
 const WITHOUT = { env: { CASTOR_NATIVE: 'off' } }
@@ -67,4 +68,23 @@ t.test('without the addon tunnels are cut when the time to stop is over', async 
   castor.child.kill('SIGTERM')
   t.equal(await castor.ended(), 0)
   await until('the client noticed', () => client.destroyed || client.readableEnded)
+})
+
+t.test('where the addon finds no OpenSSL it says so, and serves https on sockets of Node', async (t) => {
+  const target = await RawTarget.start({ answer: (_, connection) => void connection.write(ok('served')) })
+  t.teardown(() => target.stop())
+  const front = authorityFor(t).issue('front', { names: ['shop.example'] })
+  const config = onePair('http', [target.address], { workers: 2, listener: secured([front]) })
+  const castor = await startChild(t, config, { env: { CASTOR_NATIVE: 'no-tls' } })
+  t.match(castor.stderr, 'the native addon speaks no TLS with this Node')
+  const answer = await askSecurely(castor.port(), { servername: 'shop.example' })
+  t.match(answer, { status: 200, text: 'served', server: 'shop.example' })
+})
+
+t.test('without TLS in the configuration nothing is missed', async (t) => {
+  const target = await RawTarget.start({ answer: (_, connection) => void connection.write(ok('served')) })
+  t.teardown(() => target.stop())
+  const castor = await startChild(t, onePair('http', [target.address]), { env: { CASTOR_NATIVE: 'no-tls' } })
+  t.notMatch(castor.stderr, 'the native addon')
+  t.equal(await ask(castor.port(), false), 'served')
 })
