@@ -55,7 +55,9 @@ export const healthCheck = z
       .describe('HTTP version that http checks speak. "1.0" or "1.1", default "1.1".'),
     verify: flag()
       .prefault(false)
-      .describe('https: whether a certificate that does not verify fails the check. Default false.'),
+      .describe(
+        'https: whether a certificate that does not verify fails the check; trusted is tls.ca of the group, else what this host trusts. Default false.',
+      ),
   })
   .prefault({})
   .describe('Active checks of every target. Default { protocol: tcp }.')

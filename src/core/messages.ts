@@ -47,6 +47,8 @@ export interface ProbeTask {
   readonly counters: SharedCounters
   /** Of every group, as of now. */
   readonly targets: readonly GroupTargets[]
+  /** As of TlsMaterial. */
+  readonly tlsGroups: TlsMaterial['groups']
   readonly port: MessagePort
 }
 
@@ -56,7 +58,11 @@ export interface TargetsMessage {
   readonly targets: GroupTargets
 }
 
-export type ToProbe = { readonly type: 'stop' } | TargetsMessage
+export type ToProbe =
+  | { readonly type: 'stop' }
+  | TargetsMessage
+  /** Certificates, keys or authorities have changed. */
+  | { readonly type: 'tls'; readonly tlsGroups: TlsMaterial['groups'] }
 
 export type FromProbe =
   /** Every target has been checked once. */

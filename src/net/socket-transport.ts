@@ -1,5 +1,5 @@
 import { connect, isIP, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
+import { connect as connectTls, type SecureContext } from 'node:tls'
 import type { Clock } from '../core/clock.js'
 import type { Conn, ConnHandler, Transport } from '../core/conn.js'
 import { recordPeer } from '../core/connection-record.js'
@@ -8,6 +8,15 @@ import { SocketConn } from './socket-conn.js'
 import { SocketClientTls, SocketServerTls } from './socket-tls.js'
 
 const SCRATCH_BYTES = 256 * 1024
+
+/** How a connection is made that is TLS from the start. */
+export interface DialTls {
+  /** For SNI and verification; an address is only verified. */
+  readonly serverName: string
+  readonly verify: boolean
+  /** What is shown and trusted; nothing and Node's own authorities without it. */
+  readonly credentials?: SecureContext
+}
 
 /** Connections on `net.Socket`: for machines without the addon, and for whatever must be a stream to Node. */
 export class SocketTransport implements Transport {
@@ -56,10 +65,12 @@ export class SocketTransport implements Transport {
   }
 
   /** The same through TLS: open once the handshake is done. `verify` refuses certificates that do not verify. */
-  dialTls(address: string, port: number, tls: { serverName: string; verify: boolean }, handler: ConnHandler): Conn {
+  dialTls(address: string, port: number, tls: DialTls, handler: ConnHandler): Conn {
     // RFC 6066 3: server names are no addresses.
     const name = isIP(tls.serverName) === 0 ? { servername: tls.serverName } : {}
-    const socket = connectTls({ host: address, port, rejectUnauthorized: tls.verify, ...name })
+    const { verify: rejectUnauthorized, credentials } = tls
+    const shown = credentials === undefined ? {} : { secureContext: credentials }
+    const socket = connectTls({ host: address, port, rejectUnauthorized, ...shown, ...name })
     const conn = new SocketConn(socket, this.clock, handler, undefined, this.#forget, 'secureConnect')
     this.#open.add(conn)
     return conn

@@ -172,11 +172,7 @@ class Primary implements RunningCastor, AdminFacts {
   }
 
   get workers(): readonly WorkerFacts[] {
-    return this.#supervisor.slots.map(({ column, state, restarts }) => ({
-      id: column,
-      state: state === 'stopped' ? 'restarting' : state,
-      restarts,
-    }))
+    return this.#supervisor.facts
   }
 
   get listeners(): readonly OpenListener[] {
@@ -254,7 +250,11 @@ class Primary implements RunningCastor, AdminFacts {
       this.#registry.look(Date.now())
       this.#census.step()
     }, CARE_MS)
-    this.#certificates.onChange = () => this.#supervisor.broadcast({ type: 'tls', tls: this.#certificates.current })
+    this.#certificates.onChange = () => {
+      const tls = this.#certificates.current
+      this.#supervisor.broadcast({ type: 'tls', tls })
+      this.#probe.send({ type: 'tls', tlsGroups: tls.groups })
+    }
     this.#certificates.watch()
     this.state = 'running'
     log.info({ workers: config.workers, maxConnections: max, native: this.#addon !== undefined }, 'started')
@@ -364,6 +364,7 @@ class Primary implements RunningCastor, AdminFacts {
       directory: this.directory,
       counters: this.#counters,
       targets: this.#registry.lists(),
+      tlsGroups: this.#certificates.current.groups,
     }
   }
 

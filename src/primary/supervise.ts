@@ -1,4 +1,5 @@
 import type { Piscina } from 'piscina'
+import type { WorkerFacts } from '../admin/facts.js'
 import { RECORD_FD } from '../core/connection-record.js'
 import type { FromProxy, ProxyTask, ToProxy } from '../core/messages.js'
 import type { Logger } from '../observe/log.js'
@@ -70,6 +71,14 @@ export class Supervisor {
     )
     this.#pool = openTaskPool(given.workerFile, given.workers, given.log)
     this.#kept = this.slots.map((slot) => this.#keep(slot))
+  }
+
+  get facts(): readonly WorkerFacts[] {
+    return this.slots.map(({ column, state, restarts }) => ({
+      id: column,
+      state: state === 'stopped' ? 'restarting' : state,
+      restarts,
+    }))
   }
 
   /** Starts every worker; resolves when all are ready to take connections. Rejects when one dies before that. */

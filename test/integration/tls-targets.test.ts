@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer, type Server, type TlsOptions } from 'node:tls'
 import t from 'tap'
+import type { Status } from '../../src/admin/status-shape.js'
 import { toolOrSkip } from '../tools.js'
 import { type Balancer, type ConfigFile, onePair, startBalancer } from './support/balancer.js'
 import type { Test } from './support/castor.js'
@@ -127,6 +128,25 @@ t.test('targets that ask for a certificate are shown the group’s', async (t) =
   const { port } = await startBalancer(t, before('https', [seen.address], { cert: client.cert, key: client.key }))
   t.equal((await request(port, get('/'))).status, 200)
   t.match(seen.shown.at(-1), 'CN=client')
+})
+
+t.test('https checks trust, show and ask for what the group’s traffic does', async (t) => {
+  const options = { requestCert: true, rejectUnauthorized: true, ca: readFileSync(authority.cert) }
+  const seen = await secureTarget(t, options)
+  const healthCheck = { protocol: 'https', interval: '100ms', healthyThreshold: 1, unhealthyThreshold: 1, verify: true }
+  const healthOf = async (tls: object): Promise<string> => {
+    const balancer = await startBalancer(t, before('https', [seen.address], tls, { healthCheck }))
+    const answer = await fetch(`http://127.0.0.1:${balancer.running.admin.port}/api/v1/status`)
+    const { targetGroups } = (await answer.json()) as Status
+    return targetGroups[0]!.targets[0]!.health
+  }
+  const shown = { cert: client.cert, key: client.key }
+  t.equal(await healthOf({ ...shown, serverName: 'app.internal' }), 'healthy')
+  t.ok(seen.names.includes('app.internal'))
+  t.match(seen.shown.at(-1), 'CN=client')
+  t.equal(await healthOf({}), 'unhealthy', 'without the certificate')
+  t.equal(await healthOf({ ...shown, ca: authorityFor(t).cert }), 'unhealthy', 'with another authority')
+  t.equal(await healthOf({ ...shown, serverName: 'else.internal' }), 'unhealthy', 'under another name')
 })
 
 t.test('a tls group carries bytes over TLS', async (t) => {

@@ -13,6 +13,7 @@ import { SocketTransport } from '../../src/net/socket-transport.js'
 import { TimerWheel } from '../../src/net/timer-wheel.js'
 import type { Logger } from '../../src/observe/log.js'
 import { TargetTable } from '../../src/shm/targets.js'
+import { CheckCredentials } from './check-credentials.js'
 import { CheckedTargets, type CurrentTarget } from './checked-targets.js'
 
 /** Fine enough for intervals of 100 ms. */
@@ -22,6 +23,7 @@ export interface ProbeThread {
   readonly clock: Clock
   readonly wheel: TimerWheel
   readonly targets: CheckedTargets
+  readonly credentials: CheckCredentials
   stop(): void
 }
 
@@ -37,6 +39,7 @@ export function assemble(task: ProbeTask, log: Logger, onVerdict: OnVerdict): Pr
   const onFault = (fault: unknown): void => log.error({ err: fault }, 'a fault ended one health check')
   const transport: Transport = addon === undefined ? streams : new NativeTransport(addon, clock, onFault)
   const table = new TargetTable(task.counters.targets)
+  const credentials = new CheckCredentials(task.tlsGroups)
   const check = (target: CurrentTarget): Checker | undefined => {
     const { group, slot } = target.placed
     const config = task.config.targetGroups[group]!
@@ -51,7 +54,7 @@ export function assemble(task: ProbeTask, log: Logger, onVerdict: OnVerdict): Pr
         onVerdict(slot, CHECK_STATES[state]!, reason)
       },
     }
-    return new Checker(checked(slot, config, target, transport, streams), services)
+    return new Checker(checked(slot, config, target, transport, streams, credentials), services)
   }
   const targets = new CheckedTargets(check, table)
   const stop = (): void => {
@@ -59,7 +62,7 @@ export function assemble(task: ProbeTask, log: Logger, onVerdict: OnVerdict): Pr
     streams.dispose()
     transport.dispose()
   }
-  return { clock, wheel, targets, stop }
+  return { clock, wheel, targets, credentials, stop }
 }
 
 function checked(
@@ -68,6 +71,7 @@ function checked(
   target: CurrentTarget,
   transport: Transport,
   streams: SocketTransport,
+  credentials: CheckCredentials,
 ): CheckedTarget {
   const { healthCheck: check, slowStartMs } = group
   const { placed } = target
@@ -85,12 +89,14 @@ function checked(
         probe.unreachable()
         return
       }
-      const server = check.host === '' ? placed.host : serverName(check.host)
-      const conn =
-        check.protocol === 'https'
-          ? streams.dialTls(address, port, { serverName: server, verify: check.verify }, probe)
-          : transport.dial(address, port, probe)
-      probe.attach(conn)
+      if (check.protocol !== 'https') {
+        probe.attach(transport.dial(address, port, probe))
+        return
+      }
+      const named = check.host === '' ? group.tls?.serverName || placed.host : serverName(check.host)
+      const shown = credentials.of(placed.group, check.verify)
+      const tls = { serverName: named, verify: check.verify, credentials: shown }
+      probe.attach(streams.dialTls(address, port, tls, probe))
     },
   }
 }

@@ -26,6 +26,9 @@ export default async function probeThread(task: ProbeTask): Promise<void> {
           thread.clock.refresh()
           void thread.targets.setTargets(message.targets)
           return
+        case 'tls':
+          thread.credentials.replace(message.tlsGroups)
+          return
       }
     })
   })
