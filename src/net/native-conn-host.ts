@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.js'
 import type { NativeAddon } from '../native/addon.js'
 import type { NativeConn } from './native-conn.js'
+import type { Closing } from './native-opening.js'
 import type { NativeTls } from './native-tls.js'
 import type { SpareBlocks } from './spare-blocks.js'
 
@@ -17,6 +18,8 @@ export interface NativeConnHost {
   readLater(conn: NativeConn): void
   /** It failed in the middle of a call: `closeFailed` is to be called once the caller is done. */
   failLater(conn: NativeConn): void
+  /** Closes an adopted descriptor. */
+  drop(fd: number, how: Closing): void
   /** It is closed. */
   forget(conn: NativeConn): void
   /** A handler threw. */

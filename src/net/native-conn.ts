@@ -6,7 +6,7 @@ import type { ServerTls, TlsInfo } from '../core/tls.js'
 import { EAGAIN, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from '../native/addon.js'
 import { askEndpoint, rememberAddress, rememberedEndpoint, UNKNOWN } from './conn-addresses.js'
 import type { NativeConnHost } from './native-conn-host.js'
-import { type Opening, SHAKING_HANDS } from './native-opening.js'
+import { type Closing, type Opening, SHAKING_HANDS } from './native-opening.js'
 import type { NativeTls } from './native-tls.js'
 
 /** Bytes read at once at the most. Larger reads save system calls on bodies and cost cache; one buffer serves a thread. */
@@ -204,7 +204,7 @@ export class NativeConn implements Conn {
   #open(opening: Opening, flags: number): boolean {
     const transport = this.#transport
     const result = opening.step(transport, this.fd, flags)
-    if (result < 0) this.#finish(this.#errorOf(result), 0)
+    if (result < 0) this.#finish(this.#errorOf(result), opening.closing(result))
     if (result !== 1) return false
     this.#opening = undefined
     if (opening.shaking) this.#agreed(transport.tls)
@@ -375,13 +375,13 @@ export class NativeConn implements Conn {
     this.#transport.failLater(this)
   }
 
-  #finish(cause: CastorError | undefined, reset: 0 | 1): void {
+  #finish(cause: CastorError | undefined, how: Closing): void {
     this.closed = true
     this.#queue = undefined
     // Whoever asks later must not be told of another connection's addresses.
     this.#peer ??= this.#peerFamily === 0 ? UNKNOWN : undefined
     this.#local ??= UNKNOWN
-    if (this.fd >= 0) this.#transport.addon.drop(this.fd, reset)
+    if (this.fd >= 0) this.#transport.drop(this.fd, how)
     this.#transport.forget(this)
     try {
       this.handler.onClose(this, cause)

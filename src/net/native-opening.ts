@@ -1,7 +1,14 @@
 import { CastorError } from '../core/errors.js'
 import type { ClientTls } from '../core/tls.js'
 import { EPOLLERR, EPOLLHUP, EPOLLOUT } from '../native/addon.js'
+import { TLS_BROKEN } from '../native/tls-doors.js'
 import type { NativeConnHost } from './native-conn-host.js'
+
+/** How a descriptor is closed: with what was sent before, by a reset, or only once the peer could read why. */
+export const CLOSE = 0
+export const RESET = 1
+export const LINGER = 2
+export type Closing = typeof CLOSE | typeof RESET | typeof LINGER
 
 /** What a connection that is not open yet is going through. */
 export interface Opening {
@@ -10,6 +17,8 @@ export interface Opening {
   /** After an event, or with flags 0: 1 when it is open, 0 when more must happen, or a negative errno. */
   step(transport: NativeConnHost, fd: number, flags: number): number
   errorOf(transport: NativeConnHost, fd: number, errno: number): CastorError
+  /** How to close after that errno. */
+  closing(errno: number): Closing
 }
 
 function connectStep(transport: NativeConnHost, fd: number, flags: number): number {
@@ -27,6 +36,7 @@ export const DIALLING: Opening = {
   shaking: false,
   step: connectStep,
   errorOf: (transport, _fd, errno) => connectError(transport, errno),
+  closing: () => CLOSE,
 }
 
 /** An accepted connection's handshake. */
@@ -34,6 +44,9 @@ export const SHAKING_HANDS: Opening = {
   shaking: true,
   step: (transport, fd) => transport.tls.handshake(fd),
   errorOf: (transport, fd, errno) => transport.tls.errorOf(fd, errno, true, false),
+  // In TLS 1.3 the client has finished and sends its request; closed, that would be answered with a reset, and a client
+  // that fails to write tells its user of that instead of the alert, such as that a certificate is required.
+  closing: (errno) => (errno === TLS_BROKEN ? LINGER : CLOSE),
 }
 
 /** The system connects, and the handshake with a target follows. */
@@ -62,5 +75,9 @@ export class TlsDialling implements Opening {
 
   errorOf(transport: NativeConnHost, fd: number, errno: number): CastorError {
     return this.shaking ? transport.tls.errorOf(fd, errno, true, true) : connectError(transport, errno)
+  }
+
+  closing(): Closing {
+    return CLOSE
   }
 }

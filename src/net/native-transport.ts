@@ -7,13 +7,16 @@ import type { ClientTls, ClientTlsConfig, ServerTls, ServerTlsConfig } from '../
 import { ECANCELED, EVENT_BATCH, EVENT_WORDS, type NativeAddon } from '../native/addon.js'
 import { NativeConn, READ_BYTES } from './native-conn.js'
 import type { NativeConnHost } from './native-conn-host.js'
-import { DIALLING, TlsDialling } from './native-opening.js'
+import { type Closing, DIALLING, LINGER, RESET, TlsDialling } from './native-opening.js'
 import { NativeTls } from './native-tls.js'
 import { SpareBlocks } from './spare-blocks.js'
 
 const SCRATCH_BYTES = 256 * 1024
 /** Looks at the poller again within one turn while there is work, before timers and messages have their say. */
 const ROUNDS_PER_TURN = 4
+/** How long peers have to read why they are refused, and how many at once are given that. */
+const LINGER_MS = 1_000
+const MOST_LINGERING = 64
 
 /**
  * Connections on an epoll of the thread's own. The addon tells once a turn which descriptors are ready; what happens to
@@ -36,6 +39,8 @@ export class NativeTransport implements Transport, NativeConnHost {
   readonly #conns: (NativeConn | undefined)[] = []
   /** Descriptors watched for someone else's purposes, such as a waker. */
   readonly #watches: ((() => void) | undefined)[] = []
+  /** Descriptors of no connection any more, to be closed soon. */
+  readonly #lingering: number[] = []
   #tls: NativeTls | undefined
   #tag = 0
   #unread: NativeConn[] = []
@@ -142,6 +147,23 @@ export class NativeTransport implements Transport, NativeConnHost {
   failLater(conn: NativeConn): void {
     this.#failed.push(conn)
     this.#ensureTurn()
+  }
+
+  drop(fd: number, how: Closing): void {
+    if (how !== LINGER || this.#lingering.length === MOST_LINGERING || this.#disposed) {
+      this.addon.drop(fd, how === RESET ? 1 : 0)
+      return
+    }
+    if (this.#lingering.push(fd) === 1) setTimeout(() => this.#dropLingering(0), LINGER_MS).unref()
+  }
+
+  /** Drops the first `due`; those behind them have their turn the next time. */
+  #dropLingering(due: number): void {
+    // Disposed, the poller has closed them, and their numbers may be another's.
+    if (this.#disposed) return
+    for (const fd of this.#lingering.splice(0, due)) this.addon.drop(fd, 0)
+    const left = this.#lingering.length
+    if (left > 0) setTimeout(() => this.#dropLingering(left), LINGER_MS).unref()
   }
 
   forget(conn: NativeConn): void {

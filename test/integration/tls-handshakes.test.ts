@@ -79,6 +79,23 @@ t.test('what is no TLS is refused and told apart', async (t) => {
   t.equal((await ask(balancer.port)).status, 200)
 })
 
+t.test('a client that is refused may go on sending, and so gets to read why', async (t) => {
+  const balancer = await secureBalancer(t)
+  const socket = connect({ port: balancer.port, host: '127.0.0.1', allowHalfOpen: true })
+  t.teardown(() => socket.destroy())
+  const faults: unknown[] = []
+  socket.on('error', (fault) => faults.push(fault))
+  const send = (bytes: Uint8Array): Promise<unknown> => new Promise((resolve) => socket.write(bytes, resolve))
+  // A record longer than any may be.
+  await send(Buffer.from([22, 3, 1, 255, 255, 1]))
+  const [alert] = (await once(socket, 'data')) as [Buffer]
+  t.equal(alert[0], 21)
+  await once(socket, 'end')
+  // What comes behind a close is answered with a reset, which the next write would tell of.
+  for (let i = 0; i < 3; i++) await send(Buffer.from('more'))
+  t.same(faults, [])
+})
+
 t.test('whoever only looks whether the port is open is no failure', async (t) => {
   const balancer = await secureBalancer(t)
   for (let i = 0; i < 3; i++) {
