@@ -1,10 +1,7 @@
 import type { Logger } from 'pino'
 import type { Clock } from '../core/clock.js'
 import type { TlsFault } from '../core/tls.js'
-
-/** Whoever scans ports or spoils handshakes on purpose must not fill the disk. */
-const LINES_PER_SECOND = 5
-const BURST = 20
+import { LineBudget } from './line-budget.js'
 
 /** What a failed handshake means to the person who reads of it. */
 const WORDS: Readonly<Record<TlsFault, string>> = {
@@ -25,43 +22,21 @@ const WORDS: Readonly<Record<TlsFault, string>> = {
 /** The log lines of a thread about handshakes that failed, held to a few a second; what is left out is counted. */
 export class TlsLog {
   readonly #log: Logger
-  readonly #clock: Clock
-  #tokens = BURST
-  #filledMs: number
-  #leftOut = 0
+  readonly #budget: LineBudget
 
   constructor(log: Logger, clock: Clock) {
     this.#log = log
-    this.#clock = clock
-    this.#filledMs = clock.nowMs
+    this.#budget = new LineBudget(clock)
   }
 
   clientFailed(listener: string, client: string, fault: TlsFault, detail: string | undefined): void {
-    if (!this.#mayWrite()) return
-    const fields = { listener, client, reason: fault, meaning: WORDS[fault], detail, ...this.#omitted() }
+    if (!this.#budget.take()) return
+    const fields = { listener, client, reason: fault, meaning: WORDS[fault], detail, ...this.#budget.omitted() }
     this.#log.info(fields, 'a TLS handshake failed')
   }
 
   targetFailed(group: string, target: string, detail: string): void {
-    if (!this.#mayWrite()) return
-    this.#log.warn({ targetGroup: group, target, detail, ...this.#omitted() }, 'a target’s TLS handshake failed')
-  }
-
-  #mayWrite(): boolean {
-    const { nowMs } = this.#clock
-    this.#tokens = Math.min(BURST, this.#tokens + ((nowMs - this.#filledMs) / 1000) * LINES_PER_SECOND)
-    this.#filledMs = nowMs
-    if (this.#tokens >= 1) {
-      this.#tokens--
-      return true
-    }
-    this.#leftOut++
-    return false
-  }
-
-  #omitted(): { readonly leftOut?: number } {
-    const leftOut = this.#leftOut
-    this.#leftOut = 0
-    return leftOut === 0 ? {} : { leftOut }
+    if (!this.#budget.take()) return
+    this.#log.warn({ targetGroup: group, target, detail, ...this.#budget.omitted() }, 'a target’s TLS handshake failed')
   }
 }

@@ -86,3 +86,14 @@ t.test('floods end the connection and are counted', async (t) => {
   t.equal(castor.log.filter((line) => line.includes('ended for a fault of its client')).length, CASES.length)
   t.equal((await ask(await connectTo(t, port), { ':authority': '@' })).status, 400, 'others are served')
 })
+
+t.test('clients that break connections at will do not fill the log', async (t) => {
+  const { castor, port } = await before(t)
+  const spoilt = 60
+  const clients = await Promise.all(Array.from({ length: spoilt }, () => RawHttp2Client.open(t, port)))
+  for (const client of clients) client.send(frame(FRAME.DATA, 0, 0, Buffer.alloc(1)))
+  const counted = 'castor_client_errors_total{listener="web",reason="HTTP2_PROTOCOL"}'
+  await until('all of them counted', async () => (await castor.metrics()).get(counted) === spoilt)
+  const lines = castor.log.filter((line) => line.includes('ended for a fault of its client'))
+  t.ok(lines.length >= 1 && lines.length < spoilt, `${lines.length} lines`)
+})

@@ -166,13 +166,16 @@ export class ClientConnection implements ConnHandler, Timed, Session, H2Handler,
   onFailure(_connection: H2Connection, failure: H2Failure): void {
     const reason = REASONS[failure.reason]
     this.listener.countReason(REASON[reason])
-    this.#shared.log.info(
+    const { log, faultLines } = this.#shared
+    if (!faultLines.take()) return
+    log.info(
       {
         listener: this.listener.config.name,
         client: this.origin.client.address,
         reason,
         fault: failure.reason,
         detail: failure.detail,
+        ...faultLines.omitted(),
       },
       'HTTP/2 connection ended for a fault of its client',
     )

@@ -9,6 +9,7 @@ import { RequestParser } from '../../http/request-parser.js'
 import { ResponseParser } from '../../http/response-parser.js'
 import type { ExchangePool } from '../http1/exchange-pool.js'
 import type { Http1Plane } from '../http1/http1-plane.js'
+import { LineBudget } from '../line-budget.js'
 import type { Plane } from '../plane.js'
 import { StepQueue } from './step-queue.js'
 
@@ -25,6 +26,8 @@ export class Http2Plane {
   readonly http1: Http1Plane
   readonly exchanges: ExchangePool
   readonly log: Logger
+  /** For lines that hostile clients cause. */
+  readonly faultLines: LineBudget
   readonly flushes = new FlushQueue()
   readonly steps: StepQueue
   readonly fields = new FieldList()
@@ -41,6 +44,7 @@ export class Http2Plane {
     this.http1 = http1
     this.exchanges = exchanges
     this.log = log
+    this.faultLines = new LineBudget(plane.clock)
     this.steps = new StepQueue(log)
     const { maxHeaderBytes, maxHeaders, maxTargetBytes } = http1.limits
     this.limits = {
