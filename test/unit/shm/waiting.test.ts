@@ -140,6 +140,7 @@ t.test('a wake that comes before the sleep is not lost', async (t) => {
   t.pass('and one that comes later ends it')
 })
 
+// By takes, not by tries: whoever finds every place held by threads that the system has stopped may try in vain for long.
 const TAKER = `
 import { workerData, parentPort } from 'node:worker_threads'
 const { WaitTable } = await import(workerData.module)
@@ -147,7 +148,7 @@ const table = new WaitTable(workerData.shared, workerData.capacity)
 const now = new Int32Array(workerData.now)
 let most = 0
 let taken = 0
-for (let i = 0; i < workerData.rounds; i++) {
+while (taken < workerData.takes) {
   if (!table.tryTake(0, workerData.limit)) continue
   taken++
   most = Math.max(most, Atomics.add(now, 0, 1) + 1)
@@ -161,7 +162,7 @@ t.test('several threads at once never hold more places than there are', async (t
   const { shared, table } = make()
   const now = new SharedArrayBuffer(4)
   const module = new URL('../../../src/shm/waiting.js', import.meta.url).href
-  const workerData = { shared, now, module, capacity: CAPACITY, limit: 2, rounds: 200_000 }
+  const workerData = { shared, now, module, capacity: CAPACITY, limit: 2, takes: 20_000 }
   const results = await Promise.all(
     Array.from(
       { length: 4 },
@@ -174,7 +175,7 @@ t.test('several threads at once never hold more places than there are', async (t
     ),
   )
   t.ok(
-    results.every(({ most, taken }) => most <= 2 && taken > 0),
+    results.every(({ most }) => most <= 2),
     JSON.stringify(results),
   )
   t.equal(table.taken(0), 0)
