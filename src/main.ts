@@ -45,8 +45,24 @@ Exit codes: 0 done, 1 failed (status: degraded), 2 wrong configuration or usage,
   return castor
 }
 
+/** Options whose values are easily given without naming them. */
+const NAMED = [
+  { long: '--config', hint: (name: string) => `The configuration is named with -c: castor ${name} -c FILE` },
+  { long: '--url', hint: (name: string) => `What to ask for is named with --url: castor ${name} --url URL` },
+]
+
+/** What was probably meant by an argument too many. */
+function meant(castor: Command): string {
+  const command = castor.commands.find((each) => each.name() === process.argv[2])
+  const named = NAMED.find(({ long }) => command?.options.some((option) => option.long === long))
+  return named === undefined ? '' : `${named.hint(command!.name())}\n`
+}
+
 /** What an error that a command has not dealt with itself means for the caller. */
-function report(error: unknown): ExitCode {
+function report(error: unknown, castor: Command): ExitCode {
+  if (error instanceof CommanderError && error.code === 'commander.excessArguments') {
+    process.stderr.write(meant(castor))
+  }
   // Commander has said its part already; anything but help and version that was asked for is a usage error.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.invalid
   if (error instanceof CastorError) {
@@ -60,9 +76,10 @@ function report(error: unknown): ExitCode {
   return EXIT.failed
 }
 
+const castor = program()
 try {
-  await program().parseAsync()
+  await castor.parseAsync()
 } catch (error) {
   // Not just a code for later: whatever a failed start has left open must not keep the process.
-  process.exit(report(error))
+  process.exit(report(error, castor))
 }
