@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { failureText } from './failure.js'
 import { judge } from './judge.js'
+import { checkAgreed } from './load/agreed.js'
 import { SMALL_PATH } from './origin/content.js'
 import { type Origin, startOrigin } from './origin/origin.js'
 import { freePorts } from './ports.js'
@@ -84,6 +85,7 @@ async function bringUp(proxy: Contender, lane: Lane, scenario: Scenario, origin:
     if (scenario.mode === 'tcp' || scenario.secure) await waitForTcp(port!, started, READY_WITHIN_MS)
     else if (lane.changes.listener?.acceptProxyProtocol === undefined)
       await waitForHttp(port!, SMALL_PATH, started, READY_WITHIN_MS)
+    if (scenario.secure) await checkAgreed(port!)
   } catch (error) {
     await started.stop()
     throw error

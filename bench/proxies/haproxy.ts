@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { proxyCore } from '../machine.js'
 import { firstLine, isInstalled, start } from '../processes.js'
+import { CIPHER_SUITE } from './certificate.js'
 import type { Contender, ProxySetup } from './proxy.js'
 
 export const haproxy: Contender = {
@@ -24,7 +25,10 @@ export const haproxy: Contender = {
 
 function haproxyConfig({ mode, port, targetPort, certificate, accessLog }: ProxySetup): string {
   const log = accessLog === undefined ? '' : 'log global\n  option httplog'
-  const tls = certificate === undefined ? '' : `ssl crt ${certificate.bundle} alpn h2,http/1.1 ssl-min-ver TLSv1.2`
+  const tls =
+    certificate === undefined
+      ? ''
+      : `ssl crt ${certificate.bundle} alpn h2,http/1.1 ssl-min-ver TLSv1.2 ciphersuites ${CIPHER_SUITE}`
   return `
 global
   nbthread 1

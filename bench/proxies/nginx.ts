@@ -2,6 +2,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { proxyCore } from '../machine.js'
 import { firstLine, isInstalled, start } from '../processes.js'
+import { CIPHER_SUITE } from './certificate.js'
 import type { Contender, Feature, ProxySetup } from './proxy.js'
 
 /** Where distributions put nginx's loadable modules. */
@@ -50,6 +51,7 @@ function http({ port, targetPort, folder, certificate, accessLog }: ProxySetup):
     ssl_certificate ${certificate.certificate};
     ssl_certificate_key ${certificate.key};
     ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_conf_command Ciphersuites ${CIPHER_SUITE};
     ssl_session_cache shared:bench:10m;`
   return `
 http {

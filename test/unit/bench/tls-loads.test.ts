@@ -3,7 +3,9 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import type { TlsOptions } from 'node:tls'
 import t, { type Test } from 'tap'
+import { checkAgreed } from '../../../bench/load/agreed.js'
 import { parseH2load } from '../../../bench/load/h2load.js'
 import type { HandshakesOptions } from '../../../bench/load/handshakes.js'
 import type { IdleResult } from '../../../bench/load/idle.js'
@@ -13,12 +15,17 @@ import { makeCertificate } from '../../../bench/proxies/certificate.js'
 import { toolOrSkip } from '../../tools.js'
 
 /** A server that answers all with 200, and how many of its handshakes went on with an earlier session. */
-async function server(t: Test, tickets: boolean): Promise<{ port: number; counts: { full: number; resumed: number } }> {
+async function server(
+  t: Test,
+  tickets: boolean,
+  rules: TlsOptions = {},
+): Promise<{ port: number; counts: { full: number; resumed: number } }> {
   const { certificate, key } = makeCertificate(t.testdir({}))
   const counts = { full: 0, resumed: 0 }
   const secureOptions = tickets ? 0 : constants.SSL_OP_NO_TICKET
-  const made = createServer({ cert: readFileSync(certificate), key: readFileSync(key), secureOptions }, (_, answer) =>
-    answer.end('ok'),
+  const made = createServer(
+    { cert: readFileSync(certificate), key: readFileSync(key), secureOptions, ...rules },
+    (_, answer) => answer.end('ok'),
   )
   made.on('secureConnection', (socket) => {
     if (socket.isSessionReused()) counts.resumed++
@@ -65,6 +72,20 @@ t.test('loads over TLS', async (t) => {
     t.equal(counts.resumed, 0)
     t.equal(requests, 2, 'the first on each connection')
     t.ok(errors > 0, `${errors} errors`)
+  })
+
+  const alike = { ciphers: 'TLS_AES_128_GCM_SHA256', ecdhCurve: 'X25519' }
+  await t.test('who comes to another suite, curve or version takes no part', async (t) => {
+    await checkAgreed((await server(t, true, alike)).port)
+    const others: [TlsOptions, RegExp][] = [
+      [{ ciphers: 'TLS_AES_256_GCM_SHA384' }, /AES_256/],
+      [{ ecdhCurve: 'P-256' }, /prime256v1/],
+      [{ ciphers: 'ECDHE-ECDSA-AES128-GCM-SHA256', maxVersion: 'TLSv1.2' }, /TLSv1\.2/],
+    ]
+    for (const [rules, message] of others) {
+      const { port } = await server(t, true, { ...alike, ...rules })
+      await t.rejects(checkAgreed(port), { message })
+    }
   })
 
   await t.test('kept connections, and idle ones', async (t) => {
