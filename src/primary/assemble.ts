@@ -54,6 +54,8 @@ export interface StartOptions {
   readonly workerFile?: string
   /** What was said of the configuration when it was read. */
   readonly configWarnings?: readonly Problem[]
+  /** Where the keys of TLS tickets come from; made here if not given. */
+  readonly ticketKeys?: TicketKeyStore
 }
 
 /** How often the primary looks after what nobody else does: sessions that expired, targets whose time is over. */
@@ -70,7 +72,14 @@ export async function startCastor(config: Config, options: StartOptions = {}): P
     log.warn({ problem: formatProblem(warning) }, 'the configuration has a warning')
   const said = new Set((options.configWarnings ?? []).map(({ message }) => message))
   const certificates = new Certificates(config, log, said)
-  const primary = new Primary(config, log, destination, options.workerFile ?? WORKER_FILE, certificates)
+  const primary = new Primary(
+    config,
+    log,
+    destination,
+    options.workerFile ?? WORKER_FILE,
+    certificates,
+    options.ticketKeys ?? new LocalTicketKeys(),
+  )
   try {
     await primary.start()
   } catch (cause) {
@@ -105,7 +114,7 @@ class Primary implements RunningCastor, AdminFacts {
   #care: NodeJS.Timeout | undefined
   readonly #placement: Placement
   readonly #certificates: Certificates
-  readonly #ticketKeys: TicketKeyStore = new LocalTicketKeys()
+  readonly #ticketKeys: TicketKeyStore
   /** Undefined on Node's own sockets. */
   readonly #addon: NativeAddon | undefined
   #entrances: Entrances | undefined
@@ -122,8 +131,10 @@ class Primary implements RunningCastor, AdminFacts {
     destination: LogDestination,
     workerFile: string,
     certificates: Certificates,
+    ticketKeys: TicketKeyStore,
   ) {
     this.config = config
+    this.#ticketKeys = ticketKeys
     this.#certificates = certificates
     this.log = log
     this.#addon = chooseAddon(config, log)
