@@ -31,6 +31,10 @@ const redis = z
         .strictObject({
           sentinels: nodes().describe('Addresses of the sentinels.'),
           name: z.string().min(1, mustBe('the name of the master')).describe('What the sentinels call the master.'),
+          sentinelUsername: z
+            .string()
+            .prefault('')
+            .describe('User of the sentinels’ own access control list. Default none: their default user.'),
           sentinelPassword: z.string().prefault('').describe('Password of the sentinels themselves. Default none.'),
           ...login,
         })
