@@ -41,9 +41,7 @@ export interface RunningCastor {
   readonly workers: readonly WorkerFacts[]
   /** Takes no new connections, lets what is in flight finish for `shutdownTimeout`, then ends. Idempotent. */
   stop(): Promise<void>
-  /** Ends now. */
   stopNow(): Promise<void>
-  /** Resolves when it has stopped. */
   readonly finished: Promise<void>
 }
 
@@ -54,7 +52,7 @@ export interface StartOptions {
   readonly workerFile?: string
   /** What was said of the configuration when it was read. */
   readonly configWarnings?: readonly Problem[]
-  /** Where the keys of TLS tickets come from; made here if not given. */
+  /** The keys of TLS tickets; made here if not given. */
   readonly ticketKeys?: TicketKeyStore
 }
 
@@ -72,14 +70,7 @@ export async function startCastor(config: Config, options: StartOptions = {}): P
     log.warn({ problem: formatProblem(warning) }, 'the configuration has a warning')
   const said = new Set((options.configWarnings ?? []).map(({ message }) => message))
   const certificates = new Certificates(config, log, said)
-  const primary = new Primary(
-    config,
-    log,
-    destination,
-    options.workerFile ?? WORKER_FILE,
-    certificates,
-    options.ticketKeys ?? new LocalTicketKeys(),
-  )
+  const primary = new Primary(config, log, destination, certificates, options)
   try {
     await primary.start()
   } catch (cause) {
@@ -89,7 +80,6 @@ export async function startCastor(config: Config, options: StartOptions = {}): P
   return primary
 }
 
-/** The parts of the primary thread, joined. */
 class Primary implements RunningCastor, AdminFacts {
   readonly version = version()
   readonly startedAtMs = Date.now()
@@ -129,9 +119,8 @@ class Primary implements RunningCastor, AdminFacts {
     config: Config,
     log: Logger,
     destination: LogDestination,
-    workerFile: string,
     certificates: Certificates,
-    ticketKeys: TicketKeyStore,
+    { workerFile = WORKER_FILE, ticketKeys = new LocalTicketKeys() }: StartOptions,
   ) {
     this.config = config
     this.#ticketKeys = ticketKeys
