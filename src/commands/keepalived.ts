@@ -8,6 +8,10 @@ import { CastorError } from '../core/errors.js'
 import { keepalivedConfig } from './keepalived-config.js'
 import { packageRoot } from './package-files.js'
 
+/** Characters that keepalived's file gives a meaning, or has no way to hold, inside a quoted command. */
+const UNSAFE = /[^\x20-\x7e]|["'\\!#${}@~]/
+const NOT_HELD = 'has characters that a keepalived.conf cannot hold in a command'
+
 interface KeepalivedFlags {
   readonly config: string
   readonly output?: string
@@ -36,9 +40,19 @@ Example, as root on each host:
 function write(flags: KeepalivedFlags): void {
   const config = loadConfig(flags.config)
   check(config, flags.config)
+  const readyScript = resolve(packageRoot(), 'scripts/castor-ready')
+  if (UNSAFE.test(flags.notify ?? '')) {
+    throw new CastorError(
+      'CONFIG_INVALID',
+      `--notify: ${JSON.stringify(flags.notify)} ${NOT_HELD}; put it into a script`,
+    )
+  }
+  if (UNSAFE.test(readyScript) || readyScript.includes(' ')) {
+    throw new CastorError('CONFIG_INVALID', `${JSON.stringify(readyScript)} ${NOT_HELD}; install castor somewhere else`)
+  }
   const { address, port } = config.admin.listen
   const text = keepalivedConfig(config, {
-    readyScript: resolve(packageRoot(), 'scripts/castor-ready'),
+    readyScript,
     admin: { address: address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '::1' : address, port },
     notify: flags.notify,
   })
@@ -51,6 +65,14 @@ function check({ vips, cluster, node, admin }: Config, file: string): void {
   const problems: string[] = []
   if (vips.length === 0) problems.push('vips: is empty; name the addresses that clients use')
   if (admin.listen.port === 0) problems.push('admin.listen: has port 0; keepalived has to know where to ask')
+  for (const [index, vip] of vips.entries()) {
+    const before = vips.slice(0, index)
+    if (before.some(({ address }) => bare(address) === bare(vip.address)))
+      problems.push(`vips: names ${vip.address} twice`)
+    if (before.some(({ routerId, interface: on }) => routerId === vip.routerId && on === vip.interface)) {
+      problems.push(`vips: ${vip.address} has the routerId of another address, ${vip.routerId}`)
+    }
+  }
   const hosts = cluster?.hosts ?? []
   if (hosts.length > 0) {
     if (!hosts.some((host) => host.node === node)) {
@@ -71,3 +93,5 @@ function check({ vips, cluster, node, admin }: Config, file: string): void {
     throw new CastorError('CONFIG_INVALID', problems.map((problem) => `${file}: ${problem}`).join('\n'))
   }
 }
+
+const bare = (address: string): string => address.slice(0, address.indexOf('/'))

@@ -1,4 +1,4 @@
-import { isIP } from 'node:net'
+import { isIP, SocketAddress } from 'node:net'
 import { z } from 'zod'
 import type { RedisConfig, VipConfig } from '../core/config.js'
 import { duration, flag, mustBe, name, show, targetAddress, wholeNumber } from './fields.js'
@@ -31,6 +31,10 @@ const redis = z
         .strictObject({
           sentinels: nodes().describe('Addresses of the sentinels.'),
           name: z.string().min(1, mustBe('the name of the master')).describe('What the sentinels call the master.'),
+          sentinelUsername: z
+            .string()
+            .prefault('')
+            .describe('User of the sentinels’ own access control list. Default none: their default user.'),
           sentinelPassword: z.string().prefault('').describe('Password of the sentinels themselves. Default none.'),
           ...login,
         })
@@ -69,7 +73,10 @@ export const cluster = z
             node: name().describe('The host’s node name.'),
             address: z
               .string()
-              .refine((written) => isIP(written) !== 0, mustBe('an IP address'))
+              .refine(
+                (written) => isIP(written) !== 0 && !written.includes('%'),
+                mustBe('an IP address, without a zone'),
+              )
               .describe('The address by which the other hosts reach it.'),
           })
           .describe('One host of the cluster.'),
@@ -91,7 +98,12 @@ const vip = z
         const [address = '', bits = '', ...rest] = written.split('/')
         const family = isIP(address)
         const max = family === 6 ? 128 : 32
-        if (family !== 0 && rest.length === 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= max) return written
+        const isPrefix = rest.length === 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= max
+        // As the system writes it: whether this host has the address is found by comparing the two.
+        if (family === 4 && isPrefix) return `${address}/${Number(bits)}`
+        if (family === 6 && isPrefix && !address.includes('%')) {
+          return `${new SocketAddress({ address, family: 'ipv6' }).address}/${Number(bits)}`
+        }
         const message = `${show(written)} is not an address with its prefix length, like 192.0.2.10/24`
         context.issues.push({ code: 'custom', message, input: written })
         return z.NEVER
@@ -99,7 +111,10 @@ const vip = z
       .describe('The address that clients use, with the prefix length of its network.'),
     interface: z
       .string()
-      .regex(/^[^\s/]{1,15}$/, mustBe('the name of a network interface, like eth0'))
+      .regex(
+        /^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$/,
+        mustBe('the name of a network interface, like eth0: letters, digits, dots, dashes, underscores'),
+      )
       .describe('The network interface that gets the address.'),
     prefer: name().describe('The node that has the address while all is well.'),
     routerId: wholeNumber(1, 255).describe('VRRP’s number for the address: 1 to 255, unique on its network.'),

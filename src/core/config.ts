@@ -42,7 +42,12 @@ export interface HostConfig {
 export type RedisConfig =
   /** `redis://` or `rediss://`, with user, password and database in it. */
   | { readonly type: 'single'; readonly url: string }
-  | ({ readonly type: 'sentinel'; readonly name: string; readonly sentinelPassword: string } & {
+  | ({
+      readonly type: 'sentinel'
+      readonly name: string
+      readonly sentinelUsername: string
+      readonly sentinelPassword: string
+    } & {
       readonly sentinels: readonly RedisNode[]
     } & RedisLogin)
   | ({ readonly type: 'cluster'; readonly nodes: readonly RedisNode[] } & RedisLogin)

@@ -51,8 +51,9 @@ export function createRedisClient(config: RedisConfig, name: string): RedisClien
         name: config.name,
         ...(config.username === '' ? {} : { username: config.username }),
         ...(config.password === '' ? {} : { password: config.password }),
+        ...(config.sentinelUsername === '' ? {} : { sentinelUsername: config.sentinelUsername }),
         ...(config.sentinelPassword === '' ? {} : { sentinelPassword: config.sentinelPassword }),
-        ...(config.tls ? { tls: {}, enableTLSForSentinelMode: true } : {}),
+        ...(config.tls ? { tls: {}, sentinelTLS: {}, enableTLSForSentinelMode: true } : {}),
         sentinelRetryStrategy: never,
         failoverDetector: true,
       })

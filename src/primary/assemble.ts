@@ -41,9 +41,7 @@ export interface RunningCastor {
   readonly workers: readonly WorkerFacts[]
   /** Takes no new connections, lets what is in flight finish for `shutdownTimeout`, then ends. Idempotent. */
   stop(): Promise<void>
-  /** Ends now. */
   stopNow(): Promise<void>
-  /** Resolves when it has stopped. */
   readonly finished: Promise<void>
 }
 
@@ -54,6 +52,8 @@ export interface StartOptions {
   readonly workerFile?: string
   /** What was said of the configuration when it was read. */
   readonly configWarnings?: readonly Problem[]
+  /** The keys of TLS tickets; made here if not given. */
+  readonly ticketKeys?: TicketKeyStore
 }
 
 /** How often the primary looks after what nobody else does: sessions that expired, targets whose time is over. */
@@ -70,7 +70,7 @@ export async function startCastor(config: Config, options: StartOptions = {}): P
     log.warn({ problem: formatProblem(warning) }, 'the configuration has a warning')
   const said = new Set((options.configWarnings ?? []).map(({ message }) => message))
   const certificates = new Certificates(config, log, said)
-  const primary = new Primary(config, log, destination, options.workerFile ?? WORKER_FILE, certificates)
+  const primary = new Primary(config, log, destination, certificates, options)
   try {
     await primary.start()
   } catch (cause) {
@@ -80,7 +80,6 @@ export async function startCastor(config: Config, options: StartOptions = {}): P
   return primary
 }
 
-/** The parts of the primary thread, joined. */
 class Primary implements RunningCastor, AdminFacts {
   readonly version = version()
   readonly startedAtMs = Date.now()
@@ -105,7 +104,7 @@ class Primary implements RunningCastor, AdminFacts {
   #care: NodeJS.Timeout | undefined
   readonly #placement: Placement
   readonly #certificates: Certificates
-  readonly #ticketKeys: TicketKeyStore = new LocalTicketKeys()
+  readonly #ticketKeys: TicketKeyStore
   /** Undefined on Node's own sockets. */
   readonly #addon: NativeAddon | undefined
   #entrances: Entrances | undefined
@@ -120,10 +119,11 @@ class Primary implements RunningCastor, AdminFacts {
     config: Config,
     log: Logger,
     destination: LogDestination,
-    workerFile: string,
     certificates: Certificates,
+    { workerFile = WORKER_FILE, ticketKeys = new LocalTicketKeys() }: StartOptions,
   ) {
     this.config = config
+    this.#ticketKeys = ticketKeys
     this.#certificates = certificates
     this.log = log
     this.#addon = chooseAddon(config, log)

@@ -10,7 +10,8 @@ import { inWords, SteadyTraffic } from './support/steady-traffic.js'
 import { until } from './support/until.js'
 
 /** How long each fault lasts, in milliseconds. */
-const FAULT_MS = 2_500
+const FAULT_MS = 1_000
+const STEADY_MS = 1_500
 const CONVERGE_MS = 5_000
 /** On a machine that does other things as well: what this is to catch, a request that waits for Redis, takes far longer. */
 const P99_SLACK_MS = 150
@@ -47,9 +48,9 @@ t.test('while Redis is in trouble', async (t) => {
   await until('both to know', async () => (await targetOf(b, 'web', 'marker')).state === 'maintenance')
   const traffic = new SteadyTraffic(hosts.map((host) => host.port('web')))
   t.teardown(() => traffic.stop())
-  await new Promise((resolve) => setTimeout(resolve, 1_000))
+  await new Promise((resolve) => setTimeout(resolve, 500))
   traffic.take()
-  await new Promise((resolve) => setTimeout(resolve, FAULT_MS))
+  await new Promise((resolve) => setTimeout(resolve, STEADY_MS))
   const before = traffic.take()
   const memory = hosts.map(({ residentBytes }) => residentBytes)
   t.comment(`before: ${inWords(before)}`)

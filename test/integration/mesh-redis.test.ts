@@ -159,32 +159,13 @@ t.test('over TLS, with a certificate that is trusted and with one that is not', 
   const openssl = toolOrSkip(t, 'openssl')
   if (openssl === undefined) return
   const tlsPort = await freePort()
-  const folder = t.testdir()
-  const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
-  const made = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2']
-  const named = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']
-  execFileSync(openssl, [...made, ...named, '-keyout', key, '-out', cert], { stdio: 'pipe' })
-  await RedisServer.start(t, {
-    lines: [`tls-port ${tlsPort}`, `tls-cert-file ${cert}`, `tls-key-file ${key}`, 'tls-auth-clients no'],
-  })
+  const { cert, secure } = secured(t.testdir(), openssl)
+  await RedisServer.start(t, { lines: secure(tlsPort) })
   const distrustful = joining(t, `rediss://127.0.0.1:${tlsPort}`)
   await until('the reason', () => distrustful.downs.length > 0)
   t.match(distrustful.downs[0], /^TLS: .*self-signed/)
-  // The system's authorities are read when a process starts.
-  const program = `
-    import { RedisTransport } from ${JSON.stringify(new URL('../../src/mesh/redis-transport.js', import.meta.url).href)}
-    const transport = new RedisTransport({ type: 'single', url: 'rediss://127.0.0.1:${tlsPort}' }, 'test')
-    transport.open({
-      onDown: (reason) => { console.log(reason); process.exit(1) },
-      onFrame: (frame) => { console.log(String(frame)); process.exit(0) },
-      onUp: () => transport.publish(Buffer.from('sealed twice'), () => {}),
-    })`
-  const said = execFileSync(process.execPath, ['--input-type=module', '-e', program], {
-    env: { ...process.env, NODE_EXTRA_CA_CERTS: cert },
-    encoding: 'utf8',
-    timeout: 20_000,
-  })
-  t.equal(said, 'sealed twice\n')
+  const trusted = sealedTwice({ type: 'single', url: `rediss://127.0.0.1:${tlsPort}` }, cert)
+  t.equal(trusted, 'sealed twice\n')
 })
 
 t.test('a Redis Cluster of one node, all of whose slots are its own', async (t) => {
@@ -209,7 +190,13 @@ t.test('a Redis Cluster of one node, all of whose slots are its own', async (t) 
 t.test('sentinels that are not there, and a master that they do not know', async (t) => {
   if (toolOrSkip(t, 'redis-server') === undefined) return
   const port = await freePort()
-  const sentinel = { type: 'sentinel', name: 'castor', sentinelPassword: '', ...withoutLogin } as const
+  const sentinel = {
+    type: 'sentinel',
+    name: 'castor',
+    sentinelUsername: '',
+    sentinelPassword: '',
+    ...withoutLogin,
+  } as const
   const end = joining(t, { ...sentinel, sentinels: [{ host: '127.0.0.1', port }] })
   await until('the reason', () => end.downs.length > 0)
   t.match(end.downs[0], /^no sentinel names a master/)
@@ -222,6 +209,60 @@ t.test('sentinels that are not there, and a master that they do not know', async
   await end.up()
   t.ok(await end.publish('by way of a sentinel'))
 })
+
+t.test('over TLS, by way of a sentinel, with users of their own at both', async (t) => {
+  if (toolOrSkip(t, 'redis-server') === undefined) return
+  const openssl = toolOrSkip(t, 'openssl')
+  if (openssl === undefined) return
+  const { cert, secure } = secured(t.testdir(), openssl)
+  const [masterTls, sentinelTls] = [await freePort(), await freePort()]
+  const user = 'user member on >secret ~castor:* -@all '
+  await RedisServer.start(t, { lines: [...secure(masterTls), user + RIGHTS.join(' ')] })
+  const own = [
+    'user asker on >asked allchannels -@all +subscribe +ping +sentinel|get-master-addr-by-name +sentinel|sentinels',
+  ]
+  own.push('user default off', `sentinel monitor castor 127.0.0.1 ${masterTls} 1`, 'sentinel auth-user castor default')
+  await RedisServer.start(t, { sentinel: true, lines: [...secure(sentinelTls), 'tls-replication yes', ...own] })
+  const config = {
+    type: 'sentinel',
+    name: 'castor',
+    sentinels: [{ host: '127.0.0.1', port: sentinelTls }],
+    sentinelUsername: 'asker',
+    sentinelPassword: 'asked',
+    username: 'member',
+    password: 'secret',
+    tls: true,
+  }
+  t.equal(sealedTwice(config, cert), 'sealed twice\n')
+  t.match(sealedTwice({ ...config, sentinelUsername: '' }, cert), /^no sentinel names a master/)
+})
+
+/** A certificate, and the lines by which a server uses it. */
+function secured(folder: string, openssl: string): { cert: string; secure: (port: number) => string[] } {
+  const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
+  const made = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2']
+  const named = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']
+  execFileSync(openssl, [...made, ...named, '-keyout', key, '-out', cert], { stdio: 'pipe' })
+  const files = [`tls-cert-file ${cert}`, `tls-key-file ${key}`, `tls-ca-cert-file ${cert}`, 'tls-auth-clients no']
+  return { cert, secure: (port) => [`tls-port ${port}`, ...files] }
+}
+
+/** What a process that trusts the certificate says: the system's authorities are read when a process starts. */
+function sealedTwice(config: object, cert: string): string {
+  const program = `
+    import { RedisTransport } from ${JSON.stringify(new URL('../../src/mesh/redis-transport.js', import.meta.url).href)}
+    const transport = new RedisTransport(${JSON.stringify(config)}, 'test')
+    transport.open({
+      onDown: (reason) => { console.log(reason); process.exit(0) },
+      onFrame: (frame) => { console.log(String(frame)); process.exit(0) },
+      onUp: () => transport.publish(Buffer.from('sealed twice'), () => {}),
+    })`
+  return execFileSync(process.execPath, ['--input-type=module', '-e', program], {
+    env: { ...process.env, NODE_EXTRA_CA_CERTS: cert },
+    encoding: 'utf8',
+    timeout: 20_000,
+  })
+}
 
 async function commandCalls(redis: RedisServer, command: string): Promise<number> {
   const stats = await redis.client.info('commandstats')

@@ -48,7 +48,7 @@ t.test('a master that dies: sentinel’s failover disturbs no request, and loses
   await Promise.all([joined(a, 1), joined(b, 1)])
   const traffic = new SteadyTraffic([a.port('web'), b.port('web')])
   t.teardown(() => traffic.stop())
-  await new Promise((resolve) => setTimeout(resolve, 2_000))
+  await new Promise((resolve) => setTimeout(resolve, 1_000))
   const before = traffic.take()
   await master.end('SIGKILL')
   await until('both hosts without Redis', async () =>

@@ -14,6 +14,9 @@ import { get } from './support/raw-client.js'
 import { RedisServer } from './support/redis.js'
 import { until } from './support/until.js'
 
+// Independent of each other, and most of it is waiting.
+t.jobs = 2
+
 t.test('news of one host’s check makes the other check at once', async (t) => {
   if (toolOrSkip(t, 'redis-server') === undefined) return
   const redis = await RedisServer.start(t)

@@ -1,6 +1,7 @@
 // npm run pair:demo, as root: two balancers, their targets, Redis and a client in network namespaces on this machine, to
-// play with. Commands come on standard input; Ctrl-C takes everything down.
+// play with. Commands come on standard input; Ctrl-C takes everything down, and the next start what a kill left behind.
 import { createInterface } from 'node:readline'
+import { removeLeftovers } from './support/leftovers.js'
 import { whyNoNetwork } from './support/namespaces.js'
 import { type HostName, Pair, SOURCES, VIP_A, VIP_B } from './support/pair.js'
 
@@ -10,6 +11,7 @@ if (reason !== undefined) {
   process.exit(1)
 }
 
+if (removeLeftovers() > 0) console.log('took down what an earlier pair left behind when it was killed')
 const pair = new Pair('1s')
 const HELP = `
   kill a      kill the balancer of host a without a word      freeze a, thaw a   stop and continue it
@@ -17,15 +19,22 @@ const HELP = `
   cut a, mend a   its network cable                           ask                which target each of ${SOURCES.length} clients gets
   quit        take everything down`
 
-async function stop(): Promise<void> {
-  await pair.stop()
-  process.exit(0)
+/** An impatient second Ctrl-C must not end the first one's work half way. */
+let stopping: Promise<void> | undefined
+async function stop(code = 0): Promise<void> {
+  stopping ??= pair.stop()
+  await stopping
+  process.exit(code)
 }
-process.on('SIGINT', stop)
-process.on('SIGTERM', stop)
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void stop())
 
 console.log('bringing up two hosts …')
-await pair.start()
+try {
+  await pair.start()
+} catch (error) {
+  if (stopping === undefined) console.error(`${error instanceof Error ? error.message : error}\n${pair.log}`)
+  await stop(1)
+}
 console.log(`lb-a has ${VIP_A}, lb-b has ${VIP_B}; three targets behind them, sessions by source address.
 
   ip netns exec ${pair.network.nameOf('c')} curl http://${VIP_A}/      asks as a client
@@ -72,6 +81,8 @@ async function obey(line: string): Promise<void> {
     case 'stop':
       return pair.signal(host, 'SIGTERM')
     case 'start':
+      // A second one would find the port taken, and the first would be out of reach.
+      if (pair.isRunning(host)) return console.log(`host ${host} runs; kill or stop it first, or thaw it`)
       return pair.startCastor(host)
     case 'cut':
       return pair.network.setLink(host, 'down')
@@ -89,4 +100,4 @@ createInterface(process.stdin)
   .on('line', (line) => {
     obey(line).catch((error: unknown) => console.log(error instanceof Error ? error.message : error))
   })
-  .on('close', stop)
+  .on('close', () => void stop())

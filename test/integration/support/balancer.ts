@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseConfig } from '../../../src/config/load.js'
+import type { TicketKeyStore } from '../../../src/core/ticket-keys.js'
 import { type RunningCastor, startCastor } from '../../../src/primary/assemble.js'
 import { type AccessRecord, type Test, UNWATCHED } from './castor.js'
 import { Metrics } from './metrics.js'
@@ -16,6 +17,8 @@ export interface BalancerOptions {
   readonly workerFile?: string
   /** Write the access log, to a temporary file. */
   readonly accessLog?: boolean
+  /** Stands in for the product's own, which change every eight hours. */
+  readonly ticketKeys?: TicketKeyStore
 }
 
 /** What every test configuration has unless it says otherwise. */
@@ -94,6 +97,7 @@ export async function startBalancer(t: Test, config: ConfigFile, options: Balanc
   const running = await startCastor(parseConfig(text, 'test.yaml'), {
     logDestination: { write: (line: string) => log.push(line), flushSync() {}, async close() {} },
     ...(options.workerFile === undefined ? {} : { workerFile: options.workerFile }),
+    ...(options.ticketKeys === undefined ? {} : { ticketKeys: options.ticketKeys }),
   })
   t.teardown(async () => {
     await running.stopNow()

@@ -86,6 +86,11 @@ export class Pair {
     this.#castors.get(host)!.kill(signal)
   }
 
+  isRunning(host: HostName): boolean {
+    const castor = this.#castors.get(host)
+    return castor !== undefined && castor.exitCode === null && castor.signalCode === null
+  }
+
   /** Resolves with the exit code once the balancer has ended. */
   async ended(host: HostName): Promise<number | null> {
     const castor = this.#castors.get(host)!

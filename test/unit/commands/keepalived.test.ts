@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { join } from 'node:path'
@@ -123,4 +123,45 @@ t.test('the script that keepalived runs says whether this host is ready', async 
   t.equal(await ask(port), 1, '503')
   t.equal(await ask((silent.address() as AddressInfo).port), 1, 'no answer')
   t.equal(await ask(1), 1, 'nobody there')
+})
+
+const HOSTILE = [
+  ['a comment in an interface', ['interface: eth0', 'interface: "eth0!x"'], 'must be the name of a network interface'],
+  ['a block in an interface', ['interface: eth0', 'interface: "eth0{"'], 'must be the name of a network interface'],
+  ['a second directive in an interface', ['interface: eth0', 'interface: "a\\n}"'], 'must be the name of a network'],
+  ['a zone in an address', ['192.0.2.10/24', '"fe80::1%eth0/64"'], 'is not an address with its prefix length'],
+  ['a zone in a host’s address', ['10.0.0.2', '"fe80::2%eth0"'], 'an IP address, without a zone'],
+  ['one address twice', ['192.0.2.11', '192.0.2.10'], 'names 192.0.2.10/24 twice'],
+  ['one router id twice', ['routerId: 52', 'routerId: 51'], 'has the routerId of another address, 51'],
+] as const
+
+t.test('nothing leaves its place in the file', async (t) => {
+  await Promise.all(
+    HOSTILE.map(async ([what, [from, to], complaint], index) => {
+      const file = `hostile-${index}.yaml`
+      writeFileSync(join(cwd, file), pair('lb-a').replace(from, to))
+      const { code, stdout, stderr } = await castor(['keepalived', '-c', file], { cwd })
+      t.same({ code, stdout }, { code: 2, stdout: '' }, what)
+      t.match(stderr, complaint)
+    }),
+  )
+})
+
+t.test('a command that would end its quotes, or be cut at a comment, is refused', async (t) => {
+  const commands = ['/bin/a" }', '/bin/a\nscript_user root', '/bin/a #b', '/bin/a $HOME', '/bin/ä']
+  await Promise.all(
+    commands.map(async (notify) => {
+      const { code, stdout, stderr } = await castor(['keepalived', '-c', 'lb-a.yaml', '--notify', notify], { cwd })
+      t.same({ code, stdout }, { code: 2, stdout: '' }, notify)
+      t.match(stderr, /--notify: .* put it into a script/)
+    }),
+  )
+})
+
+t.test('an IPv6 address is written as the system shows it', async (t) => {
+  const six = pair('lb-a')
+    .replaceAll(/10\.0\.0\.(\d)/g, '"2001:db8::$1"')
+    .replaceAll(/192\.0\.2\.(\d+)\/24/g, '"2001:DB8:0::00$1/064"')
+  writeFileSync(join(cwd, 'six.yaml'), six)
+  t.ok(blockOf(await printed('six.yaml'), 'vrrp_instance castor_51').includes('2001:db8::10/64 dev eth0'))
 })
