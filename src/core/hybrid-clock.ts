@@ -20,6 +20,17 @@ export function stampMs(high: number, low: number): number {
   return STAMP_EPOCH_MS + (high >>> 0) * MS_LOW + (low >>> (COUNTER_BITS + NODE_BITS))
 }
 
+/** No other host takes a stamp that is a minute ahead; at twice that, even hosts whose own clocks are late refuse it. */
+const LOST_AHEAD_MS = 120_000
+
+/**
+ * Whether a clock's last stamp is so far ahead of its wall clock that it must begin anew: the wall clock was far ahead and
+ * was set right. Nobody has taken what it stamped then, and would take nothing until that time has come.
+ */
+export function isLost(last: Stamp, now: Stamp): boolean {
+  return ((last.high >>> 0) - (now.high >>> 0)) * MS_LOW > LOST_AHEAD_MS
+}
+
 /** The first stamp of a millisecond. */
 export function stampAt(wallMs: number, into: Stamp): void {
   const ms = Math.max(0, Math.floor(wallMs) - STAMP_EPOCH_MS)
@@ -58,7 +69,7 @@ export class LocalHybridClock implements HybridClock {
     const last = this.#last
     const now = this.#now
     stampAt(this.#wallMs(), now)
-    const later = isEarlier(last.high, last.low, now.high, now.low) ? now : last
+    const later = isEarlier(last.high, last.low, now.high, now.low) || isLost(last, now) ? now : last
     stampAfter(later.high, later.low, this.#node, last)
     into.high = last.high
     into.low = last.low

@@ -1,4 +1,4 @@
-import { isEarlier, nodeBits, stampAfter, stampAt } from '../core/hybrid-clock.js'
+import { isEarlier, isLost, nodeBits, stampAfter, stampAt } from '../core/hybrid-clock.js'
 import type { HybridClock, Stamp } from '../core/mesh.js'
 
 export const HYBRID_CLOCK_BYTES = 8
@@ -25,7 +25,7 @@ export class SharedHybridClock implements HybridClock {
     for (;;) {
       const last = this.#read(before)
       stampAt(this.#wallMs(), into)
-      if (!isEarlier(before.high, before.low, into.high, into.low)) {
+      if (!isEarlier(before.high, before.low, into.high, into.low) && !isLost(before, into)) {
         into.high = before.high
         into.low = before.low
       }

@@ -5,6 +5,8 @@ import type { HybridClock } from '../../src/core/mesh.js'
 import { HYBRID_CLOCK_BYTES, SharedHybridClock } from '../../src/shm/shared-hybrid-clock.js'
 
 const NOW_MS = Date.UTC(2026, 5, 1)
+/** Less than what makes a clock begin anew. */
+const SWAY_MS = 50_000
 
 const IMPLEMENTATIONS: Readonly<Record<string, (wallMs: () => number) => HybridClock>> = {
   local: (wallMs) => new LocalHybridClock('lb-a', wallMs),
@@ -12,7 +14,7 @@ const IMPLEMENTATIONS: Readonly<Record<string, (wallMs: () => number) => HybridC
 }
 
 for (const [name, make] of Object.entries(IMPLEMENTATIONS)) {
-  t.test(`${name}: stamps only grow, whatever the wall clock does and whatever comes from elsewhere`, async (t) => {
+  t.test(`${name}: stamps only grow, however the wall clock sways and whatever comes from elsewhere`, async (t) => {
     const step = fc.oneof(
       fc.record({ type: fc.constant('time' as const), byMs: fc.integer({ min: -5_000, max: 5_000 }) }),
       fc.record({ type: fc.constant('next' as const) }),
@@ -25,7 +27,7 @@ for (const [name, make] of Object.entries(IMPLEMENTATIONS)) {
         const last = { high: 0, low: 0 }
         const stamp = { high: 0, low: 0 }
         for (const step of steps) {
-          if (step.type === 'time') nowMs += step.byMs
+          if (step.type === 'time') nowMs = NOW_MS + Math.max(-SWAY_MS, Math.min(SWAY_MS, nowMs + step.byMs - NOW_MS))
           else if (step.type === 'witness') {
             stampAt(nowMs + step.aheadMs, stamp)
             clock.witness(stamp.high, stamp.low)
@@ -40,6 +42,20 @@ for (const [name, make] of Object.entries(IMPLEMENTATIONS)) {
       }),
       { numRuns: 200 },
     )
+  })
+
+  t.test(`${name}: after a day ahead that was a mistake, stamps are the wall clock's again`, async (t) => {
+    let nowMs = NOW_MS + 24 * 3_600_000
+    const clock = make(() => nowMs)
+    const stamp = { high: 0, low: 0 }
+    clock.next(stamp)
+    nowMs = NOW_MS
+    clock.next(stamp)
+    t.equal(stampMs(stamp.high, stamp.low), NOW_MS)
+    const last = { ...stamp }
+    nowMs -= SWAY_MS
+    clock.next(stamp)
+    t.ok(isEarlier(last.high, last.low, stamp.high, stamp.low), 'while a minute is only swaying')
   })
 
   t.test(`${name}: a stamp is close to the wall clock, and more than fit a millisecond run on`, async (t) => {
