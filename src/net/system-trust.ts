@@ -11,10 +11,15 @@ const BUNDLES = [
 
 let read: string | undefined
 
-/** The CAs that this system trusts, PEM; those that came with Node where it has none. Read once a thread. */
+/**
+ * The CAs that this system trusts, PEM; those that came with Node where it has none; and those in NODE_EXTRA_CA_CERTS, as
+ * with everything that runs on Node. Read once a thread.
+ */
 export function systemTrust(): string {
   if (read !== undefined) return read
-  const file = [process.env.SSL_CERT_FILE, ...BUNDLES].find((path) => path !== undefined && existsSync(path))
-  read = file === undefined ? rootCertificates.join('\n') : readFileSync(file, 'utf8')
+  const { SSL_CERT_FILE, NODE_EXTRA_CA_CERTS: extra } = process.env
+  const file = [SSL_CERT_FILE, ...BUNDLES].find((path) => path !== undefined && existsSync(path))
+  const trusted = file === undefined ? rootCertificates.join('\n') : readFileSync(file, 'utf8')
+  read = extra !== undefined && existsSync(extra) ? `${trusted}\n${readFileSync(extra, 'utf8')}` : trusted
   return read
 }
