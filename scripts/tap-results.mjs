@@ -1,15 +1,18 @@
 // Reads the TAP that a test file prints.
 import { Parser } from 'tap-parser'
 
+/** What tap itself says in comments. */
+const OF_TAP = /^# (Subtest(:|$)|time=|\{ total:|No tests found|failed |passed |skip|todo)/
+
 /**
- * Gathers every assertion below a parser into `results`. The point by which a subtest is summed up counts only where it
+ * Gathers every assertion below a parser into `results`, and what tests remark into `remarks`. The point by which a subtest is summed up counts only where it
  * says something that none of its own assertions did. Returns what is below so far.
  */
-function gather(parser, results) {
+function gather(parser, results, remarks) {
   const own = { points: 0, failed: 0 }
   let inner = { points: 0, failed: 0 }
   parser.on('child', (child) => {
-    inner = gather(child, results)
+    inner = gather(child, results, remarks)
   })
   parser.on('assert', (result) => {
     const isSummary = result.closingTestPoint && (result.ok ? inner.points > 0 : inner.failed > 0)
@@ -19,12 +22,19 @@ function gather(parser, results) {
     if (!isSummary) results.push(result)
     inner = { points: 0, failed: 0 }
   })
+  parser.on('comment', (comment) => {
+    const text = comment.trim()
+    if (OF_TAP.test(text)) return
+    const test = parser.name === '' ? '' : `${parser.name}: `
+    remarks.push(test + text.replace(/^#\s*/, ''))
+  })
   return own
 }
 
-/** Resolves at the end of the stream with the assertions, and with what is wrong beyond them. */
+/** Resolves at the end of the stream with the assertions, what tests remark, and what is wrong beyond them. */
 export function readTap(stream) {
   const results = []
+  const remarks = []
   const problems = []
   return new Promise((resolve) => {
     const parser = new Parser((summary) => {
@@ -35,9 +45,9 @@ export function readTap(stream) {
         if (plan.skipReason === 'no tests found') problems.push('it has no tests')
         else results.push({ ok: true, skip: plan.skipReason || 'all', todo: false, fullname: 'all of it' })
       }
-      resolve({ results, problems })
+      resolve({ results, remarks, problems })
     })
-    gather(parser, results)
+    gather(parser, results, remarks)
     stream.pipe(parser)
   })
 }

@@ -26,6 +26,7 @@ const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: { 'no-build': { type: 'boolean' }, jobs: { type: 'string' }, verbose: { type: 'boolean' } },
 })
+const isAlone = (file) => file.endsWith('.alone.test.ts')
 const total = { passed: 0, failed: 0, skipped: 0 }
 const running = new Set()
 
@@ -75,7 +76,7 @@ function killGroup(child) {
 /** Runs one file in a process group of its own, so that nothing it started outlives it. */
 async function runFile(file) {
   const compiled = join(root, 'dist', file.replace(/\.ts$/, '.js'))
-  if (!existsSync(compiled)) return { results: [], problem: 'it is not compiled', stderr: '', ms: 0 }
+  if (!existsSync(compiled)) return { results: [], remarks: [], problem: 'it is not compiled', stderr: '', ms: 0 }
   const begunMs = performance.now()
   const env = {
     ...process.env,
@@ -101,12 +102,12 @@ async function runFile(file) {
   const { code, signal } = await exited
   clearTimeout(deadline)
   killGroup(child)
-  const { results, problems } = await tap
+  const { results, remarks, problems } = await tap
   running.delete(child)
   if (timedOut) problems.push(`it took longer than ${FILE_TIMEOUT_MS / 1000} s and was killed`)
   else if (signal !== null) problems.push(`it was ended by ${signal}`)
   else if (code !== 0 && results.every(({ ok }) => ok)) problems.push(`it ended with exit code ${code}`)
-  return { results, problem: problems.join('; '), stderr, ms: performance.now() - begunMs }
+  return { results, remarks, problem: problems.join('; '), stderr, ms: performance.now() - begunMs }
 }
 
 const indented = (text, by) => text.trimEnd().replaceAll(/^/gm, ' '.repeat(by))
@@ -134,7 +135,7 @@ function describe({ fullname, diag }) {
 }
 
 /** Prints the outcome; `counts`: a failure is the verdict, not a reason to run the file again. */
-function report(file, { results, problem, stderr, ms }, counts) {
+function report(file, { results, remarks, problem, stderr, ms }, counts) {
   const isSkipped = (result) => result.skip !== false || result.todo !== false
   // CI must not pass by leaving out what it had no program or no addon for.
   const isUnwelcome = (result) => CI && /not (installed|built)/.test(String(result.skip))
@@ -154,6 +155,8 @@ function report(file, { results, problem, stderr, ms }, counts) {
     const reason = skip || todo
     console.log(`      skipped: ${fullname}${reason === true ? '' : ` (${reason})`}`)
   }
+  // What those that measure have to tell is what they are for.
+  if (isAlone(file) || bad || options.verbose) for (const remark of remarks) console.log(indented(remark, 6))
   if (problem !== '') console.log(`      ${problem}`)
   for (const result of failed) console.log(describe(result))
   if (stderr !== '' && (bad || options.verbose)) {
@@ -190,7 +193,6 @@ const files = testFiles()
 if (files.length === 0) console.log(`no test file matches ${positionals.join(' ')}`)
 const times = readTimes()
 const longestFirst = (a, b) => (times[b] ?? Number.POSITIVE_INFINITY) - (times[a] ?? Number.POSITIVE_INFINITY) || 0
-const isAlone = (file) => file.endsWith('.alone.test.ts')
 const together = files.filter((file) => !isAlone(file)).sort(longestFirst)
 const begunMs = performance.now()
 const jobs = Number(options.jobs ?? availableParallelism())
