@@ -27,10 +27,12 @@ export interface TargetRequest {
 export async function patchTarget(asked: TargetRequest, id: string): Promise<void> {
   const { facts, request, response, group } = asked
   const target = findTarget(asked, id)
-  if (target === undefined) return
-  const wanted = change.safeParse(await readJson(request))
+  if (target === undefined || hasParameters(request, response)) return
+  const given = await readJson(request)
+  const wanted = change.safeParse(given)
   if (!wanted.success) {
-    const problems = wanted.error.issues.map(({ path, message }) => [...path, message].join(': '))
+    const problems =
+      given === undefined ? [NO_JSON] : wanted.error.issues.map(({ path, message }) => [...path, message].join(': '))
     sendError(request, response, 400, 'BAD_CHANGE', problems.join('; '))
     return
   }
@@ -54,6 +56,7 @@ export async function postTarget({ facts, request, response, group }: TargetRequ
     sendUnknownGroup(facts, request, response, group)
     return
   }
+  if (hasParameters(request, response)) return
   // A web page may have a browser post anything to anywhere, but not as JSON without being allowed to.
   if (!/^application\/json *(;|$)/i.test(request.headers['content-type'] ?? '')) {
     sendError(request, response, 415, 'NOT_JSON', 'send the target as JSON, with Content-Type: application/json')
@@ -133,6 +136,14 @@ function findTarget({ facts, request, response, group }: TargetRequest, id: stri
     sendError(request, response, 404, 'UNKNOWN_TARGET', `${group} has no target ${JSON.stringify(id)}; ${instead}`)
   }
   return target
+}
+
+/** Whether it asks for something behind a `?`, which a change takes nothing from: that has been said then. */
+function hasParameters(request: IncomingMessage, response: ServerResponse): boolean {
+  const query = queryOf(request, [])
+  if (query.ok) return false
+  sendError(request, response, 400, 'BAD_PARAMETER', query.problem)
+  return true
 }
 
 function isThere(facts: AdminFacts, { slot, generation }: ListedTarget): boolean {

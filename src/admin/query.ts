@@ -12,7 +12,8 @@ export function queryOf(request: IncomingMessage, known: readonly string[]): Que
   const values = new Map<string, string>()
   for (const [name, value] of new URLSearchParams(start < 0 ? '' : target.slice(start + 1))) {
     if (!known.includes(name)) {
-      const instead = didYouMean(name, known) || `; known here: ${known.join(', ')}`
+      const all = known.length === 0 ? '; there are none here' : `; known here: ${known.join(', ')}`
+      const instead = didYouMean(name, known) || all
       return { ok: false, problem: `unknown parameter ${JSON.stringify(name)}${instead}` }
     }
     if (values.has(name)) return { ok: false, problem: `${name}: is there twice` }

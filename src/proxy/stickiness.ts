@@ -116,9 +116,15 @@ export class Stickiness {
   onResponse(binding: Binding, parser: ResponseParser, buffer: Uint8Array, start: number, targetSlot: number): void {
     this.onTarget(binding, targetSlot)
     const finder = this.#finder
-    if (!this.#byOwnCookie || !finder.inResponse(parser, buffer, start)) return
-    if (finder.valueStart === finder.valueEnd) return
-    this.#sessions!.remember(this.#keys.of(this.#groupNumber, buffer, finder.valueStart, finder.valueEnd), targetSlot)
+    if (!this.#byOwnCookie) return
+    // Every one of that name: which of them the client keeps is for its paths and attributes to say, and one that
+    // deletes another path's cookie must not hide the one that stays.
+    for (let at = finder.nextInResponse(parser, buffer, start, 0); at > 0; ) {
+      const { valueStart, valueEnd } = finder
+      if (valueStart < valueEnd)
+        this.#sessions!.remember(this.#keys.of(this.#groupNumber, buffer, valueStart, valueEnd), targetSlot)
+      at = finder.nextInResponse(parser, buffer, start, at)
+    }
   }
 
   /** How often at least `keep` has to be called while a connection of a bound client is open. */

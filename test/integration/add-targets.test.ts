@@ -46,6 +46,8 @@ t.test('a target that is none is refused, and the answer says why', async (t) =>
   }
   const plain = await ask(castor.running.admin.port, 'POST', targetsPath(), '{"address":"127.0.0.1:1"}', 'text/plain')
   t.equal(plain.code, 415, 'what a web page could send from elsewhere')
+  const asked = await ask(castor.running.admin.port, 'POST', `${targetsPath()}?weight=1`, { address: '127.0.0.1:1' })
+  t.equal(asked.code, 400, 'parameters are not ignored')
   const nowhere = await post(castor, { address: '127.0.0.1:1' }, 'nowhere')
   t.equal(nowhere.code, 404)
   t.match(nowhere.text, /UNKNOWN_TARGET_GROUP.*there are: app/)

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { castorBefore, startTestCastor, type Test, type TestCastor } from './support/castor.js'
-import { patch, shown } from './support/operator.js'
+import { ask, patch, shown, targetsPath } from './support/operator.js'
 import { get, RawClient, request } from './support/raw-client.js'
 import { RawTarget } from './support/raw-target.js'
 import { until } from './support/until.js'
@@ -13,13 +13,13 @@ async function pair(t: Test, group: object = {}): Promise<{ castor: TestCastor; 
 }
 
 const BAD: readonly [string, unknown, string][] = [
-  ['no JSON', '{', 'expected object'],
+  ['no JSON', '{', 'no JSON'],
   ['nothing to change', {}, 'give weight, state or both'],
   ['too heavy', { weight: 101 }, 'weight'],
   ['a fraction', { weight: 1.5 }, 'weight'],
   ['no such state', { state: 'asleep' }, 'state'],
   ['an unknown key', { wait: 1 }, 'wait'],
-  ['too long', { state: 'x'.repeat(5_000) }, ''],
+  ['too long', { state: 'x'.repeat(5_000) }, 'too long'],
 ]
 
 t.test('changes that are none are refused, and say why', async (t) => {
@@ -29,6 +29,10 @@ t.test('changes that are none are refused, and say why', async (t) => {
     t.equal(code, 400, name)
     t.ok(text.includes('BAD_CHANGE') && text.includes(why), `${name}: ${text}`)
   }
+  const path = `${targetsPath()}/${encodeURIComponent(target.address)}?weight=1`
+  const asked = await ask(castor.running.admin.port, 'PATCH', path, { weight: 1 })
+  t.equal(asked.code, 400)
+  t.match(asked.text, /BAD_PARAMETER.*there are none here/)
   const lost = await patch(castor, 'nobody', { weight: 1 })
   t.equal(lost.code, 404)
   t.ok(lost.text.includes(target.address), lost.text)

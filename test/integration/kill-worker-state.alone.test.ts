@@ -115,9 +115,11 @@ t.test('workers killed in the middle of traffic leave counts, sessions and healt
 
   await until('the hanging requests being gone', () => hanging.every(({ reader }) => reader.ended))
   const answers: string[] = []
+  // An answer may be here before its worker has counted it as over, and the next goes past that target then: so not
+  // every second one is at the first. With one left that counts, none would be.
   for (let i = 0; i < 20; i++) answers.push((await request(least, get('/'))).text)
-  t.equal(answers.filter((name) => name === 'one').length, 10, 'nothing counts as in flight at the first any more')
-  t.equal(answers.filter((name) => name === 'two').length, 10)
+  t.ok(answers.filter((name) => name === 'one').length >= 5, 'nothing counts as in flight at the first any more')
+  t.same(new Set(answers), new Set(['one', 'two']))
 
   ill.delete('three')
   ill.add('one')

@@ -64,7 +64,10 @@ t.test('the application’s cookie is learned and followed, by every worker', as
   let sessions = 0
   const all = await targets(t, 3, {
     answer: (asked, connection) => {
-      const cookie = asked.target === '/login' ? `Set-Cookie: x=1\r\nSet-Cookie: SID=s${++sessions}; Path=/\r\n` : ''
+      const cookie =
+        asked.target === '/login'
+          ? `Set-Cookie: x=1\r\nSet-Cookie: SID = s${++sessions} ; Path=/\r\nSet-Cookie: SID=deleted; Max-Age=0; Path=/old\r\n`
+          : ''
       connection.write(`HTTP/1.1 200 OK\r\n${cookie}Content-Length: 0\r\n\r\n`)
     },
   })

@@ -10,11 +10,16 @@ function sent(name: string, ...lines: string[]): string | undefined {
   return finder.inRequest(parser, buffer, start) ? textOf(buffer, finder.valueStart, finder.valueEnd) : undefined
 }
 
-function set(name: string, ...lines: string[]): string | undefined {
+function set(name: string, ...lines: string[]): string[] {
   const fields = lines.map((line) => `Set-Cookie: ${line}\r\n`).join('')
   const { parser, buffer, start } = readResponse(`HTTP/1.1 200 OK\r\n${fields}Content-Length: 0\r\n\r\n`)
   const finder = new CookieFinder(name)
-  return finder.inResponse(parser, buffer, start) ? textOf(buffer, finder.valueStart, finder.valueEnd) : undefined
+  const values: string[] = []
+  for (let at = finder.nextInResponse(parser, buffer, start, 0); at > 0; ) {
+    values.push(textOf(buffer, finder.valueStart, finder.valueEnd))
+    at = finder.nextInResponse(parser, buffer, start, at)
+  }
+  return values
 }
 
 const SENT: readonly [string, string[], string | undefined][] = [
@@ -23,6 +28,7 @@ const SENT: readonly [string, string[], string | undefined][] = [
   ['last', ['a=b; SID=abc'], 'abc'],
   ['without the space that should be there', ['a=b;SID=abc'], 'abc'],
   ['behind more spaces than there should be', ['a=b;   SID=abc'], 'abc'],
+  ['with white space around it', ['a=b; \tSID = abc ;c=d'], 'abc'],
   ['in a second line', ['a=b', 'c=d; SID=abc'], 'abc'],
   ['twice: the first', ['SID=abc; SID=def'], 'abc'],
   ['twice over two lines: the first', ['SID=abc', 'SID=def'], 'abc'],
@@ -47,20 +53,23 @@ for (const [what, lines, value] of SENT) {
   })
 }
 
-const SET: readonly [string, string[], string | undefined][] = [
-  ['alone', ['SID=abc'], 'abc'],
-  ['with attributes', ['SID=abc; Path=/; HttpOnly'], 'abc'],
-  ['with attributes that look like it', ['a=b; SID=abc'], undefined],
-  ['among others', ['a=b; Path=/', 'SID=abc; Path=/', 'c=d'], 'abc'],
-  ['twice: the last, which is the one that the client keeps', ['SID=abc', 'SID=def; Path=/'], 'def'],
-  ['empty, as when it is deleted', ['SID=; Max-Age=0'], ''],
-  ['in another case, which is another name', ['sid=abc'], undefined],
-  ['no cookie at all', [], undefined],
+const SET: readonly [string, string[], string[]][] = [
+  ['alone', ['SID=abc'], ['abc']],
+  ['with attributes', ['SID=abc; Path=/; HttpOnly'], ['abc']],
+  ['with attributes that look like it', ['a=b; SID=abc'], []],
+  ['among others', ['a=b; Path=/', 'SID=abc; Path=/', 'c=d'], ['abc']],
+  ['several: each of them', ['SID=abc; Path=/', 'a=b', 'SID=deleted; Max-Age=0; Path=/old'], ['abc', 'deleted']],
+  ['empty, as when it is deleted', ['SID=; Max-Age=0'], ['']],
+  ['nothing but white space', ['SID= \t ; Path=/'], ['']],
+  ['with white space that clients leave out', ['SID \t= abc\t; Path=/'], ['abc']],
+  ['with white space within its value, which stays', ['SID=a b'], ['a b']],
+  ['in another case, which is another name', ['sid=abc'], []],
+  ['no cookie at all', [], []],
 ]
 
 for (const [what, lines, value] of SET) {
   t.test(`in a response: ${what}`, async (t) => {
-    t.equal(set('SID', ...lines), value)
+    t.same(set('SID', ...lines), value)
   })
 }
 
