@@ -58,6 +58,14 @@ function meant(castor: Command): string {
   return named === undefined ? '' : `${named.hint(command!.name())}\n`
 }
 
+/** The system's word for why an address could not be listened on tells an operator little about what to do. */
+function whatInstead(message: string): string {
+  if (message.includes('EADDRINUSE')) return '; another process listens there: stop it, or use another port'
+  if (message.includes('EADDRNOTAVAIL')) return '; this host does not have that address: use one of its own, or 0.0.0.0'
+  if (message.includes('EACCES')) return '; this user may not: use a higher port, or grant CAP_NET_BIND_SERVICE'
+  return ''
+}
+
 /** What an error that a command has not dealt with itself means for the caller. */
 function report(error: unknown, castor: Command): ExitCode {
   if (error instanceof CommanderError && error.code === 'commander.excessArguments') {
@@ -69,7 +77,8 @@ function report(error: unknown, castor: Command): ExitCode {
     const usage = USAGE_ERRORS.includes(error.code)
     // What the machine or its settings did not allow comes as the system's own word: say what it was about.
     const summary = error.origin === 'operator' && !usage ? `${ERROR_KINDS[error.code].summary}: ` : ''
-    process.stderr.write(`${summary}${error.message}\n`)
+    const advice = error.code === 'LISTEN_FAILED' ? whatInstead(error.message) : ''
+    process.stderr.write(`${summary}${error.message}${advice}\n`)
     return usage ? EXIT.invalid : EXIT.failed
   }
   process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)

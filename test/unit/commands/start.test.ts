@@ -47,7 +47,15 @@ t.test('an address that is taken fails the start with exit 1', async (t) => {
   const { code, stdout, stderr } = await castor(args, { cwd })
   t.equal(code, 1)
   t.notMatch(stdout, /listening on/)
-  t.match(stderr, /^an address could not be listened on: .*EADDRINUSE/m)
+  t.match(stderr, /^an address could not be listened on: .*EADDRINUSE.*; another process listens there/m)
+})
+
+t.test('an address of another host fails the start and says what to use instead', async (t) => {
+  const cwd = t.testdir({ 'castor.yaml': SMALL_CONFIG })
+  const args = ['start', ...ANY_PORTS, '--set', 'listeners.0.listen=192.0.2.1:0']
+  const { code, stderr } = await castor(args, { cwd })
+  t.equal(code, 1)
+  t.match(stderr, /EADDRNOTAVAIL; this host does not have that address/)
 })
 
 t.test('the demo answers from its three targets in turn and stops cleanly on SIGTERM', async (t) => {
