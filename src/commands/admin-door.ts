@@ -1,3 +1,6 @@
+import { type IncomingMessage, request as plainRequest } from 'node:http'
+import { request as secureRequest } from 'node:https'
+import { text as textOf } from 'node:stream/consumers'
 import { formatAddress, parseTargetAddress } from '../config/addresses.js'
 import { loadConfig } from '../config/load.js'
 import { CastorError } from '../core/errors.js'
@@ -54,36 +57,47 @@ export async function askAdmin(
   path: string,
   body?: unknown,
 ): Promise<{ code: number; text: string }> {
-  let response: Response
+  const signal = AbortSignal.timeout(PATIENCE_MS)
+  const content = body === undefined ? '' : JSON.stringify(body)
+  const headers = {
+    ...(door.token === '' ? {} : { authorization: `Bearer ${door.token}` }),
+    ...(body === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(content) }),
+  }
+  let code: number
   let text: string
   try {
-    response = await fetch(`${door.origin}${path}`, {
-      method,
-      headers: {
-        ...(door.token === '' ? {} : { authorization: `Bearer ${door.token}` }),
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-      },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      signal: AbortSignal.timeout(PATIENCE_MS),
-    })
-    text = await response.text()
+    const response = await send(`${door.origin}${path}`, { method, headers, signal }, content)
+    code = response.statusCode ?? 0
+    text = await textOf(response)
   } catch (cause) {
-    throw new CastorError('ADMIN_UNREACHABLE', `castor does not answer at ${door.origin}: ${why(cause)}`, { cause })
+    const reason = signal.aborted ? `no answer within ${PATIENCE_MS / 1000} s` : why(cause)
+    throw new CastorError('ADMIN_UNREACHABLE', `castor does not answer at ${door.origin}: ${reason}`, { cause })
   }
-  if (response.status === 401 || response.status === 403) {
+  if (code === 401 || code === 403) {
     throw new CastorError(
       'ADMIN_UNREACHABLE',
       `${door.origin} wants another token; give it with --token or CASTOR_TOKEN`,
     )
   }
-  return { code: response.status, text }
+  return { code, text }
+}
+
+/** Not by `fetch`, which has a list of ports that it does not speak to. */
+function send(
+  url: string,
+  options: { readonly method: string; readonly headers: Record<string, string | number>; readonly signal: AbortSignal },
+  content: string,
+): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const begin = url.startsWith('https:') ? secureRequest : plainRequest
+    begin(url, { ...options, agent: false }, resolve)
+      .on('error', reject)
+      .end(content)
+  })
 }
 
 function why(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  if (error.name === 'TimeoutError') return `no answer within ${PATIENCE_MS / 1000} s`
-  const cause = error.cause
-  if (!(cause instanceof Error)) return error.message
-  const code = (cause as NodeJS.ErrnoException).code
-  return code === 'ECONNREFUSED' ? 'connection refused; is it running?' : cause.message || String(code)
+  const { code } = error as NodeJS.ErrnoException
+  return code === 'ECONNREFUSED' ? 'connection refused; is it running?' : error.message || String(code)
 }

@@ -105,13 +105,12 @@ function checkGroup(group: Entry, report: Report): void {
   const idOf = (target: Entry): string | undefined => text(target.fields.id) ?? text(target.fields.address)
   unique(targets, idOf, (target) => (target.fields.id === undefined ? 'address' : 'id'), report)
   if (
-    protocol !== 'tcp' &&
-    carriesBytes(protocol) !== undefined &&
+    carriesBytes(protocol) === false &&
     proxyProtocol !== undefined &&
     proxyProtocol !== 'off' &&
     proxyProtocol !== false
   ) {
-    report([...group.path, 'proxyProtocol'], 'proxyProtocol works in tcp groups only; leave it out', 'key')
+    report([...group.path, 'proxyProtocol'], 'proxyProtocol works in tcp and tls groups only; leave it out', 'key')
   }
   if (group.fields.hashOn !== undefined && group.fields.algorithm !== 'maglev') {
     report([...group.path, 'hashOn'], 'hashOn has no effect without algorithm: maglev; leave it out', 'key')

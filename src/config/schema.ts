@@ -228,7 +228,7 @@ const targetGroup = z
       .union([off(), z.enum(['v1', 'v2'])], mustBe('off, v1 or v2'))
       .prefault('off')
       .describe(
-        'Send a PROXY protocol header to the targets of a tcp group, which must expect it. off (default), v1 (text) or v2 (binary, with a unique id).',
+        'Send a PROXY protocol header to the targets of a tcp or tls group, which must expect it, before TLS. off (default), v1 (text) or v2 (binary, with a unique id).',
       ),
     forwarded: forwarded.optional(),
     retries,

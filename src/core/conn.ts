@@ -68,8 +68,11 @@ export interface Transport {
   readonly scratch: Uint8Array
   /** Takes over the connection at word `at` of `records` (or `socket`, where the acceptor hands sockets over). */
   adopt(records: Int32Array, at: number, socket: unknown, handler: ConnHandler): Conn
-  /** `address` is an IP address in text; with `tls`, spoken to over TLS by it. Writes before `onOpen` are kept. */
-  dial(address: string, port: number, handler: ConnHandler, tls?: ClientTls): Conn
+  /**
+   * `address` is an IP address in text; with `tls`, spoken to over TLS by it, after `inClear`, a few hundred bytes at most,
+   * which are the transport's from here on. Writes before `onOpen` are kept.
+   */
+  dial(address: string, port: number, handler: ConnHandler, tls?: ClientTls, inClear?: Uint8Array): Conn
   /** Throws CastorError TLS_CONFIG that says what is wrong with the certificates or rules. */
   serverTls(config: ServerTlsConfig): ServerTls
   /** Throws CastorError TLS_CONFIG likewise. */

@@ -1,6 +1,6 @@
 import { CastorError } from '../core/errors.js'
 import type { ClientTls } from '../core/tls.js'
-import { EPOLLERR, EPOLLHUP, EPOLLOUT } from '../native/addon.js'
+import { ECONNRESET, EPOLLERR, EPOLLHUP, EPOLLOUT } from '../native/addon.js'
 import { TLS_BROKEN } from '../native/tls-doors.js'
 import type { NativeConnHost } from './native-conn-host.js'
 
@@ -55,22 +55,35 @@ export class TlsDialling implements Opening {
   readonly #context: ClientTls
   readonly #address: string
   readonly #port: number
+  readonly #inClear: Uint8Array | undefined
 
-  constructor(context: ClientTls, address: string, port: number) {
+  /** `inClear` goes before the handshake. */
+  constructor(context: ClientTls, address: string, port: number, inClear: Uint8Array | undefined) {
     this.#context = context
     this.#address = address
     this.#port = port
+    this.#inClear = inClear
   }
 
   step(transport: NativeConnHost, fd: number, flags: number): number {
     if (!this.shaking) {
       const connected = connectStep(transport, fd, flags)
       if (connected !== 1) return connected
+      const told = this.#tell(transport, fd)
+      if (told < 0) return told
       const error = transport.tls.connect(fd, this.#context, this.#address, this.#port)
       if (error < 0) return error
       this.shaking = true
     }
     return transport.tls.handshake(fd)
+  }
+
+  /** A connection that has just opened takes so little at once. */
+  #tell(transport: NativeConnHost, fd: number): number {
+    const bytes = this.#inClear
+    if (bytes === undefined) return 0
+    const sent = transport.addon.sendFrom(fd, bytes, 0, bytes.length)
+    return sent < 0 || sent === bytes.length ? sent : ECONNRESET
   }
 
   errorOf(transport: NativeConnHost, fd: number, errno: number): CastorError {

@@ -82,14 +82,14 @@ export class NativeTransport implements Transport, NativeConnHost {
     return conn
   }
 
-  dial(address: string, port: number, handler: ConnHandler, tls?: ClientTls): Conn {
+  dial(address: string, port: number, handler: ConnHandler, tls?: ClientTls, inClear?: Uint8Array): Conn {
     if (this.size >= this.maxSockets) this.onCrowded()
     const tag = this.#nextTag()
     const fd = this.#disposed ? ECANCELED : this.addon.connectTcp(address, port)
     const error = fd < 0 ? fd : this.addon.adopt(fd, tag)
     if (error < 0 && fd >= 0) this.addon.closeFd(fd, 1)
     // Without a descriptor where there is none: the number may be another connection's before this one is closed.
-    const opening = tls === undefined ? DIALLING : new TlsDialling(tls, address, port)
+    const opening = tls === undefined ? DIALLING : new TlsDialling(tls, address, port, inClear)
     const conn = new NativeConn(this, error < 0 ? -1 : fd, tag, handler, opening)
     this.size++
     if (error < 0) conn.fail(error)

@@ -42,11 +42,12 @@ export class SocketTransport implements Transport {
     return conn
   }
 
-  dial(address: string, port: number, handler: ConnHandler, tls?: ClientTls): Conn {
+  dial(address: string, port: number, handler: ConnHandler, tls?: ClientTls, inClear?: Uint8Array): Conn {
     const socket = connect({ host: address, port, allowHalfOpen: true, noDelay: true })
     const conn = new SocketConn(socket, this.clock, handler, undefined, this.#forget)
     this.#open.add(conn)
     if (tls !== undefined) {
+      if (inClear !== undefined) socket.write(inClear)
       conn.speakTls((carrier) => (tls as SocketClientTls).wrap(carrier, address, port))
     }
     return conn

@@ -6,6 +6,7 @@ import type { Status } from '../../src/admin/status-shape.js'
 import { toolOrSkip } from '../tools.js'
 import { type Balancer, type ConfigFile, onePair, startBalancer } from './support/balancer.js'
 import type { Test } from './support/castor.js'
+import { startChild } from './support/child-castor.js'
 import { startNginx } from './support/nginx.js'
 import { get, RawClient, request } from './support/raw-client.js'
 import { RawTarget } from './support/raw-target.js'
@@ -162,3 +163,21 @@ t.test('a tls group carries bytes over TLS', async (t) => {
   await refused.ending()
   t.equal(await failed(distrusting), 1)
 })
+
+for (const native of [true, false]) {
+  t.test(
+    `a tls group tells who the client is before the handshake, ${native ? 'with' : 'without'} the addon`,
+    async (t) => {
+      const nginx = toolOrSkip(t, 'nginx')
+      if (nginx === undefined) return
+      const server = `ssl_certificate ${target.cert}; ssl_certificate_key ${target.key}; location / { return 200 "$proxy_protocol_addr $ssl_protocol"; }`
+      const address = await startNginx(t, nginx, server, 'ssl proxy_protocol')
+      for (const proxyProtocol of ['v1', 'v2']) {
+        const config = before('tls', [address], {}, { proxyProtocol })
+        const env = native ? {} : { CASTOR_NATIVE: 'off' }
+        const port = native ? (await startBalancer(t, config)).port : (await startChild(t, config, { env })).port()
+        t.match((await request(port, get('/'))).text, /^127\.0\.0\.1 TLSv1\.[23]$/, proxyProtocol)
+      }
+    },
+  )
+}

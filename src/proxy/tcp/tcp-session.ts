@@ -110,7 +110,11 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
     this.#listener.group.countSuccess(target, this.#connectMs)
     const { stickiness } = this.#listener.group
     stickiness?.onTarget(this.binding, target.slot)
-    if (config.proxyProtocol !== 'off') this.#announce(conn, config.proxyProtocol)
+    // To targets of TLS it went out before the handshake.
+    if (config.proxyProtocol !== 'off' && target.tls === undefined) {
+      const header = this.#header(config.proxyProtocol)
+      conn.write(header, 0, header.length)
+    }
     const keepMs = stickiness?.keepEveryMs ?? Number.POSITIVE_INFINITY
     this.#tunnel = new Tunnel(this.#conn, conn, this.#listener.config.idleTimeoutMs, keepMs, this.#plane.wheel, this)
     // A write that was kept holds the client back until the target has it.
@@ -194,7 +198,9 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
     this.tried.push(target.slot)
     this.#inFlight = true
     this.#plane.wheel.schedule(this, this.#listener.group.config.timeouts.connectMs)
-    this.#upstream = this.#plane.transport.dial(target.address, target.port, this, target.tls)
+    const { proxyProtocol } = this.#listener.group.config
+    const inClear = proxyProtocol === 'off' || target.tls === undefined ? undefined : this.#header(proxyProtocol)
+    this.#upstream = this.#plane.transport.dial(target.address, target.port, this, target.tls, inClear)
   }
 
   #retry(reason: ReasonCode): void {
@@ -224,7 +230,8 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
     this.#inFlight = false
   }
 
-  #announce(conn: Conn, version: 'v1' | 'v2'): void {
+  /** Tells the target who its client is. */
+  #header(version: 'v1' | 'v2'): Uint8Array {
     const { client, vip, vport } = this.#origin
     const destination = { family: vip.includes(':') ? (6 as const) : (4 as const), address: vip, port: vport }
     const header = Buffer.allocUnsafe(PROXY_V2_MAX_BYTES)
@@ -232,7 +239,7 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
       version === 'v1'
         ? writeProxyV1(header, 0, client, destination)
         : writeProxyV2(header, 0, client, destination, { uniqueId: this.#requestId })
-    conn.write(header, 0, end)
+    return header.subarray(0, end)
   }
 
   /** Ends a session that has no tunnel. */

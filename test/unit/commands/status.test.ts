@@ -138,6 +138,9 @@ t.test('nothing there exits 3', async (t) => {
     stdout: '',
     stderr: `castor does not answer at http://${address}: connection refused; is it running?\n`,
   })
+  // Browsers, and fetch, refuse to speak to this one.
+  const barred = await castor(['status', '--admin', '127.0.0.1:1'])
+  t.match(barred, { code: 3, stderr: /connection refused/ })
 })
 
 t.test('something else there exits 3', async (t) => {

@@ -351,7 +351,7 @@ table('values that do not go together are found', [
   {
     title: 'PROXY protocol in an http group',
     text: withLine(9, '    proxyProtocol: v1\n    targets:'),
-    says: ['9:5: targetGroups.0.proxyProtocol: proxyProtocol works in tcp groups only; leave it out'],
+    says: ['9:5: targetGroups.0.proxyProtocol: proxyProtocol works in tcp and tls groups only; leave it out'],
   },
 ])
 
