@@ -72,8 +72,9 @@ export class TargetAddresses {
     try {
       const found = await lookup(host, { all: true })
       return (found.find((entry) => entry.family === 4) ?? found[0])?.address
-    } catch (err) {
-      this.#log.warn({ err, host }, 'a target name does not resolve')
+    } catch (fault) {
+      const why = (fault as NodeJS.ErrnoException).code ?? String(fault)
+      this.#log.warn({ host, why }, 'a target name does not resolve')
       return undefined
     }
   }
