@@ -48,10 +48,17 @@ export class EventStreams {
   }
 
   /** Ends every stream. Idempotent. */
-  close(): void {
-    for (const { response } of [...this.#streams]) response.end()
+  /** Resolves when the clients' systems have the last of it, or they are gone. */
+  async close(): Promise<void> {
+    const streams = [...this.#streams]
     this.#streams.clear()
     this.#stop()
+    const over = ({ response }: Stream): Promise<void> =>
+      new Promise((resolve) => {
+        response.once('close', resolve)
+        response.end(resolve)
+      })
+    await Promise.all(streams.map(over))
   }
 
   #tick(): void {

@@ -152,10 +152,10 @@ function listen(server: Server, host: string, port: number): Promise<void> {
 }
 
 async function stop(server: Server, events: EventStreams): Promise<void> {
-  events.close()
-  const done = new Promise<void>((resolve) => server.close(() => resolve()))
   const cut = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS)
-  await done
+  // First: closing the server resets connections that are idle by then, ends that are on their way with them.
+  await events.close()
+  await new Promise<void>((resolve) => server.close(() => resolve()))
   clearTimeout(cut)
 }
 

@@ -21,7 +21,7 @@ import { until } from './support/until.js'
 import { within } from './support/waiting.js'
 
 const authority = authorityFor(t)
-const front = authority.issue('front', { names: ['127.0.0.1'] })
+const front = authority.issue('front', { names: ['grpc.example'] })
 const back = authority.issue('back', { names: ['127.0.0.1'] })
 
 const bytes = {
@@ -98,7 +98,7 @@ async function setting(t: Test, secure = false): Promise<Setting> {
     accessLog: true,
   })
   const trusts = secure ? credentials.createSsl(readFileSync(authority.cert)) : credentials.createInsecure()
-  const client = new Client(`127.0.0.1:${castor.port}`, trusts)
+  const client = new Client(`127.0.0.1:${castor.port}`, trusts, { 'grpc.ssl_target_name_override': 'grpc.example' })
   t.teardown(() => client.close())
   return { castor, client, calls }
 }

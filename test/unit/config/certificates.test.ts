@@ -88,9 +88,13 @@ t.test('a short key is warned of', (t) => {
   const key = join(directory, 'short.key')
   const names = ['-subj', '/CN=short', '-addext', 'subjectAltName=DNS:short.example']
   openssl(['req', '-x509', '-newkey', 'rsa:1024', '-nodes', '-keyout', key, '-out', cert, '-days', '90', ...names])
-  t.same(told(readPairs([{ cert, key }]).findings), [
+  const [first, ...others] = told(readPairs([{ cert, key }]).findings)
+  t.equal(
+    first,
     'warning certificates.0.cert: short.pem: short.example has a key of 1024 bits; most refuse less than 2048',
-  ])
+  )
+  // OpenSSL of Node 24 and later is one of those.
+  t.ok(others.length <= 1 && others.every((other) => other.includes('ee key too small')), String(others))
   t.end()
 })
 
