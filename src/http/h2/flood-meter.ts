@@ -1,7 +1,7 @@
 // Hot path: frames that cost more than they bring are counted here.
 import type { H2FailureReason, H2Limits } from './engine.js'
 
-/** What is counted; the index into `REASON_OF` and the counts. */
+/** What is counted; the index into `REASON_OF`, `LIMIT_OF` and the counts. */
 export const FLOOD = {
   RESETS: 0,
   REFUSALS: 1,
@@ -25,6 +25,17 @@ const REASON_OF: readonly H2FailureReason[] = [
   'TINY_WINDOWS',
 ]
 
+const LIMIT_OF = [
+  'maxResets',
+  'maxRefusals',
+  'maxSettings',
+  'maxPings',
+  'maxPriorities',
+  'maxUselessFrames',
+  'maxWindowUpdates',
+  'maxTinyFrames',
+] as const satisfies readonly (keyof H2Limits)[]
+
 /** A receiver gives windows back for its stream and for the connection, some of them twice a frame. */
 const UPDATES_PER_FRAME = 4
 
@@ -45,33 +56,11 @@ export class FloodMeter {
       this.#counts.fill(0)
     }
     const count = ++this.#counts[what]!
-    return count > this.#limitOf(what) ? REASON_OF[what] : undefined
+    return count > this.#limits[LIMIT_OF[what]!] ? REASON_OF[what] : undefined
   }
 
   /** A DATA frame was sent: the peer will give window back for it. */
   dataSent(): void {
     this.#counts[FLOOD.WINDOW_UPDATES]! -= UPDATES_PER_FRAME
-  }
-
-  #limitOf(what: Flood): number {
-    const limits = this.#limits
-    switch (what) {
-      case FLOOD.RESETS:
-        return limits.maxResets
-      case FLOOD.REFUSALS:
-        return limits.maxRefusals
-      case FLOOD.SETTINGS:
-        return limits.maxSettings
-      case FLOOD.PINGS:
-        return limits.maxPings
-      case FLOOD.PRIORITIES:
-        return limits.maxPriorities
-      case FLOOD.USELESS:
-        return limits.maxUselessFrames
-      case FLOOD.WINDOW_UPDATES:
-        return limits.maxWindowUpdates
-      case FLOOD.TINY:
-        return limits.maxTinyFrames
-    }
   }
 }
