@@ -114,7 +114,12 @@ for (const [name, makeRig] of Object.entries(rigs)) {
         t.ok(await first.save('a', 'new a'))
         t.ok(await first.save('b', 'b', 60_000))
         t.ok(await first.save('short', 'short', 50))
-        await new Promise((resolve) => setTimeout(resolve, 120))
+        await until('the short-lived one to expire', async () => {
+          const early = rig.join()
+          await early.up()
+          await early.transport.close()
+          return !early.frames.includes('short')
+        })
         const later = rig.join()
         await later.up()
         t.same([...later.frames].sort(), ['b', 'new a'])
