@@ -48,7 +48,7 @@ t.test('while Redis is in trouble', async (t) => {
   await until('both to know', async () => (await targetOf(b, 'web', 'marker')).state === 'maintenance')
   const traffic = new SteadyTraffic(hosts.map((host) => host.port('web')))
   t.teardown(() => traffic.stop())
-  await new Promise((resolve) => setTimeout(resolve, 500))
+  await until('both hosts to be warm', () => traffic.clients >= 40)
   traffic.take()
   await new Promise((resolve) => setTimeout(resolve, STEADY_MS))
   const before = traffic.take()
