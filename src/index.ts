@@ -1,4 +1,5 @@
 export { loadConfig, parseConfig } from './config/load.js'
 export type { Config } from './core/config.js'
 export { CastorError, type ErrorCode } from './core/errors.js'
-export { type RunningCastor, type StartOptions, startCastor } from './primary/assemble.js'
+export { startCastor } from './primary/assemble.js'
+export type { RunningCastor, StartOptions } from './primary/running.js'

@@ -4,7 +4,8 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { Agent as UndiciAgent, request as undiciRequest } from 'undici'
 import { parseConfig } from '../../src/config/load.js'
 import { METHOD_GET, METHOD_HEAD } from '../../src/http/methods.js'
-import { type RunningCastor, startCastor } from '../../src/primary/assemble.js'
+import { startCastor } from '../../src/primary/assemble.js'
+import type { RunningCastor } from '../../src/primary/running.js'
 import { type ResponseReading, readResponseAsCastor } from './castor-reading.js'
 import { configBefore, SILENT_LOG } from './real-requests.js'
 

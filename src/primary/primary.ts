@@ -1,0 +1,359 @@
+import type { AdminFacts, ClusterFacts, ProcessState, WorkerFacts } from '../admin/facts.js'
+import { type Admin, startAdmin } from '../admin/server.js'
+import { SystemClock } from '../core/clock.js'
+import type { ClusterConfig, Config, TargetConfig } from '../core/config.js'
+import type { GroupTargets, ListedTarget } from '../core/directory.js'
+import type { FromProxy, ToProxy } from '../core/messages.js'
+import type { SessionStore, SessionTotals } from '../core/session-store.js'
+import type { AdminState } from '../core/target-state.js'
+import type { TicketKeyStore } from '../core/ticket-keys.js'
+import type { CertificateFacts } from '../core/tls.js'
+import type { NativeAddon } from '../native/addon.js'
+import type { AccessWriter } from '../observe/access-writer.js'
+import type { LogDestination, Logger } from '../observe/log.js'
+import { Columns, createSharedCounters } from '../shm/columns.js'
+import { keySeed } from '../shm/key-hash.js'
+import { SessionTable } from '../shm/sessions.js'
+import { SessionCensus } from '../shm/sessions-census.js'
+import { SessionMemory } from '../shm/sessions-layout.js'
+import { TargetTable } from '../shm/targets.js'
+import { openAccessLog } from './access-log.js'
+import type { Certificates } from './certificates.js'
+import { chooseAddon } from './choose-addon.js'
+import { ClusterLink } from './cluster-link.js'
+import { ConnectionLimit, connectionsFor, openFileLimit, socketsPerWorker } from './connection-limit.js'
+import { buildDirectory, capacityFor } from './directory.js'
+import { type Entrances, listenerFacts, type OpenListener, openNative, openShared } from './entrances.js'
+import { handOver, holdsVip, IDLE_GRACE_MS } from './handover.js'
+import { Placement } from './place.js'
+import { firstChecksMs, ProbeKeeper } from './probe-thread.js'
+import { TargetAddresses } from './resolve.js'
+import type { RunningCastor, StartOptions } from './running.js'
+import { Supervisor } from './supervise.js'
+import { type AddOutcome, TargetRegistry } from './target-registry.js'
+import { PROBE_FILE, WORKER_FILE } from './thread-files.js'
+import { LocalTicketKeys } from './ticket-keys.js'
+import { version } from './version.js'
+
+/** How often the primary looks after what nobody else does: sessions that expired, targets whose time is over. */
+const CARE_MS = 125
+
+/** The primary thread of a running balancer: its parts, and the order in which they start and stop. */
+export class Primary implements RunningCastor, AdminFacts {
+  readonly version = version()
+  readonly startedAtMs = Date.now()
+  readonly config: Config
+  readonly directory
+  readonly columns: Columns
+  readonly table: TargetTable
+  readonly log: Logger
+  readonly finished: Promise<void>
+  state: ProcessState = 'starting'
+  readonly #destination: LogDestination
+  readonly #counters
+  readonly #sessionSeed: Uint8Array
+  readonly #addresses: TargetAddresses
+  readonly #supervisor: Supervisor
+  readonly #probe: ProbeKeeper
+  readonly #cluster: ClusterLink | undefined
+  readonly #registry: TargetRegistry
+  readonly #clock = new SystemClock()
+  readonly #sessions: SessionTable
+  readonly #census: SessionCensus
+  #care: NodeJS.Timeout | undefined
+  readonly #placement: Placement
+  readonly #certificates: Certificates
+  readonly #ticketKeys: TicketKeyStore
+  /** Undefined on Node's own sockets. */
+  readonly #addon: NativeAddon | undefined
+  #entrances: Entrances | undefined
+  #limit: ConnectionLimit | undefined
+  #access: AccessWriter | undefined
+  #admin: Admin | undefined
+  #stopping: Promise<void> | undefined
+  #stoppingNow: Promise<void> | undefined
+  #markFinished: () => void = () => {}
+
+  constructor(
+    config: Config,
+    log: Logger,
+    destination: LogDestination,
+    certificates: Certificates,
+    { workerFile = WORKER_FILE, ticketKeys = new LocalTicketKeys() }: StartOptions,
+  ) {
+    this.config = config
+    this.#ticketKeys = ticketKeys
+    this.#certificates = certificates
+    this.log = log
+    this.#addon = chooseAddon(config, log)
+    this.#destination = destination
+    this.finished = new Promise((resolve) => {
+      this.#markFinished = resolve
+    })
+    this.directory = buildDirectory(config)
+    this.#sessionSeed = keySeed(config.cluster?.secret)
+    this.#counters = createSharedCounters(capacityFor(config, this.directory), config.cluster !== undefined)
+    this.columns = new Columns(this.#counters)
+    this.table = new TargetTable(this.#counters.targets)
+    this.#addresses = new TargetAddresses(() => this.#registry.hosts(), log)
+    this.#registry = this.#makeRegistry()
+    this.#sessions = new SessionTable(this.#counters.sessions, 0, this.#clock)
+    this.#cluster = config.cluster && this.#makeCluster(config.cluster)
+    const sessionMemory = new SessionMemory(this.#counters.sessions)
+    this.#census = new SessionCensus(sessionMemory, this.table, this.#clock, this.#counters.capacity)
+    this.#probe = new ProbeKeeper(
+      PROBE_FILE,
+      () => this.#probeTask(),
+      log,
+      (line) => destination.write(line),
+      (slot, state, reason) => this.#cluster?.tellVerdict(slot, state, reason),
+    )
+    const addon = this.#addon
+    this.#supervisor = new Supervisor({
+      workerFile,
+      workers: config.workers,
+      columns: this.columns,
+      log,
+      task: () => this.#task(),
+      waker: addon && {
+        open: () => addon.openWaker(),
+        wake: (fd) => addon.wake(fd),
+        close: (fd) => addon.closeFd(fd, 0),
+      },
+      onMessage: (message, reply) => this.#onMessage(message, reply),
+      onDeath: (slot) => {
+        this.#sessions.breakLocks(slot.column)
+        this.#placement.replace(slot)
+      },
+      discard: (fd) => this.#discard(fd),
+    })
+    this.#placement = new Placement(this.columns, this.#supervisor.slots, (fd) => this.#discard(fd))
+  }
+
+  get workers(): readonly WorkerFacts[] {
+    return this.#supervisor.facts
+  }
+
+  get listeners(): readonly OpenListener[] {
+    return listenerFacts(this.config, this.#entrances?.list ?? [])
+  }
+
+  get admin(): { address: string; port: number } {
+    return this.#admin ?? { address: this.config.admin.listen.address, port: this.config.admin.listen.port }
+  }
+
+  get targets(): readonly ListedTarget[] {
+    return this.#registry.all
+  }
+
+  get sessions(): SessionStore {
+    this.#clock.refresh()
+    return this.#sessions
+  }
+
+  get sessionTotals(): SessionTotals {
+    return this.#census
+  }
+
+  certificates(listener: number): readonly CertificateFacts[] {
+    return this.#certificates.facts(listener)
+  }
+
+  setTargetState(slot: number, state: AdminState): void {
+    this.#registry.setState(slot, state, Date.now())
+    this.#cluster?.tellOperator(slot)
+  }
+
+  setTargetWeight(slot: number, weight: number): void {
+    this.#registry.setWeight(slot, weight)
+    this.#cluster?.tellOperator(slot)
+  }
+
+  get cluster(): ClusterFacts | undefined {
+    return this.#cluster?.facts
+  }
+
+  addTarget(group: number, target: TargetConfig): Promise<AddOutcome> {
+    return this.#registry.add(group, target, Date.now)
+  }
+
+  removeTarget(slot: number, now: boolean): number {
+    return this.#registry.remove(slot, now, Date.now())
+  }
+
+  async start(): Promise<void> {
+    const { config, log } = this
+    this.#access = await openAccessLog(config.log.access, log, this.columns)
+    this.#certificates.load()
+    this.#ticketKeys.onChange = (ticketKeys) => {
+      this.#supervisor.broadcast({ type: 'ticket-keys', ticketKeys })
+      this.#cluster?.tellTickets(ticketKeys)
+    }
+    this.#ticketKeys.start()
+    await this.#addresses.refresh()
+    this.#registry.readdress()
+    this.#entrances = await this.#open()
+    this.#admin = await startAdmin({ config: config.admin, facts: this })
+    await Promise.all([
+      this.#supervisor.start(),
+      this.#probe.start(firstChecksMs(config)),
+      // A drain that was ordered before this host started holds from the first request on.
+      this.#cluster?.start(),
+    ])
+    const max = this.#maxConnections
+    const { listenings } = this.#entrances
+    this.#limit = new ConnectionLimit(max, this.#placement, listenings, log, (fd) => this.#discard(fd))
+    for (const listening of listenings) listening.resume()
+    this.#addresses.watch(() => this.#registry.readdress())
+    this.#care = setInterval(() => {
+      this.#registry.look(Date.now())
+      this.#census.step()
+    }, CARE_MS)
+    this.#certificates.onChange = () => {
+      const tls = this.#certificates.current
+      this.#supervisor.broadcast({ type: 'tls', tls })
+      this.#probe.send({ type: 'tls', tlsGroups: tls.groups })
+    }
+    this.#certificates.watch()
+    this.state = 'running'
+    log.info({ workers: config.workers, maxConnections: max, native: this.#addon !== undefined }, 'started')
+  }
+
+  drainHost(): void {
+    this.stop().catch((err: unknown) => this.log.error({ err }, 'draining this host failed'))
+  }
+
+  stop(): Promise<void> {
+    return (this.#stopping ??= this.#stop(this.config.shutdownTimeoutMs))
+  }
+
+  stopNow(): Promise<void> {
+    this.#stopping ??= this.finished
+    return (this.#stoppingNow ??= this.#end())
+  }
+
+  async #stop(timeoutMs: number): Promise<void> {
+    const { log, config } = this
+    log.info({ timeoutMs }, 'draining')
+    if (this.state === 'running' && holdsVip(config.vips)) {
+      await handOver({
+        vips: config.vips,
+        listenings: this.#entrances!.listenings,
+        log,
+        drain: () => this.#supervisor.drain(timeoutMs, IDLE_GRACE_MS),
+        giveUp: () => {
+          this.state = 'draining'
+        },
+      })
+    }
+    this.#closeEntrances()
+    await this.#supervisor.drain(timeoutMs, 0)
+    await this.stopNow()
+  }
+
+  /** Ends the threads, whatever they are at, and gives everything back. */
+  async #end(): Promise<void> {
+    this.#closeEntrances()
+    await Promise.all([this.#supervisor.destroy(), this.#probe.stop(), this.#cluster?.stop()])
+    await this.#admin?.close()
+    await this.#access?.close()
+    this.log.info('stopped')
+    await this.#destination.close()
+    this.#markFinished()
+  }
+
+  #closeEntrances(): void {
+    this.state = 'draining'
+    this.#limit?.stop()
+    this.#addresses.stop()
+    clearInterval(this.#care)
+    this.#certificates.stop()
+    this.#ticketKeys.stop()
+    this.#entrances?.close()
+  }
+
+  async #open(): Promise<Entrances> {
+    if (this.#addon === undefined) return openShared(this.config)
+    return openNative(this.config, this.#addon, this.log, (records, count) => this.#limit!.admit(records, count))
+  }
+
+  /** Resets a connection that nobody will serve. */
+  #discard(fd: number): void {
+    this.#addon?.closeFd(fd, 1)
+  }
+
+  get #maxConnections(): number {
+    const { maxConnections } = this.config.protection
+    return maxConnections === 'auto' ? connectionsFor(openFileLimit(), this.config.workers) : maxConnections
+  }
+
+  #makeCluster(cluster: ClusterConfig): ClusterLink {
+    return new ClusterLink({
+      cluster,
+      directory: this.directory,
+      registry: this.#registry,
+      ticketKeys: this.#ticketKeys,
+      log: this.log,
+      onLine: (line) => this.#destination.write(line),
+      task: () => ({ ...this.#probeTask(), version: this.version }),
+      onDeath: () => this.#sessions.breakLocks(this.config.workers + 1),
+    })
+  }
+
+  #makeRegistry(): TargetRegistry {
+    const parts = {
+      table: this.table,
+      columns: this.columns,
+      addresses: this.#addresses,
+      publish: (targets: GroupTargets) => {
+        this.#supervisor.broadcast({ type: 'targets', targets })
+        this.#probe.send({ type: 'targets', targets })
+        this.#cluster?.setTargets(targets)
+      },
+      onGone: ({ group, id }: ListedTarget) => {
+        this.log.info({ targetGroup: this.directory.groups[group], target: id }, 'a target that was removed is gone')
+      },
+    }
+    return new TargetRegistry(this.config.targetGroups, parts, this.startedAtMs)
+  }
+
+  #probeTask() {
+    return {
+      config: this.config,
+      directory: this.directory,
+      counters: this.#counters,
+      targets: this.#registry.lists(),
+      tlsGroups: this.#certificates.current.groups,
+    }
+  }
+
+  async #task() {
+    const listeningFds = await this.#entrances!.descriptors()
+    return {
+      config: this.config,
+      directory: this.directory,
+      counters: this.#counters,
+      sessionSeed: this.#sessionSeed,
+      entrances: this.#entrances!.list,
+      maxConnections: this.#maxConnections,
+      targets: this.#registry.lists(),
+      maxSockets: socketsPerWorker(openFileLimit(), this.config.workers),
+      tls: this.#certificates.current,
+      ticketKeys: this.#ticketKeys.current,
+      ...(listeningFds === undefined ? {} : { listeningFds }),
+    }
+  }
+
+  #onMessage(message: FromProxy, reply: (message: ToProxy) => void): void {
+    switch (message.type) {
+      case 'log':
+        this.#destination.write(message.line)
+        return
+      case 'access':
+        this.#access?.write(message.lines, (bytes) => reply({ type: 'logged', bytes }))
+        return
+      case 'ready':
+        return
+    }
+  }
+}

@@ -1,0 +1,26 @@
+import type { WorkerFacts } from '../admin/facts.js'
+import type { Problem } from '../config/problems.js'
+import type { ListenerProtocol } from '../core/config.js'
+import type { TicketKeyStore } from '../core/ticket-keys.js'
+import type { LogDestination } from '../observe/log.js'
+
+export interface RunningCastor {
+  readonly listeners: readonly { name: string; protocol: ListenerProtocol; address: string; port: number }[]
+  readonly admin: { readonly address: string; readonly port: number }
+  readonly workers: readonly WorkerFacts[]
+  /** Takes no new connections, lets what is in flight finish for `shutdownTimeout`, then ends. Idempotent. */
+  stop(): Promise<void>
+  stopNow(): Promise<void>
+  readonly finished: Promise<void>
+}
+
+export interface StartOptions {
+  /** Where log lines go; standard error if not given. */
+  readonly logDestination?: LogDestination
+  /** The file that proxy threads run; the product's own if not given. */
+  readonly workerFile?: string
+  /** What was said of the configuration when it was read. */
+  readonly configWarnings?: readonly Problem[]
+  /** The keys of TLS tickets; made here if not given. */
+  readonly ticketKeys?: TicketKeyStore
+}
