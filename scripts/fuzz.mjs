@@ -1,5 +1,5 @@
 // Shows Castor, and whoever else is installed, what nobody should send: `npm run fuzz -- --seconds 60 [--seed N]
-// [--targets llhttp,nginx,haproxy]`. Builds first where something has changed.
+// [--subjects http,…]`. Builds first where something has changed.
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 

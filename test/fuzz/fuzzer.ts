@@ -8,13 +8,7 @@ import { RealRequests } from './real-requests.js'
 import { RealResponses } from './real-responses.js'
 import { checkRequests } from './request-oracle.js'
 import { checkResponse, type ResponseInput } from './response-oracle.js'
-
-export interface Finding {
-  readonly kind: 'request' | 'response' | 'HTTP/2 frames' | 'request through servers' | 'response to clients'
-  readonly input: Buffer
-  readonly detail: string
-  readonly faults: readonly string[]
-}
+import type { Finding, FuzzSubject } from './subject.js'
 
 /** Inputs of each kind in one round; the shares are about what each kind takes of the time. */
 const ROUND = { requests: 240, responses: 160, frames: 400, realRequests: 48, realResponses: 16 }
@@ -23,9 +17,16 @@ const ABREAST = 12
 /** Small buffers, so that every writer has to wait for its reader now and then. */
 const TIGHT_BYTES = 64
 const MOST_FINDINGS = 20
+const NEIGHBOURS: readonly NeighbourName[] = ['nginx', 'haproxy']
+
+/** Against all neighbours that are installed. */
+export async function startHttp(random: () => number): Promise<FuzzSubject> {
+  return Fuzzer.start(random, NEIGHBOURS)
+}
 
 /** Makes inputs and shows them to everybody who must agree about them. */
-export class Fuzzer {
+export class Fuzzer implements FuzzSubject {
+  readonly name = 'http'
   readonly counts = { requests: 0, responses: 0, frames: 0, realRequests: 0, realResponses: 0, accepted: 0, found: 0 }
   readonly #random: () => number
   readonly #generator: Generator
@@ -51,16 +52,29 @@ export class Fuzzer {
 
   /** Answers how many findings there were; `show` gets each as it is made. */
   async run(forMs: number, show: (finding: Finding) => void): Promise<number> {
-    this.#show = show
     const endMs = performance.now() + forMs
-    while (performance.now() < endMs && this.counts.found < MOST_FINDINGS) {
-      for (let i = 0; i < ROUND.requests; i++) this.#request()
-      for (let i = 0; i < ROUND.responses; i++) this.#response()
-      for (let i = 0; i < ROUND.frames; i++) this.#frames()
-      await abreast(ROUND.realRequests, () => this.#realRequest())
-      await abreast(ROUND.realResponses, () => this.#realResponse())
-    }
+    while (performance.now() < endMs && this.counts.found < MOST_FINDINGS) await this.round(show)
     return this.counts.found
+  }
+
+  async round(report: (finding: Finding) => void): Promise<number> {
+    this.#show = report
+    for (let i = 0; i < ROUND.requests; i++) this.#request()
+    for (let i = 0; i < ROUND.responses; i++) this.#response()
+    for (let i = 0; i < ROUND.frames; i++) this.#frames()
+    await abreast(ROUND.realRequests, () => this.#realRequest())
+    await abreast(ROUND.realResponses, () => this.#realResponse())
+    return Object.values(ROUND).reduce((sum, count) => sum + count)
+  }
+
+  remarks(): string {
+    const { requests, responses, frames, realRequests, realResponses, accepted } = this.counts
+    const share = Math.round((accepted / Math.max(1, requests)) * 100)
+    return (
+      `${requests} requests in memory, ${share} % accepted; ${responses} responses in memory; ${frames} HTTP/2 frames; ` +
+      `${realRequests} requests through servers, ${realResponses} responses to clients; ` +
+      `against ${['llhttp', 'node:http', 'undici', ...this.neighbours].join(', ')}`
+    )
   }
 
   async stop(): Promise<void> {

@@ -1,30 +1,30 @@
 import { parseArgs } from 'node:util'
 import { seededRandom } from '../random.js'
 import { escapeBytes } from './escapes.js'
-import { type Finding, Fuzzer } from './fuzzer.js'
-import type { NeighbourName } from './neighbours.js'
+import type { Finding, FuzzSubject } from './subject.js'
+import { SUBJECTS } from './subjects.js'
 
-const USAGE = `npm run fuzz -- [--seconds N] [--seed N] [--targets llhttp,nginx,haproxy]
-  --seconds  how long, default 60
-  --seed     which inputs, default another each time; printed
-  --targets  who must agree with Castor, default all that are installed; llhttp is always there`
+const NAMES = Object.keys(SUBJECTS)
+const USAGE = `npm run fuzz -- [--seconds N] [--seed N] [--subjects ${NAMES.join(',')}]
+  --seconds   how long in all, default 60
+  --seed      which inputs, default another each time; printed
+  --subjects  what is fuzzed, in turn, each for the same time; default all`
 
 const REPORT_MS = 10_000
-const NEIGHBOURS: readonly NeighbourName[] = ['nginx', 'haproxy']
+const MOST_FINDINGS = 20
 
 const { values } = parseArgs({
   options: {
     seconds: { type: 'string', default: '60' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-    targets: { type: 'string', default: 'llhttp,nginx,haproxy' },
+    subjects: { type: 'string', default: NAMES.join(',') },
     help: { type: 'boolean', default: false },
   },
 })
 const seconds = Number(values.seconds)
 const seed = Number(values.seed)
-const targets = values.targets.split(',')
-const unknown = targets.filter((name) => name !== 'llhttp' && !(NEIGHBOURS as readonly string[]).includes(name))
-if (values.help || !(seconds > 0) || !Number.isInteger(seed) || unknown.length > 0) {
+const wanted = values.subjects.split(',')
+if (values.help || !(seconds > 0) || !Number.isInteger(seed) || wanted.some((name) => !NAMES.includes(name))) {
   process.stdout.write(`${USAGE}\n`)
   process.exit(values.help ? 0 : 2)
 }
@@ -33,32 +33,45 @@ const say = (line: string): void => {
   process.stdout.write(`${line}\n`)
 }
 
-function show({ kind, input, faults, detail }: Finding): void {
-  say(`\nfound (${kind}${detail === '' ? '' : `, ${detail}`}):`)
+interface Running {
+  readonly subject: FuzzSubject
+  inputs: number
+  spentMs: number
+}
+
+let findings = 0
+
+function show(name: string, { kind, input, faults, detail }: Finding): void {
+  findings++
+  say(`\nfound in ${name} (${kind}${detail === '' ? '' : `, ${detail}`}):`)
   for (const fault of faults) say(`  ${escapeBytes(fault)}`)
   say(`| ${escapeBytes(input)}`)
 }
 
-const wanted = NEIGHBOURS.filter((name) => targets.includes(name))
-const fuzzer = await Fuzzer.start(seededRandom(seed), wanted)
-say(`seed ${seed}, ${seconds} s, against ${['llhttp', 'node:http', 'undici', ...fuzzer.neighbours].join(', ')}`)
-for (const name of wanted) if (!fuzzer.neighbours.includes(name)) say(`${name} is not installed and is left out`)
+say(`seed ${seed}, ${seconds} s: ${wanted.join(', ')}`)
+const running: Running[] = []
+for (const name of wanted) {
+  running.push({ subject: await SUBJECTS[name]!(seededRandom(seed)), inputs: 0, spentMs: 0 })
+}
 
 const begunMs = performance.now()
-const elapsed = (): number => (performance.now() - begunMs) / 1000
 const report = (): void => {
-  const { requests, responses, frames, realRequests, realResponses, accepted, found } = fuzzer.counts
-  const perSecond = (count: number): string => `${count} (${Math.round(count / elapsed())}/s)`
-  say(
-    `${elapsed().toFixed(0)} s: requests in memory ${perSecond(requests)}, ${Math.round((accepted / requests) * 100)} % accepted; ` +
-      `responses in memory ${perSecond(responses)}; HTTP/2 frames ${perSecond(frames)}; requests through servers ${perSecond(realRequests)}; ` +
-      `responses to clients ${perSecond(realResponses)}; found ${found}`,
-  )
+  const counts = running.map(({ subject, inputs }) => `${subject.name} ${inputs}`).join(', ')
+  say(`${((performance.now() - begunMs) / 1000).toFixed(0)} s: ${counts} inputs; found ${findings}`)
 }
 const reporting = setInterval(report, REPORT_MS)
-const findings = await fuzzer.run(seconds * 1000, show)
+while (performance.now() - begunMs < seconds * 1000 && findings < MOST_FINDINGS) {
+  // Whichever had the least time so far.
+  const next = running.reduce((least, each) => (each.spentMs < least.spentMs ? each : least))
+  const roundMs = performance.now()
+  next.inputs += await next.subject.round((finding) => show(next.subject.name, finding))
+  next.spentMs += performance.now() - roundMs
+}
 clearInterval(reporting)
 report()
-await fuzzer.stop()
+for (const { subject } of running) {
+  if (subject.remarks !== undefined) say(`${subject.name}: ${subject.remarks()}`)
+  await subject.stop()
+}
 say(findings === 0 ? `nothing found (seed ${seed})` : `${findings} found (seed ${seed})`)
 process.exit(findings === 0 ? 0 : 1)

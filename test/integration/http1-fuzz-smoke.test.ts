@@ -1,7 +1,8 @@
 import t from 'tap'
 import { escapeBytes } from '../fuzz/escapes.js'
-import { type Finding, Fuzzer } from '../fuzz/fuzzer.js'
+import { Fuzzer } from '../fuzz/fuzzer.js'
 import { RequestReader } from '../fuzz/request-reader.js'
+import type { Finding } from '../fuzz/subject.js'
 import { SEED, seededRandom } from '../random.js'
 import { findTool } from '../tools.js'
 

@@ -1,0 +1,7 @@
+import { startHttp } from './fuzzer.js'
+import type { StartSubject } from './subject.js'
+
+/** By the name that `--subjects` knows them by. */
+export const SUBJECTS: Readonly<Record<string, StartSubject>> = {
+  http: (random) => startHttp(random),
+}
