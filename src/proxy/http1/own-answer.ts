@@ -18,7 +18,7 @@ export function answersItself(listener: Listener): boolean {
 /** Refuses what never became a request. `parser` has it as far as it was understood; `startedMs` −1 where nothing came. */
 export function writeRefusal(
   plane: Http1Plane,
-  session: Requester,
+  session: Pick<Requester, 'listener' | 'origin' | 'conn'>,
   status: number,
   reason: ReasonCode,
   parser: RequestParser | undefined,

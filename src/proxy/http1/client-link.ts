@@ -1,0 +1,173 @@
+// Hot path: once per request and less. What a client's connection is answered and ended with.
+import type { Conn } from '../../core/conn.js'
+import type { ReasonCode } from '../../core/reasons.js'
+import type { RequestParser } from '../../http/request-parser.js'
+import type { RequestHeadOptions } from '../../http/request-writer.js'
+import type { Timed } from '../../net/timer-wheel.js'
+import { type ClientOrigin, type ForwardedLines, formatHost, forwardedLines } from '../client-origin.js'
+import type { Listener } from '../listener.js'
+import type { Session } from '../plane.js'
+import type { Exchange } from './exchange.js'
+import type { Http1Plane } from './http1-plane.js'
+import { KeptBytes } from './kept-bytes.js'
+import { writeRefusal } from './own-answer.js'
+import type { RequestFacts } from './request-facts.js'
+import {
+  BODY_READ_BYTES,
+  CONTINUE,
+  ENDED,
+  LINGER_MS,
+  LINGERING,
+  LOOK_MS,
+  READING,
+  TUNNELLING,
+} from './session-state.js'
+
+/** A client's connection, whatever is read from it: what targets are told of the client, and the ways in which it ends. */
+export abstract class ClientLink implements Timed, Session {
+  abstract readonly protocol: string
+  timerNext: Timed | null = null
+  timerPrevious: Timed | null = null
+  timerSlot = -1
+  timerDeadlineMs = 0
+  readonly plane: Http1Plane
+  readonly listener: Listener
+  readonly conn: Conn
+  readonly origin: ClientOrigin
+  /** The peer is one of `trustForwardedFrom`. */
+  readonly trusted: boolean
+  inputEnded = false
+  protected state: number = READING
+  protected exchange: Exchange | undefined
+  protected parser: RequestParser | undefined
+  /** Bytes not dealt with yet: an unfinished head, a pipelined request, a body that its target is not ready for. */
+  protected readonly kept = new KeptBytes()
+  /** Loop time of the first byte of an unfinished head; −1 between requests. */
+  protected headStartedMs = -1
+  protected lingerUntilMs = 0
+  #forwarded: ForwardedLines | undefined
+  #receivedCounted: number
+  #sentCounted = 0
+
+  constructor(plane: Http1Plane, listener: Listener, conn: Conn, origin: ClientOrigin) {
+    this.plane = plane
+    this.listener = listener
+    this.conn = conn
+    this.origin = origin
+    this.trusted = listener.trusted.has(conn.peer)
+    // A handshake's bytes were counted by themselves.
+    this.#receivedCounted = origin.tls === undefined ? 0 : conn.bytesRead
+  }
+
+  abstract onTimeout(nowMs: number): number
+  abstract drain(): void
+  abstract leave(targetSlot: number): void
+  abstract cut(): void
+
+  get forwarded(): ForwardedLines {
+    return (this.#forwarded ??= forwardedLines(
+      this.origin,
+      this.listener.group.config.forwarded,
+      this.listener.asksForCertificates,
+    ))
+  }
+
+  headOptions(facts: RequestFacts): RequestHeadOptions {
+    const { forwarded } = this
+    const { config } = this.listener.group
+    const options = this.plane.headOptions
+    options.clientAddress = forwarded.clientAddress
+    options.fixedLines = forwarded.fixedLines
+    options.forwardedPrefix = forwarded.forwardedPrefix
+    options.appendForwarded = this.trusted
+    options.forwardHost = config.forwarded.host
+    options.via = config.forwarded.via
+    options.requestId = facts.requestIdBytes
+    // An HTTP/1.0 client may leave Host out; what it dialled is what it must mean.
+    if (!facts.hasHost) options.defaultHost = Buffer.from(formatHost(this.origin), 'latin1')
+    return options
+  }
+
+  lookWithin(delayMs: number): void {
+    if (delayMs < LOOK_MS && this.plane.clock.nowMs + delayMs < this.timerDeadlineMs)
+      this.plane.wheel.schedule(this, delayMs)
+  }
+
+  countBytes(): void {
+    this.listener.countBytes(this.conn.bytesRead - this.#receivedCounted, this.conn.bytesWritten - this.#sentCounted)
+    this.#receivedCounted = this.conn.bytesRead
+    this.#sentCounted = this.conn.bytesWritten
+  }
+
+  cutShort(reset: boolean): void {
+    this.exchange = undefined
+    if (this.state === ENDED) return
+    this.kept.clear()
+    if (reset) this.conn.abort()
+    else this.closeAfterAnswer()
+  }
+
+  /**
+   * The client has half-closed while its answer is awaited. Nobody can tell one that only stopped sending from one that
+   * is gone. An interim response, which every client must be able to skip (RFC 9110 15.2), can: the system of one that
+   * is gone answers it with a reset.
+   */
+  probe(): void {
+    this.conn.write(CONTINUE, 0, CONTINUE.length)
+  }
+
+  /** The answer is out and the connection is to end, but the client may not have sent all it wanted to. */
+  linger(): void {
+    this.kept.clear()
+    this.state = LINGERING
+    this.lingerUntilMs = this.plane.clock.nowMs + LINGER_MS
+    this.lookWithin(LINGER_MS)
+    this.conn.end()
+    if (this.inputEnded) this.conn.close()
+    else this.conn.resume()
+  }
+
+  becomeTunnel(): Uint8Array | undefined {
+    const ahead = this.kept.empty ? undefined : this.kept.buffer.subarray(0, this.kept.length)
+    this.kept.clear()
+    this.state = TUNNELLING
+    this.exchange = undefined
+    this.plane.wheel.cancel(this)
+    this.plane.sessions.delete(this)
+    this.conn.readSize = BODY_READ_BYTES
+    return ahead
+  }
+
+  onTunnelClosed(): void {
+    this.state = ENDED
+    this.finish()
+  }
+
+  /** Answers a request that never became an exchange, and closes. `parser` has the request as far as it was understood. */
+  protected refuse(status: number, reason: ReasonCode, parser: RequestParser | undefined): void {
+    this.state = LINGERING
+    writeRefusal(this.plane, this, status, reason, parser, this.headStartedMs)
+    this.headStartedMs = -1
+    this.linger()
+  }
+
+  protected closeAfterAnswer(): void {
+    this.state = LINGERING
+    this.lingerUntilMs = this.plane.clock.nowMs + this.listener.config.idleTimeoutMs
+    this.conn.close()
+  }
+
+  protected finish(): void {
+    this.plane.wheel.cancel(this)
+    this.plane.sessions.delete(this)
+    if (this.parser !== undefined) this.plane.giveParser(this.parser)
+    this.parser = undefined
+    this.kept.clear()
+    this.onEnded()
+  }
+
+  protected onEnded(): void {
+    this.countBytes()
+    this.listener.connectionClosed()
+  }
+}

@@ -1,0 +1,121 @@
+// Hot path: every response passes here. No closures but where a WebSocket begins.
+import { FRAMING_CHUNKED, FRAMING_UNTIL_CLOSE } from '../../http/response-parser.js'
+import { type ResponseHeadOptions, writeResponseHead } from '../../http/response-writer.js'
+import { ExchangeOutcome } from './exchange-outcome.js'
+import { OVER, STREAMING } from './exchange-phase.js'
+import { HEAD_FINAL, HEAD_INTERIM, HEAD_REFUSED, HEAD_SWITCHING } from './response-head.js'
+import { UpgradedTunnel } from './upgraded.js'
+
+/** The half of an exchange that goes from the target to the client: receive and relay. */
+export abstract class ExchangeResponse extends ExchangeOutcome {
+  onUpstreamData(buffer: Uint8Array, length: number): void {
+    if (this.phase === STREAMING) {
+      const next = this.responseBody.relay(this.session.conn, this.plane.transport.scratch, 0, buffer, 0, length)
+      this.afterRelay(next < length)
+    } else {
+      this.readHead(this.head.feed(buffer, length))
+    }
+  }
+
+  onUpstreamEnd(): void {
+    if (this.phase !== STREAMING) {
+      this.upstream.drop()
+      this.onUpstreamLost(undefined)
+      return
+    }
+    this.keepUpstream = false
+    this.responseBody.endOfStream(this.session.conn, this.plane.transport.scratch)
+    if (this.responseBody.done) this.complete(false)
+    else this.cut('TARGET_CUT')
+  }
+
+  protected readHead(first: number): void {
+    let outcome = first
+    // A 1xx response is passed on to whoever can understand it; the final one is still to come.
+    while (outcome === HEAD_INTERIM) {
+      if (this.facts.versionMinor === 1) this.writeHead()
+      outcome = this.head.next()
+    }
+    if (outcome === HEAD_FINAL) this.beginResponse()
+    else if (outcome === HEAD_SWITCHING) this.upgrade()
+    else if (outcome === HEAD_REFUSED) this.nonsense(this.head.fault)
+  }
+
+  /** The final head is there: what it says of the target, and who is bound to it from now on. */
+  protected answered(): void {
+    const { parser, buffer, start } = this.head
+    const tally = this.tally
+    tally.status = parser.status
+    tally.headSent = true
+    tally.responseMs = this.plane.clock.nowMs - tally.requestDoneMs
+    const { group } = this.session.listener
+    if (parser.status >= 500) this.upstream.blame(tally.responseMs)
+    else group.countSuccess(this.upstream.target!, tally.responseMs)
+    group.stickiness?.onResponse(this.binding, parser, buffer, start, this.upstream.target!.slot)
+  }
+
+  protected beginResponse(): void {
+    const { parser, buffer, start, end, bodyStart } = this.head
+    const { conn, listener } = this.session
+    const framing = parser.framing(this.facts.method)
+    const endless = framing === FRAMING_CHUNKED || framing === FRAMING_UNTIL_CLOSE
+    const chunked = endless && this.facts.versionMinor === 1
+    this.answered()
+    listener.countResponse(this.tally.responseMs)
+    this.keepUpstream = parser.keepAlive && framing !== FRAMING_UNTIL_CLOSE
+    // An answer to a request that is still being sent ends the connection: what follows could not be told apart.
+    this.keepClient = this.facts.keepAlive && this.requestBody.done && !this.plane.draining && (!endless || chunked)
+    this.phase = STREAMING
+    const { scratch } = this.plane.transport
+    const headEnd = writeResponseHead(scratch, 0, parser, buffer, start, this.headOptions(chunked, !this.keepClient))
+    this.tally.sentHeadBytes += headEnd
+    this.responseBody.begin(framing, parser.contentLength, chunked)
+    const next = this.responseBody.relay(conn, scratch, headEnd, buffer, bodyStart, end)
+    this.afterRelay(next < end)
+  }
+
+  /** `extra`: the target sent more than its response. */
+  protected afterRelay(extra: boolean): void {
+    if (this.responseBody.malformed) this.cut('BAD_RESPONSE')
+    else if (this.responseBody.done) this.complete(extra)
+    else if (this.responseBody.blocked) this.upstream.conn?.pause()
+  }
+
+  protected upgrade(): void {
+    const { parser, buffer, bodyStart, end } = this.head
+    if (!this.facts.upgrade || !parser.upgrade) {
+      this.nonsense('protocol switched unasked')
+      return
+    }
+    const session = this.session
+    const { conn, target } = this.upstream
+    this.answered()
+    const clientReady = this.writeHead()
+    const early = Buffer.from(buffer.subarray(bodyStart, end))
+    this.phase = OVER
+    this.upstream.conn = undefined
+    const tunnel = new UpgradedTunnel(session, this.plane, target!, this.binding, (reason, received, sent) =>
+      this.account(reason, received, sent),
+    )
+    tunnel.begin(conn!, early, clientReady)
+  }
+
+  protected headOptions(chunked: boolean, close: boolean): ResponseHeadOptions {
+    const { listener, origin } = this.session
+    const { config, stickiness } = listener.group
+    // Interim responses are none to set cookies in.
+    const final = this.tally.status !== 0
+    const line = final ? stickiness?.responseLine(this.binding, this.upstream.target!.slot, !!origin.tls) : undefined
+    const hsts = final ? listener.hstsLine : undefined
+    return this.plane.responseOptions(this.facts.versionMinor, chunked, close, config.forwarded.via, line, hsts)
+  }
+
+  /** Writes the head that was read, an interim one, by itself. */
+  protected writeHead(): boolean {
+    const { scratch } = this.plane.transport
+    const { parser, buffer, start } = this.head
+    const end = writeResponseHead(scratch, 0, parser, buffer, start, this.headOptions(false, false))
+    this.tally.sentHeadBytes += end
+    return this.session.conn.write(scratch, 0, end)
+  }
+}
