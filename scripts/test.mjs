@@ -7,8 +7,8 @@
 // others is run again by itself, and that verdict counts; it is named at the end all the same, since a test that is
 // not steady under load is a bug in it or in what it tests.
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { availableParallelism } from 'node:os'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
 import { delimiter, dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -16,6 +16,7 @@ import { installTools } from './install-tools.mjs'
 import { readTap } from './tap-results.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
+const stateHome = mkdtempSync(join(tmpdir(), 'castor-tests-'))
 const timesFile = join(root, 'dist/.test-times.json')
 const CI = process.env.CI === 'true'
 /** A test that hangs is ended by tap, which says what was still open; a file that does not even do that is killed. */
@@ -29,6 +30,7 @@ const { values: options, positionals } = parseArgs({
 const isAlone = (file) => file.endsWith('.alone.test.ts')
 const total = { passed: 0, failed: 0, skipped: 0 }
 const running = new Set()
+process.on('exit', () => rmSync(stateHome, { recursive: true, force: true }))
 
 function finish() {
   const skipped = total.skipped > 0 ? `, ${total.skipped} skipped` : ''
@@ -84,6 +86,9 @@ async function runFile(file) {
     PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH}`,
     TAP: '1',
     TAP_TIMEOUT: String(TEST_TIMEOUT_S),
+    // Balancers under test keep their secrets here rather than with the user's.
+    XDG_STATE_HOME: stateHome,
+    STATE_DIRECTORY: '',
   }
   const stdio = ['ignore', 'pipe', 'pipe']
   const child = spawn(process.execPath, ['--enable-source-maps', compiled], { cwd: root, env, stdio, detached: true })

@@ -51,6 +51,7 @@ function castorConfig(setup: ProxySetup, adminPort: number): object {
     log: { level: 'warn', access: accessLog ?? 'off' },
     admin: { listen: `127.0.0.1:${adminPort}` },
     shutdownTimeout: '1s',
+    secret: 'the benchmark keeps none',
     // Left to itself it keeps half of the open files for targets: a few hundred are enough here, as with the others.
     protection: { maxConnections: 12_000 },
     listeners: [

@@ -25,6 +25,7 @@ export function crossCheck(tree: unknown, report: Report): void {
     checkGroup(group, report)
     checkGroupTls(group, report)
   }
+  checkSecret(root, report)
   checkAdmin(root, report)
   checkAddresses(root, listeners, report)
 }
@@ -134,6 +135,11 @@ function checkGroup(group: Entry, report: Report): void {
     const path = [...group.path, 'timeouts', 'response']
     report(path, `timeouts.response has no effect in ${kind}; use the listener’s idleTimeout`, 'key')
   }
+}
+
+function checkSecret(root: Fields, report: Report): void {
+  if (root.cluster === undefined || root.secret === undefined || root.secret === '') return
+  report(['secret'], 'secret has no effect in a cluster, where cluster.secret keys the cookies; leave it out', 'key')
 }
 
 const ADMIN_DEFAULT = '127.0.0.1:9900'

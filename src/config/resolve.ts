@@ -17,14 +17,16 @@ import { usableCores } from './cores.js'
 import { resolveGroupTls, resolveListenerTls } from './resolve-tls.js'
 import type { ConfigFile, ListenerFile, TargetFile, TargetGroupFile } from './schema.js'
 import { HTTP2_DEFAULTS, type Http2File } from './schema-http2.js'
+import { stateDirectory } from './state-directory.js'
 
 /** What defaults need to know of the machine. */
 export interface Machine {
   hostName(): string
   cores(): number
+  stateDirectory(): string
 }
 
-export const thisMachine: Machine = { hostName: hostname, cores: usableCores }
+export const thisMachine: Machine = { hostName: hostname, cores: usableCores, stateDirectory }
 
 const MAX_WORKERS = 256
 const HTTP_IDLE_MS = 60_000
@@ -59,6 +61,8 @@ export function resolveConfig(file: ConfigFile, machine: Machine, directory: str
     log: file.log,
     admin: file.admin,
     shutdownTimeoutMs: file.shutdownTimeout,
+    stateDir: file.stateDir === '' ? machine.stateDirectory() : path(file.stateDir),
+    secret: file.secret,
     listeners: file.listeners.map((listener) => resolveListener(listener, path)),
     targetGroups: file.targetGroups.map((group) => resolveGroup(group, path)),
     protection: {

@@ -329,6 +329,19 @@ export const fileSchema = z
       .describe(
         'How long a stop waits for requests, WebSockets and TCP connections to finish. Duration, 0ms to 24h, default 30s. Higher delays deployments by whoever stays connected; lower cuts them off.',
       ),
+    stateDir: z
+      .string()
+      .prefault('')
+      .describe(
+        'Directory for what must outlive the process, such as the secret of sticky cookies; made with mode 700. Default: systemd’s $STATE_DIRECTORY, else castor in the user’s state directory ($XDG_STATE_HOME or ~/.local/state).',
+      ),
+    secret: z
+      .string()
+      .refine((text) => text === '' || text.length >= 16, mustBe('16 characters or more, or left out'))
+      .prefault('')
+      .describe(
+        'Keys sticky cookies on a host without a cluster; best from the environment. Default: a random one, made at the first start and kept in stateDir. Another one makes every sticky cookie worthless once.',
+      ),
     listeners: z
       .array(listener)
       .min(1, { error: 'must hold at least one listener' })

@@ -11,6 +11,10 @@ export interface Config {
   readonly log: LogConfig
   readonly admin: AdminConfig
   readonly shutdownTimeoutMs: number
+  /** Where what must outlive the process is kept; empty = nowhere. */
+  readonly stateDir: string
+  /** Keys sticky cookies where there is no cluster; empty = one is made and kept in `stateDir`. */
+  readonly secret: string
   readonly listeners: readonly ListenerConfig[]
   readonly targetGroups: readonly TargetGroupConfig[]
   readonly protection: ProtectionConfig

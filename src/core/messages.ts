@@ -23,6 +23,8 @@ export interface ProxyTask {
   readonly counters: SharedCounters
   /** What session keys are made with; the same in every thread. */
   readonly sessionSeed: Uint8Array
+  /** Keys sticky cookies. */
+  readonly cookieSecret: string
   /** Connections come through this ring; the waker says that there are some. Absent when the thread listens itself. */
   readonly inbox?: { readonly ring: SharedArrayBuffer; readonly wakerFd: number }
   readonly entrances: readonly Entrance[]

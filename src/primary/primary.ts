@@ -29,6 +29,7 @@ import { Placement } from './place.js'
 import { firstChecksMs, ProbeKeeper } from './probe-thread.js'
 import { TargetAddresses } from './resolve.js'
 import type { RunningCastor, StartOptions } from './running.js'
+import { cookieSecret } from './state-dir.js'
 import { Supervisor } from './supervise.js'
 import { type AddOutcome, TargetRegistry } from './target-registry.js'
 import { PROBE_FILE, WORKER_FILE } from './thread-files.js'
@@ -52,6 +53,7 @@ export class Primary implements RunningCastor, AdminFacts {
   readonly #destination: LogDestination
   readonly #counters
   readonly #sessionSeed: Uint8Array
+  readonly #cookieSecret: string
   readonly #addresses: TargetAddresses
   readonly #supervisor: Supervisor
   readonly #probe: ProbeKeeper
@@ -92,6 +94,7 @@ export class Primary implements RunningCastor, AdminFacts {
     })
     this.directory = buildDirectory(config)
     this.#sessionSeed = keySeed(config.cluster?.secret)
+    this.#cookieSecret = cookieSecret(config, log)
     this.#counters = createSharedCounters(capacityFor(config, this.directory), config.cluster !== undefined)
     this.columns = new Columns(this.#counters)
     this.table = new TargetTable(this.#counters.targets)
@@ -334,6 +337,7 @@ export class Primary implements RunningCastor, AdminFacts {
       directory: this.directory,
       counters: this.#counters,
       sessionSeed: this.#sessionSeed,
+      cookieSecret: this.#cookieSecret,
       entrances: this.#entrances!.list,
       maxConnections: this.#maxConnections,
       targets: this.#registry.lists(),

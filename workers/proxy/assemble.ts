@@ -70,7 +70,7 @@ export function assemble(
       keys: new KeyHash(Uint8Array.from(task.sessionSeed)),
       table,
       clock,
-      secret: task.config.cluster?.secret ?? '',
+      secret: task.cookieSecret,
     },
   }
   const groups: TargetGroup[] = []

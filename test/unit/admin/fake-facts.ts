@@ -87,6 +87,8 @@ function config(admin: AdminConfig): Config {
     log: { level: 'silent', format: 'json', access: 'off' },
     admin,
     shutdownTimeoutMs: 30_000,
+    stateDir: '',
+    secret: '',
     listeners: [listener('web', 'http', 8080, 'app'), listener('db', 'tcp', 5432, 'postgres')],
     targetGroups: [group('app', 'http', [10, 10, 5], 9001), group('postgres', 'tcp', [10, 0], 5432)],
     protection: {

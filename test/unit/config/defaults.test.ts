@@ -8,6 +8,8 @@ t.test('the smallest file gets every documented default', (t) => {
     log: { level: 'info', format: 'json', access: 'stdout' },
     admin: { listen: { address: '127.0.0.1', port: 9900 }, token: '' },
     shutdownTimeoutMs: 30_000,
+    stateDir: '/state',
+    secret: '',
     listeners: [
       {
         name: 'web',

@@ -3,7 +3,7 @@ import { ConfigError, formatProblem } from '../../../src/config/problems.js'
 import type { Config } from '../../../src/core/config.js'
 
 /** The same host in every test, so that defaults are too. */
-export const MACHINE = { hostName: () => 'test-host', cores: () => 4 }
+export const MACHINE = { hostName: () => 'test-host', cores: () => 4, stateDirectory: () => '/state' }
 
 /** One http listener before one target, in eleven lines. */
 export const SMALL = `listeners:
