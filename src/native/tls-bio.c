@@ -12,17 +12,27 @@
 #define MOST_KEPT (1024 * 1024)
 /* Messages without data: tickets, key updates, empty records. More than anybody needs, little enough to work off. */
 #define MOST_FRUITLESS (64 * 1024)
+/* A handshake. Chains of certificates and hellos have limits of their own; what is passed over, as HelloRequest, has none. */
+#define MOST_OPENING (512 * 1024)
 
 static void read_failed(struct tls_conn *conn, int error) {
   if (conn->error == 0) conn->error = error;
 }
 
-/* Apart, since what the peer sent before it went away is still to be read. */
+static void forget_kept(struct tls_conn *conn) {
+  free(conn->out);
+  conn->out = NULL;
+  conn->out_at = conn->out_end = conn->out_size = 0;
+}
+
+/* Apart, since what the peer sent before it went away is still to be read. Nothing is sent any more: a record is lost. */
 static void send_failed(struct tls_conn *conn, int error) {
   if (conn->send_error == 0) conn->send_error = error;
+  forget_kept(conn);
 }
 
 static void keep(struct tls_conn *conn, const uint8_t *data, size_t length) {
+  if (conn->send_error) return;
   size_t pending = conn->out_end - conn->out_at;
   if (pending + length > MOST_KEPT) {
     send_failed(conn, ENOBUFS);
@@ -60,28 +70,27 @@ static void push(struct tls_conn *conn) {
   struct tls_thread *thread = conn->thread;
   size_t length = thread->out_end;
   thread->out_end = 0;
-  if (length == 0) return;
+  if (length == 0 || conn->send_error) return;
   ssize_t count = send_some(conn, thread->out, length);
   if (count >= 0 && (size_t)count < length) keep(conn, thread->out + count, length - (size_t)count);
 }
 
 int tls_flush(struct tls_conn *conn) {
+  if (conn->send_error) return -conn->send_error;
   if (keeps(conn)) {
     ssize_t count = send_some(conn, conn->out + conn->out_at, conn->out_end - conn->out_at);
     if (count < 0) return -conn->send_error;
     conn->out_at += (uint32_t)count;
     if (keeps(conn)) return -EAGAIN;
   }
-  free(conn->out);
-  conn->out = NULL;
-  conn->out_at = conn->out_end = conn->out_size = 0;
+  forget_kept(conn);
   return 0;
 }
 
 static bool refill(struct tls_conn *conn) {
   struct tls_thread *thread = conn->thread;
   if (thread->drained || conn->at_end || conn->error) return false;
-  if (conn->open && conn->fruitless > MOST_FRUITLESS) {
+  if (conn->fruitless > (conn->open ? MOST_FRUITLESS : MOST_OPENING)) {
     read_failed(conn, EPROTO);
     return false;
   }

@@ -141,7 +141,7 @@ static void explain(struct tls_conn *conn) {
   if (conn->text) return;
   bool refused = ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_CERTIFICATE_VERIFY_FAILED;
   const char *reason = tls_reason("it broke the protocol");
-  if (conn->error == EPROTO) reason = "too many messages without data";
+  if (conn->error == EPROTO) reason = conn->open ? "too many messages without data" : "the handshake does not end";
   char text[256];
   if (refused)
     snprintf(text, sizeof text, "%s: %s", reason, X509_verify_cert_error_string(SSL_get_verify_result(conn->ssl)));
@@ -165,6 +165,16 @@ static int judge(struct tls_conn *conn) {
   if (conn->at_end) return TLS_CUT;
   explain(conn);
   return TLS_BROKEN;
+}
+
+/*
+ * The same for a write, which has no end in good order: always negative. In its error state OpenSSL notes no reason, and
+ * once the peer's side has ended it calls that the cause, also while a message of which a part came holds the write up.
+ */
+static int judge_write(struct tls_conn *conn) {
+  int result = judge(conn);
+  if (result != 0) return result;
+  return conn->verdict < 0 ? conn->verdict : TLS_CUT;
 }
 
 static void discard(struct tls_conn *conn) {
@@ -219,7 +229,7 @@ static napi_value tls_receive(napi_env env, napi_callback_info info) {
     size_t count = 0;
     conn->thread->budget = limit - got < LEAST_READ ? LEAST_READ : limit - got;
     if (conn->thread->budget > TLS_IN_BYTES) conn->thread->budget = TLS_IN_BYTES;
-    if (SSL_read_ex(conn->ssl, buffer + got, limit - got, &count)) {
+    if (SSL_read_ex(conn->ssl, buffer + got, limit - got, &count) && count > 0) {
       got += count;
       conn->fruitless = 0;
     } else {
@@ -233,7 +243,10 @@ static napi_value tls_receive(napi_env env, napi_callback_info info) {
   return int_result(env, verdict);
 }
 
-/* Bytes encrypted, all of them unless the kernel is full; −EAGAIN while what was encrypted before waits for it. */
+/*
+ * Bytes encrypted, all of them unless the kernel is full; −EAGAIN with WORD_KEPT while what was encrypted before waits for
+ * the kernel, and without it while a message of which the peer sent a part is to be read first. Each round takes some.
+ */
 static int64_t write_out(struct tls_conn *conn, const uint8_t *data, size_t length) {
   size_t taken = 0;
   int error = tls_flush(conn);
@@ -243,10 +256,10 @@ static int64_t write_out(struct tls_conn *conn, const uint8_t *data, size_t leng
     size_t chunk = length - taken < TLS_CHUNK ? length - taken : TLS_CHUNK, count = 0;
     tls_before(conn, LEAST_READ, false);
     conn->thread->drained = true;
-    if (!SSL_write_ex(conn->ssl, data + taken, chunk, &count)) error = judge(conn);
+    if (!SSL_write_ex(conn->ssl, data + taken, chunk, &count) || count == 0) error = judge_write(conn);
     tls_after(conn);
     if (conn->send_error) error = -conn->send_error;
-    if (error) return error;
+    if (error) return error == -EAGAIN && taken > 0 ? (int64_t)taken : error;
     taken += count;
   }
   return (int64_t)taken;
