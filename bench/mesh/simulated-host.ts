@@ -69,7 +69,16 @@ export class SimulatedHost {
     this.#stamps = new LocalHybridClock(name, this.#wallMs)
     this.replica = new Replica(
       { node: name, boot: name, version: '0', heartbeatMs },
-      { transport: link, sealer, state: this.state, clock: this.#stamps, time, onPeer: () => {}, onLink: () => {} },
+      {
+        transport: link,
+        sealer,
+        state: this.state,
+        clock: this.#stamps,
+        time,
+        onPeer: () => {},
+        onLink: () => {},
+        onSkipped: () => {},
+      },
     )
   }
 

@@ -32,6 +32,8 @@ const NOTHING: Readonly<MeshCounts> = {
   entriesOut: 0,
   forged: 0,
   unreadable: 0,
+  invalid: 0,
+  newer: 0,
   ahead: 0,
   unknown: 0,
   refills: 0,

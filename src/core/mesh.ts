@@ -145,6 +145,10 @@ export interface MeshCounts {
   forged: number
   /** Frames written by a version that this one does not understand. */
   unreadable: number
+  /** Rows with a field that is missing, or is not what it may be. */
+  invalid: number
+  /** Rows of a kind that a later version knows and this one does not. */
+  newer: number
   /** Entries stamped by a clock that is far ahead. */
   ahead: number
   /** Entries about groups or targets that this host does not have. */

@@ -95,6 +95,8 @@ export interface TlsMaterial {
 
 /** One session ticket key: name (16 bytes), AES-256 key (32), HMAC-SHA-256 key (32). */
 export const TICKET_KEY_BYTES = 80
+/** What a process can hold of them: the addon searches them one by one. */
+export const MAX_TICKET_KEYS = 16
 
 /** A server's certificates and rules, built once in each thread and shared by its connections. */
 export interface ServerTls {

@@ -10,9 +10,10 @@ import type {
   MeshTransportEvents,
   Peer,
 } from '../core/mesh.js'
-import { type Batch, decodeBatch, encodeBatch } from './batch.js'
+import { type Batch, encodeBatch } from './batch.js'
 import { entryName } from './merge-order.js'
 import { Peers } from './peers.js'
+import { decodeBatch, type ReadBatch } from './read-batch.js'
 import type { Sealer } from './seal.js'
 
 /** A change waits this long for others to share its frame. */
@@ -33,6 +34,10 @@ const FAILOVER_LOSS_MS = 5_000
 const LEAVE_MS = 500
 /** A stamp this far ahead of the wall clock is a broken clock's, and would drag every other clock along. */
 const MAX_AHEAD_MS = 60_000
+/** No target drains for longer: an hour is the most that a configuration allows, and clocks differ. */
+const MAX_DRAIN_MS = 2 * 60 * 60_000
+/** What this version can do that the first could not: it takes the rows that it knows out of a frame with others. */
+const FEATURES = ['skips-rows']
 
 export interface ReplicaOptions {
   readonly node: string
@@ -49,6 +54,8 @@ export interface ReplicaParts {
   readonly time: Clock
   readonly onPeer: (peer: Peer, change: 'joined' | 'restarted' | 'back' | 'left' | 'silent') => void
   readonly onLink: (up: boolean, reason: string) => void
+  /** A host sent rows that were not taken, of the same frame as others that were. */
+  readonly onSkipped: (node: string, skipped: Pick<ReadBatch, 'faults' | 'firstFault'>) => void
 }
 
 /**
@@ -64,6 +71,8 @@ export class Replica implements MeshTransportEvents {
     entriesOut: 0,
     forged: 0,
     unreadable: 0,
+    invalid: 0,
+    newer: 0,
     ahead: 0,
     unknown: 0,
     refills: 0,
@@ -186,6 +195,12 @@ export class Replica implements MeshTransportEvents {
       // Whoever joins learns at once who is there.
       if (change === 'joined') this.#beatAtMs = Number.NEGATIVE_INFINITY
     }
+    const { faults, firstFault } = batch
+    if (firstFault !== undefined) {
+      this.counts.invalid += faults.invalid
+      this.counts.newer += faults.newer
+      this.#parts.onSkipped(batch.node, { faults, firstFault })
+    }
     for (const entry of batch.entries) this.#merge(entry)
     for (const health of batch.health) this.#parts.state.onHealth(health)
   }
@@ -193,8 +208,12 @@ export class Replica implements MeshTransportEvents {
   #merge(entry: MeshEntry): void {
     const { state, clock, time } = this.#parts
     this.counts.entriesIn++
-    if (stampMs(entry.high, entry.low) > time.wallMs + MAX_AHEAD_MS) {
+    if (writtenMs(entry) > time.wallMs + MAX_AHEAD_MS) {
       this.counts.ahead++
+      return
+    }
+    if (entry.kind === 'operator' && entry.drainUntilMs > time.wallMs + MAX_DRAIN_MS) {
+      this.counts.invalid++
       return
     }
     clock.witness(entry.high, entry.low)
@@ -261,7 +280,7 @@ export class Replica implements MeshTransportEvents {
 
   #seal(entries: readonly MeshEntry[], health: readonly HealthNews[], leaving: boolean | undefined): Buffer {
     const { node, boot, version } = this.#options
-    const beat = leaving === undefined ? undefined : { version, leaving }
+    const beat = leaving === undefined ? undefined : { version, leaving, features: FEATURES }
     const batch: Batch = { node, boot, sentMs: Math.floor(this.#parts.time.wallMs), beat, entries, health }
     return this.#parts.sealer.seal(encodeBatch(batch))
   }
@@ -297,4 +316,10 @@ export class Replica implements MeshTransportEvents {
       if (entry.kind === 'session') this.#missedMs = Math.min(this.#missedMs, entry.touchedMs)
     }
   }
+}
+
+/** The latest that an entry says to have happened, by the clock of whoever wrote it. */
+function writtenMs(entry: MeshEntry): number {
+  const ms = stampMs(entry.high, entry.low)
+  return entry.kind === 'session' ? Math.max(ms, entry.touchedMs) : ms
 }

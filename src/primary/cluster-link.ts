@@ -2,6 +2,7 @@ import type { ClusterFacts } from '../admin/facts.js'
 import type { ClusterConfig } from '../core/config.js'
 import type { Directory, GroupTargets } from '../core/directory.js'
 import type { OperatorEntry } from '../core/mesh.js'
+import { areTicketKeys, isOperatorEntry } from '../core/mesh-rules.js'
 import type { MeshTask } from '../core/messages.js'
 import type { CheckState, HealthReason } from '../core/target-state.js'
 import type { TicketKeyStore } from '../core/ticket-keys.js'
@@ -82,6 +83,11 @@ export class ClusterLink {
   }
 
   #onTickets(keys: Uint8Array): void {
+    // Looked at again where it takes effect: these keys go to every thread, and a thread cannot start with bad ones.
+    if (!areTicketKeys(keys)) {
+      this.#parts.log.warn({ bytes: keys.length }, 'ticket keys of another host cannot be used; those before stay')
+      return
+    }
     this.#shareTickets = true
     this.#adopting = true
     try {
@@ -91,10 +97,15 @@ export class ClusterLink {
     }
   }
 
-  #onOperator({ group, target, state, weight, drainUntilMs }: OperatorEntry): void {
+  #onOperator(entry: OperatorEntry): void {
+    const { group, target, state, weight, drainUntilMs } = entry
     const { directory, registry, log } = this.#parts
+    if (!isOperatorEntry(entry)) {
+      log.warn({ targetGroup: group, target }, 'what an operator of another host wants cannot be done')
+      return
+    }
     const groupSlot = directory.groups.indexOf(group)
-    const found = registry.all.find((entry) => entry.group === groupSlot && entry.id === target)
+    const found = registry.all.find((listed) => listed.group === groupSlot && listed.id === target)
     if (found === undefined) return
     registry.adopt(found.slot, state, weight, drainUntilMs)
     log.info({ targetGroup: group, target, state, weight }, 'an operator changed a target')

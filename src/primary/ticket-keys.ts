@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
+import { areTicketKeys } from '../core/mesh-rules.js'
 import type { TicketKeyStore } from '../core/ticket-keys.js'
-import { TICKET_KEY_BYTES } from '../core/tls.js'
+import { MAX_TICKET_KEYS, TICKET_KEY_BYTES } from '../core/tls.js'
 
 /** A stolen key opens the sessions of its time only: the shorter that is, the better; every change costs handshakes. */
 export const ROTATE_MS = 8 * 60 * 60 * 1000
@@ -41,8 +42,9 @@ export class LocalTicketKeys implements TicketKeyStore {
 
   /** Where others make the keys, the next one of this process's own is a whole period away. */
   adopt(keys: Uint8Array): void {
-    if (keys.length === 0 || keys.length % TICKET_KEY_BYTES !== 0) {
-      throw new RangeError(`ticket keys are ${TICKET_KEY_BYTES} bytes each, and ${keys.length} were given`)
+    if (!areTicketKeys(keys)) {
+      const allowed = `1 to ${MAX_TICKET_KEYS} ticket keys of ${TICKET_KEY_BYTES} bytes each`
+      throw new RangeError(`${allowed} can be adopted, and ${keys.length} bytes were given`)
     }
     if (this.#timer !== undefined) this.start()
     this.#set(Uint8Array.from(keys))

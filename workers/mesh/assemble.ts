@@ -14,6 +14,7 @@ import { SessionTable } from '../../src/shm/sessions.js'
 import { SharedHybridClock } from '../../src/shm/shared-hybrid-clock.js'
 import { TargetTable } from '../../src/shm/targets.js'
 import { LocalState } from './local-state.js'
+import { MeshLog } from './mesh-log.js'
 import { DirectoryNames } from './names.js'
 
 /** Records taken from one worker in one turn, so that the others and the network get theirs. */
@@ -59,6 +60,7 @@ export class MeshThread {
     })
     const transport: MeshTransport = new RedisTransport(cluster.redis, cluster.name)
     this.link = { up: false, sinceMs: clock.wallMs, reason: 'not connected yet' }
+    const said = new MeshLog(log, clock)
     let joined = false
     this.replica = new Replica(
       { node: config.node, boot: task.boot, version: task.version, heartbeatMs: cluster.heartbeatMs },
@@ -68,13 +70,11 @@ export class MeshThread {
         state: this.state,
         clock: this.#stamps,
         time: clock,
-        onPeer: ({ node, version }, change) => log.info({ peer: node, version, change }, 'a peer came or went'),
+        onPeer: (peer, change) => said.peer(peer, change),
+        onSkipped: (node, skipped) => said.skipped(node, skipped),
         onLink: (up, reason) => {
-          // Each try that fails says so; only what is new is news.
-          if (this.link.up === up && this.link.reason === reason) return
           this.link = { up, sinceMs: this.link.up === up ? this.link.sinceMs : clock.wallMs, reason }
-          if (up) log.info('Redis is there')
-          else log.warn({ reason }, 'Redis is gone; traffic goes on with what this host knows')
+          said.link(up, reason)
           if (up && !joined) {
             joined = true
             post({ type: 'joined' })

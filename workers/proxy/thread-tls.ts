@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from 'pino'
 import type { Transport } from '../../src/core/conn.js'
+import { areTicketKeys } from '../../src/core/mesh-rules.js'
 import type { ClientTls, ClientTlsConfig, ServerTlsConfig, TlsMaterial } from '../../src/core/tls.js'
 import type { Listener } from '../../src/proxy/listener.js'
 import type { TargetGroup } from '../../src/proxy/target-group.js'
@@ -44,7 +45,12 @@ export class ThreadTls {
     })
   }
 
+  /** Keys that cannot be used leave those before in force: clients then begin anew, where a dead thread would serve nobody. */
   setTicketKeys(keys: Uint8Array): void {
+    if (!areTicketKeys(keys)) {
+      this.#log.error({ bytes: keys.length }, 'ticket keys cannot be used; those before stay')
+      return
+    }
     this.#ticketKeys = keys
     for (const { tls } of this.#listeners) tls?.setTicketKeys(keys)
   }

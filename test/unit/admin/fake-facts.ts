@@ -124,6 +124,8 @@ export const CLUSTER: ClusterFacts = {
       entriesOut: 4,
       forged: 5,
       unreadable: 6,
+      invalid: 0,
+      newer: 0,
       ahead: 7,
       unknown: 8,
       refills: 9,

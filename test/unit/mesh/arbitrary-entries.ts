@@ -6,18 +6,21 @@ const word = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 })
 const name = fc.constantFrom('app', 'web', 'db')
 const target = fc.constantFrom('one', 'two', 'three')
 const timeMs = fc.integer({ min: 1, max: 2 ** 45 })
+const HOUR_MS = 3_600_000
 /** Few different stamps, so that they meet. */
 const stamp = { high: fc.integer({ min: -2, max: 2 }), low: fc.integer({ min: -2, max: 2 }) }
 
-export const sessionEntry: fc.Arbitrary<SessionEntry> = fc.record({
-  kind: fc.constant('session' as const),
-  key: fc.tuple(fc.integer({ min: 0, max: 3 }), word, word, word).map(([few]) => Int32Array.of(few, 0, -1, 7)),
-  group: name,
-  target: fc.oneof(target, fc.constant('')),
-  expiresMs: timeMs,
-  touchedMs: timeMs,
-  ...stamp,
-})
+export const sessionEntry: fc.Arbitrary<SessionEntry> = fc
+  .record({
+    kind: fc.constant('session' as const),
+    key: fc.tuple(fc.integer({ min: 0, max: 3 }), word, word, word).map(([few]) => Int32Array.of(few, 0, -1, 7)),
+    group: name,
+    target: fc.oneof(target, fc.constant('')),
+    expiresMs: fc.integer({ min: 0, max: 24 * HOUR_MS }),
+    touchedMs: timeMs,
+    ...stamp,
+  })
+  .map((entry) => ({ ...entry, expiresMs: entry.touchedMs + entry.expiresMs }))
 
 export const operatorEntry: fc.Arbitrary<OperatorEntry> = fc.record({
   kind: fc.constant('operator' as const),

@@ -56,6 +56,7 @@ export class TestHost {
         time,
         onPeer: ({ node }, change) => this.events.push(`${node} ${change}`),
         onLink: (up, reason) => this.events.push(up ? 'up' : `down: ${reason}`),
+        onSkipped: (node, { firstFault }) => this.events.push(`${node} ${firstFault!.kind} ${firstFault!.fault}`),
       },
     )
     this.replica.start()

@@ -166,6 +166,31 @@ t.test('what is stamped more than a minute ahead is not taken, and carries no cl
   t.equal(right.targetOf(3), 'three')
 })
 
+t.test('a use that is dated ahead, or a drain without an end in sight, is not taken either', async (t) => {
+  const { rig, a, b } = pair()
+  const { wallMs } = rig.clock
+  a.replica.change({ ...a.bind(1, 'one'), touchedMs: wallMs + 120_000, expiresMs: wallMs + 240_000, ...a.stamp() })
+  const drain = { kind: 'operator', group: 'app', target: 'one', state: 'draining', weight: -1 } as const
+  a.replica.change({ ...drain, drainUntilMs: wallMs + 24 * 3_600_000, ...a.stamp() })
+  a.replica.change({ ...drain, target: 'two', drainUntilMs: wallMs + 3_600_000, ...a.stamp() })
+  rig.pass(100)
+  t.same([b.replica.counts.ahead, b.replica.counts.invalid], [1, 1])
+  t.same(
+    [...b.state.entries.keys()].filter((name) => name.startsWith('o:')),
+    ['o:app/two'],
+  )
+})
+
+t.test('of a frame with bad rows the good ones are merged, and somebody is told', async (t) => {
+  const { rig, a, b } = pair()
+  a.bind(1, 'one')
+  a.bind(2, 'not an id')
+  rig.pass(100)
+  t.equal(b.targetOf(1), 'one')
+  t.equal(b.replica.counts.invalid, 1)
+  t.ok(b.events.includes('a session invalid'))
+})
+
 t.test('frames of another secret, of another version and of nobody are dropped and counted', async (t) => {
   const { rig, a, b } = pair()
   const stranger = rig.host('stranger', { secret: 'another secret' })
