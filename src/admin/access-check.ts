@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { isIPv4, isIPv6 } from 'node:net'
-import type { AdminConfig } from '../core/config.js'
+import type { IncomingHttpHeaders } from 'node:http'
+import { isIP, isIPv4, isIPv6 } from 'node:net'
+import type { AdminConfig, AdminListen } from '../core/config.js'
 
 /** Whether only programs on this machine can reach the address. IPv4-mapped IPv6 addresses count as what they map to. */
 export function isLoopback(address: string): boolean {
@@ -25,13 +26,54 @@ export function bearerCheck(token: string): (authorization: string | undefined) 
 /**
  * Without a token, the address is all that protects the API, and a web page elsewhere could reach it through the
  * visitor's browser by a name that it makes resolve to loopback (DNS rebinding). The browser then names that host.
+ * An IP address as host resolves to nothing else, and no browser opens a Unix socket.
  */
-export function hostCheck({ listen, token }: AdminConfig): (host: string | undefined) => boolean {
-  if (token !== '' || !isLoopback(listen.address)) return () => true
-  const configured = isIPv6(listen.address) ? new URL(`http://[${listen.address}]`).hostname : listen.address
-  const allowed = new Set(['localhost', '127.0.0.1', '[::1]', configured])
+export function hostCheck(
+  { token, hosts }: Pick<AdminConfig, 'token' | 'hosts'>,
+  listen: AdminListen,
+): (host: string | undefined) => boolean {
+  if (token !== '' || 'path' in listen || !isLoopback(listen.address)) return () => true
+  const allowed = new Set(['localhost', ...hosts])
   return (host) => {
-    const name = /^(\[[0-9a-f:.]+\]|[^:[\]]+)(?::\d+)?$/i.exec(host ?? '')?.[1]?.toLowerCase()
-    return name !== undefined && allowed.has(name)
+    const found = /^(?:\[([0-9a-f:.]+)\]|([^:[\]]+))(?::\d+)?$/i.exec(host ?? '')
+    if (found === null) return false
+    const [, bracketed, name = ''] = found
+    return bracketed === undefined ? isIPv4(name) || allowed.has(name.toLowerCase()) : isIP(bracketed) === 6
   }
+}
+
+/**
+ * Whether a browser asks on behalf of a page of another origin. Browsers say so in `Sec-Fetch-Site` (Fetch Metadata) to
+ * loopback and over https, and else in `Origin` (RFC 6454, section 7); no page can write either. Another port of the
+ * same host is another origin. Programs send neither.
+ */
+export function isCrossOrigin(headers: IncomingHttpHeaders): boolean {
+  const site = headers['sec-fetch-site']
+  if (site === 'same-origin') return false
+  if (site !== undefined && site !== 'none') return true
+  const { origin, host } = headers
+  return origin !== undefined && !isOwnOrigin(origin, host ?? '')
+}
+
+function isOwnOrigin(origin: string, host: string): boolean {
+  if (!URL.canParse(origin)) return false
+  const { protocol, host: named } = new URL(origin)
+  const own = `${protocol}//${host}`
+  return (protocol === 'http:' || protocol === 'https:') && URL.canParse(own) && new URL(own).host === named
+}
+
+/** Whether a visitor follows a link to here: the answer becomes a page of its own, which the page with the link cannot read. */
+export function isNavigation({
+  method,
+  headers,
+}: {
+  method?: string | undefined
+  headers: IncomingHttpHeaders
+}): boolean {
+  return method === 'GET' && headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'document'
+}
+
+/** Whether the body is declared as JSON, which a page elsewhere cannot send without asking first (CORS preflight). */
+export function isJson(contentType: string | undefined): boolean {
+  return /^application\/json *(;|$)/i.test(contentType ?? '')
 }

@@ -57,11 +57,6 @@ export async function postTarget({ facts, request, response, group }: TargetRequ
     return
   }
   if (hasParameters(request, response)) return
-  // A web page may have a browser post anything to anywhere, but not as JSON without being allowed to.
-  if (!/^application\/json *(;|$)/i.test(request.headers['content-type'] ?? '')) {
-    sendError(request, response, 415, 'NOT_JSON', 'send the target as JSON, with Content-Type: application/json')
-    return
-  }
   const given = await readJson(request)
   const target = given === undefined ? { problems: [NO_JSON] } : validateTarget(given)
   if ('problems' in target) {

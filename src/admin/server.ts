@@ -1,18 +1,20 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { AdminConfig } from '../core/config.js'
+import { formatAdminListen } from '../config/addresses.js'
+import type { AdminConfig, AdminListen, ListenAddress } from '../core/config.js'
 import { CastorError } from '../core/errors.js'
 import { LoopDelay, type LoopDelaySample } from '../observe/loop-delay.js'
-import { bearerCheck, hostCheck, isLoopback } from './access-check.js'
-import { sendError, setSecurityHeaders } from './answer.js'
+import { isLoopback } from './access-check.js'
 import { loadDashboard } from './dashboard-files.js'
 import { EventStreams } from './events.js'
 import type { AdminFacts } from './facts.js'
+import { requestHandler } from './handler.js'
 import { LatencyWindow } from './latency-window.js'
 import { renderMetrics } from './metrics.js'
 import { measureProcess } from './process-facts.js'
-import { type AdminContext, findRoute } from './routes.js'
+import type { AdminContext } from './routes.js'
 import { buildStatus } from './status.js'
+import { listenUnix } from './unix-socket.js'
 
 export interface AdminOptions {
   readonly config: AdminConfig
@@ -22,10 +24,21 @@ export interface AdminOptions {
 }
 
 export interface Admin {
+  /** In the order of the configuration, with the real ports. */
+  readonly listening: readonly AdminListen[]
+  /** Of the first TCP address; empty and 0 where there are only Unix sockets. */
   readonly address: string
   readonly port: number
   /** Ends streams, lets requests in flight finish for a second, then cuts them. Idempotent. */
   close(): Promise<void>
+}
+
+/** A server at one of the addresses. */
+interface Opened {
+  readonly server: Server
+  readonly bound: AdminListen
+  /** Takes the file of a Unix socket away. */
+  remove(): void
 }
 
 const LIMITS = {
@@ -43,9 +56,9 @@ const LOOP_SAMPLE_MS = 1_000
 
 /** Rejects with `CastorError` LISTEN_FAILED, or CONFIG_INVALID where anyone on the network could come in. */
 export async function startAdmin({ config, facts, dashboardFolder }: AdminOptions): Promise<Admin> {
-  const { address, port } = config.listen
-  if (config.token === '' && !isLoopback(address)) {
-    throw new CastorError('CONFIG_INVALID', `admin.listen ${address} is not a loopback address: set admin.token`)
+  for (const listen of config.listen) {
+    if (config.token !== '' || 'path' in listen || isLoopback(listen.address)) continue
+    throw new CastorError('CONFIG_INVALID', `admin.listen ${listen.address} is not a loopback address: set admin.token`)
   }
   const latency = new LatencyWindow(facts.columns, () => facts.targets)
   const loop = watchLoop()
@@ -69,93 +82,68 @@ export async function startAdmin({ config, facts, dashboardFolder }: AdminOption
         ...(await measureProcess()),
       }),
   }
-  const server = createServer(LIMITS, handler(context, config))
-  server.maxConnections = MAX_CONNECTIONS
-  server.setTimeout(SOCKET_IDLE_MS, (socket) => socket.destroy())
-  const stopWatching = (): void => {
+  const opened: Opened[] = []
+  const close = async (): Promise<void> => {
+    await stop(opened, context.events)
     latency.stop()
     loop.stop()
   }
   try {
-    await listen(server, address, port)
+    for (const listen of config.listen) opened.push(await open(context, config, listen))
   } catch (cause) {
-    stopWatching()
-    throw new CastorError('LISTEN_FAILED', `admin: cannot listen on ${address}:${port}: ${(cause as Error).message}`, {
-      cause,
-    })
+    await close()
+    throw cause
   }
-  server.on('error', (error) => facts.log.error({ err: error }, 'admin server'))
-  const bound = server.address() as AddressInfo
+  const listening = opened.map(({ bound }) => bound)
+  const first = listening.find((bound): bound is ListenAddress => !('path' in bound))
   let closed: Promise<void> | undefined
-  return {
-    address: bound.address,
-    port: bound.port,
-    close: () => (closed ??= stop(server, context.events).finally(stopWatching)),
-  }
+  return { listening, address: first?.address ?? '', port: first?.port ?? 0, close: () => (closed ??= close()) }
 }
 
-function handler(
-  context: AdminContext,
-  config: AdminConfig,
-): (request: IncomingMessage, response: ServerResponse) => void {
-  const mayEnter = bearerCheck(config.token)
-  const knowsHost = hostCheck(config)
-  const { log } = context.facts
-  return (request, response) => {
-    setSecurityHeaders(response)
-    const route = findRoute(pathOf(request), context.dashboard)
-    if (!route?.open && !knowsHost(request.headers.host)) {
-      sendError(
-        request,
-        response,
-        403,
-        'HOST_NOT_ALLOWED',
-        'ask for localhost or the configured address, or set admin.token',
-      )
-    } else if (!route?.open && !mayEnter(request.headers.authorization)) {
-      response.setHeader('WWW-Authenticate', 'Bearer realm="castor"')
-      sendError(request, response, 401, 'UNAUTHORIZED', 'a bearer token is required: admin.token of the configuration')
-    } else if (route === undefined) {
-      sendError(request, response, 404, 'NOT_FOUND', 'there is nothing under this path')
-    } else if (!route.methods.includes(request.method ?? '')) {
-      response.setHeader('Allow', route.methods.join(', '))
-      sendError(request, response, 405, 'METHOD_NOT_ALLOWED', `allowed here: ${route.methods.join(', ')}`)
+async function open(context: AdminContext, config: AdminConfig, at: AdminListen): Promise<Opened> {
+  const server = createServer(LIMITS, requestHandler(context, config, at))
+  server.maxConnections = MAX_CONNECTIONS
+  server.setTimeout(SOCKET_IDLE_MS, (socket) => socket.destroy())
+  let bound = at
+  let remove = (): void => {}
+  try {
+    if ('path' in at) {
+      remove = await listenUnix(server, at.path)
     } else {
-      run(async () => route.handle(context, request, response))
+      await listen(server, at)
+      const { address, port } = server.address() as AddressInfo
+      bound = { address, port }
     }
-
-    function run(work: () => Promise<void>): void {
-      work().catch((error: unknown) => {
-        log.error({ err: error, path: pathOf(request) }, 'admin request failed')
-        if (response.headersSent) response.destroy()
-        else sendError(request, response, 500, 'INTERNAL', 'the request failed; the log says why')
-      })
-    }
+  } catch (cause) {
+    const where = formatAdminListen(at)
+    throw new CastorError('LISTEN_FAILED', `admin: cannot listen on ${where}: ${(cause as Error).message}`, { cause })
   }
+  server.on('error', (error) => context.facts.log.error({ err: error }, 'admin server'))
+  return { server, bound, remove }
 }
 
-/** Without query and never resolved further: a path is a key, not a file's name. */
-function pathOf(request: IncomingMessage): string {
-  const target = request.url ?? '/'
-  const end = target.search(/[?#]/)
-  return end < 0 ? target : target.slice(0, end)
-}
-
-function listen(server: Server, host: string, port: number): Promise<void> {
+function listen(server: Server, { address, port }: ListenAddress): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
-    server.listen({ host, port, exclusive: true }, () => {
+    server.listen({ host: address, port, exclusive: true }, () => {
       server.off('error', reject)
       resolve()
     })
   })
 }
 
-async function stop(server: Server, events: EventStreams): Promise<void> {
-  const cut = setTimeout(() => server.closeAllConnections(), CLOSE_GRACE_MS)
+async function stop(opened: readonly Opened[], events: EventStreams): Promise<void> {
+  const cut = setTimeout(() => {
+    for (const { server } of opened) server.closeAllConnections()
+  }, CLOSE_GRACE_MS)
   // First: closing the server resets connections that are idle by then, ends that are on their way with them.
   await events.close()
-  await new Promise<void>((resolve) => server.close(() => resolve()))
+  await Promise.all(
+    opened.map(({ server, remove }) => {
+      remove()
+      return new Promise<void>((resolve) => server.close(() => resolve()))
+    }),
+  )
   clearTimeout(cut)
 }
 

@@ -1,7 +1,7 @@
 import { type IncomingMessage, request as plainRequest } from 'node:http'
 import { request as secureRequest } from 'node:https'
 import { text as textOf } from 'node:stream/consumers'
-import { formatAddress, parseTargetAddress } from '../config/addresses.js'
+import { formatAddress, parseAdminListen, parseTargetAddress } from '../config/addresses.js'
 import { loadConfig } from '../config/load.js'
 import { CastorError } from '../core/errors.js'
 
@@ -17,38 +17,56 @@ export interface DoorOptions {
 
 /** Where the admin API is, and what it asks for. */
 export interface AdminDoor {
-  /** `http://host:port`, without a slash at the end. */
+  /** For people: `http://host:port`, without a slash at the end, or `unix:/path`. */
+  readonly name: string
+  /** What paths of the API are put behind; where a Unix socket is set, its host is only a word. */
   readonly origin: string
+  readonly socketPath?: string
   readonly token: string
 }
 
+/** By `--admin`, else by the configuration, whose Unix socket comes before its TCP addresses, else at the default address. */
 export function adminDoor(options: DoorOptions): AdminDoor {
   const config = options.config === undefined ? undefined : loadConfig(options.config, { readCertificates: false })
   const token = options.token ?? config?.admin.token ?? process.env.CASTOR_TOKEN ?? ''
-  if (options.admin !== undefined || config === undefined) {
-    return { origin: originOf(options.admin ?? DEFAULT_ADMIN), token }
-  }
-  const { address, port } = config.admin.listen
-  if (port === 0) {
+  if (options.admin !== undefined || config === undefined) return namedDoor(options.admin ?? DEFAULT_ADMIN, token)
+  const { listen } = config.admin
+  const chosen = listen.find((one) => 'path' in one) ?? listen.find((one) => 'port' in one && one.port !== 0)
+  if (chosen === undefined) {
     throw new CastorError(
       'USAGE',
       `${options.config} lets the system choose the admin port; name it with --admin ADDRESS`,
     )
   }
+  if ('path' in chosen) return unixDoor(chosen.path, token)
   // An address that stands for all of them is none to connect to.
+  const { address, port } = chosen
   const host = address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '::1' : address
-  return { origin: `http://${formatAddress(host, port)}`, token }
+  return tcpDoor(`http://${formatAddress(host, port)}`, token)
 }
 
-function originOf(written: string): string {
+function namedDoor(written: string, token: string): AdminDoor {
   if (/^https?:\/\//.test(written)) {
     if (!URL.canParse(written)) throw new CastorError('USAGE', `--admin: ${JSON.stringify(written)} is not a URL`)
-    return written.replace(/\/+$/, '')
+    return tcpDoor(written.replace(/\/+$/, ''), token)
+  }
+  if (written.startsWith('unix:')) {
+    const parsed = parseAdminListen(written)
+    if (!parsed.ok) throw new CastorError('USAGE', `--admin: ${parsed.problem}`)
+    if ('path' in parsed.value) return unixDoor(parsed.value.path, token)
   }
   const parsed = parseTargetAddress(written)
   if (!parsed.ok) throw new CastorError('USAGE', `--admin: ${parsed.problem}`)
-  return `http://${formatAddress(parsed.value.host, parsed.value.port)}`
+  return tcpDoor(`http://${formatAddress(parsed.value.host, parsed.value.port)}`, token)
 }
+
+const tcpDoor = (origin: string, token: string): AdminDoor => ({ name: origin, origin, token })
+const unixDoor = (socketPath: string, token: string): AdminDoor => ({
+  name: `unix:${socketPath}`,
+  origin: 'http://localhost',
+  socketPath,
+  token,
+})
 
 /** Throws ADMIN_UNREACHABLE where nobody answers, or asks for another token. */
 export async function askAdmin(
@@ -61,23 +79,30 @@ export async function askAdmin(
   const content = body === undefined ? '' : JSON.stringify(body)
   const headers = {
     ...(door.token === '' ? {} : { authorization: `Bearer ${door.token}` }),
-    ...(body === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(content) }),
+    // Every change wants the type, also one without a body.
+    ...(method === 'GET' ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(content) }),
   }
+  const { socketPath } = door
   let code: number
   let text: string
   try {
-    const response = await send(`${door.origin}${path}`, { method, headers, signal }, content)
+    const response = await send(
+      `${door.origin}${path}`,
+      { method, headers, signal, ...(socketPath && { socketPath }) },
+      content,
+    )
     code = response.statusCode ?? 0
     text = await textOf(response)
   } catch (cause) {
     const reason = signal.aborted ? `no answer within ${PATIENCE_MS / 1000} s` : why(cause)
-    throw new CastorError('ADMIN_UNREACHABLE', `castor does not answer at ${door.origin}: ${reason}`, { cause })
+    throw new CastorError('ADMIN_UNREACHABLE', `castor does not answer at ${door.name}: ${reason}`, { cause })
   }
-  if (code === 401 || code === 403) {
-    throw new CastorError(
-      'ADMIN_UNREACHABLE',
-      `${door.origin} wants another token; give it with --token or CASTOR_TOKEN`,
-    )
+  if (code === 401) {
+    throw new CastorError('ADMIN_UNREACHABLE', `${door.name} wants another token; give it with --token or CASTOR_TOKEN`)
+  }
+  if (code === 403) {
+    const why = /"message":"([^"]*)"/.exec(text)?.[1] ?? 'it says not why'
+    throw new CastorError('ADMIN_UNREACHABLE', `${door.name} refuses this: ${why}`)
   }
   return { code, text }
 }
@@ -85,7 +110,12 @@ export async function askAdmin(
 /** Not by `fetch`, which has a list of ports that it does not speak to. */
 function send(
   url: string,
-  options: { readonly method: string; readonly headers: Record<string, string | number>; readonly signal: AbortSignal },
+  options: {
+    readonly method: string
+    readonly headers: Record<string, string | number>
+    readonly signal: AbortSignal
+    readonly socketPath?: string
+  },
   content: string,
 ): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
@@ -99,5 +129,14 @@ function send(
 function why(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const { code } = error as NodeJS.ErrnoException
-  return code === 'ECONNREFUSED' ? 'connection refused; is it running?' : error.message || String(code)
+  switch (code) {
+    case 'ECONNREFUSED':
+      return 'connection refused; is it running?'
+    case 'ENOENT':
+      return 'there is no such socket; is it running?'
+    case 'EACCES':
+      return 'this user may not open the socket; be the user that castor runs as, or root'
+    default:
+      return error.message || String(code)
+  }
 }

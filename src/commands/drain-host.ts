@@ -14,7 +14,7 @@ export function addDrainHost(program: Command): void {
       'Hands the addresses in vips over to another host without losing a request, finishes what is in flight for at most shutdownTimeout, and stops the process.',
     )
     .option('-c, --config <file>', 'take the admin address and token from this configuration')
-    .option('--admin <address>', `where the admin API is (default: ${DEFAULT_ADMIN})`)
+    .option('--admin <address>', `where the admin API is, also unix:/PATH (default: ${DEFAULT_ADMIN})`)
     .option('--token <token>', 'the admin token (default: from -c, else the environment variable CASTOR_TOKEN)')
     .action(async (options: DoorOptions) => {
       process.exitCode = await drainHost(adminDoor(options))
@@ -25,7 +25,7 @@ async function drainHost(door: AdminDoor): Promise<ExitCode> {
   try {
     const { code, text } = await askAdmin(door, 'POST', '/api/v1/drain-host')
     if (code !== 202) {
-      process.stderr.write(`${door.origin} answers ${code}, but not as a castor does: ${text.slice(0, 200)}\n`)
+      process.stderr.write(`${door.name} answers ${code}, but not as a castor does: ${text.slice(0, 200)}\n`)
       return EXIT.failed
     }
   } catch (error) {

@@ -50,7 +50,7 @@ function write(flags: KeepalivedFlags): void {
   if (UNSAFE.test(readyScript) || readyScript.includes(' ')) {
     throw new CastorError('CONFIG_INVALID', `${JSON.stringify(readyScript)} ${NOT_HELD}; install castor somewhere else`)
   }
-  const { address, port } = config.admin.listen
+  const { address, port } = config.admin.listen.find((listen) => 'port' in listen)!
   const text = keepalivedConfig(config, {
     readyScript,
     admin: { address: address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '::1' : address, port },
@@ -64,7 +64,9 @@ function write(flags: KeepalivedFlags): void {
 function check({ vips, cluster, node, admin }: Config, file: string): void {
   const problems: string[] = []
   if (vips.length === 0) problems.push('vips: is empty; name the addresses that clients use')
-  if (admin.listen.port === 0) problems.push('admin.listen: has port 0; keepalived has to know where to ask')
+  const tcp = admin.listen.find((listen) => 'port' in listen)
+  if (tcp === undefined || tcp.port === 0)
+    problems.push('admin.listen: has port 0; keepalived has to know where to ask')
   for (const [index, vip] of vips.entries()) {
     const before = vips.slice(0, index)
     if (before.some(({ address }) => bare(address) === bare(vip.address)))

@@ -85,8 +85,10 @@ export function readyLines(config: Config, castor: Pick<RunningCastor, 'listener
     const to = listener?.redirectToHttps === undefined ? `group ${listener?.targetGroup ?? '?'}` : 'https'
     return `listening on ${protocol}://${formatAddress(address, port)} (listener ${name} → ${to})`
   })
-  const { address, port } = castor.admin
-  lines.push(`admin and dashboard on http://${formatAddress(address, port)}/`)
+  for (const listen of castor.admin.listening) {
+    const where = 'path' in listen ? `unix:${listen.path}` : `http://${formatAddress(listen.address, listen.port)}/`
+    lines.push(`admin and dashboard on ${where}`)
+  }
   return `${lines.join('\n')}\n`
 }
 

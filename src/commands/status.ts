@@ -22,7 +22,7 @@ export function addStatus(program: Command): void {
     .option('--json', 'print what the admin API says, as it says it')
     .option('--watch', 'show it again each second until Ctrl-C')
     .option('-c, --config <file>', 'take the admin address and token from this configuration')
-    .option('--admin <address>', `where the admin API is (default: ${DEFAULT_ADMIN})`)
+    .option('--admin <address>', `where the admin API is, also unix:/PATH (default: ${DEFAULT_ADMIN})`)
     .option('--token <token>', 'the admin token (default: from -c, else the environment variable CASTOR_TOKEN)')
     .addHelpText(
       'after',
@@ -73,7 +73,7 @@ async function ask(door: AdminDoor): Promise<{ text: string; report: StatusRepor
   const { code, text } = await askAdmin(door, 'GET', '/api/v1/status')
   const report = code === 200 ? readStatusReport(json(text)) : undefined
   if (report === undefined) {
-    throw new CastorError('ADMIN_UNREACHABLE', `${door.origin} answers ${code}, but not with the status of a castor`)
+    throw new CastorError('ADMIN_UNREACHABLE', `${door.name} answers ${code}, but not with the status of a castor`)
   }
   return { text, report }
 }

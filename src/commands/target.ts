@@ -65,7 +65,7 @@ const TARGET = 'the target’s id, as castor status shows it'
 function door(command: Command): Command {
   return command
     .option('-c, --config <file>', 'take the admin address and token from this configuration')
-    .option('--admin <address>', `where the admin API is (default: ${DEFAULT_ADMIN})`)
+    .option('--admin <address>', `where the admin API is, also unix:/PATH (default: ${DEFAULT_ADMIN})`)
     .option('--token <token>', 'the admin token (default: from -c, else the environment variable CASTOR_TOKEN)')
 }
 
@@ -132,7 +132,7 @@ async function ask(
       return
     }
     const refusal = code >= 400 && answer !== undefined && 'error' in answer ? answer.error.message : undefined
-    process.stderr.write(`${refusal ?? `${door.origin} answers ${code}, but not as a castor does`}\n`)
+    process.stderr.write(`${refusal ?? `${door.name} answers ${code}, but not as a castor does`}\n`)
   } catch (error) {
     if (error instanceof CastorError && error.code === 'USAGE') throw error
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)

@@ -1,6 +1,6 @@
 import { isIP, isIPv4 } from 'node:net'
 import ipaddr from 'ipaddr.js'
-import type { ListenAddress } from '../core/config.js'
+import type { AdminListen, ListenAddress } from '../core/config.js'
 import type { Parsed } from './units.js'
 
 export interface TargetAddress {
@@ -53,6 +53,23 @@ export function parseListenAddress(text: string): Parsed<ListenAddress> {
     return { ok: false, problem: `${JSON.stringify(host)} is not an IP address; write one, like ${instead}` }
   }
   return { ok: true, value: { address: host, port } }
+}
+
+/** `sun_path` holds 108 bytes with its end; the socket is made under a name that is up to 10 bytes longer. */
+const MAX_SOCKET_PATH_BYTES = 97
+
+/** `127.0.0.1:9900`, `[::1]:9900`, or `unix:/run/castor/admin.sock`. */
+export function parseAdminListen(text: string): Parsed<AdminListen> {
+  if (!text.startsWith('unix:')) return parseListenAddress(text)
+  const fail = (why: string): Parsed<AdminListen> => ({ ok: false, problem: `${JSON.stringify(text)} ${why}` })
+  const path = text.slice('unix:'.length).replace(/^\/+/, '/')
+  if (!path.startsWith('/')) return fail('needs an absolute path; write it like unix:/run/castor/admin.sock')
+  if (path.endsWith('/')) return fail('names a directory; write it like unix:/run/castor/admin.sock')
+  if (path.includes('\0')) return fail('has a character that no path can have')
+  if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) {
+    return fail(`has a path of more than ${MAX_SOCKET_PATH_BYTES} bytes, which is too long for a socket`)
+  }
+  return { ok: true, value: { path } }
 }
 
 /** `10.0.0.5:9001`, `app.internal:9001` or `[2001:db8::5]:9001`. */
@@ -129,4 +146,9 @@ function isWildcard(normalized: string): boolean {
 /** `127.0.0.1:80`, `[::1]:80`. */
 export function formatAddress(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
+/** `127.0.0.1:9900`, `unix:/run/castor/admin.sock`. */
+export function formatAdminListen(listen: AdminListen): string {
+  return 'path' in listen ? `unix:${listen.path}` : formatAddress(listen.address, listen.port)
 }

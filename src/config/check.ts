@@ -1,5 +1,5 @@
-import type { ListenAddress } from '../core/config.js'
-import { clash, formatAddress, isLoopback, parseListenAddress } from './addresses.js'
+import type { AdminListen, ListenAddress } from '../core/config.js'
+import { clash, formatAddress, isLoopback, parseAdminListen, parseListenAddress } from './addresses.js'
 import { checkGroupTls, checkListenerTls } from './check-tls.js'
 import type { Path } from './problems.js'
 import { didYouMean } from './suggest.js'
@@ -144,26 +144,36 @@ function checkSecret(root: Fields, report: Report): void {
 
 const ADMIN_DEFAULT = '127.0.0.1:9900'
 
-function adminListen(root: Fields): string | undefined {
-  if (!isFields(root.admin)) return ADMIN_DEFAULT
-  return root.admin.listen === undefined ? ADMIN_DEFAULT : text(root.admin.listen)
+/** Every address of the admin API, with its place; what is none is passed over. */
+function adminAddresses(root: Fields): { readonly listen: AdminListen; readonly path: Path }[] {
+  const written = (isFields(root.admin) ? root.admin.listen : undefined) ?? ADMIN_DEFAULT
+  const path = ['admin', 'listen']
+  const all = Array.isArray(written)
+    ? written.map((item, index) => ({ item, path: [...path, index] }))
+    : [{ item: written, path }]
+  return all.flatMap(({ item, path }) => {
+    const parsed = typeof item === 'string' ? parseAdminListen(item) : undefined
+    return parsed?.ok ? [{ listen: parsed.value, path }] : []
+  })
 }
 
 function checkAdmin(root: Fields, report: Report): void {
-  const listen = address(adminListen(root))
   const token = isFields(root.admin) ? root.admin.token : undefined
-  if (listen === undefined || isLoopback(listen.address) || (token !== undefined && token !== '')) return
-  const instead = `set admin.token, or listen on 127.0.0.1:${listen.port}`
-  report(
-    ['admin', 'listen'],
-    `${formatAddress(listen.address, listen.port)} is not loopback and no token is set; ${instead}`,
-  )
+  const sockets = new Set<string>()
+  for (const { listen, path } of adminAddresses(root)) {
+    if ('path' in listen) {
+      if (sockets.has(listen.path)) report(path, `unix:${listen.path} is there twice; remove one`)
+      sockets.add(listen.path)
+    } else if (!isLoopback(listen.address) && (token === undefined || token === '')) {
+      const instead = `set admin.token, or listen on 127.0.0.1:${listen.port}`
+      report(path, `${formatAddress(listen.address, listen.port)} is not loopback and no token is set; ${instead}`)
+    }
+  }
 }
 
 function checkAddresses(root: Fields, listeners: readonly Entry[], report: Report): void {
   const taken: { readonly listen: ListenAddress; readonly by: string }[] = []
-  const take = (written: unknown, path: Path, by: string): void => {
-    const listen = address(text(written))
+  const take = (listen: ListenAddress | undefined, path: Path, by: string): void => {
     if (listen === undefined) return
     const other = taken.find((candidate) => clash(candidate.listen, listen))
     if (other === undefined) {
@@ -176,13 +186,15 @@ function checkAddresses(root: Fields, listeners: readonly Entry[], report: Repor
     report(path, `${which} is already taken by ${other.by}; use another address or port`)
   }
   // Admin first: a listener that wants its address is the one to say something about, all the more where nothing names it.
-  take(adminListen(root), ['admin', 'listen'], 'admin')
+  for (const { listen, path } of adminAddresses(root)) if (!('path' in listen)) take(listen, path, 'admin')
   for (const { path, fields } of listeners) {
     const by = text(fields.name) === undefined ? path.join('.') : `listener "${fields.name}"`
     if (Array.isArray(fields.listen)) {
-      for (const [index, item] of fields.listen.entries()) take(item, [...path, 'listen', index], by)
+      for (const [index, item] of fields.listen.entries()) {
+        take(address(text(item)), [...path, 'listen', index], by)
+      }
     } else {
-      take(fields.listen, [...path, 'listen'], by)
+      take(address(text(fields.listen)), [...path, 'listen'], by)
     }
   }
 }

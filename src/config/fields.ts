@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { HashOn } from '../core/config.js'
-import { parseCidr, parseListenAddress, parseTargetAddress } from './addresses.js'
+import { parseAdminListen, parseCidr, parseListenAddress, parseTargetAddress } from './addresses.js'
 import { formatDuration, formatSize, type Parsed, parseByteRate, parseDuration, parseSize } from './units.js'
 
 /** What editors accept beside the field's own form: anything with a reference to the environment. */
@@ -71,6 +71,7 @@ export function byteRate(min: number, max: number) {
 const onlyPort = (n: number): string => `${n} is a port without an address; write 0.0.0.0:${n}`
 
 export const listenAddress = () => parsed(parseListenAddress, undefined, onlyPort)
+export const adminListen = () => parsed(parseAdminListen, undefined, onlyPort)
 export const targetAddress = () =>
   parsed(parseTargetAddress, undefined, (n) => `${n} is a port without an address; write 127.0.0.1:${n}`)
 export const cidr = () => parsed(parseCidr, undefined)
@@ -80,6 +81,20 @@ export function name() {
   return z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/, {
     error: (issue) => `${JSON.stringify(issue.input)} is not a name; use 1 to 64 of the characters A–Z a–z 0–9 _ . -`,
   })
+}
+
+/** A host name, in lower case. */
+export function hostName() {
+  return z
+    .string()
+    .regex(
+      /^(?=.{1,253}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*$/,
+      {
+        error: (issue) =>
+          `${JSON.stringify(issue.input)} is not a host name; write one without a port, like lb.example`,
+      },
+    )
+    .transform((written) => written.toLowerCase())
 }
 
 export function wholeNumber(min: number, max: number) {

@@ -13,6 +13,7 @@ import {
   targetAddress,
   wholeNumber,
 } from './fields.js'
+import { admin } from './schema-admin.js'
 import { cluster, vips } from './schema-cluster.js'
 import { healthCheck, outlierDetection } from './schema-health.js'
 import { http2, redirectToHttps } from './schema-http2.js'
@@ -57,23 +58,6 @@ const log = z
   })
   .prefault({})
   .describe('What is logged, how and where.')
-
-const admin = z
-  .strictObject({
-    listen: listenAddress()
-      .prefault('127.0.0.1:9900')
-      .describe(
-        'Address and port of the admin API, metrics and dashboard. Default 127.0.0.1:9900; port 0 takes any free one. Beyond loopback a token is required.',
-      ),
-    token: z
-      .string()
-      .prefault('')
-      .describe(
-        'Bearer token that the admin API asks for; best kept in the environment and named here as a reference. Default empty: none is asked for, which only a loopback address allows.',
-      ),
-  })
-  .prefault({})
-  .describe('The admin API: status, metrics, dashboard.')
 
 const unlimited = () =>
   z.literal('unlimited').optional().describe('Only "unlimited" in this version, which is what leaving it out means.')

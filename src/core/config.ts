@@ -99,9 +99,19 @@ export interface LogConfig {
 }
 
 export interface AdminConfig {
-  readonly listen: ListenAddress
-  /** Empty = none required; refused by the checks unless `listen` is a loopback address. */
+  /** At least one. */
+  readonly listen: readonly AdminListen[]
+  /** Empty = none required; refused by the checks unless every address is loopback or a Unix socket. */
   readonly token: string
+  /** Names in lower case that `Host` may have, beside localhost and addresses, where no token is required. */
+  readonly hosts: readonly string[]
+}
+
+export type AdminListen = ListenAddress | UnixAddress
+
+/** A Unix socket, by its absolute path. */
+export interface UnixAddress {
+  readonly path: string
 }
 
 export interface ListenAddress {

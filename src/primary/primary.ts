@@ -141,8 +141,8 @@ export class Primary implements RunningCastor, AdminFacts {
     return listenerFacts(this.config, this.#entrances?.list ?? [])
   }
 
-  get admin(): { address: string; port: number } {
-    return this.#admin ?? { address: this.config.admin.listen.address, port: this.config.admin.listen.port }
+  get admin(): Pick<Admin, 'listening' | 'address' | 'port'> {
+    return this.#admin ?? { listening: [], address: '', port: 0 }
   }
 
   get targets(): readonly ListedTarget[] {

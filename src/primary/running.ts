@@ -1,12 +1,13 @@
 import type { WorkerFacts } from '../admin/facts.js'
 import type { Problem } from '../config/problems.js'
-import type { ListenerProtocol } from '../core/config.js'
+import type { AdminListen, ListenerProtocol } from '../core/config.js'
 import type { TicketKeyStore } from '../core/ticket-keys.js'
 import type { LogDestination } from '../observe/log.js'
 
 export interface RunningCastor {
   readonly listeners: readonly { name: string; protocol: ListenerProtocol; address: string; port: number }[]
-  readonly admin: { readonly address: string; readonly port: number }
+  /** Where the admin API is; address and port are those of its first TCP address, empty and 0 where there is none. */
+  readonly admin: { readonly listening: readonly AdminListen[]; readonly address: string; readonly port: number }
   readonly workers: readonly WorkerFacts[]
   /** Takes no new connections, lets what is in flight finish for `shutdownTimeout`, then ends. Idempotent. */
   stop(): Promise<void>

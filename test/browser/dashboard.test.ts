@@ -1,24 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { type BrowserContext, chromium, type Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import t from 'tap'
 import { type Admin, startAdmin } from '../../src/admin/server.js'
 import { SEED, seededRandom } from '../random.js'
-import { toolOrSkip } from '../tools.js'
 import { CLUSTER, FakeFacts, SECRET } from '../unit/admin/fake-facts.js'
 import { tlsFacts } from '../unit/admin/tls-facts.js'
-
-const FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-]
-const WAIT_MS = 20_000
+import { chromiumFor, openBrowser, type Teardown } from './browser.js'
 
 /** A host of a cluster, with TLS, and a group whose targets have a limit. */
 function fullHouse(): FakeFacts {
@@ -27,36 +13,6 @@ function fullHouse(): FakeFacts {
   const limited = { ...app, maxConnectionsPerTarget: 4, queue: { size: 10, timeoutMs: 1_000 } }
   ;(facts.config.targetGroups as unknown[])[0] = limited
   return Object.assign(facts, { cluster: CLUSTER })
-}
-
-interface Teardown {
-  teardown(end: () => unknown): unknown
-}
-
-async function openBrowser(
-  t: Teardown,
-  executablePath: string,
-  options: Parameters<typeof chromium.launchPersistentContext>[1] = {},
-): Promise<{ context: BrowserContext; page: Page; problems: string[] }> {
-  const profile = mkdtempSync(join(tmpdir(), 'castor-browser-'))
-  const context = await chromium.launchPersistentContext(profile, {
-    executablePath,
-    headless: true,
-    args: FLAGS,
-    ...options,
-  })
-  t.teardown(async () => {
-    await context.close()
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5 })
-  })
-  context.setDefaultTimeout(WAIT_MS)
-  const page = context.pages()[0] ?? (await context.newPage())
-  const problems: string[] = []
-  page.on('pageerror', (error) => problems.push(error.message))
-  page.on('console', (message) => {
-    if (message.type() === 'error') problems.push(message.text())
-  })
-  return { context, page, problems }
 }
 
 /** An admin server over numbers that move ten times a second once `moving` is called. */
@@ -78,7 +34,7 @@ async function start(t: Teardown, facts: FakeFacts): Promise<{ admin: Admin; url
 const inPage = <T>(page: Page, script: string): Promise<T> => page.evaluate<T>(script)
 
 t.test('the dashboard', async (t) => {
-  const executablePath = process.env.CASTOR_CHROMIUM ?? toolOrSkip(t, 'chromium')
+  const executablePath = chromiumFor(t)
   if (executablePath === undefined) return
 
   await t.test('a newcomer sees what to try, and then its traffic', async (t) => {
@@ -124,8 +80,8 @@ t.test('the dashboard', async (t) => {
     await page.getByText('Connection lost, retrying').waitFor()
     await page.locator('header').getByText('no connection').waitFor()
     t.ok(await page.getByRole('row', { name: /10\.0\.0\.11:9001/ }).isVisible(), 'the last numbers stay')
-    const { address } = facts.config.admin.listen
-    const again = await startAdmin({ config: { listen: { address, port: admin.port }, token: '' }, facts })
+    const listen = [{ address: admin.address, port: admin.port }]
+    const again = await startAdmin({ config: { listen, token: '', hosts: [] }, facts })
     t.teardown(() => again.close())
     await page.getByText('Connection lost, retrying').waitFor({ state: 'detached' })
     await page.locator('header').getByText('healthy').waitFor()

@@ -102,10 +102,14 @@ export async function targetOf(castor: ChildCastor, group: string, id: string): 
 export function operate(castor: ChildCastor, group: string, id: string, body: object): Promise<number> {
   return new Promise((resolve, reject) => {
     const path = `/api/v1/target-groups/${group}/targets/${id}`
-    const sent = httpRequest({ host: '127.0.0.1', port: castor.adminPort, path, method: 'PATCH' }, (response) => {
-      response.resume()
-      resolve(response.statusCode!)
-    })
+    const headers = { 'content-type': 'application/json' }
+    const sent = httpRequest(
+      { host: '127.0.0.1', port: castor.adminPort, path, method: 'PATCH', headers },
+      (response) => {
+        response.resume()
+        resolve(response.statusCode!)
+      },
+    )
     sent.on('error', reject)
     sent.end(JSON.stringify(body))
   })

@@ -44,7 +44,7 @@ export function ask(
   contentType = 'application/json',
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const headers = body === undefined ? {} : { 'content-type': contentType }
+    const headers = method === 'GET' ? {} : { 'content-type': contentType }
     const options = { host: '127.0.0.1', port: adminPort, path, method, headers, agent: false }
     const sent = httpRequest(options, (response) => {
       let text = ''

@@ -169,7 +169,7 @@ export class FakeFacts implements AdminFacts {
   }
 
   constructor(admin: Partial<AdminConfig> = {}) {
-    this.config = config({ listen: { address: '127.0.0.1', port: 0 }, token: '', ...admin })
+    this.config = config({ listen: [{ address: '127.0.0.1', port: 0 }], token: '', hosts: [], ...admin })
     const groups = this.config.targetGroups.map(({ name }) => name)
     this.directory = {
       listeners: this.config.listeners.map(({ name }) => name),

@@ -153,8 +153,65 @@ t.test('a page elsewhere that names this machine by its own name is refused', as
   t.equal((await ask(admin, '/healthz', { headers: { host: 'anything' } })).status, 200)
 })
 
+const CHANGES: readonly (readonly [string, string])[] = [
+  ['POST', '/api/v1/drain-host'],
+  ['POST', '/api/v1/target-groups/app/targets'],
+  ['PATCH', '/api/v1/target-groups/app/targets/10.0.0.11%3A9001'],
+  ['DELETE', '/api/v1/target-groups/app/targets/10.0.0.11%3A9001?now=true'],
+]
+
+t.test('every change must say that it is JSON, also one without a body', async (t) => {
+  const facts = new FakeFacts()
+  let changed = 0
+  Object.assign(facts, { drainHost: () => changed++, removeTarget: () => changed++ })
+  const admin = await start(t, facts)
+  const types = [undefined, 'text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x']
+  for (const [method, path] of CHANGES) {
+    for (const type of types) {
+      const headers: Record<string, string> = type === undefined ? {} : { 'content-type': type }
+      const answer = await ask(admin, path, { method, headers })
+      t.equal(answer.status, 415, `${method} ${path} ${type}`)
+      t.equal(error(answer), 'NOT_JSON')
+    }
+  }
+  t.equal(changed, 0)
+  const headers = { 'content-type': 'application/json; charset=utf-8' }
+  t.equal((await ask(admin, '/api/v1/drain-host', { method: 'POST', headers })).status, 202)
+  t.equal(changed, 1)
+})
+
+t.test('a page of another origin changes and reads nothing, also one on another port of this host', async (t) => {
+  const admin = await start(t)
+  const foreign: Record<string, string>[] = [
+    { 'sec-fetch-site': 'cross-site' },
+    { 'sec-fetch-site': 'same-site', origin: `http://127.0.0.1:${admin.port + 1}` },
+    { origin: 'http://evil.example' },
+    { origin: 'null' },
+  ]
+  const reads = ['/metrics', '/api/v1/status', '/api/v1/events', '/api/v1/target-groups/app', '/api/v1/sessions']
+  const all: (readonly [string, string])[] = [...CHANGES, ...reads.map((path) => ['GET', path] as const)]
+  for (const [method, path] of all) {
+    for (const from of foreign) {
+      const answer = await ask(admin, path, { method, headers: { 'content-type': 'application/json', ...from } })
+      t.equal(answer.status, 403, `${method} ${path} ${JSON.stringify(from)}`)
+      t.equal(error(answer), 'CROSS_ORIGIN')
+      t.equal(answer.headers['access-control-allow-origin'], undefined)
+    }
+  }
+  const preflight = await ask(admin, '/api/v1/drain-host', {
+    method: 'OPTIONS',
+    headers: { origin: 'http://evil.example', 'access-control-request-method': 'POST' },
+  })
+  t.equal(preflight.status, 403)
+  const own = { 'sec-fetch-site': 'same-origin', origin: `http://127.0.0.1:${admin.port}` }
+  t.equal((await ask(admin, '/api/v1/status', { headers: own })).status, 200, 'the dashboard')
+  const link = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' }
+  t.equal((await ask(admin, '/api/v1/status', { headers: link })).status, 200, 'whoever follows a link')
+  t.equal((await ask(admin, '/api/v1/status', { headers: { ...link, 'sec-fetch-dest': 'iframe' } })).status, 403)
+})
+
 t.test('beyond loopback it does not start without a token', async (t) => {
-  const facts = new FakeFacts({ listen: { address: '0.0.0.0', port: 0 } })
+  const facts = new FakeFacts({ listen: [{ address: '0.0.0.0', port: 0 }] })
   await t.rejects(startAdmin({ config: facts.config.admin, facts }), { code: 'CONFIG_INVALID' })
 })
 
@@ -163,7 +220,7 @@ t.test('an address that is taken is an error that names it', async (t) => {
   await once(other, 'listening')
   t.teardown(() => other.close())
   const { port } = other.address() as { port: number }
-  const facts = new FakeFacts({ listen: { address: '127.0.0.1', port } })
+  const facts = new FakeFacts({ listen: [{ address: '127.0.0.1', port }] })
   await t.rejects(startAdmin({ config: facts.config.admin, facts }), {
     code: 'LISTEN_FAILED',
     message: new RegExp(`127\\.0\\.0\\.1:${port}`),

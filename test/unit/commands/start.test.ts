@@ -15,11 +15,16 @@ t.test('one line a listening address, and one for the admin API', (t) => {
         { name: 'web', protocol: 'http', address: '0.0.0.0', port: 8080 },
         { name: 'web', protocol: 'http', address: '::', port: 8080 },
       ],
-      admin: { address: '127.0.0.1', port: 9900 },
+      admin: {
+        listening: [{ address: '127.0.0.1', port: 9900 }, { path: '/run/castor/admin.sock' }],
+        address: '127.0.0.1',
+        port: 9900,
+      },
     }),
     `listening on http://0.0.0.0:8080 (listener web → group app)
 listening on http://[::]:8080 (listener web → group app)
 admin and dashboard on http://127.0.0.1:9900/
+admin and dashboard on unix:/run/castor/admin.sock
 `,
   )
   t.end()

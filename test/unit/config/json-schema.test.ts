@@ -93,7 +93,7 @@ t.test('the demo has three targets that the program fills in, a listener on 8080
     config.listeners.map((listener) => listener.listen),
     [[{ address: '0.0.0.0', port: 8080 }]],
   )
-  t.same(config.admin.listen, { address: '127.0.0.1', port: 9900 })
+  t.same(config.admin.listen, [{ address: '127.0.0.1', port: 9900 }])
   t.same(
     config.targetGroups[0]?.targets.map((target) => target.port),
     [1, 2, 3],
