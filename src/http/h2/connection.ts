@@ -27,6 +27,7 @@ import { Liveness } from './liveness.js'
 import { ReceiveWindows } from './receive-windows.js'
 import { announcedSettings, PeerSettings } from './settings.js'
 import { Http2Stream, NO_HANDLER } from './stream.js'
+import { StreamEnds } from './stream-ends.js'
 import { StreamTable } from './stream-table.js'
 
 const { NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM } = H2_ERROR
@@ -64,11 +65,11 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
   readonly peer: PeerSettings
   readonly liveness: Liveness
   readonly farewell: Farewell
+  readonly ends: StreamEnds
   readonly handler: H2Handler
   readonly #conn: Conn
   readonly #turn: H2Turn
   readonly #meter: FloodMeter
-  #streamsWanted = false
   /** Frames made now are flushed by who is on the stack, or by the turn. */
   #flushing = false
 
@@ -89,6 +90,7 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
     this.peer = new PeerSettings(role)
     this.liveness = new Liveness(this, conn, limits)
     this.farewell = new Farewell(this)
+    this.ends = new StreamEnds(this)
     this.windows = new ReceiveWindows(this, settings)
     this.control = new ControlFrames(this)
     this.incoming = new Incoming(this, role, settings, limits)
@@ -136,7 +138,7 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
   receiveEnd(): void {
     if (this.closed) return
     this.draining = true
-    for (const stream of this.table.all()) if (!stream.remoteEnded) this.drop(stream, CANCEL, stream.id === 0)
+    for (const stream of this.table.all()) if (!stream.remoteEnded) this.ends.drop(stream, CANCEL, stream.id === 0)
     if (this.closed) return
     if (this.farewell.waits) this.farewell.complete()
     else this.finishIfDrained()
@@ -158,12 +160,12 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
     this.closed = true
     this.draining = true
     this.output.drop()
-    this.#dropAll(CANCEL)
+    this.ends.dropAll(CANCEL)
   }
 
   openStream(handler: H2StreamHandler): Http2Stream | undefined {
     if (!this.canOpen) {
-      this.#streamsWanted = true
+      this.ends.streamsWanted = true
       return undefined
     }
     const stream = new Http2Stream(this, 0, handler, this.peer.initialWindow, this.windows.stream)
@@ -235,8 +237,8 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
 
   resetStream(stream: Http2Stream, code: number): void {
     if (stream.closed) return
-    if (stream.id !== 0) this.#sendReset(stream.id, code)
-    this.#remove(stream)
+    if (stream.id !== 0) this.ends.sendReset(stream.id, code)
+    this.ends.remove(stream)
     if (code === PROTOCOL_ERROR) this.flood(FLOOD.RESETS)
   }
 
@@ -273,10 +275,10 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
     if (stream.closed) return
     stream.endSent = true
     if (stream.remoteEnded) {
-      this.#remove(stream)
+      this.ends.remove(stream)
     } else if (stream.inputAbandoned && !stream.remoteEnding) {
-      this.#sendReset(stream.id, NO_ERROR)
-      this.#remove(stream)
+      this.ends.sendReset(stream.id, NO_ERROR)
+      this.ends.remove(stream)
     }
   }
 
@@ -291,7 +293,7 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
   }
 
   refuse(id: number, code: number, flood: Flood): void {
-    this.#sendReset(id, code)
+    this.ends.sendReset(id, code)
     this.flood(flood)
   }
 
@@ -299,8 +301,8 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
   streamError(id: number, code: number): void {
     const stream = this.table.open.get(id)
     if (stream === undefined) return
-    this.#sendReset(id, code)
-    this.drop(stream, code, false)
+    this.ends.sendReset(id, code)
+    this.ends.drop(stream, code, false)
     this.flood(FLOOD.RESETS)
   }
 
@@ -314,7 +316,7 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
     if (stream.closed) return
     stream.remoteEnded = true
     if (!stream.inputAbandoned) stream.handler.onEnd(stream)
-    if (stream.endSent && !stream.closed) this.#remove(stream)
+    if (stream.endSent && !stream.closed) this.ends.remove(stream)
   }
 
   peerReset(id: number, code: number): void {
@@ -323,7 +325,7 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
       this.flood(FLOOD.USELESS)
       return
     }
-    this.drop(stream, code, code === REFUSED_STREAM)
+    this.ends.drop(stream, code, code === REFUSED_STREAM)
     // A server that turns requests away hurts nobody; a client that takes them back makes work for nothing.
     if (this.role === 'server' || code !== REFUSED_STREAM) this.flood(FLOOD.RESETS)
   }
@@ -340,7 +342,7 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
   #leave(code: number, streamCode: number, debug: string): void {
     this.closed = true
     this.draining = true
-    this.#dropAll(streamCode)
+    this.ends.dropAll(streamCode)
     this.farewell.promise(code, debug)
     this.output.flush()
     this.#conn.end()
@@ -351,50 +353,5 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
   finishIfDrained(): void {
     if (this.closed || this.streams > 0 || !this.draining) return
     if (!this.farewell.waits) this.#leave(NO_ERROR, NO_ERROR, '')
-  }
-
-  #sendReset(id: number, code: number): void {
-    this.output.resetStream(id, code)
-    this.table.rememberReset(id)
-  }
-
-  #dropAll(code: number): void {
-    for (const stream of this.table.all()) this.drop(stream, code, stream.id === 0)
-  }
-
-  /** Closes a stream that the layer above has not closed itself. */
-  drop(stream: Http2Stream, code: number, retryable: boolean): void {
-    if (stream.closed) return
-    this.#detach(stream)
-    stream.handler.onReset(stream, code, retryable)
-    this.#afterStream()
-  }
-
-  #remove(stream: Http2Stream): void {
-    this.#detach(stream)
-    this.#afterStream()
-  }
-
-  #detach(stream: Http2Stream): void {
-    stream.closed = true
-    this.sender.forget(stream)
-    stream.queue = undefined
-    stream.queueEnd = stream.queueStart
-    stream.trailers = undefined
-    this.table.remove(stream)
-  }
-
-  #afterStream(): void {
-    if (this.closed) return
-    this.offerStreams()
-    if (this.streams > 0) return
-    this.handler.onIdle(this)
-    this.finishIfDrained()
-  }
-
-  offerStreams(): void {
-    if (!this.#streamsWanted || !this.canOpen) return
-    this.#streamsWanted = false
-    this.handler.onStreamsFree(this)
   }
 }

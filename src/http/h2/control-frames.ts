@@ -29,7 +29,7 @@ export class ControlFrames {
     connection.encoder.setPeerLimit(peer.headerTableBytes)
     if (!this.#changeWindows(peer.initialWindow - windowBefore)) return
     connection.handler.onSettings(connection)
-    if (!connection.closed) connection.offerStreams()
+    if (!connection.closed) connection.ends.offerStreams()
   }
 
   settingsAcknowledged(): void {
@@ -52,7 +52,7 @@ export class ControlFrames {
     connection.draining = true
     if (connection.role === 'client') {
       for (const stream of connection.table.all()) {
-        if (stream.id === 0 || stream.id > lastId) connection.drop(stream, REFUSED_STREAM, true)
+        if (stream.id === 0 || stream.id > lastId) connection.ends.drop(stream, REFUSED_STREAM, true)
       }
     }
     connection.handler.onGoAway(connection, code)

@@ -1,0 +1,62 @@
+// Hot path: every stream ends here.
+import type { Http2Connection } from './connection.js'
+import type { Http2Stream } from './stream.js'
+
+/** How a connection's streams end, and what follows from it for the connection. */
+export class StreamEnds {
+  /** `openStream` found all streams taken. */
+  streamsWanted = false
+  readonly #connection: Http2Connection
+
+  constructor(connection: Http2Connection) {
+    this.#connection = connection
+  }
+
+  sendReset(id: number, code: number): void {
+    this.#connection.output.resetStream(id, code)
+    this.#connection.table.rememberReset(id)
+  }
+
+  dropAll(code: number): void {
+    for (const stream of this.#connection.table.all()) this.drop(stream, code, stream.id === 0)
+  }
+
+  /** Closes a stream that the layer above has not closed itself. */
+  drop(stream: Http2Stream, code: number, retryable: boolean): void {
+    if (stream.closed) return
+    this.#detach(stream)
+    stream.handler.onReset(stream, code, retryable)
+    this.#afterStream()
+  }
+
+  remove(stream: Http2Stream): void {
+    this.#detach(stream)
+    this.#afterStream()
+  }
+
+  offerStreams(): void {
+    const connection = this.#connection
+    if (!this.streamsWanted || !connection.canOpen) return
+    this.streamsWanted = false
+    connection.handler.onStreamsFree(connection)
+  }
+
+  #detach(stream: Http2Stream): void {
+    const connection = this.#connection
+    stream.closed = true
+    connection.sender.forget(stream)
+    stream.queue = undefined
+    stream.queueEnd = stream.queueStart
+    stream.trailers = undefined
+    connection.table.remove(stream)
+  }
+
+  #afterStream(): void {
+    const connection = this.#connection
+    if (connection.closed) return
+    this.offerStreams()
+    if (connection.streams > 0) return
+    connection.handler.onIdle(connection)
+    connection.finishIfDrained()
+  }
+}
