@@ -38,7 +38,7 @@ const limits = z.strictObject({
   maxResets: wholeNumber(1, 1_000_000)
     .prefault(500)
     .describe(
-      'Requests that a client may cancel, or spoil, within rateWindow (rapid reset). 1 to 1000000, default 500. Higher lets hostile clients cost more CPU; lower cuts pages that are left early.',
+      'Requests that a source may cancel, or spoil, within rateWindow and a second of opening them, beyond those that were answered in full (rapid reset). 1 to 1000000, default 500. Higher lets hostile clients cost more CPU; lower cuts pages that are left early.',
     ),
   maxRefusals: wholeNumber(1, 1_000_000)
     .prefault(1_000)

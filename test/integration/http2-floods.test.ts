@@ -74,8 +74,9 @@ t.test('floods end the connection and are counted', async (t) => {
     ],
     ['a frame that breaks the protocol', H2_ERROR.PROTOCOL_ERROR, () => [frame(FRAME.DATA, 0, 0, Buffer.alloc(1))]],
   ]
-  for (const [what, code, frames] of CASES) {
-    const client = await RawHttp2Client.open(t, port)
+  for (const [i, [what, code, frames]] of CASES.entries()) {
+    // Each from a source of its own: what one has spent is gone for those after it.
+    const client = await RawHttp2Client.openFrom(t, `127.0.0.${10 + i}`, port)
     client.send(...frames())
     t.equal(await client.goAway(what), code, what)
     await until(`${what}: the end of the connection`, () => client.closed)

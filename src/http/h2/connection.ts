@@ -17,7 +17,9 @@ import {
 } from './engine.js'
 import { Farewell } from './farewell.js'
 import type { FieldList } from './field-list.js'
-import { FLOOD, type Flood, FloodMeter } from './flood-meter.js'
+import { FLOOD, type Flood } from './flood.js'
+import type { FloodHistory } from './flood-history.js'
+import { FloodMeter } from './flood-meter.js'
 import { FrameOutput, type OutputOwner } from './frame-output.js'
 import { CLIENT_PREFACE } from './frame-reader.js'
 import { DEFAULT_WINDOW_BYTES, LARGEST_STREAM_ID } from './frames.js'
@@ -40,6 +42,8 @@ export interface H2ConnectionInit {
   readonly handler: H2Handler
   readonly clock: Clock
   readonly turn: H2Turn
+  /** Of a client's source, where its connections share one. */
+  readonly history?: FloodHistory | undefined
 }
 
 /** HTTP/2 over one `Conn`, in either role; the contract is in `engine.ts`. */
@@ -74,7 +78,7 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
   #flushing = false
 
   constructor(conn: Conn, init: H2ConnectionInit) {
-    const { role, settings, limits, handler, clock, turn } = init
+    const { role, settings, limits, handler, clock, turn, history } = init
     this.#conn = conn
     this.role = role
     this.settings = settings
@@ -83,7 +87,7 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
     this.handler = handler
     this.#turn = turn
     this.table = new StreamTable(role)
-    this.#meter = new FloodMeter(limits)
+    this.#meter = new FloodMeter(limits, history)
     this.output = new FrameOutput(conn, this)
     this.encoder = new HpackEncoder(settings.headerTableBytes)
     this.sender = new DataSender(this.output, this.#meter, clock, this)
@@ -123,6 +127,9 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
     const more = connectionWindowBytes - DEFAULT_WINDOW_BYTES
     if (more > 0) this.output.windowUpdate(0, more)
     this.liveness.start()
+    if (this.#meter.isSpent(this.clock.nowMs)) {
+      this.end(ENHANCE_YOUR_CALM, 'RAPID_RESET', `its source has used up its resets of ${this.limits.rateWindowMs} ms`)
+    }
   }
 
   receive(buffer: Uint8Array, start: number, end: number): void {
@@ -138,7 +145,12 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
   receiveEnd(): void {
     if (this.closed) return
     this.draining = true
-    for (const stream of this.table.all()) if (!stream.remoteEnded) this.ends.drop(stream, CANCEL, stream.id === 0)
+    for (const stream of this.table.all()) {
+      if (stream.remoteEnded) continue
+      const counts = this.role === 'server' && this.ends.isShortLived(stream)
+      this.ends.drop(stream, CANCEL, stream.id === 0)
+      if (counts && this.flood(FLOOD.RESETS)) return
+    }
     if (this.closed) return
     if (this.farewell.waits) this.farewell.complete()
     else this.finishIfDrained()
@@ -157,6 +169,7 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
 
   connClosed(_cause?: CastorError): void {
     if (this.closed) return
+    this.#meter.leave(this.clock.nowMs, this.ends.countShortLived())
     this.closed = true
     this.draining = true
     this.output.drop()
@@ -184,6 +197,7 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
 
   close(): void {
     if (this.closed) return
+    this.#meter.leave(this.clock.nowMs, 0)
     this.#leave(NO_ERROR, CANCEL, '')
   }
 
@@ -275,7 +289,7 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
     if (stream.closed) return
     stream.endSent = true
     if (stream.remoteEnded) {
-      this.ends.remove(stream)
+      this.#served(stream)
     } else if (stream.inputAbandoned && !stream.remoteEnding) {
       this.ends.sendReset(stream.id, NO_ERROR)
       this.ends.remove(stream)
@@ -286,6 +300,7 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
 
   accept(id: number): Http2Stream {
     const stream = new Http2Stream(this, id, NO_HANDLER, this.peer.initialWindow, this.windows.stream)
+    stream.openedMs = this.clock.nowMs
     this.table.open.set(id, stream)
     this.streamsOpened++
     this.handler.onStream(stream)
@@ -316,7 +331,7 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
     if (stream.closed) return
     stream.remoteEnded = true
     if (!stream.inputAbandoned) stream.handler.onEnd(stream)
-    if (stream.endSent && !stream.closed) this.ends.remove(stream)
+    if (stream.endSent && !stream.closed) this.#served(stream)
   }
 
   peerReset(id: number, code: number): void {
@@ -325,14 +340,22 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
       this.flood(FLOOD.USELESS)
       return
     }
+    const counts = this.ends.isShortLived(stream)
     this.ends.drop(stream, code, code === REFUSED_STREAM)
     // A server that turns requests away hurts nobody; a client that takes them back makes work for nothing.
-    if (this.role === 'server' || code !== REFUSED_STREAM) this.flood(FLOOD.RESETS)
+    if (this.role === 'server' ? counts : code !== REFUSED_STREAM) this.flood(FLOOD.RESETS)
+  }
+
+  /** Both sides have ended it in good order. */
+  #served(stream: Http2Stream): void {
+    this.#meter.streamServed(this.clock.nowMs)
+    this.ends.remove(stream)
   }
 
   /** Ends the connection for what the peer did (RFC 9113, 5.4.1). */
   end(code: number, reason: H2FailureReason, detail: string): void {
     if (this.closed) return
+    this.#meter.leave(this.clock.nowMs, this.ends.countShortLived())
     this.#leave(code, code, reason === 'PROTOCOL' || reason === 'LAYER_ABOVE' ? detail : reason)
     // Whoever does not read will not read a GOAWAY either.
     if (reason === 'OUTPUT_FLOOD' || reason === 'STALLED_CONNECTION') this.#conn.abort()
@@ -352,6 +375,8 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
   /** Half-closes once there is nothing left to do. */
   finishIfDrained(): void {
     if (this.closed || this.streams > 0 || !this.draining) return
-    if (!this.farewell.waits) this.#leave(NO_ERROR, NO_ERROR, '')
+    if (this.farewell.waits) return
+    this.#meter.leave(this.clock.nowMs, 0)
+    this.#leave(NO_ERROR, NO_ERROR, '')
   }
 }

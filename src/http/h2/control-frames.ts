@@ -1,7 +1,7 @@
 // Hot path: WINDOW_UPDATE comes with every few DATA frames.
 import type { Http2Connection } from './connection.js'
 import { H2_ERROR } from './engine.js'
-import { FLOOD } from './flood-meter.js'
+import { FLOOD } from './flood.js'
 import { LARGEST_WINDOW_BYTES } from './frames.js'
 
 const { PROTOCOL_ERROR, FLOW_CONTROL_ERROR, REFUSED_STREAM } = H2_ERROR

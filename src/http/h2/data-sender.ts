@@ -1,7 +1,8 @@
 // Hot path: all DATA that is sent.
 import type { Clock } from '../../core/clock.js'
 import { copyBytes } from '../bytes.js'
-import { FLOOD, type Flood, type FloodMeter } from './flood-meter.js'
+import { FLOOD, type Flood } from './flood.js'
+import type { FloodMeter } from './flood-meter.js'
 import type { FrameOutput } from './frame-output.js'
 import { DEFAULT_MAX_FRAME_BYTES, DEFAULT_WINDOW_BYTES, LARGEST_WINDOW_BYTES } from './frames.js'
 import type { Http2Stream } from './stream.js'

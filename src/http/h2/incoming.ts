@@ -3,7 +3,7 @@ import { copyBytes } from '../bytes.js'
 import type { Http2Connection } from './connection.js'
 import { H2_ERROR, type H2Limits, type H2Role, type H2Settings } from './engine.js'
 import { FIELD_WORDS, FieldList } from './field-list.js'
-import { FLOOD } from './flood-meter.js'
+import { FLOOD } from './flood.js'
 import { type Fault, frameFault } from './frame-fault.js'
 import {
   FrameReader,

@@ -2,6 +2,9 @@
 import type { Http2Connection } from './connection.js'
 import type { Http2Stream } from './stream.js'
 
+/** A request that waited so long before it was taken back is none of a rapid reset: its target was slow. Milliseconds. */
+const SHORT_LIFE_MS = 1_000
+
 /** How a connection's streams end, and what follows from it for the connection. */
 export class StreamEnds {
   /** `openStream` found all streams taken. */
@@ -10,6 +13,17 @@ export class StreamEnds {
 
   constructor(connection: Http2Connection) {
     this.#connection = connection
+  }
+
+  isShortLived(stream: Http2Stream): boolean {
+    return this.#connection.clock.nowMs - stream.openedMs < SHORT_LIFE_MS
+  }
+
+  /** Streams that the peer has only just opened, and leaves. */
+  countShortLived(): number {
+    let count = 0
+    for (const stream of this.#connection.table.open.values()) if (this.isShortLived(stream)) count++
+    return count
   }
 
   sendReset(id: number, code: number): void {

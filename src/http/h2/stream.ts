@@ -53,6 +53,8 @@ export class Http2Stream implements H2Stream {
   trailers: FieldList | undefined
   /** `onWritable` is due when the queue is empty. */
   writerWaits = false
+  /** When the peer opened it. */
+  openedMs = 0
   /** When the queue last became shorter, or began. */
   movedMs = 0
   /** In the ring of those that may send. */

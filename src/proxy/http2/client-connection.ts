@@ -75,7 +75,7 @@ export class ClientConnection implements ConnHandler, Timed, Session, H2Handler,
     this.conn = conn
     this.origin = origin
     this.#idleSinceMs = shared.plane.clock.nowMs
-    this.#connection = serverConnection(shared, listener, conn, this)
+    this.#connection = serverConnection(shared, listener, conn, origin, this)
   }
 
   /** `early` is what was read of it already; borrowed. */

@@ -1,6 +1,7 @@
 // Hot path: one a request that comes by HTTP/2.
 import type { Conn } from '../../core/conn.js'
 import { CastorError } from '../../core/errors.js'
+import type { ReasonCode } from '../../core/reasons.js'
 import type { H2Stream } from '../../http/h2/engine.js'
 import { H2_ERROR } from '../../http/h2/engine.js'
 import type { FieldList } from '../../http/h2/field-list.js'
@@ -41,6 +42,9 @@ export class ClientStream extends StreamConn {
   readonly #home: StreamHome
   #fresh = true
   #method = 0
+  /** Where the head lies in the arena while the request waits for the end of the turn. */
+  #headAt = 0
+  #headLength = 0
   #webSocketKey = ''
 
   constructor(shared: Http2Plane, home: StreamHome) {
@@ -74,15 +78,49 @@ export class ClientStream extends StreamConn {
     this.#method = head.method
     const { session } = this
     session.unhurried = head.grpc
-    session.start(undefined)
     if (outcome !== REQUEST_READY) {
+      session.start(undefined)
       session.refuseNow(501, 'METHOD_NOT_ALLOWED')
       return
     }
     this.#webSocketKey = head.webSocketKey
     this.rawIn = head.webSocketKey !== ''
     this.toBody.begin(endStream ? 0 : head.contentLength, head.chunked)
-    this.handler.onData(this, head.head.bytes, head.head.length)
+    // Not now: what else came with it may take it back, or spoil it, and then no target is to hear of it.
+    this.#headAt = this.shared.heads.keep(head.head.bytes, head.head.length)
+    this.#headLength = head.head.length
+    this.waits = true
+    this.stepLater()
+  }
+
+  override step(): void {
+    if (this.waits) this.#begin()
+    super.step()
+  }
+
+  /** The turn is over: unless the client has taken the request back by now, it is served. */
+  #begin(): void {
+    const { heads } = this.shared
+    this.waits = false
+    if (this.stream === undefined) {
+      heads.giveBack()
+      this.#record(499, 'CLIENT_RESET')
+    } else {
+      this.session.start(undefined)
+      const { bytes } = heads
+      const head = new Uint8Array(bytes.buffer, bytes.byteOffset + this.#headAt, this.#headLength)
+      heads.giveBack()
+      this.handler.onData(this, head, this.#headLength)
+    }
+  }
+
+  /** A request that is spoilt before it was served never was one. */
+  protected override malformed(detail: string): void {
+    if (!this.waits || this.stream === undefined) {
+      super.malformed(detail)
+      return
+    }
+    this.#refuseMalformed(this.stream, detail, 'BAD_BODY')
   }
 
   onFieldsTooLarge(): void {
@@ -139,15 +177,23 @@ export class ClientStream extends StreamConn {
   }
 
   /** RFC 9113 8.1.1: a stream error, which costs the other streams nothing. */
-  #refuseMalformed(stream: H2Stream, detail: string): void {
-    const { plane, log } = this.shared
-    const { listener, origin } = this.#home
+  #refuseMalformed(stream: H2Stream, detail: string, reason: ReasonCode = 'BAD_REQUEST'): void {
     stream.reset(H2_ERROR.PROTOCOL_ERROR)
-    recordRefusal(this.shared.http1, { listener, origin }, 400, 'BAD_REQUEST', plane.requestIds.next(), 0)
-    log.debug({ client: origin.client.address, reason: 'BAD_REQUEST', detail }, 'request refused')
-    this.closed = true
-    this.stream = undefined
-    this.onFinished()
+    this.#record(400, reason)
+    this.shared.log.debug({ client: this.#home.origin.client.address, reason, detail }, 'request refused')
+    this.finish(undefined)
+  }
+
+  /** Accounts for a request that never became an exchange. */
+  #record(status: number, reason: ReasonCode): void {
+    const { listener, origin } = this.#home
+    recordRefusal(this.shared.http1, { listener, origin }, status, reason, this.shared.plane.requestIds.next(), 0)
+  }
+
+  protected override finish(cause: CastorError | undefined): void {
+    if (this.waits) this.shared.heads.giveBack()
+    this.waits = false
+    super.finish(cause)
   }
 
   protected onFinished(): void {

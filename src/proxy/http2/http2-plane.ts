@@ -11,6 +11,8 @@ import type { ExchangePool } from '../http1/exchange-pool.js'
 import type { Http1Plane } from '../http1/http1-plane.js'
 import { LineBudget } from '../line-budget.js'
 import type { Plane } from '../plane.js'
+import { HeadArena } from './head-arena.js'
+import { SourceHistories } from './source-histories.js'
 import { StepQueue } from './step-queue.js'
 
 /** Castor's own heads are larger than what came by what it adds to them. */
@@ -30,6 +32,8 @@ export class Http2Plane {
   readonly faultLines: LineBudget
   readonly flushes = new FlushQueue()
   readonly steps: StepQueue
+  readonly sources = new SourceHistories()
+  readonly heads = new HeadArena()
   readonly fields = new FieldList()
   readonly requestHead = new RequestToHttp1()
   readonly responseHead = new ResponseToHttp1()

@@ -8,6 +8,7 @@ import {
   type H2Limits,
   type H2Settings,
 } from '../../http/h2/engine.js'
+import type { ClientOrigin } from '../client-origin.js'
 import type { Listener } from '../listener.js'
 import type { Http2Plane } from './http2-plane.js'
 
@@ -18,7 +19,13 @@ const TARGET_WINDOW_BYTES = 128 * 1024
 const TARGET_CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024
 
 /** An engine for a client's connection, held to what its listener allows. */
-export function serverConnection(shared: Http2Plane, listener: Listener, conn: Conn, handler: H2Handler): H2Connection {
+export function serverConnection(
+  shared: Http2Plane,
+  listener: Listener,
+  conn: Conn,
+  origin: ClientOrigin,
+  handler: H2Handler,
+): H2Connection {
   const { protection, clock } = shared.plane
   const config = listener.config.http2!
   const fields = protection.maxHeaderBytes + protection.maxHeaders * FIELD_OVERHEAD
@@ -30,7 +37,9 @@ export function serverConnection(shared: Http2Plane, listener: Listener, conn: C
     blockTimeoutMs: protection.headerTimeoutMs,
     lingerMs: DEFAULT_H2_LIMITS.lingerMs,
   }
-  return new Http2Connection(conn, { role: 'server', settings, limits, handler, clock, turn: shared.flushes })
+  // A proxy that is trusted brings the requests of many clients: its connections answer for themselves alone.
+  const history = listener.trusted.has(conn.peer) ? undefined : shared.sources.open(origin.client)
+  return new Http2Connection(conn, { role: 'server', settings, limits, handler, clock, turn: shared.flushes, history })
 }
 
 /** An engine for a connection to a target. */

@@ -43,6 +43,8 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
   protected rawIn = false
   protected readonly toData: BodyToData
   protected readonly toBody = new DataToBody()
+  /** What comes is kept until `step`: the handler does not have yet what came before it. */
+  protected waits = false
   #paused = false
   readonly #inbox = new KeptBytes()
   /** Bytes of DATA that were received and that the peer has no window for yet. */
@@ -77,6 +79,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
     this.closed = false
     this.out = OUT_HEAD
     this.rawIn = false
+    this.waits = false
     this.#paused = false
     this.#inbox.clear()
     this.#unconsumed = 0
@@ -121,7 +124,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
   resume(): void {
     if (!this.#paused) return
     this.#paused = false
-    if (!this.#inbox.empty || (this.#endReceived && !this.#endDelivered)) this.#stepLater()
+    if (!this.#inbox.empty || (this.#endReceived && !this.#endDelivered)) this.stepLater()
     else this.#consume()
   }
 
@@ -148,7 +151,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
       stream.abandonInput()
     }
     this.#closing = true
-    if (stream.closed || stream.queuedBytes === 0) this.#finish(undefined)
+    if (stream.closed || stream.queuedBytes === 0) this.finish(undefined)
   }
 
   abort(): void {
@@ -156,7 +159,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
     // A message that was begun and not ended must look cut (RFC 9113 8.1), one that is whole is of no interest any more.
     const cut = this.out === OUT_BODY || this.out === OUT_HEAD
     this.stream?.reset(cut && this.isServer ? H2_ERROR.INTERNAL_ERROR : H2_ERROR.CANCEL)
-    this.#finish(undefined)
+    this.finish(undefined)
   }
 
   /** Towards a client. */
@@ -189,14 +192,14 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
         this.deliver(this.toBody.bytes, this.toBody.start, this.toBody.end)
       }
     }
-    if (!this.#paused && !this.closed && this.stream === stream) this.#consume()
+    if (!this.#paused && !this.waits && this.#inbox.empty && !this.closed && this.stream === stream) this.#consume()
   }
 
   onEnd(stream: H2Stream): void {
     if (stream !== this.stream) return
     if (this.rawIn) {
       this.#endReceived = true
-      if (this.#paused || !this.#inbox.empty) return
+      if (this.#paused || this.waits || !this.#inbox.empty) return
       this.#endDelivered = true
       this.handler.onEnd(this)
       return
@@ -213,7 +216,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
   onWritable(stream: H2Stream): void {
     if (stream !== this.stream) return
     this.lastActiveMs = this.shared.plane.clock.nowMs
-    if (this.#closing) this.#finish(undefined)
+    if (this.#closing) this.finish(undefined)
     else this.handler.onWritable(this)
   }
 
@@ -227,7 +230,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
     this.#listed = false
     if (this.closed) return
     if (this.#lost !== undefined) {
-      this.#finish(this.#lost)
+      this.finish(this.#lost)
       return
     }
     if (this.#paused) return
@@ -237,7 +240,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
       this.handler.onData(this, buffer, length)
       if (this.closed || this.#paused) return
       if (!this.#inbox.empty) {
-        this.#stepLater()
+        this.stepLater()
         return
       }
     }
@@ -254,7 +257,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
 
   /** Gives HTTP/1.1 bytes to the handler, or keeps them for it. */
   protected deliver(bytes: Uint8Array, from: number, to: number): void {
-    if (this.#paused || !this.#inbox.empty) {
+    if (this.#paused || this.waits || !this.#inbox.empty) {
       this.#inbox.append(bytes, from, to)
       return
     }
@@ -266,13 +269,13 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
   protected malformed(detail: string): void {
     this.shared.log.debug({ peer: this.peer.address, detail }, 'malformed HTTP/2 message')
     this.stream?.reset(H2_ERROR.PROTOCOL_ERROR)
-    this.#finish(new CastorError(this.isServer ? 'REQUEST_MALFORMED' : 'RESPONSE_MALFORMED', detail))
+    this.finish(new CastorError(this.isServer ? 'REQUEST_MALFORMED' : 'RESPONSE_MALFORMED', detail))
   }
 
   /** Ends it with a cause, once the calls under way have returned. */
   protected lose(cause: CastorError): void {
     this.#lost = cause
-    this.#stepLater()
+    this.stepLater()
   }
 
   #readTrailers(fields: FieldList): void {
@@ -304,13 +307,13 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
     this.stream?.consume(bytes)
   }
 
-  #stepLater(): void {
+  protected stepLater(): void {
     if (this.#listed) return
     this.#listed = true
     this.shared.steps.add(this)
   }
 
-  #finish(cause: CastorError | undefined): void {
+  protected finish(cause: CastorError | undefined): void {
     this.closed = true
     if (this.stream !== undefined && !this.stream.closed) this.stream.handler = DEAF
     this.stream = undefined

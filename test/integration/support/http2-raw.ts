@@ -11,6 +11,7 @@ export class RawHttp2Client {
   closed = false
   /** PINGs that were answered. */
   #acknowledged = 0
+  #asked = 0
   #received = Buffer.alloc(0)
 
   private constructor(socket: Socket) {
@@ -28,8 +29,18 @@ export class RawHttp2Client {
   }
 
   /** Past the exchange of SETTINGS; the test's end closes it. */
-  static async open(t: Test, port: number, ...pairs: (readonly [number, number])[]): Promise<RawHttp2Client> {
-    const socket = connect(port, '127.0.0.1')
+  static open(t: Test, port: number, ...pairs: (readonly [number, number])[]): Promise<RawHttp2Client> {
+    return RawHttp2Client.openFrom(t, '127.0.0.1', port, ...pairs)
+  }
+
+  /** From an address of its own, such as 127.0.0.2. */
+  static async openFrom(
+    t: Test,
+    localAddress: string,
+    port: number,
+    ...pairs: (readonly [number, number])[]
+  ): Promise<RawHttp2Client> {
+    const socket = connect({ port, host: '127.0.0.1', localAddress })
     t.teardown(() => socket.destroy())
     await once(socket, 'connect')
     const client = new RawHttp2Client(socket)
@@ -49,6 +60,15 @@ export class RawHttp2Client {
     while (end + 9 <= bytes.length && end + 9 + bytes.readUIntBE(end, 3) <= bytes.length)
       end += 9 + bytes.readUIntBE(end, 3)
     return framesOf(bytes.subarray(0, end))
+  }
+
+  /** Once all that was sent was read: a PING behind it is answered, or the connection was ended. */
+  async caughtUp(): Promise<void> {
+    const payload = Buffer.from(`caught${String(this.#asked++).padStart(2, '0')}`)
+    this.send(frame(FRAME.PING, 0, 0, payload))
+    await this.frame('an answer to PING, or the end', ({ type, flags, payload: seen }) => {
+      return type === FRAME.GOAWAY || (type === FRAME.PING && flags === FLAG.ACK && seen.equals(payload))
+    })
   }
 
   frame(what: string, matches: (frame: SeenFrame) => boolean, timeoutMs = 5_000): Promise<SeenFrame> {
