@@ -280,7 +280,7 @@ const sessions = z
     capacity: wholeNumber(64, MAX_SESSION_CAPACITY)
       .prefault(DEFAULT_SESSION_CAPACITY)
       .describe(
-        'Learned sessions (source-ip, app-cookie) held at once, over all groups; rounded up to the next multiple of 12. 64 to 16777216, default 131072. A session takes 66.7 bytes: a million 67 MB, taken from the system as sessions come. Higher costs that memory and longer rounds of counting; lower makes clients lose their target early, since in a full table the session nearest its end goes (castor_session_evictions_total). Holds until the next start.',
+        'Learned sessions (source-ip, app-cookie) held at once, over all groups; rounded up to the next multiple of 12. 64 to 16777216, default 131072. A session takes 66.7 bytes: a million 67 MB, taken from the system as sessions come. Higher costs that memory and longer rounds of counting; lower makes clients lose their target early, since in a full table one that was never used again goes, or else the one nearest its end (castor_session_evictions_total). Holds until the next start.',
       ),
   })
   .prefault({})

@@ -20,6 +20,8 @@ export interface Session {
   /** The writer's stamp, 64 bits in two words (of either sign, compared as unsigned): of two writes the one with the greater stamp stands. */
   versionHigh: number
   versionLow: number
+  /** The client has come back with it. Those that never did go first where room is needed. */
+  used: boolean
 }
 
 /**
@@ -72,10 +74,13 @@ export interface SessionStore {
   /** True when the key has a session that has not expired. */
   find(key: SessionKey): boolean
   /**
-   * Remembers a session. One that is there is replaced unless its version is greater. Where no room is left, the session
-   * nearest its expiry goes (of those that could make room); expired ones count as room.
+   * Remembers a session. One that is there is replaced unless its version is greater, and stays `used` if it was. Where
+   * no room is left, the session nearest its expiry goes (of those that could make room), one that was never used before
+   * all that were; expired ones count as room. So whoever makes sessions by the thousand pushes out his own.
    */
   put(key: SessionKey, session: Readonly<Session>): WriteOutcome
+  /** The key of the session that the last `put` pushed out before its time, if it did; the next one overwrites it. */
+  readonly lastEvicted: SessionKey | undefined
   /** The session was used now, and expires `timeoutMs` from now, unless it would later anyway. The version stays. */
   touch(key: SessionKey, timeoutMs: number): WriteOutcome
   /** Forgets the session, unless its version is greater than the one given; without a version, whatever it is. */
@@ -104,5 +109,6 @@ export function blankSession(): Session {
     touchedMs: Number.MAX_SAFE_INTEGER,
     versionHigh: 0,
     versionLow: 0,
+    used: false,
   }
 }

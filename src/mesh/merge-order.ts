@@ -1,11 +1,17 @@
 import { isEarlier } from '../core/hybrid-clock.js'
 import type { MeshEntry } from '../core/mesh.js'
+import type { SessionKey } from '../core/session-store.js'
+
+/** The name of a session: see `entryName`. */
+export function sessionName(key: SessionKey): string {
+  return `s:${Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('hex')}`
+}
 
 /** What an entry is about: two with the same name are two versions of one thing. Also its key in the store. */
 export function entryName(entry: MeshEntry): string {
   switch (entry.kind) {
     case 'session':
-      return `s:${Buffer.from(entry.key.buffer, entry.key.byteOffset, entry.key.byteLength).toString('hex')}`
+      return sessionName(entry.key)
     case 'operator':
       return `o:${entry.group}/${entry.target}`
     case 'tickets':

@@ -10,8 +10,9 @@ import type {
   MeshTransportEvents,
   Peer,
 } from '../core/mesh.js'
+import type { SessionKey } from '../core/session-store.js'
 import { type Batch, encodeBatch } from './batch.js'
-import { entryName } from './merge-order.js'
+import { entryName, sessionName } from './merge-order.js'
 import { Peers } from './peers.js'
 import { decodeBatch, type ReadBatch } from './read-batch.js'
 import type { Sealer } from './seal.js'
@@ -85,6 +86,8 @@ export class Replica implements MeshTransportEvents {
   #missedMs = Number.POSITIVE_INFINITY
   #entries: MeshEntry[] = []
   #health: HealthNews[] = []
+  /** Names of sessions that this host has no room for any more. */
+  #forgotten: string[] = []
   #queuedMs = 0
   #checkAtMs = 0
   #beatAtMs = Number.NEGATIVE_INFINITY
@@ -115,6 +118,17 @@ export class Replica implements MeshTransportEvents {
     if (this.#entries.length >= BATCH_ENTRIES) this.#flush()
   }
 
+  /**
+   * A session was pushed out of this host's table before its time. The store lets go of it as well, so that it never
+   * holds more than the tables do. Not while the link is down: then it goes with its time.
+   */
+  forget(key: SessionKey): void {
+    if (!this.up) return
+    this.#queue()
+    this.#forgotten.push(sessionName(key))
+    if (this.#forgotten.length >= BATCH_ENTRIES) this.#flush()
+  }
+
   news(health: HealthNews): void {
     this.#queue()
     this.#health.push(health)
@@ -129,7 +143,7 @@ export class Replica implements MeshTransportEvents {
   /** Does what is due; to be called every few milliseconds. */
   tick(): void {
     const { nowMs, wallMs } = this.#parts.time
-    if (this.#entries.length + this.#health.length > 0 && nowMs - this.#queuedMs >= BATCH_MS) this.#flush()
+    if (this.#queued > 0 && nowMs - this.#queuedMs >= BATCH_MS) this.#flush()
     if (nowMs - this.#beatAtMs >= this.#options.heartbeatMs) this.#beat(false)
     if (nowMs >= this.#checkAtMs) {
       this.#checkAtMs = nowMs + this.#options.heartbeatMs / CHECKS_A_BEAT
@@ -226,8 +240,12 @@ export class Replica implements MeshTransportEvents {
     }
   }
 
+  get #queued(): number {
+    return this.#entries.length + this.#health.length + this.#forgotten.length
+  }
+
   #queue(): void {
-    if (this.#entries.length + this.#health.length === 0) this.#queuedMs = this.#parts.time.nowMs
+    if (this.#queued === 0) this.#queuedMs = this.#parts.time.nowMs
   }
 
   #flush(): void {
@@ -235,9 +253,12 @@ export class Replica implements MeshTransportEvents {
     const health = this.#health
     this.#entries = []
     this.#health = []
-    if (entries.length + health.length === 0) return
-    if (this.up) this.#sendEntries(entries, health)
-    else this.#miss(entries)
+    if (entries.length + health.length > 0) {
+      if (this.up) this.#sendEntries(entries, health)
+      else this.#miss(entries)
+    }
+    // Behind the entries, one of which may have been evicted while it waited here.
+    for (const name of this.#forgotten.splice(0)) this.#expire(name)
   }
 
   #sendEntries(entries: readonly MeshEntry[], health: readonly HealthNews[]): void {
@@ -276,6 +297,11 @@ export class Replica implements MeshTransportEvents {
     const ttlMs = entry.kind === 'session' ? Math.ceil(entry.expiresMs - this.#parts.time.wallMs) : 0
     if (ttlMs < 0) return
     this.#parts.transport.save(entryName(entry), this.#seal([entry], [], undefined), Math.max(ttlMs, 0), done)
+  }
+
+  /** Expiring needs no right that saving does not. Whoever reads it in its last millisecond finds nothing in it. */
+  #expire(name: string): void {
+    if (this.up) this.#parts.transport.save(name, this.#seal([], [], undefined), 1, () => {})
   }
 
   #seal(entries: readonly MeshEntry[], health: readonly HealthNews[], leaving: boolean | undefined): Buffer {

@@ -1,11 +1,6 @@
 import type { MergeOutcome, SessionEntry } from '../core/mesh.js'
-import {
-  blankSession,
-  SESSION_KEY_WORDS,
-  type Session,
-  type SessionKey,
-  type SessionStore,
-} from '../core/session-store.js'
+import { blankSession, type Session, type SessionKey, type SessionStore } from '../core/session-store.js'
+import { keyOf } from '../shm/sessions-scan.js'
 import { replaces } from './merge-order.js'
 
 /** What this host's slots are called by all hosts. */
@@ -24,11 +19,18 @@ export interface TargetNames {
 export class SessionEntries {
   readonly #store: SessionStore
   readonly #names: TargetNames
+  readonly #onEvicted: (key: SessionKey) => void
   readonly #session = blankSession()
 
-  constructor(store: SessionStore, names: TargetNames) {
+  /** `onEvicted`: what came from another host pushed this session out, which `store` has no room for. */
+  constructor(store: SessionStore, names: TargetNames, onEvicted: (key: SessionKey) => void) {
     this.#store = store
     this.#names = names
+    this.#onEvicted = onEvicted
+  }
+
+  has(key: SessionKey): boolean {
+    return this.#store.find(key)
   }
 
   /** Undefined for a session whose group or target is no longer there. */
@@ -59,8 +61,12 @@ export class SessionEntries {
     session.touchedMs = entry.touchedMs
     session.versionHigh = entry.high
     session.versionLow = entry.low
+    // The same write again, with a later use: only that can replace what is known under an equal stamp.
+    session.used = known !== undefined
     // Between the look and the write a worker may have written something newer: the store then keeps that.
-    return this.#store.put(entry.key, session) === 'done' ? 'news' : 'known'
+    const outcome = this.#store.put(entry.key, session)
+    if (this.#store.lastEvicted !== undefined) this.#onEvicted(this.#store.lastEvicted)
+    return outcome === 'done' ? 'news' : 'known'
   }
 
   page(cursor: number, limit: number, sinceMs: number): { entries: readonly SessionEntry[]; next: number } {
@@ -73,11 +79,4 @@ export class SessionEntries {
     }
     return { entries, next: page.next }
   }
-}
-
-/** A key as the administration shows it, back in words. */
-function keyOf(text: string): SessionKey {
-  return Int32Array.from({ length: SESSION_KEY_WORDS }, (_, word) =>
-    Number.parseInt(text.slice(word * 8, word * 8 + 8), 16),
-  )
 }

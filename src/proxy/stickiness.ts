@@ -13,7 +13,7 @@ import type { ClientOrigin, KeyOfClient } from './client-origin.js'
 export class Binding {
   /** The slot that the client's session or cookie names, −1 without one. */
   slot = -1
-  /** The session's key, where the group learns and the request had something to learn by. */
+  /** The session's key: what the client's address makes, or a cookie that a target gave out. */
   readonly key: SessionKey = new Int32Array(SESSION_KEY_WORDS)
   hasKey = false
   /** The target of `slot` was full, so that the request went elsewhere for once: the client stays bound. */
@@ -142,8 +142,10 @@ export class Stickiness {
     return this.#inserted?.lineFor(binding.spilled ? binding.slot : targetSlot, secure)
   }
 
+  /** An application's cookie is learned from its targets alone: what a client makes up is looked up and not stored. */
   #bind(into: Binding): void {
-    into.hasKey = true
-    into.slot = this.#sessions!.find(into.key)
+    const sessions = this.#sessions!
+    into.slot = sessions.find(into.key)
+    into.hasKey = this.#bySource || sessions.isKnown
   }
 }

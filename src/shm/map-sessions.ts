@@ -10,7 +10,7 @@ import {
   type WriteOutcome,
 } from '../core/session-store.js'
 import { isLess, wholeMs } from './sessions-entry.js'
-import { keyText } from './sessions-scan.js'
+import { keyOf, keyText } from './sessions-scan.js'
 
 /** The sessions of one thread, in a plain Map: what the shared table is measured against, and enough for tests. */
 export class MapSessionStore implements SessionStore {
@@ -19,10 +19,15 @@ export class MapSessionStore implements SessionStore {
   readonly #sessions = new Map<string, Session>()
   readonly #clock: Clock
   #evictions = 0
+  #evictedKey: SessionKey | undefined
 
   constructor(capacity: number, clock: Clock) {
     this.capacity = capacity
     this.#clock = clock
+  }
+
+  get lastEvicted(): SessionKey | undefined {
+    return this.#evictedKey
   }
 
   find(key: SessionKey): boolean {
@@ -33,6 +38,7 @@ export class MapSessionStore implements SessionStore {
   }
 
   put(key: SessionKey, session: Readonly<Session>): WriteOutcome {
+    this.#evictedKey = undefined
     const old = this.#live(key)
     if (old && isLess(session.versionHigh, session.versionLow, old.versionHigh, old.versionLow)) return 'stale'
     const name = keyText(key)
@@ -43,6 +49,7 @@ export class MapSessionStore implements SessionStore {
       touchedMs: wholeMs(session.touchedMs),
       versionHigh: session.versionHigh | 0,
       versionLow: session.versionLow | 0,
+      used: session.used || old?.used === true,
     })
     return 'done'
   }
@@ -53,6 +60,7 @@ export class MapSessionStore implements SessionStore {
     const { wallMs } = this.#clock
     session.expiresMs = Math.max(session.expiresMs, wholeMs(wallMs + timeoutMs))
     session.touchedMs = Math.max(session.touchedMs, wholeMs(wallMs))
+    session.used = true
     return 'done'
   }
 
@@ -103,15 +111,21 @@ export class MapSessionStore implements SessionStore {
 
   /** Looks at every session: stores of this kind are small. */
   #makeRoom(): void {
-    let nearest: string | undefined
-    let nearestMs = Number.POSITIVE_INFINITY
-    for (const [key, session] of this.#sessions) {
-      if (session.expiresMs >= nearestMs) continue
-      nearest = key
-      nearestMs = session.expiresMs
-    }
-    if (nearest === undefined) return
-    this.#sessions.delete(nearest)
-    if (nearestMs > this.#clock.wallMs) this.#evictions++
+    const { wallMs } = this.#clock
+    let first: [string, Session] | undefined
+    for (const each of this.#sessions) if (first === undefined || goesBefore(each[1], first[1], wallMs)) first = each
+    if (first === undefined) return
+    this.#sessions.delete(first[0])
+    if (first[1].expiresMs <= wallMs) return
+    this.#evictions++
+    this.#evictedKey = keyOf(first[0])
   }
+}
+
+/** True when a makes room before b: see `SessionStore.put`. */
+function goesBefore(a: Session, b: Session, wallMs: number): boolean {
+  const live = a.expiresMs > wallMs
+  if (live !== b.expiresMs > wallMs) return !live
+  if (live && a.used !== b.used) return !a.used
+  return a.expiresMs < b.expiresMs
 }

@@ -15,6 +15,9 @@ const LOW = 8
 const EXPIRES = 5
 const TOUCHED = 6
 
+/** In place of a target's slot: the session with this key was evicted. */
+export const EVICTED_SLOT = -2
+
 /** A second's worth at rates no host has seen: half a MiB a worker. */
 const RECORDS = 8_192
 

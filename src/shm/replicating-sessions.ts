@@ -9,7 +9,7 @@ import {
   type SessionStore,
   type WriteOutcome,
 } from '../core/session-store.js'
-import type { Outbox } from './outbox.js'
+import { EVICTED_SLOT, type Outbox } from './outbox.js'
 
 /** A store whose changes go to the other hosts as well. Nobody waits for them: a record in shared memory is all it takes. */
 export class ReplicatingSessions implements SessionStore {
@@ -18,6 +18,7 @@ export class ReplicatingSessions implements SessionStore {
   readonly #clock: HybridClock
   readonly #stamp: Stamp = { high: 0, low: 0 }
   readonly #gone = blankSession()
+  readonly #eviction: Readonly<Session> = { ...blankSession(), targetSlot: EVICTED_SLOT }
 
   constructor(store: SessionStore, outbox: Outbox, clock: HybridClock) {
     this.#store = store
@@ -33,6 +34,10 @@ export class ReplicatingSessions implements SessionStore {
     return this.#store.found
   }
 
+  get lastEvicted(): SessionKey | undefined {
+    return this.#store.lastEvicted
+  }
+
   find(key: SessionKey): boolean {
     return this.#store.find(key)
   }
@@ -40,6 +45,8 @@ export class ReplicatingSessions implements SessionStore {
   put(key: SessionKey, session: Readonly<Session>): WriteOutcome {
     const outcome = this.#store.put(key, session)
     if (outcome === 'done') this.#outbox.write(key, session)
+    const evicted = this.#store.lastEvicted
+    if (evicted !== undefined) this.#outbox.write(evicted, this.#eviction)
     return outcome
   }
 

@@ -14,6 +14,8 @@ import {
   ENTRY_TOUCHED_LOW,
   ENTRY_VERSION_HIGH,
   ENTRY_VERSION_LOW,
+  GROUP_MASK,
+  USED_BIT,
 } from './sessions-layout.js'
 
 const TWO_32 = 2 ** 32
@@ -134,7 +136,8 @@ export function readEntry(words: Int32Array, at: number, key: SessionKey, into: 
   const touchedLow = words[at + ENTRY_TOUCHED_LOW]!
   const versionHigh = words[at + ENTRY_VERSION_HIGH]!
   const versionLow = words[at + ENTRY_VERSION_LOW]!
-  into.group = group
+  into.group = group & GROUP_MASK
+  into.used = group < 0
   into.targetSlot = target
   into.generation = generation
   into.expiresMs = expiresHigh * TWO_32 + (expiresLow >>> 0)
@@ -184,8 +187,17 @@ export function isLive(words: Int32Array, at: number, clock: Clock): boolean {
   return words[at + ENTRY_EXPIRES_HIGH]! * TWO_32 + (words[at + ENTRY_EXPIRES_LOW]! >>> 0) > clock.wallMs
 }
 
-/** True when the first entry expires before the second. */
-export function isBefore(words: Int32Array, at: number, otherAt: number): boolean {
+/** True when the client of the entry has come back with it. */
+export function isUsed(words: Int32Array, at: number): boolean {
+  return words[at + ENTRY_GROUP]! < 0
+}
+
+/** True when the first entry makes room before the second: expired ones do, then unused ones, then the next to expire. */
+export function goesBefore(words: Int32Array, at: number, otherAt: number, clock: Clock): boolean {
+  const live = isLive(words, at, clock)
+  if (live !== isLive(words, otherAt, clock)) return !live
+  const used = isUsed(words, at)
+  if (live && used !== isUsed(words, otherAt)) return !used
   return isLess(
     words[at + ENTRY_EXPIRES_HIGH]!,
     words[at + ENTRY_EXPIRES_LOW]!,
@@ -199,13 +211,19 @@ export function hasNewer(words: Int32Array, at: number, versionHigh: number, ver
   return isLess(versionHigh, versionLow, words[at + ENTRY_VERSION_HIGH]!, words[at + ENTRY_VERSION_LOW]!)
 }
 
-/** Writes all of an entry. The bucket's lock is the caller's, and its sequence is odd. */
-export function writeEntry(words: Int32Array, at: number, key: SessionKey, session: Readonly<Session>): void {
+/** Writes all of an entry, with `used` in place of the session's. The bucket's lock is the caller's, and its sequence is odd. */
+export function writeEntry(
+  words: Int32Array,
+  at: number,
+  key: SessionKey,
+  session: Readonly<Session>,
+  used: boolean,
+): void {
   words[at + ENTRY_KEY] = key[0]!
   words[at + ENTRY_KEY + 1] = key[1]!
   words[at + ENTRY_KEY + 2] = key[2]!
   words[at + ENTRY_KEY + 3] = key[3]!
-  words[at + ENTRY_GROUP] = session.group
+  words[at + ENTRY_GROUP] = used ? session.group | USED_BIT : session.group
   words[at + ENTRY_TARGET] = session.targetSlot
   words[at + ENTRY_GENERATION] = session.generation
   words[at + ENTRY_VERSION_HIGH] = session.versionHigh
@@ -221,11 +239,12 @@ export function writeEntry(words: Int32Array, at: number, key: SessionKey, sessi
 }
 
 /**
- * Moves an entry's times on: last use to `clock`'s now, expiry to `timeoutMs` after it, each unless it is later already.
+ * Marks an entry as used and moves its times on: last use to `clock`'s now, expiry to `timeoutMs` after it, each unless it is later already.
  * Caller as for `writeEntry`.
  */
 export function touchEntry(words: Int32Array, at: number, clock: Clock, timeoutMs: number): void {
   const now = clock.wallMs
+  words[at + ENTRY_GROUP]! |= USED_BIT
   if (now > words[at + ENTRY_TOUCHED_HIGH]! * TWO_32 + (words[at + ENTRY_TOUCHED_LOW]! >>> 0)) {
     words[at + ENTRY_TOUCHED_HIGH] = now / TWO_32
     words[at + ENTRY_TOUCHED_LOW] = now

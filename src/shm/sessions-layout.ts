@@ -3,7 +3,7 @@
  * w worker w's), the heads of all buckets, their entries. A bucket has 12 places, and a session may lie in either of two
  * buckets that its key names. All numbers below count 32-bit words within their block unless they say otherwise.
  */
-export const SESSIONS_LAYOUT_VERSION = 2
+export const SESSIONS_LAYOUT_VERSION = 3
 
 /** Header. Written once, before any other thread has the buffer. */
 const VERSION = 0
@@ -44,6 +44,7 @@ const HEAD_WORDS = TAGS + TAG_WORDS
  * are two words, high and low; the checksum is over all words before it.
  */
 export const ENTRY_KEY = 0
+/** The group's slot in the lower 31 bits, `USED_BIT` above them. */
 export const ENTRY_GROUP = 4
 export const ENTRY_TARGET = 5
 export const ENTRY_GENERATION = 6
@@ -56,6 +57,9 @@ export const ENTRY_VERSION_LOW = 12
 export const ENTRY_CHECKSUM = 13
 export const USED_WORDS = 14
 export const ENTRY_WORDS = 16
+
+export const USED_BIT = 1 << 31
+export const GROUP_MASK = 0x7fffffff
 
 const LINE_WORDS = 16
 /**

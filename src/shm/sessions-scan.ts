@@ -3,6 +3,7 @@ import {
   blankSession,
   SESSION_KEY_WORDS,
   type Session,
+  type SessionKey,
   type SessionPage,
   type SessionRow,
 } from '../core/session-store.js'
@@ -93,4 +94,11 @@ export function keyText(key: Int32Array): string {
   let text = ''
   for (const word of key) text += (word >>> 0).toString(16).padStart(8, '0')
   return text
+}
+
+/** The key that `keyText` wrote. */
+export function keyOf(text: string): SessionKey {
+  return Int32Array.from({ length: SESSION_KEY_WORDS }, (_, word) =>
+    Number.parseInt(text.slice(word * 8, word * 8 + 8), 16),
+  )
 }

@@ -2,6 +2,7 @@
 import type { Clock } from '../core/clock.js'
 import {
   blankSession,
+  SESSION_KEY_WORDS,
   type Session,
   type SessionCounts,
   type SessionKey,
@@ -10,11 +11,12 @@ import {
   type WriteOutcome,
 } from '../core/session-store.js'
 import {
+  goesBefore,
   hasKey,
   hasNewer,
   homeOf,
-  isBefore,
   isLive,
+  isUsed,
   lowestBit,
   otherOf,
   placeOfBit,
@@ -27,6 +29,7 @@ import {
 import {
   BUCKET_PLACES,
   BUSY,
+  ENTRY_KEY,
   EVICTED,
   INSERTED,
   INTENT_FIRST,
@@ -65,6 +68,8 @@ export class SessionTable implements SessionStore {
   /** Where `#enter` has been. */
   #entered = 0
   #enteredPlace = 0
+  readonly #evictedKey: SessionKey = new Int32Array(SESSION_KEY_WORDS)
+  #hasEvicted = false
 
   /** `column` is the calling thread's own, and no other living thread's: locks are held and writes counted in its name. */
   constructor(shared: SharedArrayBuffer, column: number, clock: Clock) {
@@ -83,6 +88,10 @@ export class SessionTable implements SessionStore {
 
   get capacity(): number {
     return this.#memory.capacity
+  }
+
+  get lastEvicted(): SessionKey | undefined {
+    return this.#hasEvicted ? this.#evictedKey : undefined
   }
 
   find(key: SessionKey): boolean {
@@ -108,6 +117,7 @@ export class SessionTable implements SessionStore {
   }
 
   put(key: SessionKey, session: Readonly<Session>): WriteOutcome {
+    this.#hasEvicted = false
     const home = homeOf(key, this.#buckets)
     const other = otherOf(key, this.#buckets, home)
     const bucket = this.#bucketOf(home, other, key)
@@ -258,14 +268,16 @@ export class SessionTable implements SessionStore {
     const place = this.#placeOf(bucket, key)
     if (place < 0) return 'absent'
     const at = this.#memory.entryAt(bucket, place)
-    if (isLive(words, at, this.#clock) && hasNewer(words, at, session.versionHigh, session.versionLow)) return 'stale'
+    const live = isLive(words, at, this.#clock)
+    if (live && hasNewer(words, at, session.versionHigh, session.versionLow)) return 'stale'
+    const used = session.used || (live && isUsed(words, at))
     beginWrite(words, this.#memory.headAt(bucket))
-    writeEntry(words, at, key, session)
+    writeEntry(words, at, key, session, used)
     endWrite(words, this.#memory.headAt(bucket))
     return 'done'
   }
 
-  /** Adds the key to the emptier of its buckets, both locked; where both are full, the entry nearest its expiry goes. */
+  /** Adds the key to the emptier of its buckets, both locked; where both are full, the entry that `goesBefore` all others goes. */
   #add(home: number, other: number, key: SessionKey, session: Readonly<Session>): WriteOutcome {
     const homeFree = this.#freePlaces(home)
     const otherFree = this.#freePlaces(other)
@@ -274,11 +286,11 @@ export class SessionTable implements SessionStore {
       this.#fill(bucket, this.#firstFree(bucket), key, session)
       return 'done'
     }
-    const homePlace = this.#nearestExpiry(home)
-    const otherPlace = this.#nearestExpiry(other)
+    const homePlace = this.#nextToGo(home)
+    const otherPlace = this.#nextToGo(other)
     const homeAt = this.#memory.entryAt(home, homePlace)
     const otherAt = this.#memory.entryAt(other, otherPlace)
-    if (isBefore(this.#words, otherAt, homeAt)) this.#fill(other, otherPlace, key, session)
+    if (goesBefore(this.#words, otherAt, homeAt, this.#clock)) this.#fill(other, otherPlace, key, session)
     else this.#fill(home, homePlace, key, session)
     return 'done'
   }
@@ -295,16 +307,22 @@ export class SessionTable implements SessionStore {
     const tag = tagOf(key)
     const at = this.#memory.entryAt(bucket, place)
     const isEviction = this.#tags[tagAt] !== 0 && isLive(this.#words, at, this.#clock)
+    if (isEviction) this.#noteEvicted(at)
     beginWrite(this.#words, headAt)
     if (this.#tags[tagAt] !== 0) {
       this.#tags[tagAt] = 0
       counts[countsAt + REMOVED]!++
       if (isEviction) counts[countsAt + EVICTED]!++
     }
-    writeEntry(this.#words, at, key, session)
+    writeEntry(this.#words, at, key, session, session.used)
     this.#tags[tagAt] = tag
     counts[countsAt + INSERTED]!++
     endWrite(this.#words, headAt)
+  }
+
+  #noteEvicted(at: number): void {
+    for (let i = 0; i < SESSION_KEY_WORDS; i++) this.#evictedKey[i] = this.#words[at + ENTRY_KEY + i]!
+    this.#hasEvicted = true
   }
 
   #freePlaces(bucket: number): number {
@@ -321,12 +339,12 @@ export class SessionTable implements SessionStore {
     return place
   }
 
-  /** The place, in a full bucket, whose session expires first or expired longest ago. */
-  #nearestExpiry(bucket: number): number {
+  /** The place, in a full bucket, whose session makes room before the others. */
+  #nextToGo(bucket: number): number {
     let nearest = 0
     for (let place = 1; place < BUCKET_PLACES; place++) {
       const at = this.#memory.entryAt(bucket, place)
-      if (isBefore(this.#words, at, this.#memory.entryAt(bucket, nearest))) nearest = place
+      if (goesBefore(this.#words, at, this.#memory.entryAt(bucket, nearest), this.#clock)) nearest = place
     }
     return nearest
   }

@@ -25,6 +25,8 @@ export class LearnedSessions {
   readonly #stamps: HybridClock
   readonly #stamp: Stamp = { high: 0, low: 0 }
   readonly #session = blankSession()
+  /** Whether the last `find` found a session, be its target gone or not. */
+  isKnown = false
 
   constructor({ store, table, clock, stamps }: SessionServices, groupSlot: number, timeoutMs: number) {
     this.#store = store
@@ -38,10 +40,11 @@ export class LearnedSessions {
   /** The slot the client's session is on, −1 without one. Being asked for keeps a session alive. */
   find(key: SessionKey): number {
     const nowMs = this.#clock.wallMs
-    if (!this.#store.find(key)) return -1
-    const { targetSlot, generation, touchedMs } = this.#store.found
+    this.isKnown = this.#store.find(key)
+    if (!this.isKnown) return -1
+    const { targetSlot, generation, touchedMs, used } = this.#store.found
     if (targetSlot < 0 || generation !== this.#table.generation(targetSlot)) return -1
-    if (nowMs - touchedMs >= this.#timeoutMs / TOUCH_PARTS) this.#store.touch(key, this.#timeoutMs)
+    if (!used || nowMs - touchedMs >= this.#timeoutMs / TOUCH_PARTS) this.#store.touch(key, this.#timeoutMs)
     return targetSlot
   }
 

@@ -48,11 +48,12 @@ class Model {
     const old = this.live(n, nowMs)
     if (old && old.versionLow > given.versionLow) return 'stale'
     if (!this.places.has(n) && this.places.size === CAPACITY) {
-      const [first] = [...this.places].sort((a, b) => a[1].expiresMs - b[1].expiresMs)
+      const rank = ({ expiresMs, used }: Session): number => (expiresMs <= nowMs ? 0 : used ? 2 : 1)
+      const [first] = [...this.places].sort(([, a], [, b]) => rank(a) - rank(b) || a.expiresMs - b.expiresMs)
       this.places.delete(first![0])
       if (first![1].expiresMs > nowMs) this.evictions++
     }
-    this.places.set(n, { ...given })
+    this.places.set(n, { ...given, used: given.used || old?.used === true })
     return 'done'
   }
 }
@@ -64,7 +65,16 @@ for (const [name, maker] of Object.entries(makers)) {
     t.test('finds what was put, every field of it, and nothing else', async (t) => {
       const store = make()
       const cases: Session[] = [
-        { group: 3, targetSlot: 17, generation: 2, expiresMs: 5_000, touchedMs: 10, versionHigh: 1, versionLow: 2 },
+        {
+          group: 3,
+          targetSlot: 17,
+          generation: 2,
+          expiresMs: 5_000,
+          touchedMs: 10,
+          versionHigh: 1,
+          versionLow: 2,
+          used: false,
+        },
         {
           group: 2 ** 31 - 1,
           targetSlot: -1,
@@ -73,6 +83,7 @@ for (const [name, maker] of Object.entries(makers)) {
           touchedMs: 2 ** 32 - 1,
           versionHigh: -1,
           versionLow: 0x7fffffff,
+          used: true,
         },
         {
           group: 0,
@@ -82,6 +93,7 @@ for (const [name, maker] of Object.entries(makers)) {
           touchedMs: 2 ** 32,
           versionHigh: 0,
           versionLow: -5,
+          used: true,
         },
       ]
       for (const [n, given] of cases.entries()) t.equal(store.put(key(n), given, 1_000), 'done')
@@ -147,14 +159,14 @@ for (const [name, maker] of Object.entries(makers)) {
       store.put(key(1), given, 100)
       t.equal(store.touch(key(1), 400.75, 999.5), 'done')
       t.ok(store.find(key(1), 1_200))
-      t.same({ ...store.found }, { ...given, expiresMs: 1_400, touchedMs: 400 }, 'the rest stays')
+      t.same({ ...store.found }, { ...given, expiresMs: 1_400, touchedMs: 400, used: true }, 'the rest stays')
       t.equal(store.touch(key(1), 300, 1_000), 'done', 'by a clock that is behind')
       t.ok(store.find(key(1), 1_200))
-      t.same({ ...store.found }, { ...given, expiresMs: 1_400, touchedMs: 400 })
+      t.same({ ...store.found }, { ...given, expiresMs: 1_400, touchedMs: 400, used: true })
       t.equal(store.touch(key(1), 500, Number.NaN), 'done', 'by no time at all')
       t.equal(store.touch(key(1), 500, -100), 'done')
       t.ok(store.find(key(1), 1_200))
-      t.same({ ...store.found }, { ...given, expiresMs: 1_400, touchedMs: 500 })
+      t.same({ ...store.found }, { ...given, expiresMs: 1_400, touchedMs: 500, used: true })
       t.equal(store.touch(key(1), 500, Number.POSITIVE_INFINITY), 'done')
       t.ok(store.find(key(1), 2 ** 50))
       t.equal(store.touch(key(2), 0, 1_000), 'absent')
@@ -221,6 +233,20 @@ for (const [name, maker] of Object.entries(makers)) {
       for (let n = 0; n < CAPACITY; n++) t.equal(store.find(key(n), 0), (n * 7) % CAPACITY >= 5, `${n}`)
       t.equal(store.put(key(31), session({ expiresMs: 6_000 }), 0), 'done', 'one that is there needs no room')
       t.equal(store.counts().evictions, 5)
+    })
+
+    t.test('a session that was never used goes before all that were, and the store says which went', async (t) => {
+      const store = make()
+      for (let n = 0; n < CAPACITY; n++) store.put(key(n), session({ expiresMs: 1_000 + n }), 0)
+      t.equal(store.store.lastEvicted, undefined, 'there was room')
+      for (let n = 0; n < CAPACITY; n++) if (n !== 9) store.touch(key(n), 1, 10)
+      store.put(key(0), session({ expiresMs: 1_000 }), 1)
+      t.equal(store.store.lastEvicted, undefined, 'one that is there needs no room, and stays used')
+      for (let n = 30; n < 50; n++) {
+        store.put(key(n), session({ expiresMs: 9_000 }), 1)
+        t.same(store.store.lastEvicted, key(n === 30 ? 9 : n - 1), 'the newcomer before, although it expires last')
+      }
+      for (let n = 0; n < CAPACITY; n++) t.equal(store.find(key(n), 1), n !== 9, `${n}`)
     })
 
     t.test('expired sessions count as room', async (t) => {
@@ -313,6 +339,7 @@ for (const [name, maker] of Object.entries(makers)) {
               should = old ? 'done' : 'absent'
               if (old) old.expiresMs = Math.max(old.expiresMs, expiresMs)
               if (old) old.touchedMs = nowMs
+              if (old) old.used = true
             } else if (what === 'drop') {
               did = store.drop(key(n), nowMs, 0, version)
               should = !old ? 'absent' : old.versionLow > version ? 'stale' : 'done'

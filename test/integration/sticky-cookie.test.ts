@@ -173,6 +173,4 @@ t.test('what one worker learned of an application’s cookie every worker follow
   await clients[3]!.exchange(get('/set/b', ['Cookie: SID=a']))
   t.equal(servedBy(all, '/set/b'), home, 'a new session of a known client begins where it is')
   await everywhere('b', home)
-  await clients[1]!.exchange(get('/unknown', ['Cookie: SID=from-before']))
-  await everywhere('from-before', servedBy(all, '/unknown'))
 })

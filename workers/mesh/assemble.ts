@@ -9,7 +9,7 @@ import { Replica } from '../../src/mesh/replica.js'
 import { Sealer } from '../../src/mesh/seal.js'
 import { SessionEntries } from '../../src/mesh/session-entries.js'
 import type { Logger } from '../../src/observe/log.js'
-import { Outbox } from '../../src/shm/outbox.js'
+import { EVICTED_SLOT, Outbox } from '../../src/shm/outbox.js'
 import { SessionTable } from '../../src/shm/sessions.js'
 import { SharedHybridClock } from '../../src/shm/shared-hybrid-clock.js'
 import { TargetTable } from '../../src/shm/targets.js'
@@ -48,7 +48,7 @@ export class MeshThread {
     this.names = new DirectoryNames(task.directory, task.targets)
     // The last column: the primary has 0 and the workers theirs.
     const store = new SessionTable(counters.sessions, config.workers + 1, clock)
-    this.#sessions = new SessionEntries(store, this.names)
+    this.#sessions = new SessionEntries(store, this.names, (key) => this.replica.forget(key))
     this.state = new LocalState({
       sessions: this.#sessions,
       ledger: new OperatorLedger(),
@@ -114,6 +114,12 @@ export class MeshThread {
         this.replica.resync(this.#readUntilMs)
         continue
       }
+      if (this.#session.targetSlot === EVICTED_SLOT) {
+        this.replica.forget(this.#key)
+        continue
+      }
+      // Another worker has evicted it since, and may have said so already: it must not come back to the store.
+      if (!this.#sessions.has(this.#key)) continue
       const entry = this.#sessions.entryOf(this.#key, this.#session)
       if (entry !== undefined) this.replica.change(entry)
     }

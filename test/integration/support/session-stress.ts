@@ -42,7 +42,8 @@ export function stressTimeout(n: number): number {
 export function fillStressSession(into: Session, n: number, tick: number, nonce: number): void {
   into.versionHigh = tick | 0
   into.versionLow = nonce | 0
-  into.group = mixed(n, into.versionHigh, into.versionLow, 1)
+  into.group = mixed(n, into.versionHigh, into.versionLow, 1) >>> 1
+  into.used = false
   into.targetSlot = mixed(n, into.versionHigh, into.versionLow, 2)
   into.generation = mixed(n, into.versionHigh, into.versionLow, 3)
   into.touchedMs = tick
@@ -52,7 +53,7 @@ export function fillStressSession(into: Session, n: number, tick: number, nonce:
 /** True when the session can only be what one thread wrote, whole, for this key. */
 export function isStressSession(session: Readonly<Session>, n: number): boolean {
   return (
-    session.group === mixed(n, session.versionHigh, session.versionLow, 1) &&
+    session.group === mixed(n, session.versionHigh, session.versionLow, 1) >>> 1 &&
     session.targetSlot === mixed(n, session.versionHigh, session.versionLow, 2) &&
     session.generation === mixed(n, session.versionHigh, session.versionLow, 3) &&
     session.expiresMs - session.touchedMs === stressTimeout(n) &&

@@ -36,6 +36,7 @@ t.test('records come out as they went in, in order', async (t) => {
     touchedMs: 1,
     versionHigh: -1,
     versionLow: 1,
+    used: false,
   })
   t.equal(reader.next(key, session), 'read')
   t.equal(key[0], 2)

@@ -65,7 +65,7 @@ t.test('sizes that cannot be are refused', async (t) => {
 
 t.test('memory of another layout or size is refused', async (t) => {
   const shared = createSessionTable(100, 2)
-  t.throws(() => new SessionMemory(new SharedArrayBuffer(shared.byteLength)), /layout 0, and this program reads 2/)
+  t.throws(() => new SessionMemory(new SharedArrayBuffer(shared.byteLength)), /layout 0, and this program reads 3/)
   const longer = new SharedArrayBuffer(shared.byteLength + 128)
   new Uint8Array(longer).set(new Uint8Array(shared))
   t.throws(() => new SessionMemory(longer), /another size/)

@@ -285,9 +285,15 @@ t.test('a mix of two states of an entry is never found', async (t) => {
   const wanted = key(1)
   const random53 = (): number => Math.floor(random() * 2 ** 53)
   const put = (): number[] => {
-    const given = { group: word(), targetSlot: word(), generation: word(), versionHigh: word(), versionLow: word() }
+    const given = {
+      group: word() >>> 1,
+      targetSlot: word(),
+      generation: word(),
+      versionHigh: word(),
+      versionLow: word(),
+    }
     one.drop(wanted, 0)
-    one.put(wanted, { ...given, expiresMs: random53(), touchedMs: random53() }, 0)
+    one.put(wanted, { ...given, expiresMs: random53(), touchedMs: random53(), used: random() < 0.5 }, 0)
     const { at } = placeOf(memory, wanted)
     return [...memory.words.subarray(at, at + USED_WORDS)]
   }

@@ -46,6 +46,8 @@ t.test('a session ends when nobody has used it for the time-out', async (t) => {
 t.test('use moves the time on, though not at every request', async (t) => {
   const { clock, store, sessions } = setting()
   sessions.remember(KEY, 3)
+  sessions.find(KEY)
+  t.ok(store.find(KEY) && store.found.used, 'the first use is noted at once')
   clock.advance(TIMEOUT_MS / 4 - 1)
   sessions.find(KEY)
   store.find(KEY)
