@@ -10,6 +10,7 @@ import { addStart } from './commands/start.js'
 import { addStatus } from './commands/status.js'
 import { addTargetCommands } from './commands/target.js'
 import { CastorError, ERROR_KINDS, type ErrorCode } from './core/errors.js'
+import { endProcess } from './native/end-process.js'
 import { version } from './primary/version.js'
 
 const USAGE_ERRORS: readonly ErrorCode[] = ['CONFIG_INVALID', 'CONFIG_UNREADABLE', 'USAGE']
@@ -90,5 +91,7 @@ try {
   await castor.parseAsync()
 } catch (error) {
   // Not just a code for later: whatever a failed start has left open must not keep the process.
-  process.exit(report(error, castor))
+  const code = report(error, castor)
+  if (error instanceof CastorError && error.code === 'THREAD_STUCK') endProcess(code)
+  process.exit(code)
 }

@@ -10,7 +10,8 @@ import type { TargetTable } from '../shm/targets.js'
 
 export type ProcessState = 'starting' | 'running' | 'draining'
 
-export type WorkerState = 'starting' | 'running' | 'restarting'
+/** `stuck`: its loop has not turned for `watchdog`, and it is being ended. */
+export type WorkerState = 'starting' | 'running' | 'stuck' | 'restarting'
 
 export interface WorkerFacts {
   /** Its column in shared memory, 1 upwards. */
@@ -18,6 +19,8 @@ export interface WorkerFacts {
   readonly state: WorkerState
   /** Threads that died in this slot since the process started. */
   readonly restarts: number
+  /** Those of them that had stood still and were ended by the watchdog. */
+  readonly stuck: number
 }
 
 export interface ListenerFacts {

@@ -209,8 +209,15 @@ function workers(out: Exposition, columns: Columns, { workers, primaryLoopDelay 
   perWorker(WORKER_UPSTREAM_IDLE)
   out.family('castor_worker_up', 'gauge', '1 while the worker takes connections, 0 while it starts.')
   for (const { id, state } of workers) out.sample({ worker: String(id) }, state === 'running' ? 1 : 0)
-  out.family('castor_worker_restarts_total', 'counter', 'Worker threads that died and were replaced.')
-  for (const { id, restarts } of workers) out.sample({ worker: String(id) }, restarts)
+  out.family(
+    'castor_worker_restarts_total',
+    'counter',
+    'Worker threads that died, or were ended because they were stuck, and were replaced.',
+  )
+  for (const { id, restarts, stuck } of workers) {
+    out.sample({ worker: String(id), reason: 'died' }, restarts - stuck)
+    out.sample({ worker: String(id), reason: 'stuck' }, stuck)
+  }
   out.family('castor_retries_total', 'counter', 'Requests and connections sent to a target once more.')
   out.sample({}, columns.sum(WORKER_RETRIES_TOTAL))
   out.family(

@@ -37,6 +37,8 @@ export interface WorkerStatus {
   readonly state: WorkerState
   readonly connections: number
   readonly restarts: number
+  /** Restarts after which the thread before had stood still for `watchdog`. */
+  readonly stuck: number
   /** Over the last second. */
   readonly loopDelayMs: { readonly p50: number; readonly p99: number; readonly max: number }
 }

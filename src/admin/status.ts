@@ -59,13 +59,14 @@ export function buildStatus(facts: AdminFacts, latency: LatencyWindow, nowMs = D
 const SERVING: ReadonlySet<Health> = new Set(['healthy', 'unchecked'])
 
 function buildWorkers({ workers, columns }: AdminFacts): WorkerStatus[] {
-  return workers.map(({ id, state, restarts }) => {
+  return workers.map(({ id, state, restarts, stuck }) => {
     const word = (offset: number): number => columns.words[columns.workerAt(id) + offset]!
     return {
       id,
       state,
       connections: word(WORKER_CONNECTIONS_ACTIVE),
       restarts,
+      stuck,
       loopDelayMs: {
         p50: word(WORKER_LOOP_DELAY_P50_MS),
         p99: word(WORKER_LOOP_DELAY_P99_MS),

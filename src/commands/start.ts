@@ -4,11 +4,16 @@ import { loadConfig } from '../config/load.js'
 import type { Problem } from '../config/problems.js'
 import type { Config } from '../core/config.js'
 import { CastorError } from '../core/errors.js'
-import type { RunningCastor } from '../primary/running.js'
+import { endProcess, endProcessWithin } from '../native/end-process.js'
+import type { StartOptions as CastorOptions, RunningCastor } from '../primary/running.js'
 import { configFile, DEFAULT_CONFIG_FILE } from './config-file.js'
 import { EXIT, type ExitCode } from './exit-code.js'
 import { demoConfigFile } from './package-files.js'
 import { collectSet } from './set-option.js'
+import { watchSignals } from './signals.js'
+
+/** For what is left once everything was given back: the demo's thread, and what exiting itself waits for. */
+const EXIT_MS = 2_000
 
 interface StartOptions {
   readonly config?: string
@@ -69,13 +74,27 @@ function load(file: string, set: readonly string[], env = process.env): Promise<
   return run(config, warnings)
 }
 
-async function run(config: Config, configWarnings: readonly Problem[]): Promise<ExitCode> {
-  const stopping = watchSignals()
+/** Runs until it is told to stop. `more` is for tests. */
+export async function run(
+  config: Config,
+  configWarnings: readonly Problem[],
+  more: Pick<CastorOptions, 'workerFile'> = {},
+): Promise<ExitCode> {
+  const signals = watchSignals((line) => process.stderr.write(`${line}\n`))
   // Loaded only now: the other commands need neither the threads nor the native addon.
   const { startCastor } = await import('../primary/assemble.js')
-  const castor = await startCastor(config, { configWarnings })
-  process.stdout.write(readyLines(config, castor))
-  return stopping.drive(castor)
+  try {
+    const castor = await startCastor(config, { configWarnings, ownsProcess: true, ...more })
+    process.stdout.write(readyLines(config, castor))
+    const code = await signals.drive(castor)
+    endProcessWithin(EXIT_MS, code)
+    // Exiting would wait for them.
+    if (castor.leftovers.length > 0) endProcess(code)
+    return code
+  } catch (cause) {
+    endProcessWithin(EXIT_MS, EXIT.failed)
+    throw cause
+  }
 }
 
 /** One line a listening address, and one for the admin API. */
@@ -90,49 +109,4 @@ export function readyLines(config: Config, castor: Pick<RunningCastor, 'listener
     lines.push(`admin and dashboard on ${where}`)
   }
   return `${lines.join('\n')}\n`
-}
-
-interface Stopping {
-  drive(castor: RunningCastor): Promise<ExitCode>
-}
-
-/** From before the start, so that a Ctrl-C in the middle of it is obeyed as soon as there is something to stop. */
-function watchSignals(): Stopping {
-  let asked = 0
-  let running: RunningCastor | undefined
-  let fail: (cause: unknown) => void = () => {}
-
-  const obey = (): void => {
-    if (running === undefined) {
-      if (asked > 1) process.exit(EXIT.failed)
-    } else if (asked === 1) {
-      running.stop().catch(fail)
-    } else if (asked === 2) {
-      running.stopNow().catch(fail)
-    }
-  }
-  const onStop = (): void => {
-    asked++
-    const note = asked === 1 ? 'stopping: finishing what is in flight; once more to stop at once' : 'stopping at once'
-    if (asked <= 2) process.stderr.write(`${note}\n`)
-    obey()
-  }
-  process.on('SIGTERM', onStop)
-  process.on('SIGINT', onStop)
-  process.on('SIGHUP', () => {
-    process.stderr.write('SIGHUP: reload is not supported yet in this version; restart to change the configuration\n')
-  })
-
-  return {
-    async drive(castor) {
-      running = castor
-      const failed = new Promise<never>((_, reject) => {
-        fail = reject
-      })
-      if (asked > 0) obey()
-      await Promise.race([castor.finished, failed])
-      // Asked twice, connections were cut: it stopped, but not cleanly.
-      return asked <= 1 ? EXIT.ok : EXIT.failed
-    },
-  }
 }

@@ -42,7 +42,15 @@ const statusReport = z.object({
   health: z.string(),
   problems: z.array(z.string()).catch([]),
   workers: z
-    .array(z.object({ id: z.number(), state: z.string().catch('running'), connections: amount, restarts: amount }))
+    .array(
+      z.object({
+        id: z.number(),
+        state: z.string().catch('running'),
+        connections: amount,
+        restarts: amount,
+        stuck: amount.catch(0),
+      }),
+    )
     .catch([]),
   listeners: z
     .array(

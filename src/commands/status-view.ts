@@ -41,6 +41,7 @@ const PEER_COLUMNS: readonly Column[] = [
 export function statusView(report: StatusReport, palette: Palette): string {
   const running = report.workers.filter((worker) => worker.state === 'running').length
   const restarts = report.workers.reduce((sum, worker) => sum + worker.restarts, 0)
+  const stuck = report.workers.reduce((sum, worker) => sum + worker.stuck, 0)
   const head = [
     palette.bold(`castor ${report.node}`),
     `version ${report.version}`,
@@ -49,7 +50,9 @@ export function statusView(report: StatusReport, palette: Palette): string {
     `up ${uptime(report.uptimeMs)}`,
     `workers ${running}/${report.workers.length}`,
     ...sessionsOf(report, palette),
-    ...(restarts > 0 ? [palette.warn(`${count(restarts)} restarts`)] : []),
+    ...(restarts > 0
+      ? [palette.warn(`${count(restarts)} restarts${stuck > 0 ? ` (${count(stuck)} stuck)` : ''}`)]
+      : []),
   ]
   const listeners = report.listeners.map((listener) => [
     palette.bold(listener.name),

@@ -63,6 +63,7 @@ export function resolveConfig(file: ConfigFile, machine: Machine, directory: str
     shutdownTimeoutMs: file.shutdownTimeout,
     stateDir: file.stateDir === '' ? machine.stateDirectory() : path(file.stateDir),
     secret: file.secret,
+    watchdogMs: file.watchdog === 'off' ? 0 : file.watchdog,
     listeners: file.listeners.map((listener) => resolveListener(listener, path)),
     targetGroups: file.targetGroups.map((group) => resolveGroup(group, path)),
     protection: {

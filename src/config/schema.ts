@@ -326,6 +326,12 @@ export const fileSchema = z
       .describe(
         'Keys sticky cookies on a host without a cluster; best from the environment. Default: a random one, made at the first start and kept in stateDir. Another one makes every sticky cookie worthless once.',
       ),
+    watchdog: z
+      .union([off(), duration(SECOND, 10 * MINUTE)], mustBe('off or a duration, like 10s'))
+      .prefault('10s')
+      .describe(
+        'How long a thread may go without turning its loop before it is ended and replaced, its connections reset; one that cannot be ended ends the process, so that whoever supervises it starts it anew. off or duration, 1s to 10m, default 10s. Higher leaves the clients of a stuck thread without an answer for longer; lower may take a host that stalls, for want of processor time or memory, for a thread that is stuck.',
+      ),
     listeners: z
       .array(listener)
       .min(1, { error: 'must hold at least one listener' })

@@ -15,6 +15,8 @@ export interface Config {
   readonly stateDir: string
   /** Keys sticky cookies where there is no cluster; empty = one is made and kept in `stateDir`. */
   readonly secret: string
+  /** A thread whose loop has not turned for so long is ended and replaced; 0 = never. */
+  readonly watchdogMs: number
   readonly listeners: readonly ListenerConfig[]
   readonly targetGroups: readonly TargetGroupConfig[]
   readonly protection: ProtectionConfig

@@ -36,6 +36,7 @@ export const ERROR_KINDS = {
   TLS_TRUNCATED: { origin: 'target', retryable: false, summary: 'the other side ended TLS without saying so' },
   TLS_FAILED: { origin: 'target', retryable: false, summary: 'TLS broke down after the handshake' },
   ABORTED: { origin: 'castor', retryable: false, summary: 'Castor closed the connection itself' },
+  THREAD_STUCK: { origin: 'castor', retryable: false, summary: 'a thread stands still and cannot be ended' },
 } as const satisfies Record<string, ErrorKind>
 
 export type ErrorCode = keyof typeof ERROR_KINDS

@@ -51,6 +51,8 @@ export interface ProbeTask {
   readonly targets: readonly GroupTargets[]
   /** As of TlsMaterial. */
   readonly tlsGroups: TlsMaterial['groups']
+  /** The process is Castor's own: where the primary stands still, this thread ends it. */
+  readonly ownsProcess: boolean
   readonly port: MessagePort
 }
 

@@ -14,6 +14,8 @@ export interface SharedCounters {
   readonly capacity: Capacity
   readonly columns: SharedArrayBuffer
   readonly tickets: SharedArrayBuffer
+  /** See `shm/heartbeats.ts`. */
+  readonly heartbeats: SharedArrayBuffer
   /** See `shm/targets.ts`. */
   readonly targets: SharedArrayBuffer
   /** See `shm/waiting.ts`. */

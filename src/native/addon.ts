@@ -58,6 +58,19 @@ export interface NativeAddon {
   tlsOpen?(words: Int32Array): number
 }
 
+/** The end of the process, which needs no poller. */
+export interface ProcessAddon {
+  /** Ends the process without waiting for any thread: listening sockets are closed first, connections are reset. */
+  exitNow(code: number): void
+  /** The same after so long, from a thread of its own, unless the process has ended by then. Cannot be taken back. */
+  exitAfter(ms: number, code: number): number
+  /**
+   * From the second SIGTERM or SIGINT on the process has so long to end by itself; then it ends with code 1, whatever its
+   * threads are at. Once a process, after its own handlers are set, which go on being called.
+   */
+  endOnSecondSignal(ms: number): number
+}
+
 /** Events of the acceptor's callback: so many connections in the records; out of descriptors, paused for so many ms. */
 export const ACCEPTED = 0
 export const OUT_OF_DESCRIPTORS = 1
@@ -79,20 +92,20 @@ export const EAGAIN = -11
 export const ECONNRESET = -104
 export const ECANCELED = -125
 
-let loaded: NativeAddon | undefined | null = null
+let loaded: (NativeAddon & ProcessAddon) | undefined | null = null
 
 /**
  * The addon, or undefined where it is not built or CASTOR_NATIVE=off; without its TLS where CASTOR_NATIVE=no-tls. Looked
  * for once a thread.
  */
-export function nativeAddon(): NativeAddon | undefined {
+export function nativeAddon(): (NativeAddon & ProcessAddon) | undefined {
   if (loaded !== null) return loaded
   loaded = undefined
   if (process.env.CASTOR_NATIVE === 'off' || process.platform !== 'linux') return loaded
   const file = fileURLToPath(new URL('../../native/castor.node', import.meta.url))
   // Copied, because an object with as many functions as an addon exports is a dictionary to the engine: each call of
   // one of them would look it up by name.
-  if (existsSync(file)) loaded = { ...(createRequire(import.meta.url)(file) as NativeAddon) }
+  if (existsSync(file)) loaded = { ...(createRequire(import.meta.url)(file) as NativeAddon & ProcessAddon) }
   if (process.env.CASTOR_NATIVE === 'no-tls') delete loaded?.tlsOpen
   return loaded
 }

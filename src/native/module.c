@@ -119,6 +119,7 @@ static napi_value init(napi_env env, napi_value exports) {
   sockets_define(env, exports);
   poller_define(env, exports);
   acceptor_define(env, exports);
+  process_define(env, exports);
   tls_define(env, exports);
   return exports;
 }

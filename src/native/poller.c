@@ -87,7 +87,8 @@ void poller_dispose(struct poller *poller) {
   for (int fd = 0; fd < poller->owned_size; fd++) {
     if (!poller->owned[fd]) continue;
     tls_forget(state->tls, fd);
-    close(fd);
+    /* The thread died with it: a response that it had begun must not look whole. */
+    close_socket(fd, true);
   }
   uv_poll_stop(&poller->poll);
   napi_delete_reference(state->env, poller->callback);

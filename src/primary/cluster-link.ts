@@ -9,6 +9,7 @@ import type { TicketKeyStore } from '../core/ticket-keys.js'
 import type { Logger } from '../observe/log.js'
 import { MeshKeeper } from './mesh-thread.js'
 import type { TargetRegistry } from './target-registry.js'
+import type { Watchdog } from './watchdog.js'
 
 /** How long a start waits for what the other hosts know. Without Redis it starts all the same. */
 const JOIN_PATIENCE_MS = 3_000
@@ -18,6 +19,9 @@ export interface ClusterLinkParts {
   readonly directory: Directory
   readonly registry: TargetRegistry
   readonly ticketKeys: TicketKeyStore
+  readonly watchdog: Watchdog
+  /** The mesh thread's, where it shows that it turns. */
+  readonly row: number
   readonly log: Logger
   readonly onLine: (line: string) => void
   readonly task: () => Omit<MeshTask, 'port' | 'boot' | 'again'>
@@ -34,10 +38,12 @@ export class ClusterLink {
   #shareTickets = false
 
   constructor(parts: ClusterLinkParts) {
-    const { task, log, onLine, onDeath } = parts
+    const { task, watchdog, row, log, onLine, onDeath } = parts
     this.#parts = parts
     this.#mesh = new MeshKeeper({
       task,
+      watchdog,
+      row,
       log,
       onLine,
       onOperator: (entry) => this.#onOperator(entry),

@@ -1,6 +1,10 @@
 import type { Piscina } from 'piscina'
 import type { Logger } from '../observe/log.js'
 import { type Kept, KeptTask, openTaskPool } from './kept-task.js'
+import { within } from './within.js'
+
+/** For a thread that was told to end and does not. */
+const STOP_MS = 3_000
 
 /** One thread beside the proxy threads, which has to be told to end and without which the rest goes on. */
 export class KeptService<To extends { readonly type: string }, From> {
@@ -10,12 +14,7 @@ export class KeptService<To extends { readonly type: string }, From> {
 
   constructor(file: string, log: Logger, kept: Omit<Kept<To | { readonly type: 'stop' }, From>, 'pool'>) {
     this.#pool = openTaskPool(file, 1, log)
-    this.#kept = new KeptTask({
-      pool: this.#pool,
-      task: (again) => kept.task(again),
-      onMessage: (message, reply) => kept.onMessage(message, reply),
-      onDeath: (cause, livedMs) => kept.onDeath(cause, livedMs),
-    })
+    this.#kept = new KeptTask({ ...kept, pool: this.#pool })
   }
 
   get stopping(): boolean {
@@ -43,10 +42,11 @@ export class KeptService<To extends { readonly type: string }, From> {
     this.#kept.send(message)
   }
 
+  /** Lets the thread end by itself, three seconds long at the most, then ends it. */
   async stop(): Promise<void> {
     this.#kept.stop()
     this.#kept.send({ type: 'stop' })
-    await this.#kept.ended
+    await within(STOP_MS, this.#kept.ended)
     await this.#pool.destroy()
   }
 }

@@ -4,12 +4,15 @@ import type { MeshStatus, OperatorEntry } from '../core/mesh.js'
 import type { FromMesh, MeshTask, ToMesh } from '../core/messages.js'
 import type { Logger } from '../observe/log.js'
 import { KeptService } from './kept-service.js'
+import type { Watchdog } from './watchdog.js'
 
 const MESH_FILE = fileURLToPath(new URL('../../workers/mesh/entry.js', import.meta.url))
 
 export interface MeshKeeperParts {
   /** What the thread is started with; called anew for each start. */
   readonly task: () => Omit<MeshTask, 'port' | 'boot' | 'again'>
+  readonly watchdog: Watchdog
+  readonly row: number
   readonly log: Logger
   readonly onLine: (line: string) => void
   readonly onOperator: (entry: OperatorEntry) => void
@@ -28,6 +31,9 @@ export class MeshKeeper {
   constructor(parts: MeshKeeperParts) {
     this.#parts = parts
     this.#service = new KeptService(MESH_FILE, parts.log, {
+      watchdog: parts.watchdog,
+      name: 'mesh',
+      row: parts.row,
       task: (again): Omit<MeshTask, 'port'> => ({ ...parts.task(), boot: this.boot, again }),
       onMessage: (message) => this.#onMessage(message),
       onDeath: (err) => {

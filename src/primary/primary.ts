@@ -3,6 +3,7 @@ import { type Admin, startAdmin } from '../admin/server.js'
 import { SystemClock } from '../core/clock.js'
 import type { ClusterConfig, Config, TargetConfig } from '../core/config.js'
 import type { GroupTargets, ListedTarget } from '../core/directory.js'
+import { CastorError } from '../core/errors.js'
 import type { FromProxy, ToProxy } from '../core/messages.js'
 import type { SessionStore, SessionTotals } from '../core/session-store.js'
 import type { AdminState } from '../core/target-state.js'
@@ -12,6 +13,7 @@ import type { NativeAddon } from '../native/addon.js'
 import type { AccessWriter } from '../observe/access-writer.js'
 import type { LogDestination, Logger } from '../observe/log.js'
 import { Columns, createSharedCounters } from '../shm/columns.js'
+import { Heartbeats, meshRow, probeRow } from '../shm/heartbeats.js'
 import { keySeed } from '../shm/key-hash.js'
 import { SessionTable } from '../shm/sessions.js'
 import { SessionCensus } from '../shm/sessions-census.js'
@@ -35,9 +37,14 @@ import { type AddOutcome, TargetRegistry } from './target-registry.js'
 import { PROBE_FILE, WORKER_FILE } from './thread-files.js'
 import { LocalTicketKeys } from './ticket-keys.js'
 import { version } from './version.js'
+import { Watchdog } from './watchdog.js'
+import { within } from './within.js'
 
 /** How often the primary looks after what nobody else does: sessions that expired, targets whose time is over. */
 const CARE_MS = 125
+/** The most that threads get to end, and the admin API with its second of grace. */
+const THREADS_END_MS = 6_000
+const ADMIN_END_MS = 3_000
 
 /** The primary thread of a running balancer: its parts, and the order in which they start and stop. */
 export class Primary implements RunningCastor, AdminFacts {
@@ -49,12 +56,15 @@ export class Primary implements RunningCastor, AdminFacts {
   readonly table: TargetTable
   readonly log: Logger
   readonly finished: Promise<void>
+  readonly leftovers: string[] = []
   state: ProcessState = 'starting'
   readonly #destination: LogDestination
   readonly #counters
   readonly #sessionSeed: Uint8Array
   readonly #cookieSecret: string
   readonly #addresses: TargetAddresses
+  readonly #watchdog: Watchdog
+  readonly #ownsProcess: boolean
   readonly #supervisor: Supervisor
   readonly #probe: ProbeKeeper
   readonly #cluster: ClusterLink | undefined
@@ -75,29 +85,36 @@ export class Primary implements RunningCastor, AdminFacts {
   #stopping: Promise<void> | undefined
   #stoppingNow: Promise<void> | undefined
   #markFinished: () => void = () => {}
+  #markFailed: (cause: CastorError) => void = () => {}
 
   constructor(
     config: Config,
     log: Logger,
     destination: LogDestination,
     certificates: Certificates,
-    { workerFile = WORKER_FILE, ticketKeys = new LocalTicketKeys() }: StartOptions,
+    { workerFile = WORKER_FILE, ticketKeys = new LocalTicketKeys(), ownsProcess = false }: StartOptions,
   ) {
     this.config = config
+    this.#ownsProcess = ownsProcess
     this.#ticketKeys = ticketKeys
     this.#certificates = certificates
     this.log = log
     this.#addon = chooseAddon(config, log)
     this.#destination = destination
-    this.finished = new Promise((resolve) => {
+    this.finished = new Promise((resolve, reject) => {
       this.#markFinished = resolve
+      this.#markFailed = reject
     })
+    // Whoever does not ask has not to deal with it.
+    this.finished.catch(() => {})
     this.directory = buildDirectory(config)
     this.#sessionSeed = keySeed(config.cluster?.secret)
     this.#cookieSecret = cookieSecret(config, log)
     this.#counters = createSharedCounters(capacityFor(config, this.directory), config.cluster !== undefined)
     this.columns = new Columns(this.#counters)
     this.table = new TargetTable(this.#counters.targets)
+    const heartbeats = new Heartbeats(this.#counters.heartbeats)
+    this.#watchdog = new Watchdog(heartbeats, config.watchdogMs, log, (thread) => this.#fail(thread))
     this.#addresses = new TargetAddresses(() => this.#registry.hosts(), log)
     this.#registry = this.#makeRegistry()
     this.#sessions = new SessionTable(this.#counters.sessions, 0, this.#clock)
@@ -106,7 +123,8 @@ export class Primary implements RunningCastor, AdminFacts {
     this.#census = new SessionCensus(sessionMemory, this.table, this.#clock, this.#counters.capacity)
     this.#probe = new ProbeKeeper(
       PROBE_FILE,
-      () => this.#probeTask(),
+      () => ({ ...this.#threadTask(), ownsProcess: this.#ownsProcess }),
+      { watchdog: this.#watchdog, row: probeRow(config.workers) },
       log,
       (line) => destination.write(line),
       (slot, state, reason) => this.#cluster?.tellVerdict(slot, state, reason),
@@ -116,6 +134,7 @@ export class Primary implements RunningCastor, AdminFacts {
       workerFile,
       workers: config.workers,
       columns: this.columns,
+      watchdog: this.#watchdog,
       log,
       task: () => this.#task(),
       waker: addon && {
@@ -197,12 +216,14 @@ export class Primary implements RunningCastor, AdminFacts {
     this.#registry.readdress()
     this.#entrances = await this.#open()
     this.#admin = await startAdmin({ config: config.admin, facts: this })
-    await Promise.all([
+    this.#watchdog.start()
+    const threads = Promise.all([
       this.#supervisor.start(),
       this.#probe.start(firstChecksMs(config)),
       // A drain that was ordered before this host started holds from the first request on.
       this.#cluster?.start(),
     ])
+    await Promise.race([threads, this.finished])
     const max = this.#maxConnections
     const { listenings } = this.#entrances
     this.#limit = new ConnectionLimit(max, this.#placement, listenings, log, (fd) => this.#discard(fd))
@@ -254,15 +275,27 @@ export class Primary implements RunningCastor, AdminFacts {
     await this.stopNow()
   }
 
-  /** Ends the threads, whatever they are at, and gives everything back. */
+  /** Ends the threads, whatever they are at, and gives everything back. Each step has its bound. */
   async #end(): Promise<void> {
     this.#closeEntrances()
-    await Promise.all([this.#supervisor.destroy(), this.#probe.stop(), this.#cluster?.stop()])
-    await this.#admin?.close()
+    const threads = Promise.all([this.#supervisor.destroy(), this.#probe.stop(), this.#cluster?.stop()])
+    if (!(await within(THREADS_END_MS, threads))) this.leftovers.push('a thread')
+    this.#watchdog.stop()
+    if (!(await within(ADMIN_END_MS, Promise.resolve(this.#admin?.close())))) this.leftovers.push('the admin API')
     await this.#access?.close()
     this.log.info('stopped')
     await this.#destination.close()
     this.#markFinished()
+  }
+
+  /** A thread is stuck where nothing can end it. What it holds is lost, and only another process can do better. */
+  #fail(thread: string): void {
+    const cause = new CastorError('THREAD_STUCK', `the thread ${thread} is stuck in a system call or a loop in C`)
+    this.#closeEntrances()
+    this.leftovers.push(thread)
+    this.log.fatal({ thread }, 'a thread is stuck and cannot be ended; the process ends, to be started anew')
+    this.#destination.flushSync()
+    this.#markFailed(cause)
   }
 
   #closeEntrances(): void {
@@ -298,7 +331,9 @@ export class Primary implements RunningCastor, AdminFacts {
       ticketKeys: this.#ticketKeys,
       log: this.log,
       onLine: (line) => this.#destination.write(line),
-      task: () => ({ ...this.#probeTask(), version: this.version }),
+      task: () => ({ ...this.#threadTask(), version: this.version }),
+      watchdog: this.#watchdog,
+      row: meshRow(this.config.workers),
       onDeath: () => this.#sessions.breakLocks(this.config.workers + 1),
     })
   }
@@ -320,7 +355,8 @@ export class Primary implements RunningCastor, AdminFacts {
     return new TargetRegistry(this.config.targetGroups, parts, this.startedAtMs)
   }
 
-  #probeTask() {
+  /** What the threads beside the workers are given. */
+  #threadTask() {
     return {
       config: this.config,
       directory: this.directory,

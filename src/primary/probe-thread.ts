@@ -3,6 +3,7 @@ import type { FromProbe, ProbeTask, ToProbe } from '../core/messages.js'
 import type { CheckState, HealthReason } from '../core/target-state.js'
 import type { Logger } from '../observe/log.js'
 import { KeptService } from './kept-service.js'
+import type { Watchdog } from './watchdog.js'
 
 /** Starting a thread takes a tenth of this, on a machine with nothing else to do. */
 const THREAD_START_MS = 3_000
@@ -19,6 +20,7 @@ export class ProbeKeeper {
   constructor(
     file: string,
     makeTask: MakeProbeTask,
+    watch: { readonly watchdog: Watchdog; readonly row: number },
     log: Logger,
     onLine: (line: string) => void,
     onVerdict: (slot: number, state: CheckState, reason: HealthReason) => void,
@@ -26,6 +28,8 @@ export class ProbeKeeper {
     this.#onLine = onLine
     this.#onVerdict = onVerdict
     this.#service = new KeptService(file, log, {
+      ...watch,
+      name: 'probe',
       task: makeTask,
       onMessage: (message) => this.#onMessage(message),
       onDeath: (err) => {

@@ -12,7 +12,10 @@ export interface RunningCastor {
   /** Takes no new connections, lets what is in flight finish for `shutdownTimeout`, then ends. Idempotent. */
   stop(): Promise<void>
   stopNow(): Promise<void>
+  /** Rejects with THREAD_STUCK where a thread can neither serve nor be ended; nothing is listened on any more then. */
   readonly finished: Promise<void>
+  /** What had not ended when the rest was finished: the process will not exit by itself. */
+  readonly leftovers: readonly string[]
 }
 
 export interface StartOptions {
@@ -22,6 +25,8 @@ export interface StartOptions {
   readonly workerFile?: string
   /** What was said of the configuration when it was read. */
   readonly configWarnings?: readonly Problem[]
+  /** The process does nothing else: it may be ended where the primary thread stands still. */
+  readonly ownsProcess?: boolean
   /** The keys of TLS tickets; made here if not given. */
   readonly ticketKeys?: TicketKeyStore
 }

@@ -7,14 +7,21 @@ import type { Columns } from '../shm/columns.js'
 import { ConnectionRing, createConnectionRing } from '../shm/connection-ring.js'
 import { KeptTask, openTaskPool } from './kept-task.js'
 import type { Place } from './place.js'
+import type { Watchdog } from './watchdog.js'
+import { within } from './within.js'
 
-export type SlotState = 'starting' | 'running' | 'restarting' | 'stopped'
+/** `stuck`: its thread is given up and being ended. */
+export type SlotState = 'starting' | 'running' | 'stuck' | 'restarting' | 'stopped'
+
+/** What a worker may take beyond the time of a drain: for cutting what is left, and its last log lines. */
+const DRAIN_GRACE_MS = 2_000
 
 /** What the supervisor needs of the primary. */
 export interface Supervised {
   readonly workerFile: string
   readonly workers: number
   readonly columns: Columns
+  readonly watchdog: Watchdog
   readonly log: Logger
   /** Makes a worker's task, all but what the slot brings; called anew for each start. */
   task(column: number): Promise<Omit<ProxyTask, 'column' | 'inbox' | 'port'>>
@@ -34,7 +41,11 @@ export class WorkerSlot implements Place {
   readonly ring = new ConnectionRing(this.shared)
   readonly wakerFd: number
   state: SlotState = 'starting'
+  /** Its thread stands still just now. */
+  isSuspect = false
   restarts = 0
+  /** Of those, after how many the thread had been stuck. */
+  stuck = 0
   readonly #wakeFd: (fd: number) => void
 
   constructor(column: number, wakerFd: number, wakeFd: (fd: number) => void) {
@@ -44,7 +55,7 @@ export class WorkerSlot implements Place {
   }
 
   get running(): boolean {
-    return this.state === 'running'
+    return this.state === 'running' && !this.isSuspect
   }
 
   wake(): void {
@@ -74,10 +85,11 @@ export class Supervisor {
   }
 
   get facts(): readonly WorkerFacts[] {
-    return this.slots.map(({ column, state, restarts }) => ({
+    return this.slots.map(({ column, state, restarts, stuck }) => ({
       id: column,
       state: state === 'stopped' ? 'restarting' : state,
       restarts,
+      stuck,
     }))
   }
 
@@ -98,11 +110,11 @@ export class Supervisor {
     for (const kept of this.#kept) kept.send(message)
   }
 
-  /** Lets every worker finish what it has in flight, `timeoutMs` long at the most. */
+  /** Lets every worker finish what it has in flight, `timeoutMs` long at the most, also where one has stopped to turn. */
   async drain(timeoutMs: number, idleGraceMs: number): Promise<void> {
     for (const kept of this.#kept) kept.stop()
     this.broadcast({ type: 'drain', timeoutMs, idleGraceMs })
-    await Promise.all(this.#kept.map(({ ended }) => ended))
+    await within(timeoutMs + DRAIN_GRACE_MS, Promise.all(this.#kept.map(({ ended }) => ended)))
   }
 
   /** Ends every thread now and gives back what they had. Idempotent. */
@@ -126,6 +138,15 @@ export class Supervisor {
     const inbox = wakerFd >= 0 ? { inbox: { ring: slot.shared, wakerFd } } : {}
     return new KeptTask<ToProxy, FromProxy>({
       pool: this.#pool,
+      watchdog: this.#given.watchdog,
+      name: `proxy-${column}`,
+      row: column,
+      onSuspect: (isSuspect) => {
+        slot.isSuspect = isSuspect
+      },
+      onStuck: () => {
+        slot.state = 'stuck'
+      },
       task: async (): Promise<Omit<ProxyTask, 'port'>> => ({ ...(await this.#given.task(column)), column, ...inbox }),
       onMessage: (message, reply) => {
         if (message.type !== 'ready') {
@@ -142,12 +163,18 @@ export class Supervisor {
   /** The thread is gone, its sockets with it; what it left in shared memory is put in order. */
   #bury(slot: WorkerSlot, err: unknown, livedMs: number): void {
     const first = slot.restarts === 0 && slot.state === 'starting'
+    const wasStuck = slot.state === 'stuck'
     slot.state = 'restarting'
     this.#given.columns.retire(slot.column)
     // It was made to end.
     if (!this.#destroyed) {
       slot.restarts++
-      this.#given.log.error({ err, worker: slot.column, livedMs }, 'a proxy thread died; its connections are lost')
+      if (wasStuck) slot.stuck++
+      const reason = wasStuck ? 'stuck' : 'died'
+      this.#given.log.error(
+        { ...(wasStuck ? {} : { err }), worker: slot.column, livedMs, reason },
+        'a proxy thread died; its connections are lost',
+      )
       this.#given.onDeath(slot)
     }
     if (first) this.#waiting.get(slot)?.failed(err)

@@ -1,5 +1,6 @@
 // Hot path: workers count here on every request. No allocation, no bounds beyond the tables' own.
 import type { Capacity, SharedCounters } from '../core/shared-counters.js'
+import { createHeartbeats } from './heartbeats.js'
 import {
   type ColumnLayout,
   columnBytes,
@@ -31,6 +32,7 @@ export function createSharedCounters(capacity: Capacity, replicated = false): Sh
     capacity,
     columns: new SharedArrayBuffer(columnBytes(capacity)),
     tickets: new SharedArrayBuffer(ticketBytes(capacity)),
+    heartbeats: createHeartbeats(capacity),
     targets: createTargetTable(capacity),
     waiting: new SharedArrayBuffer(waitTableBytes(capacity)),
     sessions: createSessionTable(capacity.sessions, capacity.workers + 2),

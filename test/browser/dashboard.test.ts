@@ -109,7 +109,7 @@ t.test('the dashboard', async (t) => {
   await t.test('what is wrong is said in words', async (t) => {
     const { page } = await openBrowser(t, executablePath)
     const facts = new FakeFacts()
-    facts.workers = [{ id: 1, state: 'restarting', restarts: 3 }]
+    facts.workers = [{ id: 1, state: 'restarting', stuck: 0, restarts: 3 }]
     facts.reason(1, 0, 'CONNECT_FAILED', 12)
     const { url } = await start(t, facts)
     await page.goto(url)

@@ -6,7 +6,9 @@ import { SystemClock } from '../../src/core/clock.js'
 import { blankSession, type SessionKey, type SessionStore } from '../../src/core/session-store.js'
 import { buildDirectory, capacityFor } from '../../src/primary/directory.js'
 import { MeshKeeper } from '../../src/primary/mesh-thread.js'
+import { Watchdog } from '../../src/primary/watchdog.js'
 import { createSharedCounters } from '../../src/shm/columns.js'
+import { Heartbeats, meshRow } from '../../src/shm/heartbeats.js'
 import { Outbox } from '../../src/shm/outbox.js'
 import { ReplicatingSessions } from '../../src/shm/replicating-sessions.js'
 import { SessionTable } from '../../src/shm/sessions.js'
@@ -57,9 +59,12 @@ class Host {
     const placed = { slot: 0, generation: this.#session.generation, group: 0, id: '127.0.0.1:1' }
     const target = { ...placed, host: '127.0.0.1', port: 1, address: '127.0.0.1' }
     const targets = [{ group: 0, version: 1, targets: [target] }]
+    const log = pino({ level: 'silent' })
     this.keeper = new MeshKeeper({
       task: () => ({ config, directory, counters, version: '0', targets }),
-      log: pino({ level: 'silent' }),
+      watchdog: new Watchdog(new Heartbeats(counters.heartbeats), 0, log, () => {}),
+      row: meshRow(config.workers),
+      log,
       onLine: () => {},
       onOperator: () => {},
       onTickets: () => {},

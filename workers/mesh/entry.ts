@@ -1,5 +1,6 @@
 import type { FromMesh, MeshTask, ToMesh } from '../../src/core/messages.js'
 import { createWorkerLogger } from '../../src/observe/log.js'
+import { Heartbeats, meshRow } from '../../src/shm/heartbeats.js'
 import { MeshThread } from './assemble.js'
 
 const TURN_MS = 5
@@ -7,6 +8,7 @@ const STATUS_MS = 500
 
 /** The mesh thread from beginning to end, as a task that Piscina runs once: resolves when told to stop. */
 export default async function meshThread(task: MeshTask): Promise<void> {
+  const stopBeating = new Heartbeats(task.counters.heartbeats).begin(meshRow(task.config.workers))
   const post = (message: FromMesh): void => task.port.postMessage(message)
   const identity = { node: task.config.node, thread: 'mesh' }
   const log = createWorkerLogger(task.config.log, (line) => post({ type: 'log', line }), identity)
@@ -57,5 +59,6 @@ export default async function meshThread(task: MeshTask): Promise<void> {
   clearInterval(reporting)
   mesh.turn()
   await replica.leave()
+  stopBeating()
   task.port.close()
 }

@@ -1,11 +1,24 @@
 import type { FromProbe, ProbeTask, ToProbe } from '../../src/core/messages.js'
+import { endProcess, endProcessWithin } from '../../src/native/end-process.js'
+import { lastWords } from '../../src/observe/last-words.js'
 import { createWorkerLogger } from '../../src/observe/log.js'
+import { Heartbeats, probeRow } from '../../src/shm/heartbeats.js'
 import { assemble } from './assemble.js'
+import { watchPrimary } from './primary-watch.js'
 
 const TICK_MS = 20
+/** Where even a line on standard error does not get through. */
+const LAST_WORDS_MS = 500
+/** As after any failure: whoever supervises the process starts it anew. */
+const EXIT_FAILED = 1
 
 /** The probe thread from beginning to end, as a task that Piscina runs once: resolves when told to stop. */
 export default async function probeThread(task: ProbeTask): Promise<void> {
+  const heartbeats = new Heartbeats(task.counters.heartbeats)
+  const stopBeating = heartbeats.begin(probeRow(task.config.workers))
+  const stopWatching = task.ownsProcess
+    ? watchPrimary(heartbeats, task.config.watchdogMs, (silentMs) => endWithoutPrimary(task, silentMs))
+    : () => {}
   const post = (message: FromProbe): void => task.port.postMessage(message)
   const identity = { node: task.config.node, thread: 'probe' }
   const log = createWorkerLogger(task.config.log, (line) => post({ type: 'log', line }), identity)
@@ -34,5 +47,22 @@ export default async function probeThread(task: ProbeTask): Promise<void> {
   })
   clearInterval(ticking)
   thread.stop()
+  stopWatching()
+  stopBeating()
   task.port.close()
+}
+
+/** No new connection is accepted any more, and nobody else is left to say so: the next process will serve. */
+function endWithoutPrimary({ config }: ProbeTask, silentMs: number): void {
+  const last = (line: string): void => {
+    lastWords(line.trimEnd(), endProcessWithin(LAST_WORDS_MS, EXIT_FAILED))
+    endProcess(EXIT_FAILED)
+  }
+  const log = createWorkerLogger(config.log, last, { node: config.node, thread: 'probe' })
+  log.fatal(
+    { thread: 'primary', silentMs: Math.round(silentMs) },
+    'the primary thread is stuck; the process ends, to be started anew',
+  )
+  // The level does not let it through.
+  endProcess(EXIT_FAILED)
 }

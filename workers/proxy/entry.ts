@@ -1,6 +1,7 @@
 import type { FromProxy, ProxyTask, ToProxy } from '../../src/core/messages.js'
 import { createWorkerLogger } from '../../src/observe/log.js'
 import { LoopDelay } from '../../src/observe/loop-delay.js'
+import { Heartbeats } from '../../src/shm/heartbeats.js'
 import {
   WORKER_ACCESS_RECORDS_DROPPED,
   WORKER_LOOP_DELAY_MAX_MS,
@@ -18,6 +19,7 @@ const REPORT_MS = 1_000
 
 /** A proxy thread from beginning to end, as a task that Piscina runs once: resolves when it has drained. */
 export default async function proxyThread(task: ProxyTask): Promise<void> {
+  const stopBeating = new Heartbeats(task.counters.heartbeats).begin(task.column)
   const post = (message: FromProxy, transfer: ArrayBuffer[] = []): void => task.port.postMessage(message, transfer)
   const identity = { node: task.config.node, thread: `proxy-${task.column}` }
   const log = createWorkerLogger(task.config.log, (line) => post({ type: 'log', line }), identity)
@@ -54,6 +56,7 @@ export default async function proxyThread(task: ProxyTask): Promise<void> {
     thread.plane.accessLog?.flush()
   } finally {
     thread.plane.transport.dispose()
+    stopBeating()
     task.port.close()
   }
 }

@@ -86,6 +86,7 @@ function config(admin: AdminConfig): Config {
     workers: 2,
     log: { level: 'silent', format: 'json', access: 'off' },
     admin,
+    watchdogMs: 0,
     shutdownTimeoutMs: 30_000,
     stateDir: '',
     secret: '',
@@ -148,8 +149,8 @@ export class FakeFacts implements AdminFacts {
   readonly sessions: SessionStore = new MapSessionStore(64, new SystemClock())
   sessionTotals: SessionTotals = { asOfMs: 0, ofGroup: () => 0, ofTarget: () => 0 }
   workers: WorkerFacts[] = [
-    { id: 1, state: 'running', restarts: 0 },
-    { id: 2, state: 'running', restarts: 1 },
+    { id: 1, state: 'running', restarts: 0, stuck: 0 },
+    { id: 2, state: 'running', restarts: 1, stuck: 0 },
   ]
   listeners: ListenerFacts[] = [
     { name: 'web', addresses: ['0.0.0.0:8080', '[::]:8080'] },

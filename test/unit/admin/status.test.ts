@@ -55,6 +55,7 @@ t.test('the status says what shared memory and the configuration say', async (t)
     state: 'running',
     connections: 5,
     restarts: 1,
+    stuck: 0,
     loopDelayMs: { p50: 0, p99: 1.5, max: 0 },
   })
   t.same(status.listeners[0], {
@@ -104,7 +105,11 @@ t.test('the status says what shared memory and the configuration say', async (t)
 
 t.test('whatever does not work makes it degraded, and is named', async (t) => {
   const cases: [string, (facts: FakeFacts) => void, string][] = [
-    ['a worker restarts', (f) => (f.workers = [{ id: 1, state: 'restarting', restarts: 4 }]), 'worker 1 is restarting'],
+    [
+      'a worker restarts',
+      (f) => (f.workers = [{ id: 1, state: 'restarting', restarts: 4, stuck: 0 }]),
+      'worker 1 is restarting',
+    ],
     ['nothing is bound', (f) => (f.listeners = f.listeners.slice(0, 1)), 'listener db is not listening'],
     [
       'no target has a weight',

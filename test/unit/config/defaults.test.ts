@@ -10,6 +10,7 @@ t.test('the smallest file gets every documented default', (t) => {
     shutdownTimeoutMs: 30_000,
     stateDir: '/state',
     secret: '',
+    watchdogMs: 10_000,
     listeners: [
       {
         name: 'web',
