@@ -1,10 +1,9 @@
 // Hot path: every byte of every connection passes here. No allocation but for bytes the kernel would not take.
-import type { Conn, ConnHandler, Endpoint } from '../core/conn.js'
-import { RECORD_FAMILY, RECORD_PORT } from '../core/connection-record.js'
+import type { Conn, ConnHandler } from '../core/conn.js'
 import { CastorError } from '../core/errors.js'
 import type { ServerTls, TlsInfo } from '../core/tls.js'
-import { EAGAIN, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from '../native/addon.js'
-import { askEndpoint, rememberAddress, rememberedEndpoint, UNKNOWN } from './conn-addresses.js'
+import { EAGAIN, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, type NativeAddon } from '../native/addon.js'
+import { AddressedConn } from './addressed-conn.js'
 import type { NativeConnHost } from './native-conn-host.js'
 import { type Closing, type Opening, SHAKING_HANDS } from './native-opening.js'
 import type { NativeTls } from './native-tls.js'
@@ -19,7 +18,7 @@ const LAST_READS = 64
 const ENCRYPTED = new Uint8Array(0)
 
 /** A connection by its descriptor, in one thread's transport. */
-export class NativeConn implements Conn {
+export class NativeConn extends AddressedConn implements Conn {
   handler: ConnHandler
   context: unknown = undefined
   tls: TlsInfo | undefined = undefined
@@ -53,26 +52,15 @@ export class NativeConn implements Conn {
   /** What the kernel would not take, oldest first; `#queueOffset` counts what it took of the first since. */
   #queue: Uint8Array[] | undefined
   #queueOffset = 0
-  /** Peer's family, port and address words, or the endpoint once somebody asked. */
-  #peerFamily = 0
-  #peerPort = 0
-  #peerAddress: Int32Array | number = 0
-  #peer: Endpoint | undefined
-  #local: Endpoint | undefined
 
   constructor(transport: NativeConnHost, fd: number, tag: number, handler: ConnHandler, opening: Opening | undefined) {
+    super()
     this.#transport = transport
     this.fd = fd
     this.tag = tag
     this.handler = handler
     this.#opening = opening
     this.lastActiveMs = transport.clock.nowMs
-  }
-
-  rememberPeer(records: Int32Array, at: number): void {
-    this.#peerFamily = records[at + RECORD_FAMILY]!
-    this.#peerPort = records[at + RECORD_PORT]!
-    this.#peerAddress = rememberAddress(records, at)
   }
 
   /** An accepted connection speaks TLS from here on. */
@@ -90,22 +78,8 @@ export class NativeConn implements Conn {
     if (this.#unread || early !== undefined) this.#list()
   }
 
-  get peer(): Endpoint {
-    if (this.#peer !== undefined) return this.#peer
-    const peer =
-      this.#peerFamily === 0
-        ? askEndpoint(this.#transport.addon, this.fd, 1)
-        : rememberedEndpoint(this.#peerFamily, this.#peerPort, this.#peerAddress)
-    // Before a dialled connection is open there is nobody to ask about: the next time there may be.
-    if (peer !== UNKNOWN) this.#peer = peer
-    return peer
-  }
-
-  get local(): Endpoint {
-    if (this.#local !== undefined) return this.#local
-    const local = askEndpoint(this.#transport.addon, this.fd, 0)
-    if (local !== UNKNOWN) this.#local = local
-    return local
+  protected get addon(): NativeAddon {
+    return this.#transport.addon
   }
 
   write(buffer: Uint8Array, start: number, end: number): boolean {
@@ -378,9 +352,7 @@ export class NativeConn implements Conn {
   #finish(cause: CastorError | undefined, how: Closing): void {
     this.closed = true
     this.#queue = undefined
-    // Whoever asks later must not be told of another connection's addresses.
-    this.#peer ??= this.#peerFamily === 0 ? UNKNOWN : undefined
-    this.#local ??= UNKNOWN
+    this.forgetAddresses()
     if (this.fd >= 0) this.#transport.drop(this.fd, how)
     this.#transport.forget(this)
     try {
