@@ -36,6 +36,8 @@ export class NativeConn extends AddressedConn implements Conn {
   #engine: NativeTls | undefined
   /** The addon holds bytes that nobody who writes knows of, such as the answer to a change of keys. */
   #keptUnasked = false
+  /** What is queued waits for the rest of a message of TLS, and so for something to read, not for room. */
+  #writeAwaitsRead = false
   #paused = false
   /** The kernel may hold bytes, or the end of the stream, that no further edge will announce. */
   #unread = false
@@ -99,6 +101,7 @@ export class NativeConn extends AddressedConn implements Conn {
       this.bytesWritten += taken
       if (taken === end - start && (this.#engine === undefined || !this.#engine.kept)) return true
     }
+    if (this.#engine !== undefined && taken < end - start) this.#writeAwaitsRead = !this.#engine.kept
     this.#enqueue(buffer, taken > 0 ? start + taken : start, end)
     return false
   }
@@ -165,6 +168,7 @@ export class NativeConn extends AddressedConn implements Conn {
     this.#unread = true
     // With an error or the end behind it, the stream must be read to its end: no further edge comes.
     this.#read((flags & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) !== 0)
+    if (this.#writeAwaitsRead) this.#writeOn()
   }
 
   readOn(): void {
@@ -172,6 +176,7 @@ export class NativeConn extends AddressedConn implements Conn {
     if (this.#opening !== undefined && !(this.#opening.shaking && this.#open(this.#opening, 0))) return
     if (this.closed || this.#paused || !this.#unread) return
     this.#read(true)
+    if (this.#writeAwaitsRead) this.#writeOn()
   }
 
   /** A step towards being open. False when there are more to come, or the connection closed. */
@@ -207,9 +212,15 @@ export class NativeConn extends AddressedConn implements Conn {
     return count
   }
 
+  #writeOn(): void {
+    this.#writeAwaitsRead = false
+    if (this.#queue !== undefined && !this.closed) this.#flush()
+  }
+
   #flushUnasked(): void {
-    this.#engine!.flush(this.fd)
-    this.#keptUnasked = this.#engine!.kept
+    const result = this.#engine!.flush(this.fd)
+    this.#keptUnasked = result === EAGAIN
+    if (result < 0 && result !== EAGAIN) this.#failLater(result)
   }
 
   #read(mayHaveEnded: boolean): void {
@@ -304,6 +315,7 @@ export class NativeConn extends AddressedConn implements Conn {
       const taken = this.#send(first, this.#queueOffset, first.length)
       if (taken < 0) {
         if (taken !== EAGAIN) this.#failLater(taken)
+        else if (this.#engine !== undefined) this.#writeAwaitsRead = !this.#engine.kept
         return
       }
       this.bytesWritten += taken

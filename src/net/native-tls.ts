@@ -42,7 +42,10 @@ export class NativeTls {
     return this.#words[TLS_MORE] !== 0
   }
 
-  /** After any call on a connection: the addon holds bytes that the kernel would not take. */
+  /**
+   * After any call on a connection: the addon holds bytes that the kernel would not take. Where it does not and a write
+   * took less than all, the rest waits until a message of TLS that the peer sent in part has been read.
+   */
   get kept(): boolean {
     return this.#words[TLS_KEPT] !== 0
   }
@@ -109,9 +112,9 @@ export class NativeTls {
     return this.#addon.tlsSendFrom(fd, bytes, start, end)
   }
 
-  /** Sends on what the addon holds. */
-  flush(fd: number): void {
-    this.#addon.tlsSend(fd, 1, 0, 0)
+  /** Sends on what the addon holds: 0, or a negative errno. */
+  flush(fd: number): number {
+    return this.#addon.tlsSend(fd, 1, 0, 0)
   }
 
   end(fd: number): number {

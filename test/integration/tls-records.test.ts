@@ -36,12 +36,12 @@ const ENDINGS: Readonly<Record<string, (keys: RecordKeys, data: Buffer) => Buffe
   ],
   'a record, part of a KeyUpdate and close_notify': (keys, data) => [
     keys.seal(APPLICATION_DATA, data),
-    keys.seal(HANDSHAKE, Buffer.of(24, 0)),
+    keys.seal(HANDSHAKE, Buffer.of(24, 0, 0, 1)),
     keys.seal(ALERT, Buffer.of(1, 0)),
   ],
   'a record and part of a KeyUpdate, then nothing': (keys, data) => [
     keys.seal(APPLICATION_DATA, data),
-    keys.seal(HANDSHAKE, Buffer.of(24, 0, 0)),
+    keys.seal(HANDSHAKE, Buffer.of(24, 0, 0, 1)),
   ],
   'a record and close_notify, then another record': (keys, data) => [
     keys.seal(APPLICATION_DATA, data),
