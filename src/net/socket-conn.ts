@@ -181,12 +181,16 @@ export class SocketConn implements Conn {
   #attach(opens: string): void {
     this.#socket.once(opens, this.#onConnect).on('data', this.#onData).on('end', this.#onEnd)
     this.#socket.on('error', this.#onError).on('close', this.#onClose)
+    // Of a server's socket Node tells its own server only what broke TLS later, by this event.
+    if (this.#shaking?.accepted === true) this.#socket.on('_tlsError', this.#onError)
   }
 
   readonly #onError = (error: NodeJS.ErrnoException): void => {
     this.#failure = error
     // What arrived before a reset and waits for `resume` would go down with the stream.
     if (this.#paused) this.#rest = this.#socket.read() ?? undefined
+    // Once the handshake is done, Node tells of what broke TLS and leaves the socket open.
+    if (this.#shaking === undefined && !this.#socket.destroyed) this.#socket.destroy()
   }
 
   readonly #onConnect = (): void => {

@@ -3,7 +3,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net'
 import type { SecureVersion } from 'node:tls'
 import t from 'tap'
 import type { Conn } from '../../src/core/conn.js'
-import { APPLICATION_DATA, HANDSHAKE } from '../tls-peer/record-keys.js'
+import { ALERT, APPLICATION_DATA, HANDSHAKE } from '../tls-peer/record-keys.js'
 import { RecordPeer } from '../tls-peer/record-peer.js'
 import { IMPLEMENTATIONS } from './conn-rigs.js'
 import { pattern, Recorder } from './recorder.js'
@@ -69,6 +69,21 @@ for (const { name, available, open } of IMPLEMENTATIONS.filter(({ name }) => nam
         t.ok(peer.data.equals(answer), `as ${role}`)
         conn.abort()
         peer.close()
+      }
+    })
+
+    t.test('a fatal alert ends a connection at once, also behind data', async (t) => {
+      for (const version of ['TLSv1.3', 'TLSv1.2'] as const) {
+        for (const role of ['server', 'client'] as const) {
+          for (const answer of [Buffer.alloc(0), pattern(100)]) {
+            const recorder = new Recorder({ data: (conn) => void conn.write(answer, 0, answer.length) })
+            const [peer] = await connect(role, version, recorder)
+            peer.send(peer.keys.seal(APPLICATION_DATA, Buffer.of(1)), peer.keys.seal(ALERT, Buffer.of(2, 40)))
+            await recorder.untilLogged('close')
+            t.equal(recorder.cause?.code, 'TLS_FAILED', `${version} as ${role}, answered by ${answer.length} bytes`)
+            peer.close()
+          }
+        }
       }
     })
 

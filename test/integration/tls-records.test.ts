@@ -70,10 +70,13 @@ async function stillServes(t: Test & { pass(what: string): unknown }, castor: Ch
   t.pass(what)
 }
 
-for (const [how, options] of [
-  ['with the addon', {}],
-  ['without the addon', WITHOUT_ADDON],
-] as const) {
+/** Without the addon, the records are Node's business: one version shows that the rest is right. */
+const WAYS = [
+  ['with the addon', {}, VERSIONS],
+  ['without the addon', WITHOUT_ADDON, VERSIONS.slice(0, 1)],
+] as const
+
+for (const [how, options, versions] of WAYS) {
   t.test(`a client whose records end in disorder stops nobody else (${how})`, async (t) => {
     const target = await RawTarget.start()
     t.teardown(() => target.stop())
@@ -81,7 +84,7 @@ for (const [how, options] of [
     const listeners = config.listeners as readonly object[]
     const plain = { name: 'plain', protocol: 'http', listen: '127.0.0.1:0', targetGroup: 'out' }
     const castor = await startChild(t, { ...config, listeners: [...listeners, plain] }, options)
-    for (const version of VERSIONS) {
+    for (const version of versions) {
       for (const [name, records] of Object.entries(ENDINGS)) {
         for (const [alpn, data] of [
           ['http/1.1', HTTP1],
@@ -117,11 +120,11 @@ async function hostileTarget(
 }
 
 /** More than the kernel takes for a client that does not read. */
-const TUNNEL_BYTES = 4_000_000
+const TUNNEL_BYTES = 3_000_000
 
-for (const [how, options] of [['with the addon', {}]] as const) {
+for (const [how, options, versions] of WAYS) {
   t.test(`a target whose records end in disorder stops nobody else (${how})`, async (t) => {
-    let version: SecureVersion = 'TLSv1.3'
+    let version = versions[0]!
     let records = ENDINGS['a record and half a record']!
     const answer = Buffer.from('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok')
     // The request that waits for a place goes out on the connection within the same turn.
@@ -167,7 +170,7 @@ for (const [how, options] of [['with the addon', {}]] as const) {
     }))
     const castor = await startChild(t, { workers: 1, listeners, targetGroups: groups }, options)
 
-    for (version of VERSIONS) {
+    for (version of versions) {
       for (const [name, ending] of Object.entries(ENDINGS)) {
         records = ending
         const clients: RawClient[] = []
@@ -181,7 +184,8 @@ for (const [how, options] of [['with the addon', {}]] as const) {
           await stillServes(t, castor, `${version} ${listener}: ${name}`)
         }
         const [client] = clients
-        await within('an answer, or the end', Promise.race([client!.response().catch(() => {}), client!.ending()]))
+        const answered = client!.response('GET', 60_000).catch(() => {})
+        await within('an answer, or the end', Promise.race([answered, client!.ending(60_000)]))
         // Its reader does not read, so that the last of it was looked at and not acted on when the client's data comes.
         const reader = await RawClient.connect(castor.port('tunnel'))
         t.teardown(() => reader.close())
@@ -198,7 +202,7 @@ for (const [how, options] of [['with the addon', {}]] as const) {
         reader.send(Buffer.alloc(100_000))
         reader.socket.resume()
         await stillServes(t, castor, `${version} in a tunnel that is read: ${name}`)
-        for (const each of [...clients, reader]) each.close()
+        for (const each of [...clients, reader]) each.reset()
         peer.close()
       }
     }
