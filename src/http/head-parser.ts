@@ -54,6 +54,8 @@ export abstract class HeadParser {
   contentLength = -1
   chunked = false
   keepAlive = false
+  /** A field names a scheme that authenticates the connection: see `namesConnectionScheme`. */
+  connectionAuth = false
   /** Headers marked HEADER_DROPPED because `Connection` names them. */
   connectionNames = 0
   /** 0 unless refused. */
@@ -89,6 +91,7 @@ export abstract class HeadParser {
     this.contentLength = -1
     this.chunked = false
     this.keepAlive = false
+    this.connectionAuth = false
     this.connectionNames = 0
     this.errorStatus = 0
     this.errorReason = 'NONE'

@@ -1,6 +1,7 @@
 // Hot path: one pass over the bytes of a request head, nothing allocated per request.
 import { equalsIgnoringCase, latin1 } from './bytes.js'
 import { CLASS, IN_REQUEST_ID } from './characters.js'
+import { namesConnectionScheme } from './connection-auth.js'
 import { CONNECTION_CLOSE, CONNECTION_KEEP_ALIVE, CONNECTION_UPGRADE } from './connection-field.js'
 import {
   HEADER_STRIDE,
@@ -14,6 +15,7 @@ import {
 } from './head-layout.js'
 import { STATE_FIELDS } from './head-parser.js'
 import {
+  HEADER_AUTHORIZATION,
   HEADER_CONNECTION,
   HEADER_CONTENT_LENGTH,
   HEADER_EXPECT,
@@ -162,6 +164,9 @@ export class RequestParser extends RequestLineParser {
       case HEADER_UPGRADE:
         this.#upgrade =
           this.#upgrade === 0 && equalsIgnoringCase(buffer, from, to, WEBSOCKET) ? UPGRADE_WEBSOCKET : UPGRADE_OTHER
+        return
+      case HEADER_AUTHORIZATION:
+        if (namesConnectionScheme(buffer, from, to)) this.connectionAuth = true
         return
       case HEADER_TE:
         if (listHas(buffer, from, to, TRAILERS)) this.wantsTrailers = true

@@ -1,6 +1,7 @@
 // Hot path: one pass over the bytes of a response head, nothing allocated per response.
 import { equalsIgnoringCase, latin1 } from './bytes.js'
 import { byteFault, CLASS, CR, EQUALS, IN_DIGITS, IN_VALUE, LF, SP, ZERO } from './characters.js'
+import { namesConnectionScheme } from './connection-auth.js'
 import { CONNECTION_CLOSE, CONNECTION_KEEP_ALIVE, CONNECTION_UPGRADE } from './connection-field.js'
 import { PARSE_COMPLETE, type PARSE_REFUSED, type ParseOutcome, VALUE_END, VALUE_START } from './head-layout.js'
 import { HeadParser, STATE_FIELDS } from './head-parser.js'
@@ -8,8 +9,10 @@ import {
   HEADER_CONNECTION,
   HEADER_CONTENT_LENGTH,
   HEADER_KEEP_ALIVE,
+  HEADER_PROXY_AUTHENTICATE,
   HEADER_TRANSFER_ENCODING,
   HEADER_UPGRADE,
+  HEADER_WWW_AUTHENTICATE,
 } from './header-names.js'
 import { elementEnd, skipSpace } from './list.js'
 import { METHOD_HEAD } from './methods.js'
@@ -166,6 +169,10 @@ export class ResponseParser extends HeadParser {
         return
       case HEADER_KEEP_ALIVE:
         this.#takeKeepAlive(buffer, from, to)
+        return
+      case HEADER_WWW_AUTHENTICATE:
+      case HEADER_PROXY_AUTHENTICATE:
+        if (namesConnectionScheme(buffer, from, to)) this.connectionAuth = true
         return
       case HEADER_UPGRADE:
         this.#upgradeFields++

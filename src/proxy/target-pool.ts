@@ -18,4 +18,6 @@ export interface TargetPool extends ConnHandler {
 export interface MultiplexingPool extends TargetPool {
   /** As `Transport.dial`, for one request. */
   dial(handler: ConnHandler): Conn
+  /** The connection that carries this request, or will carry it, takes no others after it. */
+  retire(conn: Conn): void
 }

@@ -34,7 +34,8 @@ export class Farewell {
     const connection = this.#connection
     connection.draining = true
     if (connection.role === 'client') {
-      this.complete()
+      // Said when the last stream is done: some servers take no more of a request whose client has said it already.
+      connection.finishIfDrained()
       return
     }
     this.#askedFirst = true

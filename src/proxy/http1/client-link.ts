@@ -7,10 +7,12 @@ import type { Timed } from '../../net/timer-wheel.js'
 import { type ClientOrigin, type ForwardedLines, formatHost, forwardedLines } from '../client-origin.js'
 import type { Listener } from '../listener.js'
 import type { Session } from '../plane.js'
+import type { Target } from '../target.js'
 import type { Exchange } from './exchange.js'
 import type { Http1Plane } from './http1-plane.js'
 import { KeptBytes } from './kept-bytes.js'
 import { writeRefusal } from './own-answer.js'
+import { PinnedConnections } from './pinned-connections.js'
 import type { RequestFacts } from './request-facts.js'
 import {
   BODY_READ_BYTES,
@@ -46,6 +48,7 @@ export abstract class ClientLink implements Timed, Session {
   protected headStartedMs = -1
   protected lingerUntilMs = 0
   #forwarded: ForwardedLines | undefined
+  #pinned: PinnedConnections | undefined
   #receivedCounted: number
   #sentCounted = 0
 
@@ -57,6 +60,16 @@ export abstract class ClientLink implements Timed, Session {
     this.trusted = listener.trusted.has(conn.peer)
     // A handshake's bytes were counted by themselves.
     this.#receivedCounted = origin.tls === undefined ? 0 : conn.bytesRead
+  }
+
+  get pinned(): PinnedConnections | undefined {
+    return this.#pinned
+  }
+
+  pin(conn: Conn, target: Target, keepClient: boolean): void {
+    this.#pinned ??= new PinnedConnections()
+    this.#pinned.put(conn, target)
+    if (!keepClient) this.#pinned.closeAll()
   }
 
   abstract onTimeout(nowMs: number): number
@@ -132,6 +145,7 @@ export abstract class ClientLink implements Timed, Session {
     this.kept.clear()
     this.state = TUNNELLING
     this.exchange = undefined
+    this.#pinned?.closeAll()
     this.plane.wheel.cancel(this)
     this.plane.sessions.delete(this)
     this.conn.readSize = BODY_READ_BYTES
@@ -163,6 +177,7 @@ export abstract class ClientLink implements Timed, Session {
     if (this.parser !== undefined) this.plane.giveParser(this.parser)
     this.parser = undefined
     this.kept.clear()
+    this.#pinned?.closeAll()
     this.onEnded()
   }
 

@@ -55,6 +55,7 @@ export class ClientSession extends ClientLink implements ConnHandler, Requester 
 
   leave(targetSlot: number): void {
     this.exchange?.leave(targetSlot)
+    this.pinned?.leave(targetSlot)
   }
 
   cut(): void {

@@ -70,7 +70,7 @@ export abstract class ExchangeOutcome implements UpstreamUser {
     const session = this.session
     const requestDone = this.requestBody.done
     if (extra || !this.keepUpstream || !requestDone) this.upstream.drop()
-    else this.upstream.giveBack(this.head.parser.keepAliveTimeoutSeconds)
+    else this.upstream.giveBack(this.head.parser.keepAliveTimeoutSeconds, this.keepClient)
     const keep = this.keepClient
     const blocked = this.responseBody.blocked
     this.account('NONE', 0, 0)

@@ -33,6 +33,7 @@ export abstract class ExchangeResponse extends ExchangeOutcome {
     let outcome = first
     // A 1xx response is passed on to whoever can understand it; the final one is still to come.
     while (outcome === HEAD_INTERIM) {
+      if (this.head.parser.connectionAuth) this.upstream.pin()
       if (this.facts.versionMinor === 1) this.writeHead()
       outcome = this.head.next()
     }
@@ -47,6 +48,7 @@ export abstract class ExchangeResponse extends ExchangeOutcome {
     const tally = this.tally
     tally.status = parser.status
     tally.headSent = true
+    if (parser.connectionAuth) this.upstream.pin()
     tally.responseMs = this.plane.clock.nowMs - tally.requestDoneMs
     const { group } = this.session.listener
     if (parser.status >= 500) this.upstream.blame(tally.responseMs)

@@ -31,7 +31,7 @@ export class Exchange extends ExchangeResponse {
     this.#reset(session)
     const { hash, group } = session.listener
     group.stickiness?.bindRequest(this.binding, parser, buffer, start, session.origin)
-    this.upstream.begin(session, hash.of(parser, buffer, start), this.binding)
+    this.upstream.begin(session, hash.of(parser, buffer, start), this.binding, parser.connectionAuth)
     this.facts.capture(parser, buffer, start, plane.requestIds.next(), plane.accessLog !== undefined)
     group.retryBudget.countRequest()
     this.requestBody.begin(requestFraming(parser), parser.contentLength, parser.chunked)

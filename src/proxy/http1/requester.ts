@@ -2,6 +2,8 @@ import type { Conn } from '../../core/conn.js'
 import type { RequestHeadOptions } from '../../http/request-writer.js'
 import type { ClientOrigin } from '../client-origin.js'
 import type { Listener } from '../listener.js'
+import type { Target } from '../target.js'
+import type { PinnedConnections } from './pinned-connections.js'
 import type { RequestFacts } from './request-facts.js'
 
 /** Whoever a request came from, as the exchange that serves it sees them. */
@@ -16,6 +18,13 @@ export interface Requester {
   readonly conn: Conn
   /** The client has half-closed. */
   readonly inputEnded: boolean
+  /** Target connections that only this client may use; undefined without any. */
+  readonly pinned: PinnedConnections | undefined
+  /**
+   * Keeps the connection for this client's requests alone, for as long as the client stays (RFC 9110 3.3), which it does
+   * not without `keepClient`.
+   */
+  pin(conn: Conn, target: Target, keepClient: boolean): void
   /** What is to be added to the request's head; read before the next call. */
   headOptions(facts: RequestFacts): RequestHeadOptions
   /** Looks at the timers again within `delayMs`, sooner than they would by themselves. */

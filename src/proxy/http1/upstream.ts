@@ -70,6 +70,8 @@ export class Upstream implements ConnHandler, Claimant {
   /** Why there is no target, when the state is UPSTREAM_NONE. */
   refusal: ReasonCode = 'NO_TARGET'
   conn: Conn | undefined
+  /** Only this client's requests may follow on the connection: it authenticates whoever uses it (RFC 9110 3.3). */
+  #pinned = false
   connecting = false
   /** How long the dial took; −1 where none was needed. */
   connectMs = -1
@@ -90,8 +92,8 @@ export class Upstream implements ConnHandler, Claimant {
     return this.waitTicket !== 0 ? queue.timeoutMs : timeouts.connectMs
   }
 
-  /** `hash` as in PickKey. */
-  begin(session: Requester, hash: number, binding: Binding): void {
+  /** `hash` as in PickKey; `connectionAuth`: the request has credentials for its connection. */
+  begin(session: Requester, hash: number, binding: Binding, connectionAuth: boolean): void {
     this.#session = session
     this.hash = hash
     this.binding = binding
@@ -103,6 +105,16 @@ export class Upstream implements ConnHandler, Claimant {
     this.conn = undefined
     this.connecting = false
     this.connectMs = -1
+    this.#pinned = connectionAuth
+    const { pinned, listener } = session
+    // Where nothing else binds the client it is bound by the connections it has.
+    if (pinned !== undefined && binding.slot < 0 && !binding.hasKey) binding.slot = pinned.slotIn(listener.group)
+  }
+
+  /** The response has said that the connection authenticates whoever uses it. */
+  pin(): void {
+    this.#pinned = true
+    if (this.conn !== undefined) this.target!.streams?.retire(this.conn)
   }
 
   /** Keeps the head that was written into scratch, up to `end`. */
@@ -168,12 +180,15 @@ export class Upstream implements ConnHandler, Claimant {
   #reach(target: Target): UpstreamState {
     this.target = target
     this.lastTarget = target
-    const idle = target.pool.take()
+    const own = this.#session.pinned?.take(target)
+    if (own !== undefined) this.#pinned = true
+    const idle = own ?? target.pool.take()
     if (idle === undefined) return this.#dial(target)
     this.#attemptMs = this.#plane.clock.nowMs
     this.#reused = true
     idle.handler = this
     this.conn = idle
+    if (this.#pinned) target.streams?.retire(idle)
     return UPSTREAM_READY
   }
 
@@ -219,13 +234,20 @@ export class Upstream implements ConnHandler, Claimant {
     this.#user.onConnectFailed('CONNECT_TIMEOUT')
   }
 
-  /** The exchange went well: the connection may serve another. `keepSeconds` as the target said, −1 where it did not. */
-  giveBack(keepSeconds: number): void {
+  /**
+   * The exchange went well: the connection may serve another. `keepSeconds` as the target said, −1 where it did not;
+   * `keepClient`: the client stays, too.
+   */
+  giveBack(keepSeconds: number, keepClient: boolean): void {
     const { conn, target } = this
     this.conn = undefined
     if (conn === undefined) return
     conn.resume()
-    target!.pool.put(conn, keepSeconds)
+    if (this.#pinned && target!.streams === undefined) {
+      this.#session.pin(conn, target!, keepClient)
+    } else {
+      target!.pool.put(conn, keepSeconds)
+    }
   }
 
   /** The connection is of no more use to anybody. */
@@ -283,6 +305,7 @@ export class Upstream implements ConnHandler, Claimant {
     this.connecting = true
     const conn = target.streams?.dial(this) ?? this.#plane.transport.dial(target.address, target.port, this, target.tls)
     this.conn = conn
+    if (this.#pinned) target.streams?.retire(conn)
     conn.write(this.#head, 0, this.#headLength)
     return UPSTREAM_DIALLING
   }

@@ -13,8 +13,10 @@ import {
 } from '../../http/h2/engine.js'
 import type { Timed } from '../../net/timer-wheel.js'
 import type { ClientOrigin } from '../client-origin.js'
+import { PinnedConnections } from '../http1/pinned-connections.js'
 import type { Listener } from '../listener.js'
 import type { Session } from '../plane.js'
+import type { Target } from '../target.js'
 import { ClientStream, type StreamHome } from './client-stream.js'
 import type { Http2Plane } from './http2-plane.js'
 import { serverConnection } from './limits.js'
@@ -61,6 +63,7 @@ export class ClientConnection implements ConnHandler, Timed, Session, H2Handler,
   readonly listener: Listener
   readonly origin: ClientOrigin
   readonly conn: Conn
+  pinned: PinnedConnections | undefined
   readonly #shared: Http2Plane
   readonly #connection: H2Connection
   readonly #open: ClientStream[] = []
@@ -98,7 +101,14 @@ export class ClientConnection implements ConnHandler, Timed, Session, H2Handler,
     this.#connection.drain()
   }
 
-  leave(): void {}
+  leave(targetSlot: number): void {
+    this.pinned?.leave(targetSlot)
+  }
+
+  pin(conn: Conn, target: Target): void {
+    this.pinned ??= new PinnedConnections()
+    this.pinned.put(conn, target)
+  }
 
   cut(): void {
     // Whoever still waits for an answer is told so first.
@@ -126,6 +136,7 @@ export class ClientConnection implements ConnHandler, Timed, Session, H2Handler,
     this.#connection.connClosed(cause)
     plane.wheel.cancel(this)
     plane.sessions.delete(this)
+    this.pinned?.closeAll()
     this.#countBytes()
     this.listener.connectionClosed()
   }

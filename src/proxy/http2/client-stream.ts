@@ -17,12 +17,12 @@ import { recordRefusal } from '../http1/record.js'
 import type { Listener } from '../listener.js'
 import type { Http2Plane } from './http2-plane.js'
 import { OUT_BODY, OUT_DONE, OUT_TUNNEL, StreamConn } from './stream-conn.js'
-import { StreamSession } from './stream-session.js'
+import { type SharedPins, StreamSession } from './stream-session.js'
 
 const ID_WEBSOCKET_ACCEPT = idOf('sec-websocket-accept')
 
 /** What a client's streams share: their connection. */
-export interface StreamHome {
+export interface StreamHome extends SharedPins {
   readonly listener: Listener
   readonly origin: ClientOrigin
   readonly conn: Conn
@@ -50,7 +50,7 @@ export class ClientStream extends StreamConn {
   constructor(shared: Http2Plane, home: StreamHome) {
     super(shared, ABANDONED, home.conn.peer, home.conn.local)
     this.#home = home
-    this.session = new StreamSession(shared, home.listener, home.origin, this)
+    this.session = new StreamSession(shared, home, this)
   }
 
   /** The client has opened a stream: its fields follow. */

@@ -41,6 +41,7 @@ export class TargetStream extends StreamConn {
   #hasBody = false
   #replays = 0
   #answered = false
+  #last = false
   #noBody = false
   #webSocketKey = ''
 
@@ -64,6 +65,7 @@ export class TargetStream extends StreamConn {
     this.#hasBody = false
     this.#replays = 0
     this.#answered = false
+    this.#last = false
     this.#noBody = false
     this.#webSocketKey = ''
   }
@@ -73,9 +75,16 @@ export class TargetStream extends StreamConn {
     this.opened = true
     this.stream = stream
     this.out = OUT_HEAD
+    if (this.#last) stream.connection.drain()
     if (this.#keptLength === 0) return
     super.write(this.#kept, 0, this.#keptLength)
     if (!this.#hasBody || this.#keptLength > REPLAY_BYTES) this.#forgetSent()
+  }
+
+  /** Its connection takes no other request after this one. */
+  retireConnection(): void {
+    this.#last = true
+    this.stream?.connection.drain()
   }
 
   override write(buffer: Uint8Array, start: number, end: number): boolean {

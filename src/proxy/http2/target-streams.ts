@@ -76,6 +76,10 @@ export class TargetStreams implements MultiplexingPool, StreamSource, TargetConn
     return stream
   }
 
+  retire(conn: Conn): void {
+    if (conn instanceof TargetStream) conn.retireConnection()
+  }
+
   put(conn: Conn): void {
     conn.handler = this
     conn.close()

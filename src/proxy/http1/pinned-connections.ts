@@ -1,0 +1,87 @@
+import type { Conn, ConnHandler } from '../../core/conn.js'
+import type { Target } from '../target.js'
+import type { TargetGroup } from '../target-group.js'
+
+/** More than one client has use for: a browser opens six connections, and each of them is a client here. */
+const CAPACITY = 8
+
+/**
+ * Idle connections to targets that belong to one client connection, because the target authenticates whoever uses them
+ * (NTLM, Negotiate). They serve nobody else and are closed with the client's (RFC 9110 3.3).
+ */
+export class PinnedConnections implements ConnHandler {
+  readonly #conns: Conn[] = []
+  readonly #targets: Target[] = []
+
+  /** The slot of the target that was used last among those of the group, −1 without one. */
+  slotIn(group: TargetGroup): number {
+    for (let i = this.#targets.length - 1; i >= 0; i--) {
+      const { slot } = this.#targets[i]!
+      if (group.bySlot(slot) === this.#targets[i]) return slot
+    }
+    return -1
+  }
+
+  /** The connection to that target, whose handler is the caller's to set, or undefined. */
+  take(target: Target): Conn | undefined {
+    const at = this.#targets.lastIndexOf(target)
+    if (at < 0) return undefined
+    const conn = this.#remove(at)
+    if (conn.peer.address === target.address) return conn
+    // The target's name means another host by now.
+    this.#close(conn, target)
+    return undefined
+  }
+
+  put(conn: Conn, target: Target): void {
+    conn.handler = this
+    this.#conns.push(conn)
+    this.#targets.push(target)
+    if (this.#conns.length > CAPACITY) this.#close(this.#remove(0), this.#targets[0]!)
+  }
+
+  /** The target's time is over. */
+  leave(targetSlot: number): void {
+    for (let i = this.#targets.length - 1; i >= 0; i--) {
+      const target = this.#targets[i]!
+      if (target.slot === targetSlot) this.#close(this.#remove(i), target)
+    }
+  }
+
+  /** The client is gone. */
+  closeAll(): void {
+    while (this.#conns.length > 0) this.#close(this.#conns.pop()!, this.#targets.pop()!)
+  }
+
+  onOpen(): void {}
+
+  /** Bytes or the end of the stream between two requests mean that it must not serve another one. */
+  onData(conn: Conn): void {
+    conn.abort()
+  }
+
+  onEnd(conn: Conn): void {
+    conn.close()
+  }
+
+  onWritable(): void {}
+
+  onClose(conn: Conn): void {
+    const at = this.#conns.indexOf(conn)
+    if (at < 0) return
+    const target = this.#targets[at]!
+    this.#remove(at)
+    target.connectionClosed()
+  }
+
+  #remove(at: number): Conn {
+    this.#targets.splice(at, 1)
+    return this.#conns.splice(at, 1)[0]!
+  }
+
+  /** The pool counts the end of what it does not hold, too. */
+  #close(conn: Conn, target: Target): void {
+    conn.handler = target.pool
+    conn.close()
+  }
+}
