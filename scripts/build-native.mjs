@@ -9,13 +9,19 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const sources = join(root, 'src/native')
 const output = join(root, 'dist/native/castor.node')
 
+/** What keepalived runs once a second (scripts/castor-ready): a program of its own. */
+const readySource = join(root, 'scripts/castor-ready.c')
+const readyOutput = join(root, 'dist/native/castor-ready')
+
 const newest = Math.max(
+  statSync(readySource).mtimeMs,
   ...readdirSync(sources)
     .filter((name) => /\.[ch]$/.test(name))
     .map((name) => statSync(join(sources, name)).mtimeMs),
 )
 
-if (process.argv.includes('--if-needed') && existsSync(output) && statSync(output).mtimeMs > newest) process.exit(0)
+const isCurrent = (path) => existsSync(path) && statSync(path).mtimeMs > newest
+if (process.argv.includes('--if-needed') && isCurrent(output) && isCurrent(readyOutput)) process.exit(0)
 
 function giveUp(reason) {
   rmSync(output, { force: true })
@@ -50,6 +56,10 @@ if (include === undefined)
 
 const compiler = process.env.CC ?? 'cc'
 mkdirSync(dirname(output), { recursive: true })
+const ready = spawnSync(compiler, ['-std=gnu11', '-O2', '-Wall', '-Wextra', '-o', readyOutput, readySource], {
+  stdio: ['ignore', 'inherit', 'inherit'],
+})
+if (ready.status !== 0) console.warn('castor: scripts/castor-ready will need curl to ask over a Unix socket.')
 // Node's headers come with OpenSSL's, except where a distribution has split them; then the system's serve as well.
 const withTls = [include, '/usr/include', '/usr/local/include'].some((folder) =>
   existsSync(join(folder, 'openssl/ssl.h')),

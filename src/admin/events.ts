@@ -1,6 +1,9 @@
 import type { ServerResponse } from 'node:http'
 
 export const MAX_STREAMS = 32
+export const MAX_STREAMS_PER_SOURCE = 16
+/** The head of a stream, whose connection ends with it. */
+export const EVENT_STREAM = { 'Content-Type': 'text/event-stream; charset=utf-8', Connection: 'close' } as const
 const INTERVAL_MS = 1000
 /** A reader that has not taken this much is left out until it has. */
 const MAX_BEHIND_BYTES = 256 * 1024
@@ -9,6 +12,7 @@ const MAX_SKIPPED = 30
 
 interface Stream {
   readonly response: ServerResponse
+  readonly source: string
   skipped: number
 }
 
@@ -33,22 +37,27 @@ export class EventStreams {
     return this.#streams.size
   }
 
-  /** Takes the response over and sends a first event at once. False, and nothing sent, when there are too many. */
-  add(response: ServerResponse): boolean {
-    if (this.#streams.size >= MAX_STREAMS) return false
+  /**
+   * Takes the response over and sends a first event at once. Where there are too many streams, of all sources or of this
+   * one, it sends nothing and says which.
+   */
+  add(response: ServerResponse, source: string): 'all' | 'source' | undefined {
+    if (this.#streams.size >= MAX_STREAMS) return 'all'
+    let own = 0
+    for (const stream of this.#streams) if (stream.source === source) own++
+    if (own >= MAX_STREAMS_PER_SOURCE) return 'source'
     const first = this.#render()
-    const stream = { response, skipped: 0 }
+    const stream = { response, source, skipped: 0 }
     this.#streams.add(stream)
     response.on('close', () => this.#remove(stream))
     response.on('error', () => this.#remove(stream))
-    response.writeHead(200, { 'Content-Type': 'text/event-stream; charset=utf-8' })
+    response.writeHead(200, EVENT_STREAM)
     response.write(`retry: 2000\n\ndata: ${first}\n\n`)
     this.#timer ??= setInterval(() => this.#tick(), this.#intervalMs)
-    return true
+    return undefined
   }
 
-  /** Ends every stream. Idempotent. */
-  /** Resolves when the clients' systems have the last of it, or they are gone. */
+  /** Ends every stream. Resolves when the clients' systems have the last of it, or they are gone. Idempotent. */
   async close(): Promise<void> {
     const streams = [...this.#streams]
     this.#streams.clear()

@@ -3,19 +3,26 @@ import { Exposition } from '../observe/prometheus.js'
 import { sendBody, sendError, sendJson, sendText } from './answer.js'
 import { deleteTarget, patchTarget, postTarget, sendUnknownGroup } from './change-targets.js'
 import { buildClusterStatus } from './cluster-status.js'
+import { type ConnectionBounds, sourceOf } from './connection-bounds.js'
 import type { DashboardFile } from './dashboard-files.js'
-import { type EventStreams, MAX_STREAMS } from './events.js'
+import { EVENT_STREAM, type EventStreams, MAX_STREAMS, MAX_STREAMS_PER_SOURCE } from './events.js'
 import type { AdminFacts } from './facts.js'
 import { listSessions } from './sessions.js'
 import type { Status } from './status-shape.js'
 
-/** What handlers work with. */
-export interface AdminContext {
+/** What is the same at each address. */
+export interface ProcessContext {
   readonly facts: AdminFacts
   readonly dashboard: ReadonlyMap<string, DashboardFile>
   readonly events: EventStreams
   status(): Status
   metrics(): Promise<string>
+}
+
+/** What handlers work with. */
+export interface AdminContext extends ProcessContext {
+  /** Of the address at which the request came in. */
+  readonly bounds: ConnectionBounds
 }
 
 export interface Route {
@@ -143,12 +150,20 @@ function decode(encoded: string): string {
 
 function events(context: AdminContext, request: IncomingMessage, response: ServerResponse): void {
   if (request.method === 'HEAD') {
-    response.writeHead(200, { 'Content-Type': 'text/event-stream; charset=utf-8' }).end()
+    response.writeHead(200, EVENT_STREAM).end()
     return
   }
-  if (context.events.add(response)) return
+  const refused = context.events.add(response, sourceOf(request.socket))
+  if (refused === undefined) {
+    context.bounds.release(request.socket)
+    return
+  }
   response.setHeader('Retry-After', '5')
-  sendError(request, response, 503, 'TOO_MANY_STREAMS', `${MAX_STREAMS} event streams are open already`)
+  const message =
+    refused === 'source'
+      ? `${MAX_STREAMS_PER_SOURCE} event streams are open already from this address`
+      : `${MAX_STREAMS} event streams are open already`
+  sendError(request, response, 503, 'TOO_MANY_STREAMS', message)
 }
 
 function notBuilt(_: AdminContext, request: IncomingMessage, response: ServerResponse): void {

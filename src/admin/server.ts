@@ -5,6 +5,7 @@ import type { AdminConfig, AdminListen, ListenAddress } from '../core/config.js'
 import { CastorError } from '../core/errors.js'
 import { LoopDelay, type LoopDelaySample } from '../observe/loop-delay.js'
 import { isLoopback } from './access-check.js'
+import { ConnectionBounds } from './connection-bounds.js'
 import { loadDashboard } from './dashboard-files.js'
 import { EventStreams } from './events.js'
 import type { AdminFacts } from './facts.js'
@@ -12,7 +13,7 @@ import { requestHandler } from './handler.js'
 import { LatencyWindow } from './latency-window.js'
 import { renderMetrics } from './metrics.js'
 import { measureProcess } from './process-facts.js'
-import type { AdminContext } from './routes.js'
+import type { ProcessContext } from './routes.js'
 import { buildStatus } from './status.js'
 import { listenUnix } from './unix-socket.js'
 
@@ -48,7 +49,8 @@ const LIMITS = {
   connectionsCheckingInterval: 1_000,
   maxHeaderSize: 16 * 1024,
 } as const
-const MAX_CONNECTIONS = 128
+/** At each address. */
+const BOUNDS = { max: 128, maxPerSource: 64 } as const
 /** A connection on which nothing moves for so long is cut; event streams move every second. */
 const SOCKET_IDLE_MS = 30_000
 const CLOSE_GRACE_MS = 1_000
@@ -62,7 +64,7 @@ export async function startAdmin({ config, facts, dashboardFolder }: AdminOption
   }
   const latency = new LatencyWindow(facts.columns, () => facts.targets)
   const loop = watchLoop()
-  const context: AdminContext = {
+  const context: ProcessContext = {
     facts,
     dashboard: await loadDashboard(dashboardFolder),
     events: new EventStreams(
@@ -100,9 +102,11 @@ export async function startAdmin({ config, facts, dashboardFolder }: AdminOption
   return { listening, address: first?.address ?? '', port: first?.port ?? 0, close: () => (closed ??= close()) }
 }
 
-async function open(context: AdminContext, config: AdminConfig, at: AdminListen): Promise<Opened> {
-  const server = createServer(LIMITS, requestHandler(context, config, at))
-  server.maxConnections = MAX_CONNECTIONS
+async function open(context: ProcessContext, config: AdminConfig, at: AdminListen): Promise<Opened> {
+  const server = createServer(LIMITS)
+  const bounds = new ConnectionBounds(BOUNDS)
+  bounds.watch(server)
+  server.on('request', requestHandler({ ...context, bounds }, config, at))
   server.setTimeout(SOCKET_IDLE_MS, (socket) => socket.destroy())
   let bound = at
   let remove = (): void => {}

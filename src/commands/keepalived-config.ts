@@ -1,4 +1,4 @@
-import type { Config, HostConfig, VipConfig } from '../core/config.js'
+import type { AdminListen, Config, HostConfig, VipConfig } from '../core/config.js'
 
 /** Priorities, of 255: the host that an address is preferred on, and the others in the order of `cluster.hosts`. */
 const PREFERRED = 200
@@ -13,8 +13,8 @@ const PREEMPT_DELAY_S = 2
 export interface KeepalivedOptions {
   /** The script that asks whether this host is ready; an absolute path. */
   readonly readyScript: string
-  /** Where the script asks. */
-  readonly admin: { readonly address: string; readonly port: number }
+  /** Where the script asks: a Unix socket, or an address that can be connected to. */
+  readonly admin: AdminListen
   /** Run with the VRRP state as its last argument whenever this host gets or loses an address; none if undefined. */
   readonly notify: string | undefined
 }
@@ -37,7 +37,7 @@ export function keepalivedConfig(config: Config, options: KeepalivedOptions): st
       ...(vips.some(({ advertIntervalMs }) => advertIntervalMs % 1000 !== 0) ? ['vrrp_version 3'] : []),
     ]),
     block('vrrp_script castor_ready', [
-      `script "${options.readyScript} ${options.admin.address} ${options.admin.port}"`,
+      `script "${options.readyScript} ${'path' in options.admin ? `unix:${options.admin.path}` : `${options.admin.address} ${options.admin.port}`}"`,
       'interval 1',
       'timeout 2',
       'fall 1',

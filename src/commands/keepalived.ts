@@ -3,7 +3,7 @@ import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { loadConfig } from '../config/load.js'
-import type { Config } from '../core/config.js'
+import type { AdminListen, Config } from '../core/config.js'
 import { CastorError } from '../core/errors.js'
 import { keepalivedConfig } from './keepalived-config.js'
 import { packageRoot } from './package-files.js'
@@ -50,22 +50,36 @@ function write(flags: KeepalivedFlags): void {
   if (UNSAFE.test(readyScript) || readyScript.includes(' ')) {
     throw new CastorError('CONFIG_INVALID', `${JSON.stringify(readyScript)} ${NOT_HELD}; install castor somewhere else`)
   }
-  const { address, port } = config.admin.listen.find((listen) => 'port' in listen)!
+  const admin = whereToAsk(config)!
+  if ('path' in admin && (UNSAFE.test(admin.path) || admin.path.includes(' '))) {
+    throw new CastorError('CONFIG_INVALID', `admin.listen: ${JSON.stringify(admin.path)} ${NOT_HELD}`)
+  }
   const text = keepalivedConfig(config, {
     readyScript,
-    admin: { address: address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '::1' : address, port },
+    admin,
     notify: flags.notify,
   })
   if (flags.output === undefined) process.stdout.write(text)
   else writeFileSync(flags.output, text, { mode: 0o644 })
 }
 
+/** The Unix socket, which no stranger can keep busy, else an address; undefined where neither is known beforehand. */
+function whereToAsk({ admin: { listen } }: Pick<Config, 'admin'>): AdminListen | undefined {
+  const socket = listen.find((one) => 'path' in one)
+  if (socket !== undefined) return socket
+  for (const one of listen) {
+    if ('path' in one || one.port === 0) continue
+    const { address, port } = one
+    return { address: address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '::1' : address, port }
+  }
+  return undefined
+}
+
 /** @throws CastorError naming everything that keepalived could not do without. */
 function check({ vips, cluster, node, admin }: Config, file: string): void {
   const problems: string[] = []
   if (vips.length === 0) problems.push('vips: is empty; name the addresses that clients use')
-  const tcp = admin.listen.find((listen) => 'port' in listen)
-  if (tcp === undefined || tcp.port === 0)
+  if (whereToAsk({ admin }) === undefined)
     problems.push('admin.listen: has port 0; keepalived has to know where to ask')
   for (const [index, vip] of vips.entries()) {
     const before = vips.slice(0, index)

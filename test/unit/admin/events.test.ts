@@ -6,7 +6,7 @@ import { EventStreams } from '../../../src/admin/events.js'
 
 /** A server that gives every connection a stream. */
 async function serve(t: { teardown(end: () => unknown): unknown }, streams: EventStreams): Promise<Server> {
-  const server = createServer((_, response) => void streams.add(response))
+  const server = createServer((_, response) => void streams.add(response, ''))
   await once(server.listen(0, '127.0.0.1'), 'listening')
   t.teardown(() => {
     streams.close()

@@ -3,7 +3,7 @@ import { type IncomingMessage, request } from 'node:http'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
-import { MAX_STREAMS } from '../../../src/admin/events.js'
+import { MAX_STREAMS, MAX_STREAMS_PER_SOURCE } from '../../../src/admin/events.js'
 import { type Admin, startAdmin } from '../../../src/admin/server.js'
 import type { Status } from '../../../src/admin/status-shape.js'
 import { readExposition } from '../observe/prometheus-reader.js'
@@ -18,11 +18,16 @@ interface Answer {
 interface Question {
   readonly method?: string
   readonly headers?: Record<string, string>
+  readonly localAddress?: string
 }
 
-function open(admin: Admin, path: string, { method = 'GET', headers = {} }: Question = {}): Promise<IncomingMessage> {
+function open(
+  admin: Admin,
+  path: string,
+  { method = 'GET', headers = {}, ...from }: Question = {},
+): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    request({ host: admin.address, port: admin.port, path, method, headers, agent: false }, resolve)
+    request({ host: admin.address, port: admin.port, path, method, headers, ...from, agent: false }, resolve)
       .on('error', reject)
       .end()
   })
@@ -274,23 +279,33 @@ t.test('events bring the status at once and then every second', async (t) => {
   t.ok(apart > 900 && apart < 5000, `${apart} ms apart`)
 })
 
-t.test('there are only so many streams, and a place is free again when a reader leaves', async (t) => {
-  const admin = await start(t)
-  const readers = await Promise.all(Array.from({ length: MAX_STREAMS }, () => open(admin, '/api/v1/events')))
-  const refused = await ask(admin, '/api/v1/events')
-  t.match(refused, { status: 503, headers: { 'retry-after': '5' } })
-  t.equal(error(refused), 'TOO_MANY_STREAMS')
-  readers[0]!.destroy()
-  let status = 503
-  while (status === 503) {
-    const response = await open(admin, '/api/v1/events')
-    status = response.statusCode!
-    if (status === 200) readers.push(response)
-    else response.resume()
-  }
-  t.equal(status, 200)
-  for (const reader of readers) reader.destroy()
-})
+t.test(
+  'there are only so many streams, of one source and of all, and a place is free when a reader leaves',
+  async (t) => {
+    const admin = await start(t)
+    const from = (localAddress: string) => open(admin, '/api/v1/events', { localAddress })
+    const many = (localAddress: string) =>
+      Promise.all(Array.from({ length: MAX_STREAMS_PER_SOURCE }, () => from(localAddress)))
+    const readers = await many('127.0.0.1')
+    t.same(new Set(readers.map(({ statusCode }) => statusCode)), new Set([200]))
+    const own = await ask(admin, '/api/v1/events')
+    t.match(own, { status: 503, headers: { 'retry-after': '5' }, body: /from this address/ })
+    readers.push(...(await many('127.0.0.2')))
+    t.equal(readers.length, MAX_STREAMS)
+    const other = await from('127.0.0.3')
+    t.equal(other.resume().statusCode, 503)
+    readers[0]!.destroy()
+    let status = 503
+    while (status === 503) {
+      const response = await from('127.0.0.3')
+      status = response.statusCode!
+      if (status === 200) readers.push(response)
+      else response.resume()
+    }
+    t.equal(status, 200)
+    for (const reader of readers) reader.destroy()
+  },
+)
 
 t.test('a request that fails is answered 500 and does not stop the server', async (t) => {
   const facts = new FakeFacts()

@@ -1,7 +1,8 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { packageRoot } from '../../../src/commands/package-files.js'
@@ -123,6 +124,41 @@ t.test('the script that keepalived runs says whether this host is ready', async 
   t.equal(await ask(port), 1, '503')
   t.equal(await ask((silent.address() as AddressInfo).port), 1, 'no answer')
   t.equal(await ask(1), 1, 'nobody there')
+})
+
+t.test('it asks over the Unix socket where there is one, also without the program for it', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'castor-ready-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const socket = join(folder, 'admin.sock')
+  writeFileSync(join(cwd, 'socket.yaml'), `${pair('lb-a')}admin: { listen: [127.0.0.1:9900, "unix:${socket}"] }\n`)
+  const [line = ''] = blockOf(await printed('socket.yaml'), 'vrrp_script castor_ready')
+  const [, script = '', question = ''] = /^script "([^ ]+) ([^ ]+)"$/.exec(line) ?? []
+  t.equal(question, `unix:${socket}`)
+  // As on a host without a compiler: nothing beside the script.
+  const alone = join(folder, 'castor-ready')
+  cpSync(script, alone)
+
+  let status = 200
+  const server = createServer((request, response) => response.writeHead(request.url === '/readyz' ? status : 500).end())
+  const silent = createTcpServer(() => {})
+  await new Promise<void>((resolve) => server.listen(socket, resolve))
+  await new Promise<void>((resolve) => silent.listen(join(folder, 'silent'), resolve))
+  t.teardown(() => {
+    server.close()
+    server.closeAllConnections()
+    silent.close()
+  })
+  for (const program of [script, alone]) {
+    const ask = (at: string): Promise<number | null> =>
+      new Promise((resolve) => spawn(program, [`unix:${at}`], { stdio: 'ignore' }).on('exit', resolve))
+    status = 200
+    t.equal(await ask(socket), 0, '200')
+    status = 503
+    t.equal(await ask(socket), 1, '503')
+    t.equal(await ask(join(folder, 'silent')), 1, 'no answer')
+    t.equal(await ask(join(folder, 'nobody')), 1, 'nobody there')
+    t.equal(await ask('/x'.repeat(200)), 1, 'a path that no socket can have')
+  }
 })
 
 const HOSTILE = [

@@ -1,0 +1,117 @@
+import { once } from 'node:events'
+import { request } from 'node:http'
+import { connect, type Socket } from 'node:net'
+import t from 'tap'
+import { sourceOf } from '../../../src/admin/connection-bounds.js'
+import { type Admin, startAdmin } from '../../../src/admin/server.js'
+import { FakeFacts } from './fake-facts.js'
+
+/** More than an address takes at once. */
+const MANY = 200
+
+async function start(t: { teardown(end: () => unknown): unknown }): Promise<Admin> {
+  const facts = new FakeFacts()
+  const admin = await startAdmin({ config: facts.config.admin, facts })
+  t.teardown(() => admin.close())
+  return admin
+}
+
+/** Connections that each send `text` and nothing more. */
+async function flood(
+  t: { teardown(end: () => unknown): unknown },
+  admin: Admin,
+  text: string,
+  localAddress = '127.0.0.1',
+): Promise<Socket[]> {
+  const sockets = Array.from({ length: MANY }, () => connect({ host: admin.address, port: admin.port, localAddress }))
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+  })
+  for (const socket of sockets) socket.on('error', () => {})
+  await Promise.all(sockets.map((socket) => once(socket, 'connect')))
+  if (text !== '') for (const socket of sockets) if (!socket.destroyed) socket.write(text)
+  return sockets
+}
+
+function statusOf(admin: Admin, path: string, localAddress = '127.0.0.1'): Promise<number> {
+  return new Promise((resolve, reject) => {
+    request({ host: admin.address, port: admin.port, path, localAddress, agent: false }, (response) => {
+      resolve(response.resume().statusCode!)
+    })
+      .on('error', reject)
+      .end()
+  })
+}
+
+const HEAD = 'Host: localhost\r\n'
+const FLOODS: readonly (readonly [string, string])[] = [
+  ['silent connections', ''],
+  ['heads that never end', `GET /readyz HTTP/1.1\r\n${HEAD}`],
+  [
+    'bodies that never come',
+    `POST /api/v1/drain-host HTTP/1.1\r\n${HEAD}Content-Type: text/plain\r\nContent-Length: 9\r\n\r\n`,
+  ],
+  ['idle connections that asked once', `GET /healthz HTTP/1.1\r\n${HEAD}\r\n`],
+  ['event streams', `GET /api/v1/events HTTP/1.1\r\n${HEAD}\r\n`],
+]
+
+for (const [what, text] of FLOODS) {
+  t.test(`with ${what} beyond the bound, health and status are still answered`, async (t) => {
+    const admin = await start(t)
+    await flood(t, admin, text)
+    for (const path of ['/readyz', '/healthz', '/api/v1/status']) {
+      for (const from of ['127.0.0.1', '127.0.0.2']) t.equal(await statusOf(admin, path, from), 200, `${path} ${from}`)
+    }
+  })
+}
+
+t.test('a source that floods loses its own connections, not those of others', async (t) => {
+  const admin = await start(t)
+  const quiet = connect({ host: admin.address, port: admin.port, localAddress: '127.0.0.2' })
+  t.teardown(() => quiet.destroy())
+  await once(quiet, 'connect')
+  const floods = [await flood(t, admin, ''), await flood(t, admin, '', '127.0.0.3')]
+  for (const sockets of floods) {
+    while (sockets.filter(({ closed }) => !closed).length > 64) {
+      await once(sockets.find(({ closed }) => !closed)!, 'close')
+    }
+    t.ok(
+      sockets.some(({ closed }) => !closed),
+      'the newest stay',
+    )
+  }
+  quiet.write(`GET /healthz HTTP/1.1\r\n${HEAD}\r\n`)
+  t.match(String((await once(quiet, 'data'))[0]), /^HTTP\/1.1 200/)
+})
+
+t.test('a request that is under way goes last', async (t) => {
+  const admin = await start(t)
+  const busy = connect(admin.port, admin.address)
+  t.teardown(() => busy.destroy())
+  const path = '/api/v1/target-groups/app/targets/10.0.0.11%3A9001'
+  const body = '{"weight":7}'
+  const length = `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n`
+  busy.write(`PATCH ${path} HTTP/1.1\r\n${HEAD}${length}Expect: 100-continue\r\n\r\n`)
+  t.match(String((await once(busy, 'data'))[0]), /^HTTP\/1.1 100/, 'the head has been read')
+  await flood(t, admin, '')
+  busy.write(body)
+  t.match(String((await once(busy, 'data'))[0]), /^HTTP\/1.1 200/)
+})
+
+t.test('a source is an IPv4 address or an IPv6 network of 64 bits', async (t) => {
+  const cases: [string | undefined, string][] = [
+    ['10.0.0.1', '10.0.0.1'],
+    ['2001:db8::1', '2001:db8:0:0::/64'],
+    ['2001:db8:0:0:1:2:3:4', '2001:db8:0:0::/64'],
+    ['2001:DB8:1:2::', '2001:db8:1:2::/64'],
+    ['::1', '0:0:0:0::/64'],
+    ['fe80::1%eth0', 'fe80:0:0:0::/64'],
+    [undefined, ''],
+  ]
+  for (const [remoteAddress, source] of cases)
+    t.equal(sourceOf({ remoteAddress } as Socket), source, String(remoteAddress))
+  t.not(
+    sourceOf({ remoteAddress: '::ffff:10.0.0.1' } as Socket),
+    sourceOf({ remoteAddress: '::ffff:10.0.0.2' } as Socket),
+  )
+})
