@@ -4,6 +4,7 @@ import { text as textOf } from 'node:stream/consumers'
 import { formatAddress, parseAdminListen, parseTargetAddress } from '../config/addresses.js'
 import { loadConfig } from '../config/load.js'
 import { CastorError } from '../core/errors.js'
+import { printable, printableJson } from '../core/printable.js'
 
 export const DEFAULT_ADMIN = '127.0.0.1:9900'
 const PATIENCE_MS = 5_000
@@ -92,7 +93,8 @@ export async function askAdmin(
       content,
     )
     code = response.statusCode ?? 0
-    text = await textOf(response)
+    // Reasons and names in it may come from Redis, targets or peers.
+    text = printableJson(await textOf(response))
   } catch (cause) {
     const reason = signal.aborted ? `no answer within ${PATIENCE_MS / 1000} s` : why(cause)
     throw new CastorError('ADMIN_UNREACHABLE', `castor does not answer at ${door.name}: ${reason}`, { cause })
@@ -137,6 +139,6 @@ function why(error: unknown): string {
     case 'EACCES':
       return 'this user may not open the socket; be the user that castor runs as, or root'
     default:
-      return error.message || String(code)
+      return printable(error.message || String(code))
   }
 }

@@ -1,6 +1,7 @@
 import { type Logger, type LoggerOptions, pino, stdTimeFunctions } from 'pino'
 import { prettyFactory } from 'pino-pretty'
 import type { LogConfig } from '../core/config.js'
+import { printable, printableJson } from '../core/printable.js'
 import { AppendStream } from './append-stream.js'
 
 export type { Logger } from 'pino'
@@ -75,5 +76,11 @@ function prettyLines(fd: number): (line: string) => string {
     ignore: 'node,thread',
     messageFormat: '[{thread}] {msg}',
   })
-  return (line) => pretty(line) ?? line
+  // JSON keeps what a terminal would act upon in escapes; made readable it must not come to life, nor look like a line of
+  // its own. Only stack traces have several.
+  return (line) => {
+    const safe = JSON.parse(printableJson(line, true)) as { msg?: unknown }
+    if (typeof safe.msg === 'string') safe.msg = printable(safe.msg)
+    return pretty(safe) ?? line
+  }
 }

@@ -49,6 +49,18 @@ t.test('pretty lines are for people, with the thread and the error behind them',
   t.notOk(text.includes('\u001b'), 'no colours where it is no terminal')
 })
 
+t.test('pretty lines hold nothing that a terminal would act upon, whoever put it there', async (t) => {
+  const hostile = '\u001b]0;owned\u0007\u009b2J\u202e'
+  const text = await logged(join(t.testdir({}), 'log'), { ...config, format: 'pretty' }, (log) => {
+    log.warn({ reason: hostile, err: new Error(hostile) }, `Redis says ${hostile}\nINFO: all is well`)
+  })
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is about
+  t.notMatch(text, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/)
+  t.match(text, /\\u001b\]0;owned\\u0007\\u009b2J\\u202e/)
+  t.notMatch(text, /^INFO/m, 'no line is made up')
+  t.match(text, /\n +at /, 'the stack has its lines')
+})
+
 t.test('secrets that slip into a line are covered', async (t) => {
   const text = await logged(join(t.testdir({}), 'log'), config, (log) => {
     log.info({ token: 'S3CRET', admin: { token: 'S3CRET', listen: 'x' } }, 'a')
