@@ -147,6 +147,20 @@ t.test('a WebSocket, when it ends', async (t) => {
   t.ok(Number(record.sent_bytes) > 1_000, `bytes to the client: ${record.sent_bytes}`)
 })
 
+t.test(
+  'a target that answers nothing but nonsense is logged a few times a second, and counted each time',
+  async (t) => {
+    const { castor, port } = await castorBefore(t, { answer: (_, connection) => connection.write('what?\r\n\r\n') })
+    const beganMs = performance.now()
+    for (let n = 0; n < 200; n++) t.equal((await request(port, get())).status, 502)
+    const seconds = (performance.now() - beganMs) / 1000
+    const lines = castor.log.filter((line) => line.includes('target answered nonsense'))
+    t.ok(lines.length >= 20 && lines.length <= 21 + seconds * 5, `${lines.length} lines in ${seconds.toFixed(1)} s`)
+    const metrics = await castor.metrics()
+    t.equal(metrics.get('castor_server_errors_total{listener="web",reason="BAD_RESPONSE"}'), 200)
+  },
+)
+
 t.test('/metrics agrees with what was sent', async (t) => {
   const { castor, target, port } = await castorBefore(t, {
     answer: (request, connection) => connection.write(ok('x'.repeat(1_000), [], `${request.target.slice(1)} Any`)),

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { castorBefore, startTestCastor } from './support/castor.js'
 import { get, RawClient, request } from './support/raw-client.js'
-import { ok, RawTarget } from './support/raw-target.js'
+import { ok, RawTarget, type TargetConnection } from './support/raw-target.js'
 import { refusingAddress, silentAddress } from './support/tcp-peers.js'
 import { timed } from './support/waiting.js'
 
@@ -55,6 +55,42 @@ t.test('only one retry on a fresh connection: a target that always closes is a f
   await request(port, get('/fine'))
   t.equal((await request(port, get('/bad'))).status, 502)
   t.same(target.boundaries, [['GET /fine', 'GET /bad'], ['GET /bad']])
+})
+
+t.test('a request that meets old connections at every target is sent once more, and elsewhere once', async (t) => {
+  let broken = false
+  const script = {
+    answer: (_: unknown, connection: TargetConnection) => (broken ? connection.reset() : connection.write(ok())),
+  }
+  const targets = await Promise.all(Array.from({ length: 4 }, () => RawTarget.start(script)))
+  for (const target of targets) t.teardown(() => target.stop())
+  const { port } = await startTestCastor(
+    t,
+    targets.map(({ address }) => address),
+  )
+  // An idle connection to each.
+  for (let n = 0; n < 4; n++) t.equal((await request(port, get())).status, 200)
+  broken = true
+  t.equal((await request(port, get('/asked'))).status, 502)
+  const asked = targets.map(({ requests }) => requests.filter(({ target }) => target === '/asked').length)
+  t.same(asked.sort(), [0, 0, 1, 2])
+})
+
+t.test('requests that meet old connections are sent again as far as the budget for retries goes', async (t) => {
+  const served = new Set<number>()
+  const { castor, port } = await castorBefore(t, {
+    answer: ({ connection: number }, connection) => {
+      if (served.has(number)) connection.reset()
+      else connection.write(ok())
+      served.add(number)
+    },
+  })
+  // Each request after the first finds the connection of the one before, and loses it.
+  const statuses: number[] = []
+  for (let n = 0; n < 200; n++) statuses.push((await request(port, get())).status)
+  const retries = (await castor.metrics()).get('castor_retries_total')!
+  t.ok(retries <= 200 * 0.2 + 30, `${retries} retries of 200 requests`)
+  t.ok(statuses.includes(502))
 })
 
 t.test('a POST that the target may have acted on is not sent twice', async (t) => {

@@ -78,7 +78,10 @@ export abstract class ExchangeOutcome implements UpstreamUser {
   }
 
   protected nonsense(detail: string): void {
-    this.plane.log.warn({ target: this.upstream.target?.id, detail }, 'target answered nonsense')
+    const { log, targetLines } = this.plane
+    if (targetLines.take()) {
+      log.warn({ target: this.upstream.target?.id, detail, ...targetLines.omitted() }, 'target answered nonsense')
+    }
     this.blameAndFail(502, 'BAD_RESPONSE')
   }
 

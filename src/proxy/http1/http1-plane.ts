@@ -4,6 +4,7 @@ import { RequestParser } from '../../http/request-parser.js'
 import type { RequestHeadOptions } from '../../http/request-writer.js'
 import type { ResponseHeadOptions } from '../../http/response-writer.js'
 import { WORKER_RETRIES_TOTAL } from '../../shm/layout.js'
+import { LineBudget } from '../line-budget.js'
 import type { Plane } from '../plane.js'
 import { RequestFacts } from './request-facts.js'
 
@@ -25,6 +26,8 @@ export class Http1Plane {
   readonly sessions: Plane['sessions']
   readonly tlsLog: Plane['tlsLog']
   readonly log: Logger
+  /** For lines that targets can cause at will. */
+  readonly targetLines: LineBudget
   readonly limits: HeadLimits
   /** For answers of Castor's own, which are recorded as soon as they are given. */
   readonly facts = new RequestFacts()
@@ -53,6 +56,7 @@ export class Http1Plane {
     this.#plane = plane
     this.#workerAt = plane.columns.workerAt(plane.column)
     this.log = log
+    this.targetLines = new LineBudget(plane.clock)
     this.transport = plane.transport
     this.clock = plane.clock
     this.wheel = plane.wheel

@@ -64,6 +64,8 @@ export class Upstream implements ConnHandler, Claimant {
   #attemptMs = 0
   /** The connection served another request before, and may have been closed by the target in the meantime. */
   #reused = false
+  /** The request was sent once more because of that; from then on it goes on new connections only. */
+  #resent = false
   target: Target | undefined
   /** The last one it was with, for the log. */
   lastTarget: Target | undefined
@@ -105,6 +107,7 @@ export class Upstream implements ConnHandler, Claimant {
     this.conn = undefined
     this.connecting = false
     this.connectMs = -1
+    this.#resent = false
     this.#pinned = connectionAuth
     const { pinned, listener } = session
     // Where nothing else binds the client it is bound by the connections it has.
@@ -182,7 +185,7 @@ export class Upstream implements ConnHandler, Claimant {
     this.lastTarget = target
     const own = this.#session.pinned?.take(target)
     if (own !== undefined) this.#pinned = true
-    const idle = own ?? target.pool.take()
+    const idle = own ?? (this.#resent ? undefined : target.pool.take())
     if (idle === undefined) return this.#dial(target)
     this.#attemptMs = this.#plane.clock.nowMs
     this.#reused = true
@@ -194,10 +197,13 @@ export class Upstream implements ConnHandler, Claimant {
 
   /**
    * The connection was lost before a byte of the response came, and the request may be sent again: once more on a new
-   * connection where this was an old one that the target may have closed while it was idle, else as `retries` allows.
+   * connection where this was an old one that the target may have closed while it was idle, else as `retries` allows. The
+   * target may have read it each time, so both are retries that the budget knows of.
    */
   resend(): UpstreamState {
     if (!this.#reused) return this.connectElsewhere('reset-before-response')
+    if (!this.#session.listener.group.retryBudget.tryRetry()) return UPSTREAM_NONE
+    this.#resent = true
     this.#plane.countRetry()
     return this.#dial(this.target!)
   }

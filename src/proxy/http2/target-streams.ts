@@ -135,7 +135,10 @@ export class TargetStreams implements MultiplexingPool, StreamSource, TargetConn
 
   onConnectionFailure(_connection: TargetConnection, failure: H2Failure): void {
     const { detail, reason } = failure
-    this.#shared.log.warn({ target: this.#target.id, fault: reason, detail }, 'HTTP/2 connection to a target failed')
+    const { log, http1 } = this.#shared
+    if (!http1.targetLines.take()) return
+    const fields = { target: this.#target.id, fault: reason, detail, ...http1.targetLines.omitted() }
+    log.warn(fields, 'HTTP/2 connection to a target failed')
   }
 
   onConnectionClosed(connection: TargetConnection, cause: CastorError | undefined): void {
