@@ -4,7 +4,7 @@
 import { parseArgs } from 'node:util'
 import { ManualClock } from '../../src/core/clock.js'
 import { MemoryHub } from '../../src/mesh/memory-transport.js'
-import { Sealer } from '../../src/mesh/seal.js'
+import { type OpenedFrame, Sealer } from '../../src/mesh/seal.js'
 import { SimulatedHost } from './simulated-host.js'
 
 const STEP_MS = 10
@@ -47,15 +47,15 @@ function randomFrom(seed: number): () => number {
 
 /** All hosts seal and open alike here, so one of them does the work for all: the simulation measures the protocol. */
 class SharedSealer extends Sealer {
-  readonly #opened = new WeakMap<Uint8Array, Buffer>()
+  readonly #opened = new WeakMap<Uint8Array, OpenedFrame>()
 
-  override open(frame: Uint8Array): Buffer | undefined {
-    let payload = this.#opened.get(frame)
-    if (payload === undefined) {
-      payload = super.open(frame)
-      if (payload !== undefined) this.#opened.set(frame, payload)
+  override open(frame: Uint8Array): OpenedFrame | undefined {
+    let opened = this.#opened.get(frame)
+    if (opened === undefined) {
+      opened = super.open(frame)
+      if (opened !== undefined) this.#opened.set(frame, opened)
     }
-    return payload
+    return opened
   }
 
   override isOwn(): boolean {

@@ -30,6 +30,8 @@ export function clusterMetrics(out: Exposition, { status }: ClusterFacts): void 
   out.family('castor_cluster_frames_dropped_total', 'counter', 'What came and was not taken, by reason.')
   out.sample({ reason: 'forged' }, counts.forged)
   out.sample({ reason: 'unreadable' }, counts.unreadable)
+  out.sample({ reason: 'oversize' }, counts.oversize)
+  out.sample({ reason: 'stale' }, counts.stale)
   out.sample({ reason: 'invalid_row' }, counts.invalid)
   out.sample({ reason: 'newer_row' }, counts.newer)
   out.sample({ reason: 'clock_ahead' }, counts.ahead)

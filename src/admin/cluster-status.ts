@@ -21,6 +21,7 @@ export interface PeerStatus {
   readonly node: string
   readonly state: Peer['state']
   readonly version: string
+  readonly features: readonly string[]
   readonly lastSeen: string
   readonly lagMs: number
 }
@@ -32,6 +33,8 @@ const NOTHING: Readonly<MeshCounts> = {
   entriesOut: 0,
   forged: 0,
   unreadable: 0,
+  oversize: 0,
+  stale: 0,
   invalid: 0,
   newer: 0,
   ahead: 0,
@@ -48,10 +51,11 @@ export function buildClusterStatus({ name, boot, status }: ClusterFacts): Cluste
       since: status === undefined ? null : new Date(status.sinceMs).toISOString(),
       reason: status === undefined ? 'not connected yet' : status.up ? null : status.reason,
     },
-    peers: (status?.peers ?? []).map(({ node, state, version, lastSeenMs, lagMs }) => ({
+    peers: (status?.peers ?? []).map(({ node, state, version, features, lastSeenMs, lagMs }) => ({
       node,
       state,
       version,
+      features,
       lastSeen: new Date(lastSeenMs).toISOString(),
       lagMs,
     })),

@@ -89,6 +89,8 @@ export interface Peer {
   readonly boot: string
   readonly state: 'alive' | 'silent' | 'left'
   readonly version: string
+  /** What it can do that the first version could not. */
+  readonly features: readonly string[]
   readonly lastSeenMs: number
   /** From a batch's sending to its arrival, by both hosts' wall clocks. */
   readonly lagMs: number
@@ -145,6 +147,10 @@ export interface MeshCounts {
   forged: number
   /** Frames written by a version that this one does not understand. */
   unreadable: number
+  /** Frames that are longer than any host sends, or stand in the stream as no host puts them there. */
+  oversize: number
+  /** Signs of life and news of health that are old, or were seen before. */
+  stale: number
   /** Rows with a field that is missing, or is not what it may be. */
   invalid: number
   /** Rows of a kind that a later version knows and this one does not. */

@@ -8,10 +8,12 @@ const CONNECT_MS = 1_500
 /** An answer that takes longer will not come: the server hangs, or the way to it is cut without a word. */
 export const COMMAND_MS = 2_000
 const RECONNECT_MAX_MS = 1_000
+/** Where only an operator can help: what is refused now is refused a second later as well. */
+const REFUSED_MAX_MS = 10_000
 
-/** Waits between tries to connect, in milliseconds: soon at first, never longer than a second. */
-export function reconnectMs(tries: number): number {
-  return Math.min(50 * 2 ** Math.min(tries, 10), RECONNECT_MAX_MS)
+/** Waits between tries to connect, in milliseconds: soon at first, then a second; ten where the server refuses this user. */
+export function reconnectMs(tries: number, isRefused: boolean): number {
+  return Math.min(50 * 2 ** Math.min(tries, 10), isRefused ? REFUSED_MAX_MS : RECONNECT_MAX_MS)
 }
 
 /**

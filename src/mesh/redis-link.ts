@@ -1,6 +1,8 @@
+import type { Socket } from 'node:net'
 import type { Redis } from 'ioredis'
 import type { RedisConfig } from '../core/config.js'
 import { COMMAND_MS, createRedisClient, type RedisClient } from './redis-clients.js'
+import { ReplyFilter } from './reply-filter.js'
 
 /** A sentinel is asked first, and perhaps a second one. */
 const SENTINEL_TRIES = 2
@@ -60,7 +62,32 @@ export class RedisLink {
       this.#fault = cause
       if ('stream' in client) muffle(client)
     })
-    if ('nodes' in client) client.on('+node', (node: Redis) => node.on('error', () => muffle(node)))
+    if (!('nodes' in client)) client.on('connect', () => filterReplies(client))
+    else {
+      client.on('+node', (node: Redis) => {
+        node.on('error', () => muffle(node))
+        node.on('connect', () => filterReplies(node))
+      })
+    }
+  }
+}
+
+/**
+ * The library has no limit to what it keeps of an answer, and no place where one could be set: so what comes from the
+ * socket is filtered before the library's listeners are given it.
+ */
+function filterReplies({ stream }: Redis): void {
+  const socket = stream as Socket
+  const filter = new ReplyFilter()
+  const push = socket.push
+  socket.push = (chunk: Buffer | null, encoding?: BufferEncoding): boolean => {
+    if (chunk === null) return push.call(socket, null, encoding)
+    const seen = filter.next(chunk)
+    if (seen === undefined) {
+      socket.destroy(new Error('it answers with something that is not Redis’s protocol'))
+      return false
+    }
+    return seen.length === 0 || push.call(socket, seen, encoding)
   }
 }
 

@@ -3,7 +3,9 @@ import { within } from './redis-link.js'
 
 /** The stream is read in long polls of this length. */
 const POLL_MS = 1_000
-const READ_COUNT = 500
+/** Frames read at once: as long as they may be, they must have room in memory. */
+const READ_COUNT = 64
+const NO_FRAME = Buffer.alloc(0)
 
 /** Id of the last entry that was read; undefined before the first look, and where entries were missed. */
 export interface StreamPosition {
@@ -45,7 +47,8 @@ export async function followStream(
   const frames: Buffer[] = []
   for (const [id, fields] of entriesOf(answer)) {
     at.id = id.toString()
-    if (fields[1] !== undefined) frames.push(fields[1])
+    // Empty where it was too long to be read, or the entry is none of ours: counted like any other that is not taken.
+    frames.push(fields[1] ?? NO_FRAME)
   }
   if (frames.length >= READ_COUNT) {
     const first = await within(client.xrange(stream, '-', '+', 'COUNT', 1))

@@ -4,7 +4,8 @@ import type { RedisConfig } from '../core/config.js'
 import type { MeshTransport, MeshTransportEvents } from '../core/mesh.js'
 import { reconnectMs } from './redis-clients.js'
 import { RedisLink, within } from './redis-link.js'
-import { reasonOf } from './redis-reasons.js'
+import { isRefusal, reasonOf } from './redis-reasons.js'
+import { tryRights } from './redis-rights.js'
 import { followStream, type StreamPosition, tailOf, whetherFollows } from './redis-stream.js'
 
 /** The stream's length, about: what a host can miss and still go on where it was. */
@@ -12,7 +13,12 @@ const STREAM_FRAMES = 10_000
 /** Commands on their way; beyond that Redis is too slow to be waited for. */
 const MAX_PENDING = 10_000
 const SCAN_COUNT = 500
+/** Values asked for at once: as long as they may be, they must have room in memory. */
+const KEPT_COUNT = 128
+const MAX_KEY_BYTES = 1_000
 const PROBE_MS = 1_000
+/** A link that stood for so long was a good one: the next try after its end is the first. */
+const STEADY_MS = 10_000
 
 /**
  * The mesh over Redis: one stream that everybody reads, and one key for each thing that is kept. The keys lie in one
@@ -89,17 +95,24 @@ export class RedisTransport implements MeshTransport {
     for (let tries = 0; !this.#closed; tries++) {
       const link = new RedisLink(this.#config, this.#cluster)
       this.#link = link
+      let upSinceMs = Number.POSITIVE_INFINITY
+      let isRefused = false
       try {
         await link.connect()
+        await tryRights(link, this.#prefix)
         const empty = await this.#catchUp(link)
-        tries = 0
+        upSinceMs = performance.now()
         this.#events?.onUp(empty)
         await Promise.race([this.#follow(link), this.#probe(link), link.broken])
-      } catch (cause) {
-        this.#events?.onDown(reasonOf(link.causeOf(cause)))
+      } catch (error) {
+        const cause = link.causeOf(error)
+        isRefused = isRefusal(cause)
+        this.#events?.onDown(reasonOf(cause))
       }
       link.close()
-      if (!this.#closed) await this.#pause(reconnectMs(tries))
+      // One that breaks soon after each start is not to be asked without a pause.
+      if (performance.now() - upSinceMs >= STEADY_MS) tries = 0
+      if (!this.#closed) await this.#pause(reconnectMs(tries, isRefused))
     }
   }
 
@@ -130,8 +143,10 @@ export class RedisTransport implements MeshTransport {
     do {
       const [next, keys] = await within(node.scan(cursor, 'MATCH', `${this.#prefix}:k:*`, 'COUNT', SCAN_COUNT))
       cursor = next
-      if (keys.length > 0) {
-        for (const frame of await within(node.mgetBuffer(keys))) if (frame !== null) this.#events?.onFrame(frame)
+      const names = keys.filter((key) => key.length > 0 && key.length <= MAX_KEY_BYTES)
+      for (let at = 0; at < names.length; at += KEPT_COUNT) {
+        const frames = await within(node.mgetBuffer(names.slice(at, at + KEPT_COUNT)))
+        for (const frame of frames) if (frame !== null) this.#events?.onFrame(frame)
       }
     } while (cursor !== '0')
   }

@@ -15,6 +15,7 @@ import { type Batch, encodeBatch } from './batch.js'
 import { entryName, sessionName } from './merge-order.js'
 import { Peers } from './peers.js'
 import { decodeBatch, type ReadBatch } from './read-batch.js'
+import { MAX_FRAME_BYTES } from './reply-filter.js'
 import type { Sealer } from './seal.js'
 
 /** A change waits this long for others to share its frame. */
@@ -72,6 +73,8 @@ export class Replica implements MeshTransportEvents {
     entriesOut: 0,
     forged: 0,
     unreadable: 0,
+    oversize: 0,
+    stale: 0,
     invalid: 0,
     newer: 0,
     ahead: 0,
@@ -100,7 +103,7 @@ export class Replica implements MeshTransportEvents {
   constructor(options: ReplicaOptions, parts: ReplicaParts) {
     this.#options = options
     this.#parts = parts
-    this.peers = new Peers(options.node, options.boot, options.heartbeatMs)
+    this.peers = new Peers(options.node, options.boot, options.heartbeatMs, parts.time.wallMs)
   }
 
   start(): void {
@@ -132,6 +135,7 @@ export class Replica implements MeshTransportEvents {
   news(health: HealthNews): void {
     this.#queue()
     this.#health.push(health)
+    if (this.#health.length >= BATCH_ENTRIES) this.#flush()
   }
 
   /** Changes may have been lost on their way here: all that was made or used since (milliseconds since the epoch) is sent again. */
@@ -194,17 +198,24 @@ export class Replica implements MeshTransportEvents {
     const { sealer, time } = this.#parts
     if (sealer.isOwn(frame)) return
     this.counts.framesIn++
-    const payload = sealer.open(frame)
-    const batch = payload && decodeBatch(payload)
+    if (frame.length === 0 || frame.length > MAX_FRAME_BYTES) {
+      this.counts.oversize++
+      return
+    }
+    const opened = sealer.open(frame)
+    const batch = opened && decodeBatch(opened.payload)
     if (batch === undefined) {
-      if (payload === undefined && sealer.fault === 'forged') {
+      if (opened === undefined && sealer.fault === 'forged') {
         this.counts.forged++
         this.#forgedMs = time.nowMs
       } else this.counts.unreadable++
       return
     }
-    const change = this.peers.saw(batch, time.wallMs)
-    if (change !== undefined) {
+    const change = this.peers.saw(batch, opened!, time.wallMs)
+    if (change === 'stale') {
+      // What is kept is old by nature, and no less true for it.
+      if (batch.beat !== undefined || batch.health.length > 0) this.counts.stale++
+    } else if (change !== undefined) {
       this.#parts.onPeer(this.peers.list.find(({ node }) => node === batch.node)!, change)
       // Whoever joins learns at once who is there.
       if (change === 'joined') this.#beatAtMs = Number.NEGATIVE_INFINITY
@@ -216,7 +227,7 @@ export class Replica implements MeshTransportEvents {
       this.#parts.onSkipped(batch.node, { faults, firstFault })
     }
     for (const entry of batch.entries) this.#merge(entry)
-    for (const health of batch.health) this.#parts.state.onHealth(health)
+    if (change !== 'stale') for (const health of batch.health) this.#parts.state.onHealth(health)
   }
 
   #merge(entry: MeshEntry): void {

@@ -14,6 +14,13 @@ const CIPHER = 'aes-256-gcm'
 /** Senders whose keys are kept: processes, not hosts, so that those long gone are forgotten. */
 const KEPT_KEYS = 1024
 
+/** What a frame holds, and who sealed it: a process, whose frames are numbered upwards. */
+export interface OpenedFrame {
+  readonly payload: Buffer
+  readonly sender: string
+  readonly number: number
+}
+
 /** Why a frame is not looked at. */
 export type FrameFault = 'version' | 'forged'
 
@@ -46,8 +53,8 @@ export class Sealer {
     return frame
   }
 
-  /** The payload; undefined, and `fault` says why, where the frame is none of ours. */
-  open(frame: Uint8Array): Buffer | undefined {
+  /** Undefined, and `fault` says why, where the frame is none of ours. */
+  open(frame: Uint8Array): OpenedFrame | undefined {
     this.fault = 'version'
     if (frame[0] !== FRAME_VERSION) return undefined
     this.fault = 'forged'
@@ -64,7 +71,8 @@ export class Sealer {
     } catch {
       return undefined
     }
-    return payload
+    const sender = bytes.toString('latin1', 1, 1 + SENDER_BYTES)
+    return { payload, sender, number: bytes.readUIntBE(1 + SENDER_BYTES, NUMBER_BYTES) }
   }
 
   /** Whether this process sealed it. */

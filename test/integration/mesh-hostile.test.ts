@@ -3,8 +3,10 @@ import { pack } from 'msgpackr'
 import t from 'tap'
 import { LocalHybridClock } from '../../src/core/hybrid-clock.js'
 import { TICKET_KEY_BYTES } from '../../src/core/tls.js'
+import { RedisTransport } from '../../src/mesh/redis-transport.js'
 import { Sealer } from '../../src/mesh/seal.js'
 import { toolOrSkip } from '../tools.js'
+import type { Test } from './support/castor.js'
 import { startChild } from './support/child-castor.js'
 import {
   addressesOf,
@@ -20,6 +22,7 @@ import { get } from './support/raw-client.js'
 import { RedisServer } from './support/redis.js'
 import { authorityFor, handshake, secured } from './support/tls.js'
 import { until } from './support/until.js'
+import { WireEnd } from './support/wire-end.js'
 
 const STREAM = 'castor:{test}:stream'
 
@@ -60,3 +63,72 @@ t.test('rows that are not valid, under the real secret: skipped and counted, and
   t.equal(lines.filter((line) => line.includes('a peer sent rows that are not valid')).length, 1, 'said once')
   t.notOk(lines.some((line) => /died|worker.*ended/.test(line)))
 })
+
+/** An end that joins under a reason, or none, and what it was told. */
+function joining(t: Test, url: string): WireEnd {
+  const end = new WireEnd(new RedisTransport({ type: 'single', url }, 'test'))
+  t.teardown(() => end.transport.close())
+  return end
+}
+
+t.test(
+  'a Redis that takes no writes: the reason is told before anybody counts on it, and is asked ever less',
+  async (t) => {
+    if (toolOrSkip(t, 'redis-server') === undefined) return
+    const redis = await RedisServer.start(t)
+    const LAST_ID = '18446744073709551615-18446744073709551615'
+    await redis.client.xadd(STREAM, LAST_ID, 'f', 'x')
+    const rights = '+xread +xrange +xrevrange +set +get +mget +scan +ping +client|setname'.split(' ')
+    await redis.client.acl('SETUSER', 'reader', 'on', '>secret', '~castor:*', '-@all', ...rights)
+    for (const [url, reason] of [
+      [redis.url, 'its stream was given the last id there is: delete the key castor:{NAME}:stream'],
+      [`redis://reader:secret@127.0.0.1:${redis.port}`, 'its user is not authorised to run XADD'],
+    ] as const) {
+      const end = joining(t, url)
+      const beganMs = performance.now()
+      await until('five tries', () => end.downs.length >= 5, 15_000)
+      t.ok(performance.now() - beganMs >= 50 + 100 + 200 + 400, 'with longer and longer pauses')
+      t.same([...new Set(end.downs)], [reason])
+      t.same(end.ups, [], 'never called good')
+      await end.transport.close()
+    }
+    const mended = joining(t, redis.url)
+    await until('the reason', () => mended.downs.length > 0)
+    await redis.client.del(STREAM)
+    await mended.up()
+    t.ok(await mended.publish('goes on'))
+  },
+)
+
+t.test(
+  'frames and values of 32 MB by somebody without the secret: not read into memory, and the others are',
+  async (t) => {
+    if (toolOrSkip(t, 'redis-server') === undefined) return
+    const redis = await RedisServer.start(t)
+    const end = joining(t, redis.url)
+    await end.up()
+    const HUGE_BYTES = 32 * 1024 * 1024
+    let highest = 0
+    const before = process.memoryUsage.rss()
+    const watching = setInterval(() => (highest = Math.max(highest, process.memoryUsage.rss() - before)), 5)
+    t.teardown(() => clearInterval(watching))
+    // Made by the server: this process is what is measured.
+    const fill = `local long = string.rep(string.rep('x', 65536), ${HUGE_BYTES / 65_536})
+    for i = 1, 2 do redis.call('XADD', KEYS[1], '*', 'f', long) end
+    redis.call('XADD', KEYS[1], '*', 'f', 'between')
+    local many = {}
+    for i = 1, 2000 do many[i] = string.rep('y', 1000) end
+    redis.call('XADD', KEYS[1], '*', unpack(many))
+    redis.call('XADD', KEYS[1], '*', 'f', 'last')
+    for i = 1, 2 do redis.call('SETRANGE', KEYS[2] .. i, ${HUGE_BYTES}, 'z') end`
+    await redis.client.eval(fill, 2, STREAM, 'castor:{test}:k:s:')
+    await end.got('between', 'last')
+    t.equal(end.frames.filter((text) => text === '').length, 3, 'the three are told, and are empty')
+    await end.save('good', 'a good one')
+    const late = joining(t, redis.url)
+    await late.up()
+    t.same([...late.frames].sort(), ['', '', 'a good one'])
+    t.ok(highest < 40 * 1024 * 1024, `grown by ${(highest / 2 ** 20).toFixed(1)} MiB`)
+    t.same([...end.downs, ...late.downs], [])
+  },
+)

@@ -64,6 +64,17 @@ for (const [what, cause, words] of [
     coded('self-signed certificate', 'DEPTH_ZERO_SELF_SIGNED_CERT'),
     'TLS: self-signed certificate',
   ],
+  [
+    'a stream whose ids are used up',
+    new Error('ERR The stream has exhausted the last possible ID, unable to add more items'),
+    'its stream was given the last id there is: delete the key castor:{NAME}:stream',
+  ],
+  [
+    'codes that a terminal would act upon',
+    new Error('ERR \u001b]0;owned\u0007\u009b2J\u202e\nRedis is there'),
+    'ERR \\u001b]0;owned\\u0007\\u009b2J\\u202e\\u000aRedis is there',
+  ],
+  ['a text of megabytes', new Error('x'.repeat(3e6)), 'x'.repeat(200)],
   ['anything else', new Error('ERR something new'), 'ERR something new'],
   ['no error at all', 'odd', 'odd'],
 ] as const) {
