@@ -5,6 +5,7 @@ import type { Problem } from '../config/problems.js'
 import type { Config } from '../core/config.js'
 import { CastorError } from '../core/errors.js'
 import { endProcess, endProcessWithin } from '../native/end-process.js'
+import { forgiveStandardStreams, openNotes } from '../observe/notes.js'
 import type { StartOptions as CastorOptions, RunningCastor } from '../primary/running.js'
 import { configFile, DEFAULT_CONFIG_FILE } from './config-file.js'
 import { EXIT, type ExitCode } from './exit-code.js'
@@ -80,12 +81,15 @@ export async function run(
   configWarnings: readonly Problem[],
   more: Pick<CastorOptions, 'workerFile'> = {},
 ): Promise<ExitCode> {
-  const signals = watchSignals((line) => process.stderr.write(`${line}\n`))
+  const notes = openNotes(2)
+  const say = (line: string): void => notes.say(`${line}\n`)
+  forgiveStandardStreams(say)
+  const signals = watchSignals(say)
   // Loaded only now: the other commands need neither the threads nor the native addon.
   const { startCastor } = await import('../primary/assemble.js')
   try {
     const castor = await startCastor(config, { configWarnings, ownsProcess: true, ...more })
-    process.stdout.write(readyLines(config, castor))
+    openNotes(1).say(readyLines(config, castor))
     const code = await signals.drive(castor)
     endProcessWithin(EXIT_MS, code)
     // Exiting would wait for them.

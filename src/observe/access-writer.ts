@@ -56,9 +56,9 @@ export class AccessWriter {
     return this.#stream.reopen()
   }
 
-  /** Writes what waits, then lets go of the file. */
-  close(): Promise<void> {
-    return this.#stream.close()
+  /** Writes what waits, so long at the most, then lets go of the file. False as of `AppendStream.close`. */
+  close(withinMs?: number): Promise<boolean> {
+    return this.#stream.close(withinMs)
   }
 
   /** For the moment the process exits. */

@@ -1,7 +1,8 @@
-import fs, { writeSync } from 'node:fs'
+import fs, { fstatSync, writeSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
+import { unblocked } from './last-words.js'
 
 /** What the stream tells about trouble: once when writing begins to fail, once when it works again. */
 export interface AppendEvents {
@@ -26,6 +27,8 @@ const MAX_CHUNKS_A_WRITE = 64
 const BUSY_RETRY_MS = 20
 /** Tries of a full pipe at exit: a reader that stands still must not keep the process from ending. */
 const BUSY_TRIES_AT_EXIT = 25
+/** At the end a reader that has taken nothing for so long is given up. */
+const STALL_MS = 1_000
 const NEWLINE = new Uint8Array([0x0a])
 
 const writev = promisify(fs.writev)
@@ -49,6 +52,8 @@ export class AppendStream {
   readonly #options: AppendOptions
   readonly #maxBuffered: number
   #fd: number
+  /** The descriptor is closed with the stream. */
+  #owns = false
   #queue: { chunk: Uint8Array; settled: Settled | undefined }[] = []
   #buffered = 0
   #writing = false
@@ -59,22 +64,36 @@ export class AppendStream {
   #lostWhenFailing = 0
   /** The last write stopped in the middle of a line that could not be finished: the next begins a new one. */
   #torn = false
+  /** A write may have to wait for a reader, for ever where that stands still. */
+  readonly #mayWait: boolean
+  /** Bytes taken, of chunks that are not whole yet as well. */
+  #taken = 0
+  #abandoned = false
 
-  private constructor(fd: number, path: string | undefined, options: AppendOptions) {
+  private constructor(fd: number, path: string | undefined, options: AppendOptions, mayWait: boolean) {
     this.#fd = fd
     this.#path = path
+    this.#mayWait = mayWait
     this.#options = options
     this.#maxBuffered = options.maxBufferedBytes ?? DEFAULT_MAX_BUFFERED_BYTES
   }
 
   /** Over a descriptor that stays the caller's: it is never closed here. */
   static over(fd: number, options: AppendOptions = {}): AppendStream {
-    return new AppendStream(fd, undefined, options)
+    if (!waitsForReaders(fd)) return new AppendStream(fd, undefined, options, false)
+    // A thread of the pool that waits for a reader would be missing elsewhere, and at the end of the process.
+    const own = unblocked(fd)
+    const stream = new AppendStream(own ?? fd, undefined, options, own === undefined)
+    stream.#owns = own !== undefined
+    return stream
   }
 
   /** Opens the file for appending and makes it and its folder where missing. Rejects with the system's error. */
   static async open(path: string, options: AppendOptions = {}): Promise<AppendStream> {
-    return new AppendStream(await openFile(path, options), path, options)
+    const fd = await openFile(path, options)
+    const stream = new AppendStream(fd, path, options, waitsForReaders(fd))
+    stream.#owns = true
+    return stream
   }
 
   get bufferedBytes(): number {
@@ -112,16 +131,41 @@ export class AppendStream {
     return new Promise((resolve) => this.#idle.push(resolve))
   }
 
-  /** Writes what waits and lets go of the file. Idempotent. */
-  async close(): Promise<void> {
-    if (this.#closed) return
+  /**
+   * Writes what waits, `withinMs` long at the most, and no longer than somebody reads; then lets go of the file. False where
+   * a write is under way that may never end, and with it the process's own exit. Idempotent.
+   */
+  async close(withinMs = Number.POSITIVE_INFINITY): Promise<boolean> {
+    if (this.#closed) return !this.#abandoned
     this.#closed = true
-    await this.flushed()
-    if (this.#path !== undefined) await close(this.#fd)
+    const untilMs = performance.now() + withinMs
+    let taken = -1
+    while (this.#writing && this.#taken !== taken && performance.now() < untilMs) {
+      taken = this.#taken
+      await this.#flushedWithin(Math.min(STALL_MS, untilMs - performance.now()))
+    }
+    if (this.#writing) {
+      this.#abandoned = true
+      for (const { chunk, settled } of this.#queue.splice(0)) this.#settle(chunk, settled, false)
+      return !this.#mayWait
+    }
+    if (this.#owns) await close(this.#fd)
+    return true
+  }
+
+  async #flushedWithin(ms: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, ms)
+    })
+    await Promise.race([this.flushed(), late])
+    clearTimeout(timer)
   }
 
   /** For the moment the process exits: writes what waits at once, gives up on any error. */
   flushSync(): void {
+    // Behind a write that waits this one would, too, and nothing would end it.
+    if (this.#mayWait && this.#writing) return
     const waiting = this.#queue
     this.#queue = []
     for (const { chunk } of waiting) {
@@ -149,16 +193,18 @@ export class AppendStream {
       if (this.#nextFd >= 0) await this.#switchFile()
       const batch = this.#queue.splice(0, MAX_CHUNKS_A_WRITE)
       const written = await this.#writeBatch(batch.map(({ chunk }) => chunk))
-      for (const { chunk, settled } of batch) {
-        this.#buffered -= chunk.length
-        if (written) this.writtenBytes += chunk.length
-        else this.#lose(chunk.length)
-        settled?.(chunk.length, written)
-      }
+      for (const { chunk, settled } of batch) this.#settle(chunk, settled, written)
     }
     if (this.#nextFd >= 0) await this.#switchFile()
     this.#writing = false
     for (const resolve of this.#idle.splice(0)) resolve()
+  }
+
+  #settle(chunk: Uint8Array, settled: Settled | undefined, written: boolean): void {
+    this.#buffered -= chunk.length
+    if (written) this.writtenBytes += chunk.length
+    else this.#lose(chunk.length)
+    settled?.(chunk.length, written)
   }
 
   async #writeBatch(chunks: Uint8Array[]): Promise<boolean> {
@@ -168,9 +214,10 @@ export class AppendStream {
       try {
         const { bytesWritten } = await writev(this.#fd, rest)
         begun ||= bytesWritten > 0
+        this.#taken += bytesWritten
         rest = without(rest, bytesWritten)
       } catch (error) {
-        if (isBusy(error)) {
+        if (isBusy(error) && !this.#abandoned) {
           await new Promise((resolve) => setTimeout(resolve, BUSY_RETRY_MS))
           continue
         }
@@ -230,6 +277,16 @@ const tryMakeFolder = (path: string): Promise<string | undefined> =>
     () => undefined,
     (error: NodeJS.ErrnoException) => error.code,
   )
+
+/** A pipe, a socket or a terminal: what is written has to be taken by somebody. */
+function waitsForReaders(fd: number): boolean {
+  try {
+    const stat = fstatSync(fd)
+    return stat.isFIFO() || stat.isSocket() || stat.isCharacterDevice()
+  } catch {
+    return false
+  }
+}
 
 const isBusy = (error: unknown): boolean => {
   const code = (error as NodeJS.ErrnoException).code

@@ -17,7 +17,8 @@ export interface LogDestination {
   /** One JSON line with its newline. */
   write(line: string): void
   flushSync(): void
-  close(): Promise<void>
+  /** Writes what waits, so long at the most. False where the process's exit may have to wait for a reader. */
+  close(withinMs?: number): Promise<boolean>
 }
 
 const STDERR = 2
@@ -41,9 +42,10 @@ export function openLogDestination(config: LogConfig, fd: number = STDERR): LogD
       stream.write(Buffer.from(format(line)))
     },
     flushSync: atExit,
-    async close() {
-      await stream.close()
+    async close(withinMs) {
+      const isDone = await stream.close(withinMs)
       process.off('exit', atExit)
+      return isDone
     },
   }
 }

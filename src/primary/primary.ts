@@ -25,6 +25,7 @@ import { chooseAddon } from './choose-addon.js'
 import { ClusterLink } from './cluster-link.js'
 import { ConnectionLimit, connectionsFor, openFileLimit, socketsPerWorker } from './connection-limit.js'
 import { buildDirectory, capacityFor } from './directory.js'
+import { endAll, FLUSH_NOW_MS } from './ending.js'
 import { type Entrances, listenerFacts, type OpenListener, openNative, openShared } from './entrances.js'
 import { handOver, holdsVip, IDLE_GRACE_MS } from './handover.js'
 import { Placement } from './place.js'
@@ -38,13 +39,9 @@ import { PROBE_FILE, WORKER_FILE } from './thread-files.js'
 import { LocalTicketKeys } from './ticket-keys.js'
 import { version } from './version.js'
 import { Watchdog } from './watchdog.js'
-import { within } from './within.js'
 
 /** How often the primary looks after what nobody else does: sessions that expired, targets whose time is over. */
 const CARE_MS = 125
-/** The most that threads get to end, and the admin API with its second of grace. */
-const THREADS_END_MS = 6_000
-const ADMIN_END_MS = 3_000
 
 /** The primary thread of a running balancer: its parts, and the order in which they start and stop. */
 export class Primary implements RunningCastor, AdminFacts {
@@ -253,11 +250,12 @@ export class Primary implements RunningCastor, AdminFacts {
 
   stopNow(): Promise<void> {
     this.#stopping ??= this.finished
-    return (this.#stoppingNow ??= this.#end())
+    return (this.#stoppingNow ??= this.#end(FLUSH_NOW_MS))
   }
 
   async #stop(timeoutMs: number): Promise<void> {
     const { log, config } = this
+    const untilMs = performance.now() + timeoutMs
     log.info({ timeoutMs }, 'draining')
     if (this.state === 'running' && holdsVip(config.vips)) {
       await handOver({
@@ -272,19 +270,15 @@ export class Primary implements RunningCastor, AdminFacts {
     }
     this.#closeEntrances()
     await this.#supervisor.drain(timeoutMs, 0)
-    await this.stopNow()
+    await (this.#stoppingNow ??= this.#end(Math.max(FLUSH_NOW_MS, untilMs - performance.now())))
   }
 
   /** Ends the threads, whatever they are at, and gives everything back. Each step has its bound. */
-  async #end(): Promise<void> {
+  async #end(flushMs: number): Promise<void> {
     this.#closeEntrances()
-    const threads = Promise.all([this.#supervisor.destroy(), this.#probe.stop(), this.#cluster?.stop()])
-    if (!(await within(THREADS_END_MS, threads))) this.leftovers.push('a thread')
-    this.#watchdog.stop()
-    if (!(await within(ADMIN_END_MS, Promise.resolve(this.#admin?.close())))) this.leftovers.push('the admin API')
-    await this.#access?.close()
-    this.log.info('stopped')
-    await this.#destination.close()
+    const threads = () => Promise.all([this.#supervisor.destroy(), this.#probe.stop(), this.#cluster?.stop()])
+    const parts = { threads, watchdog: this.#watchdog, admin: this.#admin, access: this.#access }
+    this.leftovers.push(...(await endAll({ ...parts, destination: this.#destination, log: this.log }, flushMs)))
     this.#markFinished()
   }
 
@@ -294,8 +288,9 @@ export class Primary implements RunningCastor, AdminFacts {
     this.#closeEntrances()
     this.leftovers.push(thread)
     this.log.fatal({ thread }, 'a thread is stuck and cannot be ended; the process ends, to be started anew')
-    this.#destination.flushSync()
-    this.#markFailed(cause)
+    void Promise.all([this.#access?.close(FLUSH_NOW_MS), this.#destination.close(FLUSH_NOW_MS)]).then(() =>
+      this.#markFailed(cause),
+    )
   }
 
   #closeEntrances(): void {

@@ -17,7 +17,7 @@ interface Way {
   readonly other: boolean
 }
 
-export const SILENT_LOG = { write() {}, flushSync() {}, async close() {} }
+export const SILENT_LOG = { write() {}, flushSync() {}, close: async () => true }
 
 /** The configuration of a balancer with one listener before each target. */
 export function configBefore(ports: readonly number[]): string {

@@ -96,7 +96,7 @@ export async function startBalancer(t: Test, config: ConfigFile, options: Balanc
   const text = JSON.stringify(withDefaults(config, options.accessLog === true ? accessFile : 'off'))
   const log: string[] = []
   const running = await startCastor(parseConfig(text, 'test.yaml'), {
-    logDestination: { write: (line: string) => log.push(line), flushSync() {}, async close() {} },
+    logDestination: { write: (line: string) => log.push(line), flushSync() {}, close: async () => true },
     ...(options.workerFile === undefined ? {} : { workerFile: options.workerFile }),
     ...(options.ticketKeys === undefined ? {} : { ticketKeys: options.ticketKeys }),
   })

@@ -130,7 +130,7 @@ export async function startTestCastor(
   const accessFile = join(folder, 'access.log')
   const config = parseConfig(configText(targets, options, options.accessLog === true ? accessFile : 'off'), 'test.yaml')
   const log: string[] = []
-  const destination = { write: (line: string) => log.push(line), flushSync() {}, async close() {} }
+  const destination = { write: (line: string) => log.push(line), flushSync() {}, close: async () => true }
   const running = await startCastor(config, { logDestination: destination })
   t.teardown(async () => {
     const faults = log.filter((line) => line.includes('"level":"error"'))

@@ -19,6 +19,9 @@ export interface ChildOptions {
   readonly program?: readonly string[]
   readonly nodeOptions?: readonly string[]
   readonly env?: NodeJS.ProcessEnv
+  /** Descriptors in place of pipes to this process. */
+  readonly stdout?: number
+  readonly stderr?: number
 }
 
 /** A test that ends early must not leave its processes behind. */
@@ -39,7 +42,10 @@ export class ChildCastor {
     const limit = options.openFiles
     const [file, ...rest] =
       limit === undefined ? command : ['sh', '-c', `ulimit -n ${limit}; exec "$@"`, 'sh', ...command]
-    this.child = spawn(file!, rest, { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...options.env } })
+    this.child = spawn(file!, rest, {
+      stdio: ['pipe', options.stdout ?? 'pipe', options.stderr ?? 'pipe'],
+      env: { ...process.env, ...options.env },
+    })
     const { child } = this
     running.add(child)
     child.once('exit', () => running.delete(child))

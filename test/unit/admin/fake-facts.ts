@@ -168,7 +168,7 @@ export class FakeFacts implements AdminFacts {
   ]
   readonly log = createLogger(
     { level: 'silent', format: 'json', access: 'off' },
-    { write() {}, flushSync() {}, close: async () => {} },
+    { write() {}, flushSync() {}, close: async () => true },
     { node: 'lb-a', thread: 'primary' },
   )
 

@@ -35,7 +35,7 @@ targetGroups:
   const destination = {
     write: (line: string) => void lines.push(JSON.parse(line) as Line),
     flushSync() {},
-    close: async () => {},
+    close: async () => true,
   }
   const log = createLogger({ level: 'info', format: 'json', access: 'off' }, destination, { node: 'n', thread: 't' })
   const certificates = new Certificates(config, log, new Set(), { settleMs: 20, lookMs })
@@ -182,7 +182,7 @@ targetGroups:
     { env: {} },
   )
   rmSync(key)
-  const destination = { write() {}, flushSync() {}, close: async () => {} }
+  const destination = { write() {}, flushSync() {}, close: async () => true }
   const log = createLogger({ level: 'info', format: 'json', access: 'off' }, destination, { node: 'n', thread: 't' })
   t.throws(() => new Certificates(config, log).load(), { code: 'CONFIG_INVALID', message: /there is no such file/ })
   t.end()

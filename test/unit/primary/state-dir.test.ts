@@ -17,7 +17,7 @@ function rig(t: { teardown(handler: () => void): unknown }) {
   const folder = mkdtempSync(join(tmpdir(), 'castor-test-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const lines: string[] = []
-  const destination = { write: (line: string) => lines.push(line), flushSync() {}, async close() {} }
+  const destination = { write: (line: string) => lines.push(line), flushSync() {}, close: async () => true }
   const log = createLogger({ level: 'info', format: 'json', access: 'off' }, destination, {
     node: 'test',
     thread: 'primary',

@@ -1,0 +1,33 @@
+import type { Admin } from '../admin/server.js'
+import type { AccessWriter } from '../observe/access-writer.js'
+import type { LogDestination, Logger } from '../observe/log.js'
+import type { Watchdog } from './watchdog.js'
+import { within } from './within.js'
+
+/** The most that threads get to end, and the admin API with its second of grace. */
+const THREADS_END_MS = 6_000
+const ADMIN_END_MS = 3_000
+/** For logs whose reader is slow, where nothing waits for anything else. */
+export const FLUSH_NOW_MS = 500
+
+export interface Ending {
+  /** Ends the threads, whatever they are at. */
+  readonly threads: () => Promise<unknown>
+  readonly watchdog: Watchdog
+  readonly admin: Admin | undefined
+  readonly access: AccessWriter | undefined
+  readonly destination: LogDestination
+  readonly log: Logger
+}
+
+/** Gives everything back. Each step has its bound, logs `flushMs`; resolves with what had not ended by then. */
+export async function endAll(parts: Ending, flushMs: number): Promise<string[]> {
+  const leftovers: string[] = []
+  if (!(await within(THREADS_END_MS, parts.threads()))) leftovers.push('a thread')
+  parts.watchdog.stop()
+  if (!(await within(ADMIN_END_MS, Promise.resolve(parts.admin?.close())))) leftovers.push('the admin API')
+  if ((await parts.access?.close(flushMs)) === false) leftovers.push('the access log')
+  parts.log.info('stopped')
+  if (!(await parts.destination.close(flushMs))) leftovers.push('the log')
+  return leftovers
+}
