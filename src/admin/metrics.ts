@@ -155,7 +155,7 @@ function queues(out: Exposition, { columns, directory, targets }: Measured): voi
 function health(out: Exposition, { table, directory, targets }: Measured): void {
   out.family('castor_target_healthy', 'gauge', 'Whether checks and traffic find the target well: 1 or 0.')
   for (const { group, id, slot } of targets) {
-    out.sample({ target_group: directory.groups[group]!, target: id }, isWell(table, slot, Date.now()) ? 1 : 0)
+    out.sample({ target_group: directory.groups[group]!, target: id }, isWell(table, slot, Date.now(), false) ? 1 : 0)
   }
 }
 

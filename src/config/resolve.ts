@@ -12,10 +12,12 @@ import type {
   TargetGroupConfig,
 } from '../core/config.js'
 import type { Http2Config, RedirectToHttpsConfig } from '../core/config-tls.js'
+import { failureMask } from '../core/failure-kinds.js'
 import { isHttpListener, isTlsGroup } from '../core/protocols.js'
 import { usableCores } from './cores.js'
 import { resolveGroupTls, resolveListenerTls } from './resolve-tls.js'
 import type { ConfigFile, ListenerFile, TargetFile, TargetGroupFile } from './schema.js'
+import { DEFAULT_FAILURES } from './schema-health.js'
 import { HTTP2_DEFAULTS, type Http2File } from './schema-http2.js'
 import { stateDirectory } from './state-directory.js'
 
@@ -38,7 +40,15 @@ const DEFAULT_RETRIES: RetryConfig = {
   on: ['connect-failure', 'reset-before-response'],
   budgetPercent: 20,
 }
-const DEFAULT_OUTLIER: OutlierConfig = { consecutiveFailures: 5, ejectForMs: 30_000, maxEjectedPercent: 50 }
+const DEFAULT_OUTLIER: OutlierConfig = {
+  on: failureMask(DEFAULT_FAILURES),
+  failurePercent: 50,
+  minRequests: 20,
+  windowMs: 10_000,
+  consecutiveFailures: 5,
+  ejectForMs: 30_000,
+  maxEjectedPercent: 50,
+}
 const DEFAULT_FORWARDED = {
   proto: true,
   port: true,
@@ -150,6 +160,7 @@ function resolveGroup(group: TargetGroupFile, path: ResolvePath): TargetGroupCon
     failOpen: group.failOpen,
     healthCheck: resolveHealthCheck(group.healthCheck),
     outlierDetection: resolveOutlier(group.outlierDetection),
+    panicPercent: group.panicPercent,
     stickiness: resolveStickiness(group.stickiness),
     slowStartMs: group.slowStart,
     drainingMs: group.draining,
@@ -183,9 +194,9 @@ function resolveStickiness(stickiness: TargetGroupFile['stickiness']): Stickines
 
 function resolveOutlier(outlier: TargetGroupFile['outlierDetection']): OutlierConfig {
   if (outlier === undefined) return DEFAULT_OUTLIER
-  if (outlier === 'off') return { ...DEFAULT_OUTLIER, consecutiveFailures: 0 }
-  const { consecutiveFailures, ejectFor, maxEjectedPercent } = outlier
-  return { consecutiveFailures, ejectForMs: ejectFor, maxEjectedPercent }
+  if (outlier === 'off') return { ...DEFAULT_OUTLIER, on: 0 }
+  const { on, window, ejectFor, ...rest } = outlier
+  return { ...rest, on: failureMask(on), windowMs: window, ejectForMs: ejectFor }
 }
 
 /** Host names may hold what names here may not. */

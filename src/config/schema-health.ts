@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { FAILURE_KINDS } from '../core/failure-kinds.js'
 import { duration, flag, mustBe, off, statusCodes, wholeNumber } from './fields.js'
 
 /** How a group's faulty targets are found: by checks, and by what traffic meets. */
@@ -62,31 +63,64 @@ export const healthCheck = z
   .prefault({})
   .describe('Active checks of every target. Default { protocol: tcp }.')
 
+/** What counts as a failure where `on` is left out: not every error of an application is a fault of its target. */
+export const DEFAULT_FAILURES = ['connect', 'reset', 'timeout', 'gateway'] as const
+
 export const outlierDetection = z
   .union(
     [
       off(),
       z.strictObject({
+        on: z
+          .array(z.enum(FAILURE_KINDS))
+          .min(1, mustBe('off, or outlierDetection a list of at least one kind of failure'))
+          .prefault([...DEFAULT_FAILURES])
+          .describe(
+            'What counts as a failure: connect (refused, not accepted in time, no TLS), reset (closed before the answer was whole, or no answer at all), timeout (timeouts.response), gateway (502, 503, 504), 5xx (any other, too). Default [connect, reset, timeout, gateway]. With 5xx a fault of the application ejects targets.',
+          ),
+        failurePercent: wholeNumber(1, 100)
+          .prefault(50)
+          .describe(
+            'Share of failures within the window from which on a target is ejected, in percent. 1 to 100, default 50. Higher bears more; lower ejects on bad luck.',
+          ),
+        minRequests: wholeNumber(1, 1_000_000)
+          .prefault(20)
+          .describe(
+            'Requests within the window from which on their share of failures counts. 1 to 1000000, default 20. Higher needs more traffic to find a faulty target; lower ejects on bad luck.',
+          ),
+        window: duration(SECOND, HOUR)
+          .prefault('10s')
+          .describe(
+            'How far back the share looks. Duration, 1s to 1h, default 10s. Higher finds faults later and remembers them longer; lower needs more traffic.',
+          ),
         consecutiveFailures: wholeNumber(1, 10_000)
           .prefault(5)
           .describe(
-            'Failures in a row (refused, reset, timed out, 5xx) after which a target is ejected. 1 to 10000, default 5. Higher bears more; lower ejects on bad luck.',
+            'Failed connects and resets in a row after which a target is ejected, whatever the share. 1 to 10000, default 5. Higher bears more; lower ejects on bad luck.',
           ),
         ejectFor: duration(100, HOUR)
           .prefault('30s')
           .describe(
-            'How long the first ejection lasts; each further one in a row so much longer. Duration, 100ms to 1h, default 30s. Higher leaves recovered targets idle; lower lets clients meet broken ones again sooner.',
+            'How long the first ejection lasts, unless a check passes before; each further one in a row so much longer. Duration, 100ms to 1h, default 30s. Higher leaves recovered targets idle; lower lets clients meet broken ones again sooner.',
           ),
         maxEjectedPercent: wholeNumber(0, 100)
           .prefault(50)
           .describe(
-            'Most of a group that may be ejected at once, in percent; of two or more always one. 0 to 100, default 50. Higher may leave too few to bear the load.',
+            'Most of the targets that would take traffic that may be ejected at once, in percent; of two or more always one, and never the last. 0 to 100, default 50. Higher may leave too few to bear the load.',
           ),
       }),
     ],
-    mustBe('off, or a map of consecutiveFailures, ejectFor and maxEjectedPercent'),
+    mustBe(
+      'off, or a map of on, failurePercent, minRequests, window, consecutiveFailures, ejectFor and maxEjectedPercent',
+    ),
   )
   .optional()
   .describe(
-    'Leaving out targets that fail real traffic, between two checks. Default { consecutiveFailures: 5, ejectFor: 30s, maxEjectedPercent: 50 }; or off.',
+    'Leaving out targets that fail real traffic, between two checks. Default { on: [connect, reset, timeout, gateway], failurePercent: 50, minRequests: 20, window: 10s, consecutiveFailures: 5, ejectFor: 30s, maxEjectedPercent: 50 }; or off.',
+  )
+
+export const panicPercent = wholeNumber(0, 100)
+  .prefault(50)
+  .describe(
+    'With a smaller share of the group’s targets available than this, in percent, ejections are ignored: better a target that fails some than too few for the load. 0 to 100, default 50; 0 ignores them only where no target would be left. Higher ignores them sooner.',
   )

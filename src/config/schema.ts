@@ -15,7 +15,7 @@ import {
 } from './fields.js'
 import { admin } from './schema-admin.js'
 import { cluster, vips } from './schema-cluster.js'
-import { healthCheck, outlierDetection } from './schema-health.js'
+import { healthCheck, outlierDetection, panicPercent } from './schema-health.js'
 import { http2, redirectToHttps } from './schema-http2.js'
 import { maxConnectionsPerTarget, queue } from './schema-queue.js'
 import { stickiness } from './schema-stickiness.js'
@@ -224,6 +224,7 @@ const targetGroup = z
       ),
     healthCheck,
     outlierDetection,
+    panicPercent,
     slowStart: duration(0, HOUR)
       .prefault('0s')
       .describe(

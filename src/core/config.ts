@@ -180,7 +180,12 @@ export type StickinessConfig =
   | { readonly type: 'source-ip'; readonly timeoutMs: number }
 
 export interface OutlierConfig {
-  /** 0 = off. */
+  /** Kinds of failures that count, as bits of `failure-kinds.ts`; 0 = off. */
+  readonly on: number
+  readonly failurePercent: number
+  readonly minRequests: number
+  readonly windowMs: number
+  /** Failed connects and resets in a row. */
   readonly consecutiveFailures: number
   readonly ejectForMs: number
   readonly maxEjectedPercent: number
@@ -209,6 +214,8 @@ export interface TargetGroupConfig {
   readonly failOpen: boolean
   readonly healthCheck: HealthCheckConfig
   readonly outlierDetection: OutlierConfig
+  /** With a smaller share of targets available than this, ejections are ignored. */
+  readonly panicPercent: number
   readonly stickiness: StickinessConfig
   readonly slowStartMs: number
   readonly drainingMs: number

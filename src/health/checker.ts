@@ -40,6 +40,9 @@ export class Checker implements Timed {
   #verdict: Verdict
   #probe: Probe | undefined
   #wantedSeen: number
+  /** When the latest check began, as epoch time. */
+  #begunMs = 0
+  /** Checks agreed with traffic that spoke against the target: one that passes again need not wait for its turn. */
   #failedLately = false
   #onFirst: (() => void) | undefined
 
@@ -86,6 +89,7 @@ export class Checker implements Timed {
     const { wheel } = this.#services
     const probe = new Probe(this.#target.dialogue(), (reason, detail) => this.#onResult(probe, reason, detail))
     this.#probe = probe
+    this.#begunMs = this.#services.clock.wallMs
     wheel.schedule(this, this.#target.config.timeoutMs)
     this.#target.dial(probe)
   }
@@ -98,15 +102,23 @@ export class Checker implements Timed {
     const thresholds = { healthy: config.healthyThreshold, unhealthy: config.unhealthyThreshold }
     this.#verdict = nextVerdict(before, reason === 'NONE', thresholds)
     if (this.#verdict.state !== before.state) this.#announce(reason, detail)
-    // Traffic spoke against it and checks agreed for a moment: now that they do not any more, it need not wait out its time.
     if (reason !== 'NONE') this.#failedLately = true
-    else if (this.#failedLately && this.#verdict.state === CHECK_HEALTHY) {
+    else if (this.#verdict.state === CHECK_HEALTHY && (this.#failedLately || this.#isLaterCheck())) {
       this.#failedLately = false
-      this.#services.table.endEjection(slot)
+      this.#services.table.endEjection(slot, this.#services.clock.wallMs)
     }
     this.#onFirst?.()
     this.#onFirst = undefined
     this.#services.wheel.schedule(this, nextCheckMs(config.intervalMs, this.#verdict, this.#services.random()))
+  }
+
+  /**
+   * Whether this check speaks for an ejected target: not the one that the ejection itself has asked for, which finds out
+   * at once whether the target is down; the next, whose turn came.
+   */
+  #isLaterCheck(): boolean {
+    const { table } = this.#services
+    return this.#begunMs >= table.ejectedFromMs(this.#target.slot) + this.#target.config.intervalMs / 2
   }
 
   #announce(reason: HealthReason, detail: string): void {

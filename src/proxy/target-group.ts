@@ -4,11 +4,14 @@ import type { Clock } from '../core/clock.js'
 import type { TargetGroupConfig } from '../core/config.js'
 import type { Endpoint } from '../core/conn.js'
 import type { GroupTargets } from '../core/directory.js'
+import type { CastorError } from '../core/errors.js'
+import { type FailureKind, failureOfStatus } from '../core/failure-kinds.js'
 import { ADMIN_ACTIVE } from '../core/target-state.js'
 import type { ClientTls } from '../core/tls.js'
-import { isAvailable, isEjected, keepsClients } from '../health/availability.js'
+import { isAvailable, isEjected, isWanted, keepsClients } from '../health/availability.js'
 import { fadedLatency, failedLatency, peakEwma } from '../health/latency.js'
-import { ejectionMs, mayEject } from '../health/outlier.js'
+import { isPanic } from '../health/outlier.js'
+import { OutlierDetection } from '../health/outlier-detection.js'
 import { isRamping, nextRiseMs, rampedWeight } from '../health/slow-start.js'
 import { RetryBudget } from '../protect/retry-budget.js'
 import type { Columns } from '../shm/columns.js'
@@ -47,6 +50,12 @@ export class TargetGroup implements GroupView {
   #seen = -1
   /** Epoch time from which on time alone changes something: an ejection ends, a weight rises. */
   #lookAgainMs = Number.POSITIVE_INFINITY
+  /** Too few targets are left for them to count. */
+  #ignoreEjections = false
+  /** Undefined where it is off. */
+  readonly #outliers: OutlierDetection | undefined
+  /** Of the failure that was counted last. */
+  #lastCause: CastorError | undefined
   readonly #key = { client: NOBODY, hash: -1 }
   /** Undefined without a limit. */
   readonly #queue: WaitQueue | undefined
@@ -66,6 +75,10 @@ export class TargetGroup implements GroupView {
         ? undefined
         : new Stickiness(stickiness, { slot: targets.group, name: config.name }, services.sticky)
     this.retryBudget = new RetryBudget(services.clock, config.retries.budgetPercent)
+    if (config.outlierDetection.on !== 0) {
+      const sources = services.columns.sourcesOf(targets.group, config.outlierDetection.windowMs)
+      this.#outliers = new OutlierDetection(config.outlierDetection, { ...services, sources })
+    }
     if (config.maxConnectionsPerTarget > 0) {
       const { clock, column } = services
       this.#queue = new WaitQueue(this, config, { table: services.columns.waiting, clock, column })
@@ -99,6 +112,7 @@ export class TargetGroup implements GroupView {
     }
     this.#bySlot = bySlot
     this.stickiness?.setTargets(this.#all)
+    this.#outliers?.setTargets(this.#all)
     this.#refresh()
     // Whoever waited for what is gone waits for another from here on: its slot will be given out again.
     this.#queue?.tick()
@@ -119,6 +133,7 @@ export class TargetGroup implements GroupView {
    * group has a limit it may have to wait for its turn.
    */
   claim(who: Claimant): Target | Refusal {
+    this.#outliers?.sawClient(who.client)
     if (this.#queue !== undefined) return this.#queue.claim(who)
     const target = this.bound(who.binding.slot, who.tried) ?? this.pick(who.client, who.hash, who.tried)
     if (target === undefined) return 'none'
@@ -154,7 +169,8 @@ export class TargetGroup implements GroupView {
     if (slot < 0 || tried.includes(slot)) return undefined
     const target = this.#bySlot[slot]
     if (target === undefined || target.address === '') return undefined
-    return keepsClients(this.#table, slot, this.#clock.wallMs) ? target : undefined
+    if (this.#table.changes !== this.#seen) this.#refresh()
+    return keepsClients(this.#table, slot, this.#clock.wallMs, this.#ignoreEjections) ? target : undefined
   }
 
   /** Whether there is a target to pick beside `but` and those in `tried`. */
@@ -179,54 +195,68 @@ export class TargetGroup implements GroupView {
 
   /** Time has passed: what it alone changes is looked at, off the hot path. */
   tick(): void {
+    this.#outliers?.tick()
     if (this.#clock.wallMs >= this.#lookAgainMs || this.#table.changes !== this.#seen) this.#refresh()
     this.#queue?.tick()
   }
 
   /**
-   * Traffic speaks against the target: after so many failures in a row it is left out for a while. `durationMs` where it
-   * answered all the same, with a 5xx: how fast belongs to what it shows of itself, but must not win it more requests.
+   * It failed a request before it answered. `cause` as the connection gave it: what ended with one connection, be it many
+   * streams, was one failure.
    */
-  countFailure(target: Target, durationMs = -1): void {
+  countFailure(target: Target, kind: FailureKind, client: Endpoint, cause?: CastorError): void {
     target.failed()
-    if (durationMs >= 0) target.responded(durationMs)
-    this.#penalize(target.slot, durationMs)
-    const { consecutiveFailures, ejectForMs, maxEjectedPercent } = this.config.outlierDetection
-    if (consecutiveFailures === 0) return
-    const table = this.#table
-    if (table.countFailure(target.slot) < consecutiveFailures) return
-    const nowMs = this.#clock.wallMs
-    if (isEjected(table, target.slot, nowMs)) return
-    const ejected = this.#all.reduce((count, other) => count + (isEjected(table, other.slot, nowMs) ? 1 : 0), 0)
-    if (!mayEject(this.#all.length, ejected, maxEjectedPercent)) return
-    const before = table.ejections(target.slot)
-    if (table.eject(target.slot, before, nowMs + ejectionMs(ejectForMs, before))) this.#refresh()
+    this.#penalize(target.slot, -1)
+    if (cause !== undefined && cause === this.#lastCause) return
+    this.#lastCause = cause
+    this.#outliers?.countBad(target.slot, kind, client)
   }
 
-  /** It answered well. */
-  countSuccess(target: Target, durationMs: number): void {
+  /** It answered. How fast belongs to what it shows of itself, but an error must not win it more requests. */
+  countResponse(target: Target, status: number, durationMs: number, client: Endpoint): void {
+    const outliers = this.#outliers
+    const failure = failureOfStatus(status)
+    target.responded(durationMs)
+    if (failure === 0) {
+      outliers?.countGood(target.slot, target.countersAt)
+      this.#average(target.slot, durationMs)
+      return
+    }
+    target.failed()
+    this.#penalize(target.slot, durationMs)
+    if (outliers?.counts(failure)) outliers.countBad(target.slot, failure, client)
+    else outliers?.countGood(target.slot, target.countersAt)
+  }
+
+  /** It accepted a connection, in a group where that is all that can be seen of an answer. */
+  countAccepted(target: Target, durationMs: number): void {
+    target.responded(durationMs)
+    this.#outliers?.countAccepted(target.slot, target.countersAt)
+    this.#average(target.slot, durationMs)
+  }
+
+  /** The connection that it accepted has served its client. */
+  countServed(target: Target): void {
+    this.#table.clearFailures(target.slot)
+  }
+
+  /** It cut the answer that it had begun with this status, or the connection before a byte; 0 in the latter case. */
+  countCut(target: Target, status: number, client: Endpoint): void {
+    const failure = failureOfStatus(status)
+    if (failure !== 0 && this.#outliers?.counts(failure)) return
+    target.failed()
+    this.#outliers?.countReset(target.slot, target.countersAt, client)
+  }
+
+  #average(slot: number, durationMs: number): void {
+    if (!this.#averages) return
     const table = this.#table
     const nowMs = this.#clock.wallMs
-    target.responded(durationMs)
-    table.clearFailures(target.slot)
-    this.#forgive(target.slot, nowMs)
-    if (!this.#averages) return
-    table.setLatency(
-      target.slot,
-      peakEwma(table.latencyMs(target.slot), durationMs, nowMs - table.latencyAtMs(target.slot)),
-      nowMs,
-    )
+    table.setLatency(slot, peakEwma(table.latencyMs(slot), durationMs, nowMs - table.latencyAtMs(slot)), nowMs)
   }
 
   #penalize(slot: number, durationMs: number): void {
     this.#table.setLatency(slot, failedLatency(this.latencyMs(slot), durationMs), this.#clock.wallMs)
-  }
-
-  /** As long after an ejection as the first one lasts, an answer shows that the target has recovered. */
-  #forgive(slot: number, nowMs: number): void {
-    const table = this.#table
-    if (table.ejections(slot) === 0) return
-    if (nowMs > table.ejectedUntilMs(slot) + this.config.outlierDetection.ejectForMs) table.forgiveEjections(slot)
   }
 
   /** Every target, whatever its state. */
@@ -254,7 +284,7 @@ export class TargetGroup implements GroupView {
     this.#seen = table.changes
     this.#lookAgainMs = Number.POSITIVE_INFINITY
     const reachable = this.#all.filter((target) => target.address !== '')
-    const available = reachable.filter((target) => isAvailable(table, target.slot, nowMs))
+    const available = this.#available(reachable, nowMs)
     // Every target down: with failOpen those that the operator has not taken out are tried all the same.
     const failOpen = available.length === 0 && this.config.failOpen
     const chosen = failOpen ? reachable.filter((target) => table.admin(target.slot) === ADMIN_ACTIVE) : available
@@ -264,6 +294,16 @@ export class TargetGroup implements GroupView {
     }
     this.version++
     this.#balancer.prepare?.(this)
+  }
+
+  /** Those that may get new traffic; the ejected ones too where too few would be left without them. */
+  #available(reachable: readonly Target[], nowMs: number): readonly Target[] {
+    const table = this.#table
+    const left = reachable.filter(({ slot }) => isAvailable(table, slot, nowMs, false))
+    const wanted = this.#all.filter(({ slot }) => isWanted(table, slot)).length
+    const taking = left.filter(({ slot }) => table.weight(slot) > 0).length
+    this.#ignoreEjections = isPanic(wanted, taking, this.config.panicPercent)
+    return this.#ignoreEjections ? reachable.filter(({ slot }) => isAvailable(table, slot, nowMs, true)) : left
   }
 
   /** Weights as they are now; while one rises all are told in finer steps, so that a small one rises evenly too. */

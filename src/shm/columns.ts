@@ -1,5 +1,6 @@
 // Hot path: workers count here on every request. No allocation, no bounds beyond the tables' own.
 import type { Capacity, SharedCounters } from '../core/shared-counters.js'
+import { GroupSources } from './group-sources.js'
 import { createHeartbeats } from './heartbeats.js'
 import {
   type ColumnLayout,
@@ -113,6 +114,11 @@ export class Columns {
   /** The group's next ticket, 0 to 2^32 − 1. The atomic add orders nothing else: a ticket is only a number. */
   nextTicket(group: number): number {
     return Atomics.add(this.#tickets, group * TICKET_STRIDE, 1) >>> 0
+  }
+
+  /** Whether the group's clients are one source or several. */
+  sourcesOf(group: number, windowMs: number): GroupSources {
+    return new GroupSources(this.#tickets, group, windowMs)
   }
 
   /**

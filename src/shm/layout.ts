@@ -63,8 +63,15 @@ export const SERIES_WORDS = padded(SERIES_RESPONSE_DURATION + HISTOGRAM_WORDS)
 export const TARGET_CONNECTIONS = 0
 export const TARGET_REQUESTS = 1
 export const TARGET_FAILURES = 2
-export const TARGET_LATENCY = 3
-export const TARGET_WORDS = padded(TARGET_LATENCY + HISTOGRAM_WORDS)
+/** What outlier detection goes by: outcomes that speak for the target, and those that speak against it. */
+export const TARGET_GOOD_OUTCOMES = 3
+export const TARGET_BAD_OUTCOMES = 4
+export const TARGET_LATENCY = 5
+/** Of the bad outcomes that a client can provoke, so many by source: rows of buckets, each row with a hash of its own. */
+export const TARGET_SOURCES = TARGET_LATENCY + HISTOGRAM_WORDS
+export const SOURCE_ROWS = 2
+export const SOURCE_BUCKETS = 16
+export const TARGET_WORDS = padded(TARGET_SOURCES + SOURCE_ROWS * SOURCE_BUCKETS)
 
 /** Word offsets within one column. `inFlight` lies apart, dense, because balancers read it for every target of a group. */
 export interface ColumnLayout {
@@ -93,6 +100,10 @@ export function columnBytes(capacity: Capacity): number {
 
 /** 32-bit words from one group's ticket to the next: a cache-line pair each, since every thread adds to it. */
 export const TICKET_STRIDE = 32
+/** Of the group's clients, as drawn in docs/SHARED-MEMORY.md; half a block away from the ticket. */
+export const GROUP_LONE_SOURCE = 16
+export const GROUP_LONE_AT = 17
+export const GROUP_SEVERAL_AT = 18
 
 export function ticketBytes(capacity: Capacity): number {
   return capacity.groups * TICKET_STRIDE * Int32Array.BYTES_PER_ELEMENT

@@ -4,7 +4,7 @@ import type { Capacity } from '../core/shared-counters.js'
  * One entry a target slot, 128 bytes, drawn in docs/SHARED-MEMORY.md; every field has one kind of writer. Numbers that
  * only describe are 64-bit floats, written whole; numbers that several threads change are 32-bit and atomic.
  */
-export const TARGETS_LAYOUT_VERSION = 1
+export const TARGETS_LAYOUT_VERSION = 2
 const ENTRY_WORDS = 32
 const ENTRY_FLOATS = ENTRY_WORDS / 2
 /** The header takes an entry's room: layout version, changes so far, and the lists that the probe thread has taken on. */
@@ -28,6 +28,14 @@ const RAMP_FROM_MS = 6
 const DRAIN_UNTIL_MS = 7
 const LATENCY_MS = 8
 const LATENCY_AT_MS = 9
+const EJECTED_FROM_MS = 10
+/** Words again: of the streak of failures, and of the ejection. */
+const STREAK_CONNECTS = 22
+const STREAK_SOURCE = 23
+const EJECTED_FOR_LONE = 24
+
+/** `STREAK_SOURCE` where the resets of a streak came from several sources. */
+const SEVERAL_SOURCES = -1
 
 export function createTargetTable(capacity: Capacity): SharedArrayBuffer {
   const words = (capacity.targets + HEADER_ENTRIES) * ENTRY_WORDS
@@ -40,11 +48,14 @@ export function createTargetTable(capacity: Capacity): SharedArrayBuffer {
 export class TargetTable {
   readonly #words: Int32Array
   readonly #floats: Float64Array
+  /** The same floats as bits, to be compared and exchanged. */
+  readonly #bits: BigInt64Array
 
   /** @throws RangeError when the buffer is no target table of this layout. */
   constructor(shared: SharedArrayBuffer) {
     this.#words = new Int32Array(shared)
     this.#floats = new Float64Array(shared)
+    this.#bits = new BigInt64Array(shared)
     const version = this.#words[VERSION]
     if (version !== TARGETS_LAYOUT_VERSION) {
       throw new RangeError(`the target table has layout ${version}, and this program reads ${TARGETS_LAYOUT_VERSION}`)
@@ -144,33 +155,86 @@ export class TargetTable {
     this.announce()
   }
 
-  /** Writers: proxy threads. Failures in a row, over all of them. */
-  countFailure(slot: number): number {
-    return Atomics.add(this.#words, word(slot) + FAILURES, 1) + 1
+  /** Writers: proxy threads. Connections in a row that the target did not accept. Returns how many there are now. */
+  countConnectFailure(slot: number): number {
+    Atomics.add(this.#words, word(slot) + FAILURES, 1)
+    return Atomics.add(this.#words, word(slot) + STREAK_CONNECTS, 1) + 1
+  }
+
+  /** A reset in the same streak, of a request from this source (any number but 0 and −1). */
+  countReset(slot: number, source: number): void {
+    Atomics.add(this.#words, word(slot) + FAILURES, 1)
+    const first = Atomics.compareExchange(this.#words, word(slot) + STREAK_SOURCE, 0, source)
+    if (first !== 0 && first !== source) Atomics.store(this.#words, word(slot) + STREAK_SOURCE, SEVERAL_SOURCES)
+  }
+
+  /** Failed connects and resets in a row, over all threads. */
+  failuresInARow(slot: number): number {
+    return Atomics.load(this.#words, word(slot) + FAILURES)
+  }
+
+  /** Whether the resets in a row were met by more than one source. */
+  hasSeveralSources(slot: number): boolean {
+    return Atomics.load(this.#words, word(slot) + STREAK_SOURCE) === SEVERAL_SOURCES
   }
 
   /** Nearly always there is nothing to clear, and then nothing is written: the line stays shared between the cores. */
   clearFailures(slot: number): void {
-    if (this.#words[word(slot) + FAILURES] !== 0) Atomics.store(this.#words, word(slot) + FAILURES, 0)
+    const at = word(slot)
+    if (this.#words[at + FAILURES] === 0) return
+    Atomics.store(this.#words, at + STREAK_CONNECTS, 0)
+    Atomics.store(this.#words, at + STREAK_SOURCE, 0)
+    Atomics.store(this.#words, at + FAILURES, 0)
+  }
+
+  /** A connection was accepted: nothing is known yet of what comes over it. */
+  clearConnectFailures(slot: number): void {
+    const at = word(slot)
+    if (this.#words[at + STREAK_CONNECTS] === 0) return
+    Atomics.sub(this.#words, at + FAILURES, Atomics.exchange(this.#words, at + STREAK_CONNECTS, 0))
   }
 
   ejections(slot: number): number {
     return Atomics.load(this.#words, word(slot) + EJECTIONS)
   }
 
+  /** When the latest ejection ends or has ended; 0 where there was none. */
   ejectedUntilMs(slot: number): number {
     return this.#floats[float(slot) + EJECTED_UNTIL_MS]!
   }
 
-  /** Of several threads that would eject at once one does: the one whose count this changes. */
-  eject(slot: number, ejectionsBefore: number, untilMs: number): boolean {
-    const at = word(slot) + EJECTIONS
-    if (Atomics.compareExchange(this.#words, at, ejectionsBefore, ejectionsBefore + 1) !== ejectionsBefore) return false
-    this.#floats[float(slot) + EJECTED_UNTIL_MS] = untilMs
-    Atomics.store(this.#words, word(slot) + FAILURES, 0)
+  /** When the latest ejection began. */
+  ejectedFromMs(slot: number): number {
+    return this.#floats[float(slot) + EJECTED_FROM_MS]!
+  }
+
+  /**
+   * Ejects the target, in one step: of several threads that saw its latest ejection end at `beforeMs`, one gets true. It
+   * then confirms the ejection, or withdraws it where too many were ejected at once.
+   */
+  tryEject(slot: number, beforeMs: number, untilMs: number): boolean {
+    const at = float(slot) + EJECTED_UNTIL_MS
+    const before = bitsOf(beforeMs)
+    return Atomics.compareExchange(this.#bits, at, before, bitsOf(untilMs)) === before
+  }
+
+  withdrawEjection(slot: number, beforeMs: number, untilMs: number): void {
+    this.tryEject(slot, untilMs, beforeMs)
+  }
+
+  /** `lone`: on the word of the only source that the group has, for as long as it is the only one. */
+  confirmEjection(slot: number, nowMs: number, lone: boolean): void {
+    const at = word(slot)
+    this.#floats[float(slot) + EJECTED_FROM_MS] = nowMs
+    Atomics.store(this.#words, at + EJECTED_FOR_LONE, lone ? 1 : 0)
+    Atomics.add(this.#words, at + EJECTIONS, 1)
+    this.clearFailures(slot)
     this.askForCheck(slot)
     this.announce()
-    return true
+  }
+
+  isEjectedForLone(slot: number): boolean {
+    return Atomics.load(this.#words, word(slot) + EJECTED_FOR_LONE) === 1
   }
 
   /** Somebody has reason to doubt what is known: the target is to be checked now. */
@@ -184,11 +248,10 @@ export class TargetTable {
     Atomics.store(this.#words, word(slot) + EJECTIONS, 0)
   }
 
-  /** Back into service before its time, because a check passed. Writer: the probe thread. */
-  endEjection(slot: number): void {
-    if (this.#floats[float(slot) + EJECTED_UNTIL_MS] === 0) return
-    this.#floats[float(slot) + EJECTED_UNTIL_MS] = 0
-    this.announce()
+  /** Back into service before its time. An ejection that another thread begins meanwhile stands. */
+  endEjection(slot: number, nowMs: number): void {
+    const untilMs = this.ejectedUntilMs(slot)
+    if (untilMs > nowMs && this.tryEject(slot, untilMs, nowMs)) this.announce()
   }
 
   /** Grows when somebody wants the target checked at once. */
@@ -209,6 +272,15 @@ export class TargetTable {
     this.#floats[float(slot) + LATENCY_MS] = latencyMs
     this.#floats[float(slot) + LATENCY_AT_MS] = atMs
   }
+}
+
+const scratch = new Float64Array(1)
+const scratchBits = new BigInt64Array(scratch.buffer)
+
+/** A float's bits, as they lie in memory. */
+function bitsOf(value: number): bigint {
+  scratch[0] = value
+  return scratchBits[0]!
 }
 
 const word = (slot: number): number => (slot + HEADER_ENTRIES) * ENTRY_WORDS

@@ -1,5 +1,6 @@
 // Hot path: every request ends here, well or not.
 import type { CastorError } from '../../core/errors.js'
+import { FAILURE_RESET, type FailureKind } from '../../core/failure-kinds.js'
 import type { ReasonCode } from '../../core/reasons.js'
 import type { ResponseParser } from '../../http/response-parser.js'
 import { Binding } from '../stickiness.js'
@@ -49,7 +50,7 @@ export abstract class ExchangeOutcome implements UpstreamUser {
   abstract onUpstreamData(buffer: Uint8Array, length: number): void
   abstract onUpstreamEnd(): void
   abstract onUpstreamWritable(): void
-  abstract onConnectFailed(reason: ReasonCode): void
+  abstract onConnectFailed(reason: ReasonCode, cause?: CastorError): void
   abstract onUpstreamLost(cause: CastorError | undefined): void
 
   /** The thread ends: whoever still waits for an answer is told so. */
@@ -82,11 +83,11 @@ export abstract class ExchangeOutcome implements UpstreamUser {
     if (targetLines.take()) {
       log.warn({ target: this.upstream.target?.id, detail, ...targetLines.omitted() }, 'target answered nonsense')
     }
-    this.blameAndFail(502, 'BAD_RESPONSE')
+    this.blameAndFail(FAILURE_RESET, 502, 'BAD_RESPONSE')
   }
 
-  protected blameAndFail(status: number, reason: ReasonCode): void {
-    this.upstream.blame()
+  protected blameAndFail(kind: FailureKind, status: number, reason: ReasonCode): void {
+    this.upstream.blame(kind)
     this.fail(status, reason)
   }
 
@@ -102,6 +103,12 @@ export abstract class ExchangeOutcome implements UpstreamUser {
     this.tally.status = status
     this.release(reason)
     session.onExchangeDone(keep, requestDone, blocked)
+  }
+
+  /** The same where the target is what broke it off. */
+  protected cutByTarget(reason: ReasonCode): void {
+    this.upstream.blameCut(this.tally.status)
+    this.cut(reason)
   }
 
   /** The response cannot be finished: the client must see that it was cut. */

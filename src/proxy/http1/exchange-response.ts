@@ -26,7 +26,7 @@ export abstract class ExchangeResponse extends ExchangeOutcome {
     this.keepUpstream = false
     this.responseBody.endOfStream(this.session.conn, this.plane.transport.scratch)
     if (this.responseBody.done) this.complete(false)
-    else this.cut('TARGET_CUT')
+    else this.cutByTarget('TARGET_CUT')
   }
 
   protected readHead(first: number): void {
@@ -51,8 +51,7 @@ export abstract class ExchangeResponse extends ExchangeOutcome {
     if (parser.connectionAuth) this.upstream.pin()
     tally.responseMs = this.plane.clock.nowMs - tally.requestDoneMs
     const { group } = this.session.listener
-    if (parser.status >= 500) this.upstream.blame(tally.responseMs)
-    else group.countSuccess(this.upstream.target!, tally.responseMs)
+    group.countResponse(this.upstream.target!, parser.status, tally.responseMs, this.upstream.client)
     group.stickiness?.onResponse(this.binding, parser, buffer, start, this.upstream.target!.slot)
   }
 
@@ -78,7 +77,7 @@ export abstract class ExchangeResponse extends ExchangeOutcome {
 
   /** `extra`: the target sent more than its response. */
   protected afterRelay(extra: boolean): void {
-    if (this.responseBody.malformed) this.cut('BAD_RESPONSE')
+    if (this.responseBody.malformed) this.cutByTarget('BAD_RESPONSE')
     else if (this.responseBody.done) this.complete(extra)
     else if (this.responseBody.blocked) this.upstream.conn?.pause()
   }

@@ -1,5 +1,6 @@
 // Hot path: every request passes here. No closures or promises.
 import type { CastorError } from '../../core/errors.js'
+import { FAILURE_CONNECT, FAILURE_RESET, FAILURE_TIMEOUT } from '../../core/failure-kinds.js'
 import type { ReasonCode } from '../../core/reasons.js'
 import type { RequestParser } from '../../http/request-parser.js'
 import { writeRequestHead } from '../../http/request-writer.js'
@@ -80,7 +81,7 @@ export class Exchange extends ExchangeResponse {
     if (this.phase === CONNECTING) return this.upstream.checkTime(nowMs)
     if (this.phase === AWAITING && this.requestBody.done) {
       const restMs = this.tally.requestDoneMs + listener.group.config.timeouts.responseMs - nowMs
-      if (restMs <= 0) this.blameAndFail(504, 'RESPONSE_TIMEOUT')
+      if (restMs <= 0) this.blameAndFail(FAILURE_TIMEOUT, 504, 'RESPONSE_TIMEOUT')
       return restMs
     }
     const activeMs = Math.max(conn.lastActiveMs, this.upstream.conn?.lastActiveMs ?? 0)
@@ -109,8 +110,8 @@ export class Exchange extends ExchangeResponse {
     if (!this.requestBody.done) this.session.conn.resume()
   }
 
-  onConnectFailed(reason: ReasonCode): void {
-    this.upstream.blame()
+  onConnectFailed(reason: ReasonCode, cause?: CastorError): void {
+    this.upstream.blame(FAILURE_CONNECT, cause)
     const state = this.upstream.connectElsewhere('connect-failure')
     if (state === UPSTREAM_NONE) this.fail(reason === 'CONNECT_TIMEOUT' ? 504 : 502, reason)
     else this.#retried(state)
@@ -118,14 +119,14 @@ export class Exchange extends ExchangeResponse {
 
   onUpstreamLost(cause: CastorError | undefined): void {
     if (this.phase === STREAMING) {
-      this.cut('TARGET_CUT')
+      this.cutByTarget('TARGET_CUT')
       return
     }
     this.plane.log.debug(
       { target: this.upstream.target?.id, cause: cause?.message },
       'target closed before it answered',
     )
-    if (this.head.begun || !this.upstream.isStale) this.upstream.blame()
+    if (this.head.begun || !this.upstream.isStale) this.upstream.blame(FAILURE_RESET, cause)
     // Only the head is kept to be sent again: a body, be it one empty chunk, would be missing from the second try.
     const again = !this.head.begun && this.requestBody.none && (this.facts.idempotent || cause?.retryable === true)
     const state = again ? this.upstream.resend() : UPSTREAM_NONE

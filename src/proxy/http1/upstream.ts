@@ -1,6 +1,7 @@
 // Hot path: every request takes its way to a target here.
 import type { Conn, ConnHandler, Endpoint } from '../../core/conn.js'
 import type { CastorError } from '../../core/errors.js'
+import type { FailureKind } from '../../core/failure-kinds.js'
 import type { ReasonCode } from '../../core/reasons.js'
 import { ABANDONED } from '../abandoned.js'
 import type { Binding } from '../stickiness.js'
@@ -37,7 +38,7 @@ export interface UpstreamUser {
   onUpstreamEnd(): void
   onUpstreamWritable(): void
   /** The dial failed, and what was tried is let go of. */
-  onConnectFailed(reason: ReasonCode): void
+  onConnectFailed(reason: ReasonCode, cause?: CastorError): void
   /** The connection was lost after it had been open. */
   onUpstreamLost(cause: CastorError | undefined): void
 }
@@ -229,9 +230,14 @@ export class Upstream implements ConnHandler, Claimant {
     return this.#reused
   }
 
-  /** The target failed this request; `durationMs` where it answered with a 5xx. */
-  blame(durationMs = -1): void {
-    if (this.target !== undefined) this.#session.listener.group.countFailure(this.target, durationMs)
+  /** The target failed this request before it answered. */
+  blame(kind: FailureKind, cause?: CastorError): void {
+    if (this.target !== undefined) this.#session.listener.group.countFailure(this.target, kind, this.client, cause)
+  }
+
+  /** The target cut the answer that it had begun with this status. */
+  blameCut(status: number): void {
+    if (this.target !== undefined) this.#session.listener.group.countCut(this.target, status, this.client)
   }
 
   /** The dial took too long. */
@@ -292,7 +298,7 @@ export class Upstream implements ConnHandler, Claimant {
     this.conn = undefined
     if (this.connecting) {
       this.connecting = false
-      this.#user.onConnectFailed(this.#dialFailure(cause))
+      this.#user.onConnectFailed(this.#dialFailure(cause), cause)
     } else {
       this.target!.connectionClosed()
       this.#user.onUpstreamLost(cause)

@@ -1,4 +1,6 @@
 import type { Logger } from 'pino'
+import { CastorError } from '../../core/errors.js'
+import type { H2Connection } from '../../http/h2/engine.js'
 import { FieldList } from '../../http/h2/field-list.js'
 import { FlushQueue } from '../../http/h2/flush-queue.js'
 import { HeadBuffer } from '../../http/h2/head-buffer.js'
@@ -42,6 +44,8 @@ export class Http2Plane {
   readonly responses: ResponseParser
   /** For heads and trailers that Castor wrote. */
   readonly limits: HeadLimits
+  #lost: H2Connection | undefined
+  #loss = new CastorError('PEER_RESET')
 
   constructor(plane: Plane, http1: Http1Plane, exchanges: ExchangePool, log: Logger) {
     this.plane = plane
@@ -58,5 +62,13 @@ export class Http2Plane {
     }
     this.requests = new RequestParser(this.limits)
     this.responses = new ResponseParser(this.limits)
+  }
+  /** What all streams of a connection end with that is over: one cause, so that it is told from as many failures. */
+  lossOf(connection: H2Connection): CastorError {
+    if (this.#lost !== connection) {
+      this.#lost = connection
+      this.#loss = new CastorError('PEER_RESET', 'the HTTP/2 connection ended')
+    }
+    return this.#loss
   }
 }

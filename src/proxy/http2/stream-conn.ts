@@ -223,7 +223,9 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
   onReset(stream: H2Stream, code: number, retryable: boolean): void {
     if (stream !== this.stream) return
     this.stream = undefined
-    this.lose(new CastorError(retryable ? 'STREAM_REFUSED' : 'PEER_RESET', `HTTP/2 error ${code}`))
+    const { connection } = stream
+    if (!retryable && (connection.closed || connection.draining)) this.lose(this.shared.lossOf(connection))
+    else this.lose(new CastorError(retryable ? 'STREAM_REFUSED' : 'PEER_RESET', `HTTP/2 error ${code}`))
   }
 
   step(): void {

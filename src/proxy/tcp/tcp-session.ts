@@ -1,5 +1,6 @@
 import type { Conn, ConnHandler, Endpoint } from '../../core/conn.js'
 import type { CastorError } from '../../core/errors.js'
+import { FAILURE_CONNECT } from '../../core/failure-kinds.js'
 import { REASON, REASONS, type ReasonCode } from '../../core/reasons.js'
 import { PROXY_V2_MAX_BYTES } from '../../net/proxy-protocol.js'
 import { writeProxyV1, writeProxyV2 } from '../../net/proxy-protocol-writer.js'
@@ -52,6 +53,8 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
   #upstream: Conn | undefined
   #tunnel: Tunnel | undefined
   #connectMs = -1
+  /** What the target had sent when its connection was open, which was a handshake. */
+  #upstreamBase = 0
   /** What came before was a handshake. */
   readonly #receivedBase: number
   #receivedCounted: number
@@ -105,9 +108,10 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
     const { config } = this.#listener.group
     this.#plane.wheel.cancel(this)
     target.connectionOpened()
+    this.#upstreamBase = conn.bytesRead
     this.#connectMs = this.#plane.clock.nowMs - this.#startedMs
     this.#listener.countConnect(this.#connectMs)
-    this.#listener.group.countSuccess(target, this.#connectMs)
+    this.#listener.group.countAccepted(target, this.#connectMs)
     const { stickiness } = this.#listener.group
     stickiness?.onTarget(this.binding, target.slot)
     // To targets of TLS it went out before the handshake.
@@ -140,7 +144,7 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
       return
     }
     this.#upstream = undefined
-    this.#retry(this.#dialFailure(cause))
+    this.#retry(this.#dialFailure(cause), cause)
   }
 
   onTimeout(): number {
@@ -164,7 +168,11 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
   }
 
   onTunnelClosed(end: TunnelEnd): void {
-    this.#target?.connectionClosed()
+    const target = this.#target!
+    target.connectionClosed()
+    // A reset behind an answer may be its target's way to say that it is done.
+    if (this.#upstream!.bytesRead > this.#upstreamBase) this.#listener.group.countServed(target)
+    else if (end === 'target-failed') this.#listener.group.countCut(target, 0, this.client)
     this.#finish(END_REASONS[end])
   }
 
@@ -203,11 +211,11 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
     this.#upstream = this.#plane.transport.dial(target.address, target.port, this, target.tls, inClear)
   }
 
-  #retry(reason: ReasonCode): void {
+  #retry(reason: ReasonCode, cause?: CastorError): void {
     this.#plane.wheel.cancel(this)
     const failed = this.#target!
     const { group } = this.#listener
-    group.countFailure(failed)
+    group.countFailure(failed, FAILURE_CONNECT, this.client, cause)
     this.#leaveTarget()
     const { on } = group.config.retries
     if (this.#attemptsLeft === 0 || !on.includes('connect-failure')) this.#fail(reason)

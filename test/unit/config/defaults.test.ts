@@ -1,4 +1,5 @@
 import t from 'tap'
+import { FAILURE_CONNECT, FAILURE_GATEWAY, FAILURE_RESET, FAILURE_TIMEOUT } from '../../../src/core/failure-kinds.js'
 import { MACHINE, parse, SMALL } from './support.js'
 
 t.test('the smallest file gets every documented default', (t) => {
@@ -47,7 +48,16 @@ t.test('the smallest file gets every documented default', (t) => {
           httpVersion: '1.1',
           verify: false,
         },
-        outlierDetection: { consecutiveFailures: 5, ejectForMs: 30_000, maxEjectedPercent: 50 },
+        outlierDetection: {
+          on: FAILURE_CONNECT | FAILURE_RESET | FAILURE_TIMEOUT | FAILURE_GATEWAY,
+          failurePercent: 50,
+          minRequests: 20,
+          windowMs: 10_000,
+          consecutiveFailures: 5,
+          ejectForMs: 30_000,
+          maxEjectedPercent: 50,
+        },
+        panicPercent: 50,
         stickiness: { type: 'off' },
         slowStartMs: 0,
         drainingMs: 300_000,

@@ -1,0 +1,113 @@
+import type { Columns } from '../shm/columns.js'
+import {
+  SOURCE_BUCKETS,
+  SOURCE_ROWS,
+  TARGET_BAD_OUTCOMES,
+  TARGET_GOOD_OUTCOMES,
+  TARGET_SOURCES,
+} from '../shm/layout.js'
+
+/** A window moves in so many steps. */
+export const WINDOW_STEPS = 10
+const KEPT = WINDOW_STEPS + 1
+const SOURCE_WORDS = SOURCE_ROWS * SOURCE_BUCKETS
+const NONE = new Float64Array(SOURCE_WORDS)
+
+/** What became of a target's requests within a window. */
+export interface Outcomes {
+  readonly good: number
+  readonly bad: number
+  /** The most of the bad ones that any single source can have had. */
+  readonly heaviest: number
+}
+
+export const NO_OUTCOMES: Outcomes = { good: 0, bad: 0, heaviest: 0 }
+
+/**
+ * One target's outcomes over the last `windowMs`, as one thread sees them: the totals of all threads, remembered step by
+ * step. Requests cost nothing beyond their counters; what is read here is read ten times a window, and at a failure.
+ */
+export class FailureWindow {
+  readonly #columns: Columns
+  readonly #at: number
+  readonly #windowMs: number
+  readonly #timesMs = new Float64Array(KEPT)
+  readonly #good = new Float64Array(KEPT)
+  readonly #bad = new Float64Array(KEPT)
+  readonly #sources: Float64Array[] = new Array<Float64Array>(KEPT).fill(NONE)
+  /** The oldest step that is kept, and how many there are. */
+  #first = 0
+  #count = 0
+
+  constructor(columns: Columns, slot: number, windowMs: number) {
+    this.#columns = columns
+    this.#at = columns.targetAt(0, slot)
+    this.#windowMs = windowMs
+  }
+
+  /** Remembers the totals as they are, once a step. Milliseconds of a monotonic clock. */
+  step(nowMs: number): void {
+    if (this.#count > 0 && nowMs - this.#timesMs[this.#last]! < this.#windowMs / WINDOW_STEPS) return
+    const before = this.#count > 0 ? this.#last : -1
+    if (this.#count === KEPT) this.#first = (this.#first + 1) % KEPT
+    else this.#count++
+    const at = this.#last
+    const bad = this.#total(TARGET_BAD_OUTCOMES)
+    this.#timesMs[at] = nowMs
+    this.#good[at] = this.#total(TARGET_GOOD_OUTCOMES)
+    this.#sources[at] = before >= 0 && this.#bad[before] === bad ? this.#sources[before]! : this.#readSources()
+    this.#bad[at] = bad
+  }
+
+  /** What was before counts no more. */
+  restart(nowMs: number): void {
+    this.#count = 0
+    this.step(nowMs)
+  }
+
+  outcomes(nowMs: number): Outcomes {
+    let at = this.#first
+    for (let i = 1; i < this.#count && nowMs - this.#timesMs[at]! > this.#windowMs; i++) at = (at + 1) % KEPT
+    const good = this.#total(TARGET_GOOD_OUTCOMES) - this.#good[at]!
+    const bad = this.#total(TARGET_BAD_OUTCOMES) - this.#bad[at]!
+    return { good, bad, heaviest: bad === 0 ? 0 : this.#heaviest(this.#sources[at]!) }
+  }
+
+  get #last(): number {
+    return (this.#first + this.#count - 1) % KEPT
+  }
+
+  /**
+   * A source's failures are in one bucket of each row, with those of others: so it has no more than the fullest bucket of
+   * a row has, whichever row that is.
+   */
+  #heaviest(before: Float64Array): number {
+    let least = Number.POSITIVE_INFINITY
+    for (let row = 0; row < SOURCE_ROWS; row++) {
+      let fullest = 0
+      for (let i = row * SOURCE_BUCKETS; i < (row + 1) * SOURCE_BUCKETS; i++) {
+        fullest = Math.max(fullest, this.#total(TARGET_SOURCES + i) - before[i]!)
+      }
+      least = Math.min(least, fullest)
+    }
+    return least
+  }
+
+  #readSources(): Float64Array {
+    const read = new Float64Array(SOURCE_WORDS)
+    for (let i = 0; i < SOURCE_WORDS; i++) read[i] = this.#total(TARGET_SOURCES + i)
+    return read
+  }
+
+  #total(word: number): number {
+    return this.#columns.sum(this.#at + word)
+  }
+}
+
+/** Counts a bad outcome that a client can provoke, in the column of words that begins at `at`. */
+export function countSource(words: Float64Array, at: number, source: number): void {
+  for (let row = 0; row < SOURCE_ROWS; row++) {
+    const bucket = (source >>> (row * 4)) % SOURCE_BUCKETS
+    words[at + TARGET_SOURCES + row * SOURCE_BUCKETS + bucket]!++
+  }
+}

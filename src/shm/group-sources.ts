@@ -1,0 +1,48 @@
+import { GROUP_LONE_AT, GROUP_LONE_SOURCE, GROUP_SEVERAL_AT, TICKET_STRIDE } from './layout.js'
+
+const TENTH_MS = 100
+
+/**
+ * Whether one group's traffic comes from several sources or, over all threads, from a single one: a proxy in front, or
+ * somebody who is alone. Drawn in docs/SHARED-MEMORY.md. Times are tenths of a second modulo 2^32, and 0 is never.
+ */
+export class GroupSources {
+  readonly #words: Int32Array
+  readonly #at: number
+  readonly #windowTenths: number
+
+  /** `words` are the tickets of SharedCounters. A source that was not seen for `windowMs` is forgotten. */
+  constructor(words: Int32Array, group: number, windowMs: number) {
+    this.#words = words
+    this.#at = group * TICKET_STRIDE
+    this.#windowTenths = Math.max(1, Math.ceil(windowMs / TENTH_MS))
+  }
+
+  /** A source was seen, by a number that is not 0. Returns whether there are several. */
+  note(source: number, wallMs: number): boolean {
+    const now = tenths(wallMs)
+    const words = this.#words
+    const lone = Atomics.load(words, this.#at + GROUP_LONE_SOURCE)
+    const isNew = lone === 0 || !this.#isRecent(this.#at + GROUP_LONE_AT, now)
+    const known = isNew ? Atomics.compareExchange(words, this.#at + GROUP_LONE_SOURCE, lone, source) : lone
+    if ((isNew && known === lone) || known === source) {
+      Atomics.store(words, this.#at + GROUP_LONE_AT, now)
+      return this.areSeveral(wallMs)
+    }
+    Atomics.store(words, this.#at + GROUP_SEVERAL_AT, now)
+    return true
+  }
+
+  areSeveral(wallMs: number): boolean {
+    return this.#isRecent(this.#at + GROUP_SEVERAL_AT, tenths(wallMs))
+  }
+
+  #isRecent(at: number, now: number): boolean {
+    const seen = Atomics.load(this.#words, at)
+    return seen !== 0 && ((now - seen) | 0) <= this.#windowTenths
+  }
+}
+
+function tenths(wallMs: number): number {
+  return Math.floor(wallMs / TENTH_MS) | 0 || 1
+}
