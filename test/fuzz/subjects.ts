@@ -1,7 +1,9 @@
 import { startHttp } from './fuzzer.js'
+import { startRedisFrames } from './redis-frames.js'
 import type { StartSubject } from './subject.js'
 
 /** By the name that `--subjects` knows them by. */
 export const SUBJECTS: Readonly<Record<string, StartSubject>> = {
   http: (random) => startHttp(random),
+  redis: startRedisFrames,
 }
