@@ -251,7 +251,7 @@ const protection = z
     bodyMinRate: byteRate(0, 1_024 * MIB)
       .prefault('500B/s')
       .describe(
-        'Least speed of a request body. Bytes a second, 0B/s (no demand) to 1GiB/s, default 500B/s. Higher cuts clients on bad links; lower lets slow attackers hold connections.',
+        'Least speed of the request bodies on a connection; bytes sent early pay for time later. Bytes a second, 0B/s (no demand) to 1GiB/s, default 500B/s. Higher cuts clients on bad links; lower lets slow attackers hold connections.',
       ),
     maxHeaderBytes: size(KIB, MIB)
       .prefault('32KiB')

@@ -138,6 +138,7 @@ const NAMES = [
   'x-real-ip',
 ] as const
 
+export const HEADER_CONTENT_TYPE: number = NAMES.indexOf('content-type')
 export const HEADER_WWW_AUTHENTICATE: number = NAMES.indexOf('www-authenticate')
 export const HEADER_STRICT_TRANSPORT_SECURITY: number = NAMES.indexOf('strict-transport-security')
 

@@ -3,6 +3,7 @@ import { equalsIgnoringCase, latin1 } from './bytes.js'
 import { CLASS, IN_REQUEST_ID } from './characters.js'
 import { namesConnectionScheme } from './connection-auth.js'
 import { CONNECTION_CLOSE, CONNECTION_KEEP_ALIVE, CONNECTION_UPGRADE } from './connection-field.js'
+import { isDialogueType } from './dialogue-types.js'
 import {
   HEADER_STRIDE,
   type HeadLimits,
@@ -18,6 +19,7 @@ import {
   HEADER_AUTHORIZATION,
   HEADER_CONNECTION,
   HEADER_CONTENT_LENGTH,
+  HEADER_CONTENT_TYPE,
   HEADER_EXPECT,
   HEADER_HOST,
   HEADER_TE,
@@ -90,6 +92,8 @@ export class RequestParser extends RequestLineParser {
   /** Where the host ends and its port, if any, begins. */
   hostNameEnd = -1
   hasBody = false
+  /** The body is one of messages that come whenever there is one: see `isDialogueType`. */
+  dialogue = false
   upgradeWebSocket = false
   expectContinue = false
   /** The client sent `TE: trailers`. */
@@ -110,6 +114,7 @@ export class RequestParser extends RequestLineParser {
     this.hostEnd = -1
     this.hostNameEnd = -1
     this.hasBody = false
+    this.dialogue = false
     this.upgradeWebSocket = false
     this.expectContinue = false
     this.wantsTrailers = false
@@ -204,7 +209,13 @@ export class RequestParser extends RequestLineParser {
     this.requestIdEnd = to - start
   }
 
-  protected override finish(): void {
+  #isDialogue(buffer: Uint8Array, start: number): boolean {
+    const entry = this.find(HEADER_CONTENT_TYPE)
+    if (entry < 0) return false
+    return isDialogueType(buffer, start + this.headers[entry + VALUE_START]!, start + this.headers[entry + VALUE_END]!)
+  }
+
+  protected override finish(buffer: Uint8Array, start: number): void {
     if (this.hostStart === -1 && this.versionMinor === 1) {
       this.malformed('no Host')
       return
@@ -215,6 +226,7 @@ export class RequestParser extends RequestLineParser {
       this.hostNameEnd = this.authorityHostEnd
     }
     this.hasBody = this.chunked || this.contentLength > 0
+    if (this.hasBody) this.dialogue = this.#isDialogue(buffer, start)
     this.keepAlive =
       (this.connection & CONNECTION_CLOSE) === 0 &&
       (this.versionMinor === 1 || (this.connection & CONNECTION_KEEP_ALIVE) !== 0)

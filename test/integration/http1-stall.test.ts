@@ -83,19 +83,3 @@ t.test('a client that stops reading its response is cut off', TOGETHER, async (t
   await target.connections[0]!.ending(1_000)
   client.close()
 })
-
-t.test('a body that trickles slower than bodyMinRate is given up', TOGETHER, async (t) => {
-  const { castor, port } = await castorBefore(t, {}, { protection: { bodyMinRate: '1KiB/s' }, accessLog: true })
-  const client = await RawClient.connect(port)
-  client.send(get('/', ['Content-Length: 100000'], 'POST'))
-  const response = timed(client.response('POST', 10_000))
-  while (client.reader.total === 0) {
-    client.send('x')
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
-  const { ms, value } = await response
-  t.equal(value.status, 408)
-  t.ok(ms > 4_500 && ms < 8_000, `after ${Math.round(ms)} ms`)
-  t.match(await castor.accessRecords(1), [{ status: 408, reason: 'BODY_TOO_SLOW' }])
-  client.close()
-})

@@ -4,6 +4,7 @@ import type { ReasonCode } from '../../core/reasons.js'
 import type { RequestParser } from '../../http/request-parser.js'
 import type { RequestHeadOptions } from '../../http/request-writer.js'
 import type { Timed } from '../../net/timer-wheel.js'
+import { BodyPace } from '../../protect/body-pace.js'
 import { type ClientOrigin, type ForwardedLines, formatHost, forwardedLines } from '../client-origin.js'
 import type { Listener } from '../listener.js'
 import type { Session } from '../plane.js'
@@ -48,6 +49,7 @@ export abstract class ClientLink implements Timed, Session {
   protected headStartedMs = -1
   protected lingerUntilMs = 0
   #forwarded: ForwardedLines | undefined
+  #bodyPace: BodyPace | undefined
   #pinned: PinnedConnections | undefined
   #receivedCounted: number
   #sentCounted = 0
@@ -60,6 +62,15 @@ export abstract class ClientLink implements Timed, Session {
     this.trusted = listener.trusted.has(conn.peer)
     // A handshake's bytes were counted by themselves.
     this.#receivedCounted = origin.tls === undefined ? 0 : conn.bytesRead
+  }
+
+  get bodyPace(): BodyPace {
+    const { bodyMinRateBytesPerSecond } = this.plane.protection
+    return (this.#bodyPace ??= new BodyPace(bodyMinRateBytesPerSecond, this.listener.config.idleTimeoutMs))
+  }
+
+  get receivedBytes(): number {
+    return this.conn.bytesRead
   }
 
   get pinned(): PinnedConnections | undefined {

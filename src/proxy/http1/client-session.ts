@@ -27,7 +27,6 @@ import {
 /** One client connection of an http listener: reads requests one after the other and hands each to an exchange. */
 export class ClientSession extends ClientLink implements ConnHandler, Requester {
   readonly protocol: string = ''
-  unhurried = false
   readonly #exchanges: ExchangePool
   #lingerBytes = 0
   /** A loop over kept requests is under way further up the stack. */

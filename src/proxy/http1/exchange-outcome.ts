@@ -9,6 +9,7 @@ import { OVER, type Phase } from './exchange-phase.js'
 import { writeFailure } from './failure-reply.js'
 import type { Http1Plane } from './http1-plane.js'
 import { Tally } from './record.js'
+import { RequestPace } from './request-pace.js'
 import type { Requester } from './requester.js'
 import { ResponseHead } from './response-head.js'
 import { Upstream, type UpstreamState, type UpstreamUser } from './upstream.js'
@@ -27,6 +28,7 @@ export abstract class ExchangeOutcome implements UpstreamUser {
   protected phase: Phase = OVER
   protected keepClient = false
   protected keepUpstream = false
+  protected readonly pace = new RequestPace()
   readonly #home: ExchangeOutcome[]
 
   /** `home` takes it back when it is over. */
@@ -129,6 +131,7 @@ export abstract class ExchangeOutcome implements UpstreamUser {
   /** The last act: after it the exchange serves another request. Bytes are what a tunnel carried. */
   protected account(reason: ReasonCode, tunnelReceived: number, tunnelSent: number): void {
     this.phase = OVER
+    this.pace.end(this.plane.clock.nowMs, this.session)
     const received = this.requestBody.bytes + tunnelReceived
     const sent = this.responseBody.bytes + tunnelSent
     this.tally.record(this.plane, this.session, this.upstream, this.head.parser.status, received, sent, reason)

@@ -67,6 +67,7 @@ export abstract class ExchangeResponse extends ExchangeOutcome {
     // An answer to a request that is still being sent ends the connection: what follows could not be told apart.
     this.keepClient = this.facts.keepAlive && this.requestBody.done && !this.plane.draining && (!endless || chunked)
     this.phase = STREAMING
+    this.pace.end(this.plane.clock.nowMs, this.session)
     const { scratch } = this.plane.transport
     const headEnd = writeResponseHead(scratch, 0, parser, buffer, start, this.headOptions(chunked, !this.keepClient))
     this.tally.sentHeadBytes += headEnd

@@ -4,12 +4,10 @@ import { FAILURE_CONNECT, FAILURE_RESET, FAILURE_TIMEOUT } from '../../core/fail
 import type { ReasonCode } from '../../core/reasons.js'
 import type { RequestParser } from '../../http/request-parser.js'
 import { writeRequestHead } from '../../http/request-writer.js'
-import { FRAMING_NONE, type ResponseParser } from '../../http/response-parser.js'
-import { type BodyRelay, requestFraming } from './body-relay.js'
+import { FRAMING_NONE } from '../../http/response-parser.js'
+import { requestFraming } from './body-relay.js'
 import { AWAITING, CONNECTING, OVER, STREAMING } from './exchange-phase.js'
 import { ExchangeResponse } from './exchange-response.js'
-import type { Http1Plane } from './http1-plane.js'
-import { RequestPace } from './request-pace.js'
 import type { Requester } from './requester.js'
 import { UPSTREAM_DIALLING, UPSTREAM_NONE, UPSTREAM_READY, UPSTREAM_WAITING, type UpstreamState } from './upstream.js'
 
@@ -18,18 +16,11 @@ import { UPSTREAM_DIALLING, UPSTREAM_NONE, UPSTREAM_READY, UPSTREAM_WAITING, typ
  * has receive and relay, `ExchangeOutcome` the ways to end. Its client belongs to the session.
  */
 export class Exchange extends ExchangeResponse {
-  readonly #pace: RequestPace
-
-  /** `home` takes it back when it is over. */
-  constructor(plane: Http1Plane, parser: ResponseParser, request: BodyRelay, response: BodyRelay, home: Exchange[]) {
-    super(plane, parser, request, response, home)
-    this.#pace = new RequestPace(plane.protection.bodyMinRateBytesPerSecond)
-  }
-
   /** Takes the request on. Returns the first byte after what it has consumed: the head and, where it could, body. */
   begin(session: Requester, parser: RequestParser, buffer: Uint8Array, start: number, end: number): number {
     const plane = this.plane
     this.#reset(session)
+    this.pace.reset(parser.dialogue)
     const { hash, group } = session.listener
     group.stickiness?.bindRequest(this.binding, parser, buffer, start, session.origin)
     this.upstream.begin(session, hash.of(parser, buffer, start), this.binding, parser.connectionAuth)
@@ -86,8 +77,7 @@ export class Exchange extends ExchangeResponse {
     }
     const activeMs = Math.max(conn.lastActiveMs, this.upstream.conn?.lastActiveMs ?? 0)
     const restMs = activeMs + listener.config.idleTimeoutMs - nowMs
-    if (restMs > 0 && (this.requestBody.done || this.#pace.isFastEnough(nowMs, this.requestBody, this.facts)))
-      return restMs
+    if (restMs > 0 && (this.requestBody.done || this.pace.isFastEnough(nowMs, this.session))) return restMs
     if (this.tally.headSent) this.cut(this.requestBody.done ? 'IDLE_TIMEOUT' : 'BODY_TOO_SLOW')
     else if (this.requestBody.blocked) this.fail(504, 'RESPONSE_TIMEOUT')
     else this.fail(408, 'BODY_TOO_SLOW')
@@ -99,13 +89,13 @@ export class Exchange extends ExchangeResponse {
   }
 
   onUpstreamTurn(state: UpstreamState): void {
-    this.#pace.begin(this.plane.clock.nowMs)
     this.tally.requestDoneMs = this.plane.clock.nowMs
     this.#retried(state)
   }
 
   onUpstreamWritable(): void {
     this.requestBody.blocked = false
+    this.#followPace()
     // What may come behind a complete request waits for its answer.
     if (!this.requestBody.done) this.session.conn.resume()
   }
@@ -154,7 +144,9 @@ export class Exchange extends ExchangeResponse {
   /** The head went out again; a body that was held back so far can follow it where the connection is open. */
   #retried(state: UpstreamState): void {
     this.#proceed(state)
-    if (state === UPSTREAM_READY && !this.requestBody.done) this.session.feedBody()
+    if (state !== UPSTREAM_READY || this.requestBody.done) return
+    this.#followPace()
+    this.session.feedBody()
   }
 
   /** Sends `at` bytes of scratch, and what of [start, end) belongs to the body. */
@@ -166,6 +158,7 @@ export class Exchange extends ExchangeResponse {
       else this.fail(400, 'BAD_BODY')
       return end
     }
+    if (!wasDone) this.#followPace()
     if (!this.requestBody.done) {
       if (this.requestBody.blocked) this.session.conn.pause()
     } else if (!wasDone) {
@@ -173,6 +166,10 @@ export class Exchange extends ExchangeResponse {
       this.session.lookWithin(this.session.listener.group.config.timeouts.responseMs)
     }
     return next
+  }
+
+  #followPace(): void {
+    this.pace.follow(this.plane.clock.nowMs, this.requestBody, this.facts, this.session)
   }
 
   #reset(session: Requester): void {
@@ -183,6 +180,5 @@ export class Exchange extends ExchangeResponse {
     this.keepClient = false
     this.keepUpstream = false
     this.tally.begin(this.plane.clock)
-    this.#pace.reset(this.plane.clock.nowMs, session.unhurried)
   }
 }

@@ -1,30 +1,49 @@
-import { BodyPace } from '../../protect/body-pace.js'
+// Hot path: once per piece of a body that does not come whole.
+import type { BodyPace } from '../../protect/body-pace.js'
 import type { BodyRelay } from './body-relay.js'
 import type { RequestFacts } from './request-facts.js'
+import type { Requester } from './requester.js'
 
-/** Whether a request's body comes fast enough, told apart from a client that has to wait. */
+/** Nothing is expected of the client: its body is whole, or a dialogue, or it waits to be told to go on. */
+const IDLE = 0
+const AWAITED = 1
+/** Nobody takes what the client sends. */
+const HELD = 2
+
+/** What one request's body has to do with the pace of its client's connection. */
 export class RequestPace {
-  #unhurried = false
-  readonly #pace = new BodyPace()
-  readonly #minBytesPerSecond: number
+  #state = IDLE
+  #pace: BodyPace | undefined
+  #bidirectional = false
 
-  constructor(minBytesPerSecond: number) {
-    this.#minBytesPerSecond = minBytesPerSecond
+  /** `bidirectional`: the body is a dialogue, and how fast it comes says nothing. */
+  reset(bidirectional: boolean): void {
+    this.#bidirectional = bidirectional
   }
 
-  /** `unhurried`: the body is a dialogue, and how fast it comes says nothing. */
-  reset(nowMs: number, unhurried: boolean): void {
-    this.#unhurried = unhurried
-    this.begin(nowMs)
+  /** The body is to come from here on, or goes on, or is there. */
+  follow(nowMs: number, body: BodyRelay, facts: RequestFacts, session: Requester): void {
+    const waits = this.#bidirectional || (facts.expectContinue && body.bytes === 0)
+    const state = body.done || waits ? IDLE : body.blocked ? HELD : AWAITED
+    if (state !== this.#state) this.#enter(state, nowMs, session)
   }
 
-  begin(nowMs: number): void {
-    this.#pace.begin(nowMs)
+  /** The request is over, or its response has begun: from then on the two talk to each other. */
+  end(nowMs: number, session: Requester): void {
+    this.#bidirectional = true
+    if (this.#state !== IDLE) this.#enter(IDLE, nowMs, session)
   }
 
-  /** A client that waits for a target to take bytes, or to say that it wants any, is not slow. */
-  isFastEnough(nowMs: number, body: BodyRelay, facts: RequestFacts): boolean {
-    const excused = this.#unhurried || body.blocked || (facts.expectContinue && body.bytes === 0)
-    return this.#pace.isFastEnough(nowMs, body.bytes, this.#minBytesPerSecond, excused)
+  isFastEnough(nowMs: number, session: Requester): boolean {
+    return this.#state !== AWAITED || this.#pace!.isFastEnough(nowMs, session.receivedBytes)
+  }
+
+  #enter(state: number, nowMs: number, session: Requester): void {
+    const pace = (this.#pace = session.bodyPace)
+    if (this.#state === IDLE) pace.begin(nowMs, session.receivedBytes)
+    else if (this.#state === HELD) pace.release(nowMs)
+    if (state === HELD) pace.hold(nowMs)
+    else if (state === IDLE) pace.end(nowMs)
+    this.#state = state
   }
 }

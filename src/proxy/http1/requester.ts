@@ -1,5 +1,6 @@
 import type { Conn } from '../../core/conn.js'
 import type { RequestHeadOptions } from '../../http/request-writer.js'
+import type { BodyPace } from '../../protect/body-pace.js'
 import type { ClientOrigin } from '../client-origin.js'
 import type { Listener } from '../listener.js'
 import type { Target } from '../target.js'
@@ -12,8 +13,10 @@ export interface Requester {
   readonly origin: ClientOrigin
   /** How the request came, for the log; empty = by HTTP/1, whose minor version the request says. */
   readonly protocol: string
-  /** The request's body is a dialogue (gRPC), which may pause as long as `idleTimeout` lets it. */
-  readonly unhurried: boolean
+  /** How fast bodies come on the client's connection; its streams share it. */
+  readonly bodyPace: BodyPace
+  /** Bytes that came on the client's connection, whatever they were for. */
+  readonly receivedBytes: number
   /** Where the response goes. */
   readonly conn: Conn
   /** The client has half-closed. */

@@ -12,6 +12,7 @@ import {
   type H2Stream,
 } from '../../http/h2/engine.js'
 import type { Timed } from '../../net/timer-wheel.js'
+import { BodyPace } from '../../protect/body-pace.js'
 import type { ClientOrigin } from '../client-origin.js'
 import { PinnedConnections } from '../http1/pinned-connections.js'
 import type { Listener } from '../listener.js'
@@ -69,6 +70,7 @@ export class ClientConnection implements ConnHandler, Timed, Session, H2Handler,
   readonly #open: ClientStream[] = []
   readonly #free: ClientStream[] = []
   #idleSinceMs: number
+  #bodyPace: BodyPace | undefined
   #receivedCounted = 0
   #sentCounted = 0
 
@@ -103,6 +105,15 @@ export class ClientConnection implements ConnHandler, Timed, Session, H2Handler,
 
   leave(targetSlot: number): void {
     this.pinned?.leave(targetSlot)
+  }
+
+  get bodyPace(): BodyPace {
+    const { bodyMinRateBytesPerSecond } = this.#shared.plane.protection
+    return (this.#bodyPace ??= new BodyPace(bodyMinRateBytesPerSecond, this.listener.config.idleTimeoutMs))
+  }
+
+  get receivedBytes(): number {
+    return this.conn.bytesRead
   }
 
   pin(conn: Conn, target: Target): void {

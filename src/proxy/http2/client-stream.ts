@@ -17,12 +17,12 @@ import { recordRefusal } from '../http1/record.js'
 import type { Listener } from '../listener.js'
 import type { Http2Plane } from './http2-plane.js'
 import { OUT_BODY, OUT_DONE, OUT_TUNNEL, StreamConn } from './stream-conn.js'
-import { type SharedPins, StreamSession } from './stream-session.js'
+import { type SharedConnection, StreamSession } from './stream-session.js'
 
 const ID_WEBSOCKET_ACCEPT = idOf('sec-websocket-accept')
 
 /** What a client's streams share: their connection. */
-export interface StreamHome extends SharedPins {
+export interface StreamHome extends SharedConnection {
   readonly listener: Listener
   readonly origin: ClientOrigin
   readonly conn: Conn
@@ -77,7 +77,6 @@ export class ClientStream extends StreamConn {
     }
     this.#method = head.method
     const { session } = this
-    session.unhurried = head.grpc
     if (outcome !== REQUEST_READY) {
       session.start(undefined)
       session.refuseNow(501, 'METHOD_NOT_ALLOWED')

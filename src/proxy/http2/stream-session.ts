@@ -1,6 +1,7 @@
 // Hot path: one a request that comes by HTTP/2.
 import type { Conn } from '../../core/conn.js'
 import type { ReasonCode } from '../../core/reasons.js'
+import type { BodyPace } from '../../protect/body-pace.js'
 import type { ClientOrigin } from '../client-origin.js'
 import { ClientSession } from '../http1/client-session.js'
 import type { PinnedConnections } from '../http1/pinned-connections.js'
@@ -8,8 +9,10 @@ import type { Listener } from '../listener.js'
 import type { Target } from '../target.js'
 import type { Http2Plane } from './http2-plane.js'
 
-/** Where the target connections are that only this client may use. */
-export interface SharedPins {
+/** What the streams of a connection have in common. */
+export interface SharedConnection {
+  readonly bodyPace: BodyPace
+  readonly receivedBytes: number
   readonly pinned: PinnedConnections | undefined
   pin(conn: Conn, target: Target): void
 }
@@ -18,24 +21,32 @@ export interface SharedPins {
 export class StreamSession extends ClientSession {
   override readonly protocol = 'HTTP/2.0'
 
-  readonly #pins: SharedPins
+  readonly #shared: SharedConnection
 
   constructor(
     shared: Http2Plane,
-    home: SharedPins & { readonly listener: Listener; readonly origin: ClientOrigin },
+    home: SharedConnection & { readonly listener: Listener; readonly origin: ClientOrigin },
     stream: Conn,
   ) {
     super(shared.http1, shared.exchanges, home.listener, stream, home.origin)
-    this.#pins = home
+    this.#shared = home
+  }
+
+  override get bodyPace(): BodyPace {
+    return this.#shared.bodyPace
+  }
+
+  override get receivedBytes(): number {
+    return this.#shared.receivedBytes
   }
 
   /** They are the connection's: its streams share them. */
   override get pinned(): PinnedConnections | undefined {
-    return this.#pins.pinned
+    return this.#shared.pinned
   }
 
   override pin(conn: Conn, target: Target): void {
-    this.#pins.pin(conn, target)
+    this.#shared.pin(conn, target)
   }
 
   /** Answers what cannot be put into an HTTP/1.1 head. */
