@@ -54,10 +54,14 @@ static void shed(struct acceptor *acceptor) {
   }
 }
 
-static void out_of_descriptors(struct acceptor *acceptor) {
-  if (++acceptor->starved > 1) shed(acceptor);
+static void rest(struct acceptor *acceptor) {
   uv_poll_stop(&acceptor->poll);
   uv_timer_start(&acceptor->timer, on_pause_over, PAUSE_MS, 0);
+}
+
+static void out_of_descriptors(struct acceptor *acceptor) {
+  if (++acceptor->starved > 1) shed(acceptor);
+  rest(acceptor);
   int32_t numbers[] = {EVENT_OUT_OF_DESCRIPTORS, PAUSE_MS};
   call_back(acceptor->state->env, acceptor->callback, 2, numbers);
 }
@@ -67,14 +71,17 @@ static void on_readable(uv_poll_t *poll, int status, int events) {
   (void)events;
   struct acceptor *acceptor = poll->data;
   int count = 0;
-  bool starved = false;
-  while (count < BATCH) {
+  bool starved = false, stuck = false;
+  /* What was aborted meanwhile is a try as well: others wait for the loop. */
+  for (int tries = 0; tries < BATCH; tries++) {
     struct sockaddr_storage storage;
     socklen_t size = sizeof storage;
     int fd = accept4(acceptor->fd, (struct sockaddr *)&storage, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
       if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO) continue;
       starved = errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
+      /* Such as EINVAL of a socket that somebody shut down: it stays readable, and libuv would call for ever. */
+      stuck = !starved && errno != EAGAIN;
       break;
     }
     int32_t *record = acceptor->records + count * RECORD_WORDS;
@@ -89,7 +96,9 @@ static void on_readable(uv_poll_t *poll, int status, int events) {
     call_back(env, acceptor->callback, 2, numbers);
   }
   /* The callback may have closed the acceptor, which outlives this call: it is freed by its handles' close callbacks. */
-  if (starved && !uv_is_closing((uv_handle_t *)&acceptor->poll)) out_of_descriptors(acceptor);
+  if (uv_is_closing((uv_handle_t *)&acceptor->poll)) return;
+  if (starved) out_of_descriptors(acceptor);
+  if (stuck) rest(acceptor);
 }
 
 static void on_closed(uv_handle_t *handle) {
@@ -123,9 +132,8 @@ static napi_value acceptor_open(napi_env env, napi_callback_info info) {
   static int ids = 0;
   napi_value values[8];
   arguments(env, info, values);
-  size_t length = 0;
-  int32_t *records = bytes_argument(env, values[1], &length);
-  if (records == NULL || length < BATCH * RECORD_WORDS * sizeof(int32_t)) return int_result(env, -EINVAL);
+  int32_t *records = kept_words_argument(env, values[1], BATCH * RECORD_WORDS * sizeof(int32_t));
+  if (records == NULL) return int_result(env, -EINVAL);
   if (!is_function(env, values[2])) return int_result(env, -EINVAL);
   /* One that does not listen would be readable for ever and never accept. */
   int fd = int_argument(env, values[0]), listens = 0;

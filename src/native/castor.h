@@ -74,8 +74,14 @@ void arguments(napi_env env, napi_callback_info info, napi_value values[8]);
 /* A whole number of 32 bits. Anything else is −1, which no descriptor, length, position or port is. */
 int32_t int_argument(napi_env env, napi_value value);
 napi_value int_result(napi_env env, int64_t value);
-/* The bytes of a Uint8Array or Int32Array; `length` in bytes. NULL when it is neither, or has none. */
-void *bytes_argument(napi_env env, napi_value value, size_t *length);
+/* The bytes of a Uint8Array. False when it is none, with nothing in `data` and `length`; an empty one has no `data`. */
+bool bytes_argument(napi_env env, napi_value value, const uint8_t **data, size_t *length);
+/*
+ * What is kept and written to for long: the words of an Int32Array, or the bytes of a Uint8Array. NULL where it is none,
+ * has fewer than `least` bytes, or could shrink meanwhile.
+ */
+int32_t *kept_words_argument(napi_env env, napi_value value, size_t least);
+uint8_t *kept_bytes_argument(napi_env env, napi_value value, size_t *length);
 /* A copy to be freed; NULL when it is no text, or has a zero byte in it. */
 char *text_argument(napi_env env, napi_value value);
 bool is_function(napi_env env, napi_value value);

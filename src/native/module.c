@@ -24,18 +24,45 @@ napi_value int_result(napi_env env, int64_t number) {
   return value;
 }
 
-void *bytes_argument(napi_env env, napi_value value, size_t *length) {
+/* Where the array begins; NULL when it is none of that type. `buffer` may be NULL. */
+static void *array_of(napi_env env, napi_value value, napi_typedarray_type wanted, size_t *count, napi_value *buffer) {
   void *data = NULL;
   napi_typedarray_type type;
+  *count = 0;
+  if (napi_get_typedarray_info(env, value, &type, count, &data, buffer, NULL) == napi_ok && type == wanted) return data;
+  *count = 0;
+  return NULL;
+}
+
+static bool is_array(napi_env env, napi_value value, napi_typedarray_type wanted) {
+  napi_typedarray_type type;
+  return napi_get_typedarray_info(env, value, &type, NULL, NULL, NULL, NULL) == napi_ok && type == wanted;
+}
+
+bool bytes_argument(napi_env env, napi_value value, const uint8_t **data, size_t *length) {
+  *data = array_of(env, value, napi_uint8_array, length, NULL);
+  return *data != NULL || is_array(env, value, napi_uint8_array);
+}
+
+/* An ArrayBuffer may be made to shrink, which takes its memory away. */
+static bool may_shrink(napi_env env, napi_value buffer) {
+  napi_value answer;
+  bool resizable = false;
+  if (napi_get_named_property(env, buffer, "resizable", &answer) != napi_ok) return true;
+  return napi_get_value_bool(env, answer, &resizable) == napi_ok && resizable;
+}
+
+int32_t *kept_words_argument(napi_env env, napi_value value, size_t least) {
   size_t count = 0;
-  if (napi_get_typedarray_info(env, value, &type, &count, &data, NULL, NULL) != napi_ok) return NULL;
-  if (type == napi_uint8_array)
-    *length = count;
-  else if (type == napi_int32_array)
-    *length = count * sizeof(int32_t);
-  else
-    return NULL;
-  return data;
+  napi_value buffer;
+  int32_t *words = array_of(env, value, napi_int32_array, &count, &buffer);
+  return words && count * sizeof *words >= least && !may_shrink(env, buffer) ? words : NULL;
+}
+
+uint8_t *kept_bytes_argument(napi_env env, napi_value value, size_t *length) {
+  napi_value buffer;
+  uint8_t *bytes = array_of(env, value, napi_uint8_array, length, &buffer);
+  return bytes && *length > 0 && !may_shrink(env, buffer) ? bytes : NULL;
 }
 
 char *text_argument(napi_env env, napi_value value) {

@@ -104,13 +104,12 @@ static napi_value poller_open(napi_env env, napi_callback_info info) {
   arguments(env, info, values);
   struct thread_state *state = thread_state(env);
   if (state->poller) return int_result(env, -EEXIST);
-  size_t length = 0;
-  int32_t *events = bytes_argument(env, values[0], &length);
-  if (events == NULL || length < BATCH * EVENT_WORDS * sizeof(int32_t)) return int_result(env, -EINVAL);
+  int32_t *events = kept_words_argument(env, values[0], BATCH * EVENT_WORDS * sizeof(int32_t));
+  if (events == NULL) return int_result(env, -EINVAL);
   uint8_t *buffers[2];
   size_t sizes[2];
   for (int i = 0; i < 2; i++) {
-    buffers[i] = bytes_argument(env, values[1 + i], &sizes[i]);
+    buffers[i] = kept_bytes_argument(env, values[1 + i], &sizes[i]);
     if (buffers[i] == NULL) return int_result(env, -EINVAL);
   }
   if (!is_function(env, values[3])) return int_result(env, -EINVAL);
@@ -165,14 +164,16 @@ static napi_value watch(napi_env env, napi_callback_info info) {
   return int_result(env, poller ? watch_fd(poller, int_argument(env, values[0]), 0, EPOLLIN) : -ENOENT);
 }
 
-/* adopt(fd, tag): watches fd for everything, edge-triggered, and owns it. On failure fd stays the caller's. */
+/* adopt(fd, tag > 0): watches fd for everything, edge-triggered, and owns it. On failure fd stays the caller's. */
 static napi_value adopt(napi_env env, napi_callback_info info) {
   napi_value values[8];
   arguments(env, info, values);
   struct poller *poller = thread_state(env)->poller;
-  int fd = int_argument(env, values[0]);
+  int fd = int_argument(env, values[0]), tag = int_argument(env, values[1]);
   if (poller == NULL) return int_result(env, -ENOENT);
-  int error = watch_fd(poller, fd, (uint32_t)int_argument(env, values[1]), EPOLLIN | EPOLLOUT | EPOLLRDHUP);
+  /* 0 is what watches have. */
+  if (tag <= 0) return int_result(env, -EINVAL);
+  int error = watch_fd(poller, fd, (uint32_t)tag, EPOLLIN | EPOLLOUT | EPOLLRDHUP);
   if (error) return int_result(env, error);
   if (!own(poller, fd)) {
     epoll_ctl(poller->fd, EPOLL_CTL_DEL, fd, NULL);
@@ -247,10 +248,11 @@ static napi_value send_static(napi_env env, napi_callback_info info) {
 static napi_value send_from(napi_env env, napi_callback_info info) {
   napi_value values[8];
   arguments(env, info, values);
-  size_t length = 0;
-  const uint8_t *data = bytes_argument(env, values[1], &length);
+  size_t length;
+  const uint8_t *data;
+  bool is_bytes = bytes_argument(env, values[1], &data, &length);
   int64_t start = int_argument(env, values[2]), end = int_argument(env, values[3]);
-  if (data == NULL || start < 0 || end < start || (size_t)end > length) return int_result(env, -EINVAL);
+  if (!is_bytes || start < 0 || end < start || (size_t)end > length) return int_result(env, -EINVAL);
   return write_out(env, int_argument(env, values[0]), data + start, (size_t)(end - start));
 }
 

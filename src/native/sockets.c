@@ -60,15 +60,15 @@ static napi_value listen_tcp(napi_env env, napi_callback_info info) {
   arguments(env, info, values);
   struct sockaddr_storage storage;
   socklen_t size = parse_address(env, values[0], int_argument(env, values[1]), &storage);
-  if (size == 0) return int_result(env, -EINVAL);
+  int backlog = int_argument(env, values[2]), only = int_argument(env, values[3]), defer = int_argument(env, values[4]);
+  if (size == 0 || backlog < 0 || only < 0 || only > 1 || defer < 0) return int_result(env, -EINVAL);
   int fd = socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return int_result(env, -errno);
-  int defer = int_argument(env, values[4]);
   /* TCP_NODELAY is inherited by accepted sockets, which saves a system call for each. */
   if (set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1) || set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1) ||
-      (storage.ss_family == AF_INET6 && set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, int_argument(env, values[3]) == 1)) ||
+      (storage.ss_family == AF_INET6 && set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, only)) ||
       (defer > 0 && set_flag(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, defer)) || bind(fd, (struct sockaddr *)&storage, size) ||
-      listen(fd, int_argument(env, values[2]))) {
+      listen(fd, backlog)) {
     int error = errno;
     close(fd);
     return int_result(env, -error);
@@ -105,9 +105,8 @@ static napi_value address(napi_env env, napi_callback_info info) {
   int failed = int_argument(env, values[1]) == 1 ? getpeername(fd, into, &size) : getsockname(fd, into, &size);
   if (failed) return int_result(env, -errno);
   if (storage.ss_family != AF_INET && storage.ss_family != AF_INET6) return int_result(env, -EAFNOSUPPORT);
-  size_t length = 0;
-  int32_t *record = bytes_argument(env, values[2], &length);
-  if (record == NULL || length < RECORD_WORDS * sizeof(int32_t)) return int_result(env, -EINVAL);
+  int32_t *record = kept_words_argument(env, values[2], RECORD_WORDS * sizeof(int32_t));
+  if (record == NULL) return int_result(env, -EINVAL);
   record_address(record, &storage);
   return int_result(env, 0);
 }
@@ -149,7 +148,10 @@ int close_socket(int fd, bool reset) {
 static napi_value close_fd(napi_env env, napi_callback_info info) {
   napi_value values[8];
   arguments(env, info, values);
-  return int_result(env, close_socket(int_argument(env, values[0]), int_argument(env, values[1]) == 1));
+  struct poller *poller = thread_state(env)->poller;
+  int fd = int_argument(env, values[0]);
+  if (poller && poller_owns(poller, fd)) return int_result(env, -EBADF);
+  return int_result(env, close_socket(fd, int_argument(env, values[1]) == 1));
 }
 
 /* duplicate(fd) → another descriptor for the same socket */

@@ -90,7 +90,7 @@ static SSL_CTX *make_group(struct tls_context *context) {
 }
 
 static SSL_CTX *group_of(struct tls_context *context, int group) {
-  if (group < 0 || group > context->groups_count) return NULL;
+  if (group < 0 || group > context->groups_count || (group > 0 && !context->server)) return NULL;
   if (group < context->groups_count) return context->groups[group];
   SSL_CTX **groups = realloc(context->groups, (size_t)(group + 1) * sizeof *groups);
   if (groups == NULL) return NULL;
@@ -101,6 +101,14 @@ static SSL_CTX *group_of(struct tls_context *context, int group) {
   return ctx;
 }
 
+/* RFC 7301 3.1: names of 1 to 255 bytes, each behind its length, in a list of at most 65535. */
+static bool is_protocol_list(const uint8_t *list, size_t length) {
+  size_t at = 0;
+  if (length > UINT16_MAX) return false;
+  while (at < length && list[at] > 0) at += 1 + (size_t)list[at];
+  return at == length;
+}
+
 /* tlsContextOpen(server: 0 | 1, minVersion, maxVersion, ciphers, suites, alpn, verify, tickets: 0 | 1) → id */
 static napi_value context_open(napi_env env, napi_callback_info info) {
   napi_value values[8];
@@ -108,9 +116,11 @@ static napi_value context_open(napi_env env, napi_callback_info info) {
   struct tls_thread *thread = thread_state(env)->tls;
   if (thread == NULL) return int_result(env, -ENOENT);
   int min = int_argument(env, values[1]), max = int_argument(env, values[2]);
-  if (min < TLS1_VERSION || max > TLS1_3_VERSION) return int_result(env, -EINVAL);
-  size_t alpn_length = 0;
-  const uint8_t *alpn = bytes_argument(env, values[5], &alpn_length);
+  if (min < TLS1_VERSION || max > TLS1_3_VERSION || min > max) return int_result(env, -EINVAL);
+  size_t alpn_length;
+  const uint8_t *alpn;
+  if (!bytes_argument(env, values[5], &alpn, &alpn_length) || !is_protocol_list(alpn, alpn_length))
+    return int_result(env, -EINVAL);
   struct tls_context *context = calloc(1, sizeof *context);
   if (context == NULL) return int_result(env, -ENOMEM);
   context->thread = thread;
@@ -287,9 +297,10 @@ static napi_value context_keys(napi_env env, napi_callback_info info) {
   napi_value values[8];
   arguments(env, info, values);
   struct tls_context *context = tls_context_find(thread_state(env)->tls, int_argument(env, values[0]));
-  size_t length = 0;
-  const uint8_t *keys = bytes_argument(env, values[1], &length);
-  return int_result(env, context && keys ? tls_server_keys(context, keys, length) : -EINVAL);
+  size_t length;
+  const uint8_t *keys;
+  bool is_bytes = bytes_argument(env, values[1], &keys, &length);
+  return int_result(env, context && context->server && is_bytes ? tls_server_keys(context, keys, length) : -EINVAL);
 }
 
 /* tlsContextClose(id): connections that use it keep what they need */

@@ -101,8 +101,12 @@ static struct tls_conn *conn_new(napi_env env, napi_value *values, bool server, 
 static napi_value tls_accept(napi_env env, napi_callback_info info) {
   napi_value values[8];
   arguments(env, info, values);
-  size_t length = 0;
-  const uint8_t *early = bytes_argument(env, values[2], &length);
+  size_t length;
+  const uint8_t *early;
+  napi_valuetype type;
+  if (!bytes_argument(env, values[2], &early, &length) &&
+      (napi_typeof(env, values[2], &type) != napi_ok || type != napi_undefined))
+    return int_result(env, -EINVAL);
   if (length > TLS_IN_BYTES) return int_result(env, -EMSGSIZE);
   int error;
   struct tls_conn *conn = conn_new(env, values, true, &error);
@@ -283,11 +287,12 @@ static napi_value tls_send_from(napi_env env, napi_callback_info info) {
   napi_value values[8];
   arguments(env, info, values);
   struct tls_conn *conn = tls_conn_argument(env, values[0]);
-  size_t length = 0;
-  const uint8_t *data = bytes_argument(env, values[1], &length);
+  size_t length;
+  const uint8_t *data;
+  bool is_bytes = bytes_argument(env, values[1], &data, &length);
   int64_t start = int_argument(env, values[2]), end = int_argument(env, values[3]);
   if (conn == NULL) return int_result(env, -EBADF);
-  if (start < 0 || end < start || (size_t)end > length) return int_result(env, -EINVAL);
+  if (!is_bytes || start < 0 || end < start || (size_t)end > length) return int_result(env, -EINVAL);
   return int_result(env, write_out(conn, data + start, (size_t)(end - start)));
 }
 
@@ -335,9 +340,8 @@ static napi_value tls_open(napi_env env, napi_callback_info info) {
   arguments(env, info, values);
   struct thread_state *state = thread_state(env);
   if (!tls_available()) return int_result(env, -ENOSYS);
-  size_t length = 0;
-  int32_t *words = bytes_argument(env, values[0], &length);
-  if (words == NULL || length < WORDS * sizeof(int32_t)) return int_result(env, -EINVAL);
+  int32_t *words = kept_words_argument(env, values[0], WORDS * sizeof(int32_t));
+  if (words == NULL) return int_result(env, -EINVAL);
   if (state->tls == NULL) state->tls = thread_new(state);
   if (state->tls == NULL) return int_result(env, -ENOMEM);
   if (state->tls->words_ref) napi_delete_reference(env, state->tls->words_ref);

@@ -44,7 +44,9 @@ export class RecordPeer {
   readonly keys: RecordKeys
   /** All that the other side sent since the handshake and could be opened. */
   readonly opened: Opened[] = []
-  /** Called for each of them. */
+  /** Records behind the first of those that could not. */
+  spoilt = 0
+  /** Called for each that could be opened. */
   onOpened: () => void = () => {}
   #ended = false
 
@@ -57,7 +59,10 @@ export class RecordPeer {
     const take = (bytes: Buffer): void => {
       reader.feed(bytes, (record) => {
         const opened = theirKeys.open(record)
-        if (opened === undefined) return
+        if (opened === undefined) {
+          if (this.opened.length > 0) this.spoilt++
+          return
+        }
         this.opened.push(opened)
         // RFC 8446 4.6.3: the keys change behind it.
         if (opened.type === HANDSHAKE && opened.content[0] === 24) theirKeys.update()
