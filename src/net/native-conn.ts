@@ -6,6 +6,7 @@ import { EAGAIN, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, type NativeA
 import { AddressedConn } from './addressed-conn.js'
 import type { NativeConnHost } from './native-conn-host.js'
 import { type Closing, type Opening, SHAKING_HANDS } from './native-opening.js'
+import { sendBytes } from './native-send.js'
 import type { NativeTls } from './native-tls.js'
 
 /** Bytes read at once at the most. Larger reads save system calls on bodies and cost cache; one buffer serves a thread. */
@@ -91,7 +92,7 @@ export class NativeConn extends AddressedConn implements Conn {
       this.#enqueue(buffer, start, end)
       return false
     }
-    const taken = this.#send(buffer, start, end)
+    const taken = sendBytes(this.#transport, this.#engine, this.fd, buffer, start, end)
     if (taken < 0 && taken !== EAGAIN) {
       this.#failLater(taken)
       return false
@@ -289,19 +290,6 @@ export class NativeConn extends AddressedConn implements Conn {
     this.#transport.readLater(this)
   }
 
-  #send(buffer: Uint8Array, start: number, end: number): number {
-    const transport = this.#transport
-    const engine = this.#engine
-    if (engine !== undefined) {
-      if (buffer === transport.scratch) return engine.send(this.fd, 1, start, end)
-      if (buffer === transport.readBuffer) return engine.send(this.fd, 0, start, end)
-      return engine.sendFrom(this.fd, buffer, start, end)
-    }
-    if (buffer === transport.scratch) return transport.addon.send(this.fd, 1, start, end)
-    if (buffer === transport.readBuffer) return transport.addon.send(this.fd, 0, start, end)
-    return transport.addon.sendFrom(this.fd, buffer, start, end)
-  }
-
   #enqueue(buffer: Uint8Array, start: number, end: number): void {
     const copy = this.#transport.spareBlocks.copy(buffer, start, end)
     if (this.#queue === undefined) this.#queue = [copy]
@@ -312,7 +300,7 @@ export class NativeConn extends AddressedConn implements Conn {
     const queue = this.#queue!
     while (queue.length > 0) {
       const first = queue[0]!
-      const taken = this.#send(first, this.#queueOffset, first.length)
+      const taken = sendBytes(this.#transport, this.#engine, this.fd, first, this.#queueOffset, first.length)
       if (taken < 0) {
         if (taken !== EAGAIN) this.#failLater(taken)
         else if (this.#engine !== undefined) this.#writeAwaitsRead = !this.#engine.kept
