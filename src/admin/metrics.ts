@@ -19,11 +19,13 @@ import {
   TARGET_REQUESTS,
   WORKER_ACCESS_RECORDS_DROPPED,
   WORKER_CONNECTIONS_ACTIVE,
+  WORKER_DIALS_WAITING,
   WORKER_LOOP_DELAY_MAX_MS,
   WORKER_LOOP_DELAY_P50_MS,
   WORKER_LOOP_DELAY_P99_MS,
   WORKER_RETRIES_TOTAL,
   WORKER_UPSTREAM_IDLE,
+  WORKER_UPSTREAM_SOCKETS,
 } from '../shm/layout.js'
 import type { TargetTable } from '../shm/targets.js'
 import { clusterMetrics } from './cluster-metrics.js'
@@ -62,6 +64,7 @@ export function renderMetrics(measured: Measured, facts: ProcessFacts): string {
   targets(out, measured)
   queues(out, measured)
   health(out, measured)
+  checks(out, measured)
   sessions(out, measured)
   if (facts.cluster !== undefined) clusterMetrics(out, facts.cluster)
   workers(out, columns, facts)
@@ -159,6 +162,15 @@ function health(out: Exposition, { table, directory, targets }: Measured): void 
   }
 }
 
+function checks(out: Exposition, { table }: Measured): void {
+  out.family(
+    'castor_health_checks_not_made_total',
+    'counter',
+    'Health checks that this host had no socket for; targets keep the health they have.',
+  )
+  out.sample({}, table.checksNotMade)
+}
+
 function sessions(out: Exposition, { config, directory, sessions, sessionTotals }: Measured): void {
   out.family('castor_sessions', 'gauge', 'Learned sessions that live, as last counted.')
   config.targetGroups.forEach(({ name, stickiness }) => {
@@ -207,6 +219,14 @@ function workers(out: Exposition, columns: Columns, { workers, primaryLoopDelay 
   perWorker(WORKER_CONNECTIONS_ACTIVE)
   out.family('castor_worker_upstream_idle', 'gauge', 'Idle connections to targets that the worker keeps for reuse.')
   perWorker(WORKER_UPSTREAM_IDLE)
+  out.family(
+    'castor_worker_upstream_sockets',
+    'gauge',
+    'Sockets to targets that the worker has open, idle ones included.',
+  )
+  perWorker(WORKER_UPSTREAM_SOCKETS)
+  out.family('castor_worker_dials_waiting', 'gauge', 'Dials that wait because this host has no socket for them.')
+  perWorker(WORKER_DIALS_WAITING)
   out.family('castor_worker_up', 'gauge', '1 while the worker takes connections, 0 while it starts.')
   for (const { id, state } of workers) out.sample({ worker: String(id) }, state === 'running' ? 1 : 0)
   out.family(

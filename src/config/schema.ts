@@ -267,7 +267,7 @@ const protection = z
       .union([z.literal('auto'), wholeNumber(1, 10_000_000)], mustBe('auto or a whole number from 1 to 10000000'))
       .prefault('auto')
       .describe(
-        'Client connections at once, over all listeners; more wait in the system’s queue until one ends. Default auto: from the open-file limit, two files a connection. Higher than the limit allows runs out of files; lower keeps clients waiting early.',
+        'Client connections at once, over all listeners; more wait in the system’s queue until one ends. Default auto: from the open-file limit, two files a connection. At most three quarters of the descriptors, since connections to targets need some too. Higher leaves fewer for targets; lower keeps clients waiting early.',
       ),
     connectionsPerSource: unlimited(),
     newConnectionsPerSource: unlimited(),

@@ -46,6 +46,13 @@ export interface Conn {
   readSize: number
   /** True once `onClose` was or is about to be called. */
   readonly closed: boolean
+  /** Loop time at which a dial began, negative while this host has no socket for it; 0 of an accepted connection. */
+  readonly dialledMs: number
+  /**
+   * The client whose share of the sockets to targets it counts in: of a connection to a target, the one that it serves; of
+   * a client's stream, its own. Undefined where nobody's is counted.
+   */
+  share: SocketShare | undefined
   /** True when the kernel took it all. False: the rest was kept (copied if the buffer is borrowed), `onWritable` follows. */
   write(buffer: Uint8Array, start: number, end: number): boolean
   pause(): void
@@ -56,6 +63,11 @@ export interface Conn {
   close(): void
   /** Reset now; `onClose` follows before the call returns. Idempotent. */
   abort(): void
+}
+
+/** Sockets to targets that are open on behalf of one client's connection, where that may have many at once. */
+export interface SocketShare {
+  held: number
 }
 
 /** What makes connections in a thread: adopts accepted ones, dials new ones. */
@@ -70,9 +82,19 @@ export interface Transport {
   adopt(records: Int32Array, at: number, socket: unknown, handler: ConnHandler): Conn
   /**
    * `address` is an IP address in text; with `tls`, spoken to over TLS by it, after `inClear`, a few hundred bytes at most,
-   * which are the transport's from here on. Writes before `onOpen` are kept.
+   * which are the transport's from here on. Writes before `onOpen` are kept. Where this host has no socket for it, or
+   * `share` holds too many, it waits for one for a moment, and ends with LOCAL_SHORTAGE where none comes.
    */
-  dial(address: string, port: number, handler: ConnHandler, tls?: ClientTls, inClear?: Uint8Array): Conn
+  dial(
+    address: string,
+    port: number,
+    handler: ConnHandler,
+    tls?: ClientTls,
+    inClear?: Uint8Array,
+    share?: SocketShare,
+  ): Conn
+  /** Whether a client with this share may hold one more socket to a target, were there one. */
+  mayHold(share: SocketShare | undefined): boolean
   /** Throws CastorError TLS_CONFIG that says what is wrong with the certificates or rules. */
   serverTls(config: ServerTlsConfig): ServerTls
   /** Throws CastorError TLS_CONFIG likewise. */

@@ -35,6 +35,11 @@ export const ERROR_KINDS = {
   TLS_HANDSHAKE_FAILED: { origin: 'client', retryable: true, summary: 'the TLS handshake did not come about' },
   TLS_TRUNCATED: { origin: 'target', retryable: false, summary: 'the other side ended TLS without saying so' },
   TLS_FAILED: { origin: 'target', retryable: false, summary: 'TLS broke down after the handshake' },
+  LOCAL_SHORTAGE: {
+    origin: 'operator',
+    retryable: true,
+    summary: 'this host has no socket or port left for a connection to a target',
+  },
   ABORTED: { origin: 'castor', retryable: false, summary: 'Castor closed the connection itself' },
   THREAD_STUCK: { origin: 'castor', retryable: false, summary: 'a thread stands still and cannot be ended' },
 } as const satisfies Record<string, ErrorKind>

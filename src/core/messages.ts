@@ -37,8 +37,8 @@ export interface ProxyTask {
   readonly tls: TlsMaterial
   /** See `ServerTls.setTicketKeys`. */
   readonly ticketKeys: Uint8Array
-  /** The thread's share of the open-file limit: at so many sockets it gives up idle ones before it makes more. */
-  readonly maxSockets: number
+  /** Connections to targets at once over all threads, idle ones included. */
+  readonly maxTargetSockets: number
   readonly port: MessagePort
 }
 
@@ -53,6 +53,8 @@ export interface ProbeTask {
   readonly tlsGroups: TlsMaterial['groups']
   /** The process is Castor's own: where the primary stands still, this thread ends it. */
   readonly ownsProcess: boolean
+  /** Checks at once: each takes a descriptor. */
+  readonly maxChecks: number
   readonly port: MessagePort
 }
 

@@ -3,8 +3,10 @@ import type { HealthCheckConfig } from '../core/config.js'
 import { CHECK_HEALTHY, HEALTH_REASONS, type HealthReason } from '../core/target-state.js'
 import type { Timed, TimerWheel } from '../net/timer-wheel.js'
 import type { TargetTable } from '../shm/targets.js'
-import { Probe, type ProbeDialogue } from './probe.js'
+import { Probe, type ProbeDialogue, type ProbeOutcome } from './probe.js'
 import { nextCheckMs, nextVerdict, type Verdict } from './thresholds.js'
+
+const SLOT_WAIT_MS = 50
 
 /** What one target's checks need. */
 export interface CheckedTarget {
@@ -27,6 +29,29 @@ export interface CheckServices {
   readonly wheel: TimerWheel
   readonly random: () => number
   readonly onVerdict: OnVerdict
+  /** How many checks may go on at once. */
+  readonly slots: CheckSlots
+  /** A check could not be made; `detail` is what this host lacks. */
+  readonly onNotMade: (slot: number, detail: string) => void
+}
+
+/** Descriptors are kept in reserve for so many checks at once; the others wait for theirs. */
+export class CheckSlots {
+  #free: number
+
+  constructor(count: number) {
+    this.#free = count
+  }
+
+  tryTake(): boolean {
+    if (this.#free === 0) return false
+    this.#free--
+    return true
+  }
+
+  giveBack(): void {
+    this.#free++
+  }
 }
 
 /** Checks one target for as long as it lives: at most one probe at a time, at the configured pace. */
@@ -86,17 +111,33 @@ export class Checker implements Timed {
   }
 
   #begin(): void {
-    const { wheel } = this.#services
-    const probe = new Probe(this.#target.dialogue(), (reason, detail) => this.#onResult(probe, reason, detail))
+    const { wheel, slots } = this.#services
+    if (!slots.tryTake()) {
+      wheel.schedule(this, SLOT_WAIT_MS)
+      return
+    }
+    const probe = new Probe(this.#target.dialogue(), (outcome, detail) => {
+      slots.giveBack()
+      this.#onResult(probe, outcome, detail)
+    })
     this.#probe = probe
     this.#begunMs = this.#services.clock.wallMs
     wheel.schedule(this, this.#target.config.timeoutMs)
     this.#target.dial(probe)
   }
 
-  #onResult(probe: Probe, reason: HealthReason, detail: string): void {
+  #onResult(probe: Probe, outcome: ProbeOutcome, detail: string): void {
     if (this.#probe !== probe) return
     this.#probe = undefined
+    const { config, slot } = this.#target
+    if (outcome === undefined) this.#services.onNotMade(slot, detail)
+    else this.#judge(outcome, detail)
+    this.#onFirst?.()
+    this.#onFirst = undefined
+    this.#services.wheel.schedule(this, nextCheckMs(config.intervalMs, this.#verdict, this.#services.random()))
+  }
+
+  #judge(reason: HealthReason, detail: string): void {
     const { config, slot } = this.#target
     const before = this.#verdict
     const thresholds = { healthy: config.healthyThreshold, unhealthy: config.unhealthyThreshold }
@@ -107,9 +148,6 @@ export class Checker implements Timed {
       this.#failedLately = false
       this.#services.table.endEjection(slot, this.#services.clock.wallMs)
     }
-    this.#onFirst?.()
-    this.#onFirst = undefined
-    this.#services.wheel.schedule(this, nextCheckMs(config.intervalMs, this.#verdict, this.#services.random()))
   }
 
   /**

@@ -16,18 +16,22 @@ export interface ProbeDialogue {
   onData(buffer: Uint8Array, length: number): HealthReason | undefined
 }
 
+/** How a check came out; undefined where it could not be made, which says nothing about the target. */
+export type ProbeOutcome = HealthReason | undefined
+
 /** One check of one target, from dial to verdict. Its connection is never used again. */
 export class Probe implements ConnHandler {
   readonly #dialogue: ProbeDialogue
-  readonly #onResult: (reason: HealthReason, detail: string) => void
+  readonly #onResult: (outcome: ProbeOutcome, detail: string) => void
   #step: Step = 'connecting'
   #conn: Conn | undefined
 
   /**
    * `onResult` is called exactly once, with `NONE` when the target passed. The detail is what the system or TLS said of a
    * connection that failed, such as ECONNREFUSED or CERT_HAS_EXPIRED; empty where there is nothing to add to the reason.
+   * For a check that could not be made it is what this host lacks.
    */
-  constructor(dialogue: ProbeDialogue, onResult: (reason: HealthReason, detail: string) => void) {
+  constructor(dialogue: ProbeDialogue, onResult: (outcome: ProbeOutcome, detail: string) => void) {
     this.#dialogue = dialogue
     this.#onResult = onResult
   }
@@ -47,7 +51,7 @@ export class Probe implements ConnHandler {
   expire(): void {
     switch (this.#step) {
       case 'connecting':
-        this.#finish('CONNECT_TIMEOUT')
+        this.#finish((this.#conn?.dialledMs ?? 0) < 0 ? undefined : 'CONNECT_TIMEOUT')
         return
       case 'sending':
         this.#finish('REQUEST_TIMEOUT')
@@ -85,6 +89,10 @@ export class Probe implements ConnHandler {
   }
 
   onClose(_conn: Conn, cause?: CastorError): void {
+    if (cause?.code === 'LOCAL_SHORTAGE') {
+      this.#finish(undefined, cause.message)
+      return
+    }
     // A target that refuses never had the connection; one that resets or closes it had, if only for a moment.
     const refused = cause?.code === 'CONNECT_FAILED' && !INTERRUPTIONS.has(cause.message)
     if (refused) this.#finish('CONNECT_FAILED', cause.message)
@@ -107,13 +115,13 @@ export class Probe implements ConnHandler {
     }
   }
 
-  #finish(reason: HealthReason, detail = ''): void {
+  #finish(outcome: ProbeOutcome, detail = ''): void {
     if (this.#step === 'done') return
     this.#step = 'done'
     // A reset spares both sides a connection in TIME_WAIT for each check.
     this.#conn?.abort()
     this.#conn = undefined
-    this.#onResult(reason, detail)
+    this.#onResult(outcome, detail)
   }
 }
 

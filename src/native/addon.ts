@@ -89,6 +89,7 @@ export const EPOLLRDHUP = 0x2000
 
 /** Negative errno values that mean something to the caller, as Linux numbers them. */
 export const EAGAIN = -11
+export const EMFILE = -24
 export const ECONNRESET = -104
 export const ECANCELED = -125
 

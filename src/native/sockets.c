@@ -76,6 +76,16 @@ static napi_value listen_tcp(napi_env env, napi_callback_info info) {
   return int_result(env, fd);
 }
 
+/* Without a port left for a destination the system says the same as without any address to reach it from; in the latter
+   case, which does not pass by waiting, it says so to a datagram socket too. */
+static bool has_source(const struct sockaddr_storage *storage, socklen_t size) {
+  int fd = socket(storage->ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return true;
+  bool reaches = connect(fd, (const struct sockaddr *)storage, size) == 0 || errno != EADDRNOTAVAIL;
+  close(fd);
+  return reaches;
+}
+
 /* connectTcp(address, port) → fd of a connection under way */
 static napi_value connect_tcp(napi_env env, napi_callback_info info) {
   napi_value values[8];
@@ -89,7 +99,7 @@ static napi_value connect_tcp(napi_env env, napi_callback_info info) {
   if (connect(fd, (struct sockaddr *)&storage, size) != 0 && errno != EINPROGRESS) {
     int error = errno;
     close(fd);
-    return int_result(env, -error);
+    return int_result(env, error == EADDRNOTAVAIL && !has_source(&storage, size) ? -ENETUNREACH : -error);
   }
   return int_result(env, fd);
 }

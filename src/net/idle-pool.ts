@@ -1,6 +1,7 @@
 // Hot path: every request to a kept-alive target takes a connection from here and puts it back.
 import type { Clock } from '../core/clock.js'
 import type { Conn, ConnHandler } from '../core/conn.js'
+import { charge } from './dial-room.js'
 import type { Timed, TimerWheel } from './timer-wheel.js'
 
 /** More idle connections to one target than this are closed rather than kept, per thread. */
@@ -9,6 +10,20 @@ const CAPACITY = 1024
 const DEFAULT_KEEP_MS = 30_000
 /** Never so close to the target's own limit that a request may cross its close. */
 const MARGIN_MS = 1_000
+
+/** What became of a connection that was offered. */
+export const SPARE_TAKEN = 0
+/** It waits on: this one is not for it. */
+export const SPARE_LATER = 1
+/** It wants none any more. */
+export const SPARE_UNWANTED = 2
+export type SpareOutcome = typeof SPARE_TAKEN | typeof SPARE_LATER | typeof SPARE_UNWANTED
+
+/** Whoever waits for a connection to the target, because this host has no socket for another one. */
+export interface SpareTaker {
+  /** The connection is the taker's from here on where it takes it, its handler included. */
+  onSpare(pool: IdlePool, conn: Conn): SpareOutcome
+}
 
 /**
  * One target's idle connections in one thread. The last put is the first taken: the busiest stay warm and the rest run
@@ -24,6 +39,8 @@ export class IdlePool implements ConnHandler, Timed {
   readonly #onGone: () => void
   readonly #conns: Conn[] = []
   readonly #expiresMs: number[] = []
+  /** In the order in which they came. */
+  readonly #takers = new Set<SpareTaker>()
 
   /** `onGone` is told of each connection that closes while it lies here. */
   constructor(clock: Clock, wheel: TimerWheel, onGone: () => void) {
@@ -45,6 +62,8 @@ export class IdlePool implements ConnHandler, Timed {
   /** `keepSeconds` is what the target said of its own patience, −1 where it said nothing. */
   put(conn: Conn, keepSeconds: number): void {
     const keepMs = keepSeconds < 0 ? DEFAULT_KEEP_MS : Math.min(DEFAULT_KEEP_MS, keepSeconds * 1000 - MARGIN_MS)
+    charge(conn, undefined)
+    if (this.#takers.size > 0 && this.#handOver(conn)) return
     conn.handler = this
     if (this.#conns.length >= CAPACITY || keepMs <= 0) {
       conn.close()
@@ -57,10 +76,24 @@ export class IdlePool implements ConnHandler, Timed {
     if (this.timerSlot < 0 || this.timerDeadlineMs > this.#clock.nowMs + keepMs) this.#wheel.schedule(this, keepMs)
   }
 
-  /** Closes those that have been idle for longest. */
+  awaitSpare(taker: SpareTaker): void {
+    this.#takers.add(taker)
+  }
+
+  #handOver(conn: Conn): boolean {
+    for (const taker of this.#takers) {
+      const outcome = taker.onSpare(this, conn)
+      if (outcome === SPARE_LATER) continue
+      this.#takers.delete(taker)
+      if (outcome === SPARE_TAKEN) return true
+    }
+    return false
+  }
+
+  /** Gives up those that have been idle for longest. By a reset: closed in order, each would keep its port for a minute. */
   closeOldest(count: number): void {
     this.#expiresMs.splice(0, count)
-    for (const conn of this.#conns.splice(0, count)) conn.close()
+    for (const conn of this.#conns.splice(0, count)) conn.abort()
   }
 
   closeAll(): void {

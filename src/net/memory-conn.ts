@@ -1,4 +1,4 @@
-import type { Conn, ConnHandler, Endpoint } from '../core/conn.js'
+import type { Conn, ConnHandler, Endpoint, SocketShare } from '../core/conn.js'
 import { CastorError, type ErrorCode } from '../core/errors.js'
 import type { MemoryTransport } from './memory-transport.js'
 
@@ -17,6 +17,8 @@ export class MemoryConn implements Conn {
   handler: ConnHandler
   context: unknown = undefined
   readonly tls = undefined
+  readonly dialledMs: number
+  share: SocketShare | undefined = undefined
   bytesRead = 0
   bytesWritten = 0
   lastActiveMs: number
@@ -50,6 +52,7 @@ export class MemoryConn implements Conn {
     this.peer = peer
     this.local = local
     this.lastActiveMs = transport.clock.nowMs
+    this.dialledMs = transport.clock.nowMs
   }
 
   get connecting(): boolean {

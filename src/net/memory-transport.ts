@@ -76,6 +76,10 @@ export class MemoryTransport implements Transport {
     return conn
   }
 
+  mayHold(): boolean {
+    return true
+  }
+
   serverTls(): never {
     throw new CastorError('TLS_CONFIG', 'connections in memory speak no TLS')
   }

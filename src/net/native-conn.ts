@@ -1,5 +1,5 @@
 // Hot path: every byte of every connection passes here. No allocation but for bytes the kernel would not take.
-import type { Conn, ConnHandler } from '../core/conn.js'
+import type { Conn, ConnHandler, SocketShare } from '../core/conn.js'
 import { CastorError } from '../core/errors.js'
 import type { ServerTls, TlsInfo } from '../core/tls.js'
 import { EAGAIN, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, type NativeAddon } from '../native/addon.js'
@@ -28,7 +28,10 @@ export class NativeConn extends AddressedConn implements Conn {
   lastActiveMs: number
   closed = false
   readSize = READ_BYTES
-  readonly fd: number
+  dialledMs = 0
+  share: SocketShare | undefined = undefined
+  /** −1 where the dial has not begun, or never will. */
+  fd: number
   readonly tag: number
   readonly #transport: NativeConnHost
   /** What it goes through before it is open; undefined from then on. */

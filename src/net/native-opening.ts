@@ -2,6 +2,7 @@ import { CastorError } from '../core/errors.js'
 import type { ClientTls } from '../core/tls.js'
 import { ECONNRESET, EPOLLERR, EPOLLHUP, EPOLLOUT } from '../native/addon.js'
 import { TLS_BROKEN } from '../native/tls-doors.js'
+import { isLocalShortage } from './local-shortage.js'
 import type { NativeConnHost } from './native-conn-host.js'
 
 /** How a descriptor is closed: with what was sent before, by a reset, or only once the peer could read why. */
@@ -27,15 +28,16 @@ function connectStep(transport: NativeConnHost, fd: number, flags: number): numb
   return error < 0 ? error : 1
 }
 
-function connectError(transport: NativeConnHost, errno: number): CastorError {
-  return new CastorError('CONNECT_FAILED', transport.addon.errorName(errno))
+function dialError(transport: NativeConnHost, errno: number): CastorError {
+  const name = transport.addon.errorName(errno)
+  return new CastorError(isLocalShortage(name) ? 'LOCAL_SHORTAGE' : 'CONNECT_FAILED', name)
 }
 
 /** The system connects. Without state: all connections share it. */
 export const DIALLING: Opening = {
   shaking: false,
   step: connectStep,
-  errorOf: (transport, _fd, errno) => connectError(transport, errno),
+  errorOf: (transport, _fd, errno) => dialError(transport, errno),
   closing: () => CLOSE,
 }
 
@@ -87,7 +89,7 @@ export class TlsDialling implements Opening {
   }
 
   errorOf(transport: NativeConnHost, fd: number, errno: number): CastorError {
-    return this.shaking ? transport.tls.errorOf(fd, errno, true, true) : connectError(transport, errno)
+    return this.shaking ? transport.tls.errorOf(fd, errno, true, true) : dialError(transport, errno)
   }
 
   closing(): Closing {

@@ -1,12 +1,15 @@
 // Hot path: every event of every connection of a thread passes here. No allocation or closure per event.
 import type { Clock } from '../core/clock.js'
-import type { Conn, ConnHandler, Transport } from '../core/conn.js'
+import type { Conn, ConnHandler, SocketShare, Transport } from '../core/conn.js'
 import { RECORD_FD } from '../core/connection-record.js'
 import { CastorError } from '../core/errors.js'
 import type { ClientTls, ClientTlsConfig, ServerTls, ServerTlsConfig } from '../core/tls.js'
 import { ECANCELED, EVENT_BATCH, EVENT_WORDS, type NativeAddon } from '../native/addon.js'
+import { charge, DialRoom } from './dial-room.js'
+import { isLocalShortage } from './local-shortage.js'
 import { NativeConn, READ_BYTES } from './native-conn.js'
 import type { NativeConnHost } from './native-conn-host.js'
+import { NativeDial } from './native-dial.js'
 import { type Closing, DIALLING, LINGER, RESET, TlsDialling } from './native-opening.js'
 import { NativeTls } from './native-tls.js'
 import { SpareBlocks } from './spare-blocks.js'
@@ -30,10 +33,8 @@ export class NativeTransport implements Transport, NativeConnHost {
   readonly scratch = new Uint8Array(SCRATCH_BYTES)
   readonly addon: NativeAddon
   readonly spareBlocks = new SpareBlocks()
+  readonly room: DialRoom
   size = 0
-  /** At so many connections `onCrowded` is called before another is dialled. */
-  maxSockets = Number.POSITIVE_INFINITY
-  onCrowded: () => void = () => {}
   readonly #events = new Int32Array(EVENT_BATCH * EVENT_WORDS)
   /** By descriptor. */
   readonly #conns: (NativeConn | undefined)[] = []
@@ -63,6 +64,7 @@ export class NativeTransport implements Transport, NativeConnHost {
     this.onFault = onFault
     this.addon = addon
     this.clock = clock
+    this.room = new DialRoom(clock)
     const error = addon.pollerOpen(this.#events, this.readBuffer, this.scratch, (count) => this.#turn(count))
     if (error < 0)
       throw new CastorError('NATIVE_UNAVAILABLE', `the poller could not be made: ${addon.errorName(error)}`)
@@ -82,19 +84,50 @@ export class NativeTransport implements Transport, NativeConnHost {
     return conn
   }
 
-  dial(address: string, port: number, handler: ConnHandler, tls?: ClientTls, inClear?: Uint8Array): Conn {
-    if (this.size >= this.maxSockets) this.onCrowded()
-    const tag = this.#nextTag()
-    const fd = this.#disposed ? ECANCELED : this.addon.connectTcp(address, port)
-    const error = fd < 0 ? fd : this.addon.adopt(fd, tag)
-    if (error < 0 && fd >= 0) this.addon.closeFd(fd, 1)
-    // Without a descriptor where there is none: the number may be another connection's before this one is closed.
+  dial(
+    address: string,
+    port: number,
+    handler: ConnHandler,
+    tls?: ClientTls,
+    inClear?: Uint8Array,
+    share?: SocketShare,
+  ): Conn {
     const opening = tls === undefined ? DIALLING : new TlsDialling(tls, address, port, inClear)
-    const conn = new NativeConn(this, error < 0 ? -1 : fd, tag, handler, opening)
+    const conn = new NativeConn(this, -1, this.#nextTag(), handler, opening)
+    conn.dialledMs = -1
     this.size++
-    if (error < 0) conn.fail(error)
-    else this.#conns[fd] = conn
+    let detail = ''
+    if (this.#disposed || this.room.tryTake(share)) {
+      const error = this.tryBegin(conn, address, port, share)
+      if (error === 0) return conn
+      this.room.giveBack()
+      detail = this.addon.errorName(error)
+    }
+    this.room.wait(new NativeDial(this, conn, address, port, share), detail)
     return conn
+  }
+
+  /** For a dial that has a place in the budget. Fails it where that is not for want of a socket. */
+  tryBegin(conn: NativeConn, address: string, port: number, share: SocketShare | undefined): number {
+    const fd = this.#disposed ? ECANCELED : this.addon.connectTcp(address, port)
+    const error = fd < 0 ? fd : this.addon.adopt(fd, conn.tag)
+    // The number may be another connection's before this one is closed, which therefore never gets to know it.
+    if (error < 0 && fd >= 0) this.addon.closeFd(fd, 1)
+    if (error < 0 && isLocalShortage(this.addon.errorName(error))) return error
+    // Never 0, which would say that it was accepted.
+    conn.dialledMs = Math.max(this.clock.nowMs, Number.MIN_VALUE)
+    if (error < 0) {
+      conn.fail(error)
+      return 0
+    }
+    conn.fd = fd
+    charge(conn, share)
+    this.#conns[fd] = conn
+    return 0
+  }
+
+  mayHold(share: SocketShare | undefined): boolean {
+    return this.room.mayHold(share)
   }
 
   serverTls(config: ServerTlsConfig): ServerTls {
@@ -134,6 +167,7 @@ export class NativeTransport implements Transport, NativeConnHost {
     if (this.#disposed) return
     this.#disposed = true
     for (const conn of [...this.#conns]) conn?.abort()
+    this.room.dispose()
     this.#closeFailed()
     this.#watches.length = 0
     this.addon.pollerClose()
@@ -169,6 +203,9 @@ export class NativeTransport implements Transport, NativeConnHost {
   forget(conn: NativeConn): void {
     if (conn.fd >= 0 && this.#conns[conn.fd] === conn) this.#conns[conn.fd] = undefined
     this.size--
+    if (conn.dialledMs <= 0) return
+    charge(conn, undefined)
+    this.room.giveBack()
   }
 
   #nextTag(): number {

@@ -1,9 +1,11 @@
 import type { Socket } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { TLSSocket } from 'node:tls'
 import type { Clock } from '../core/clock.js'
-import type { Conn, ConnHandler, Endpoint } from '../core/conn.js'
+import type { Conn, ConnHandler, Endpoint, SocketShare } from '../core/conn.js'
 import { CastorError } from '../core/errors.js'
 import type { TlsInfo } from '../core/tls.js'
+import { isLocalShortage } from './local-shortage.js'
 import { isOfTls, type SocketServerTls, type TlsWrapping } from './socket-tls.js'
 
 const UNKNOWN: Endpoint = { family: 4, address: '0.0.0.0', port: 0 }
@@ -13,6 +15,10 @@ export class SocketConn implements Conn {
   handler: ConnHandler
   context: unknown = undefined
   closed = false
+  dialledMs = 0
+  share: SocketShare | undefined = undefined
+  /** The system has no socket for this dial. */
+  onShortage: ((name: string) => void) | undefined
   tls: TlsInfo | undefined = undefined
   /** Node reads 64 KiB at a time whatever is asked for. */
   readSize = 65536
@@ -33,6 +39,8 @@ export class SocketConn implements Conn {
   #wantsWritable = false
   #paused = false
   #rest: Buffer | undefined
+  /** What was written before the dial began. */
+  #early: Buffer[] | undefined
   /** Why the handshake was given up from this side. */
   #refusal: CastorError | undefined
 
@@ -78,6 +86,26 @@ export class SocketConn implements Conn {
     this.#socket.resume()
   }
 
+  /** A dial that has to wait: what is written meanwhile is kept here, since a stream that does not connect takes nothing. */
+  waitForSocket(): void {
+    this.dialledMs = -1
+    this.#early = []
+  }
+
+  /** It waits no longer: its socket connects from here on. */
+  begun(): void {
+    const early = this.#early ?? []
+    this.#early = undefined
+    for (const bytes of early) this.#socket.write(bytes, this.#onWritten)
+    if (this.#ending) this.#socket.end()
+  }
+
+  /** The dial failed before there was a socket; told of in a turn of its own. */
+  fail(cause: CastorError): void {
+    this.#refusal = cause
+    this.#socket.destroy()
+  }
+
   /** An accepted connection speaks TLS from here on. */
   secure(context: SocketServerTls, early: Uint8Array | undefined): void {
     if (this.closed || this.#socket.destroyed) return
@@ -107,7 +135,12 @@ export class SocketConn implements Conn {
   write(buffer: Uint8Array, start: number, end: number): boolean {
     if (this.#rest !== undefined) this.#dropRest()
     if (this.closed || this.#ending || this.#socket.destroyed) return false
-    if (start === end) return this.#socket.writableLength === 0
+    if (start === end) return this.#early === undefined && this.#socket.writableLength === 0
+    if (this.#early !== undefined) {
+      this.#early.push(Buffer.from(buffer.subarray(start, end)))
+      this.#wantsWritable = true
+      return false
+    }
     // The buffer is borrowed and the stream may keep it: only a copy is safe to give away.
     this.#socket.write(Buffer.from(buffer.subarray(start, end)), this.#onWritten)
     this.lastActiveMs = this.#clock.nowMs
@@ -130,13 +163,14 @@ export class SocketConn implements Conn {
   end(): void {
     if (this.#ending || this.closed) return
     this.#ending = true
-    this.#socket.end()
+    if (this.#early === undefined) this.#socket.end()
   }
 
   close(): void {
     if (this.closed) return
     this.#ending = true
-    if (this.#rest === undefined) this.#socket.destroySoon()
+    if (this.#early !== undefined) this.#socket.destroy()
+    else if (this.#rest === undefined) this.#socket.destroySoon()
     else this.#dropRest()
   }
 
@@ -245,10 +279,21 @@ export class SocketConn implements Conn {
     if (failure === undefined) return undefined
     const options = { cause: failure }
     if (this.tls !== undefined && isOfTls(failure)) return new CastorError('TLS_FAILED', failure.message, options)
-    const code = this.#opened ? 'PEER_RESET' : 'CONNECT_FAILED'
+    const short = !this.#opened && isShortage(failure)
+    if (short) this.onShortage?.(failure.code!)
+    const code = this.#opened ? 'PEER_RESET' : short ? 'LOCAL_SHORTAGE' : 'CONNECT_FAILED'
     return new CastorError(code, failure.code ?? failure.message, options)
   }
 }
+
+/** What Node tells of a dial that failed. Without any address of its own family, a host has no ports to run out of. */
+function isShortage({ code, address }: NodeJS.ErrnoException & { readonly address?: string }): boolean {
+  if (!isLocalShortage(code)) return false
+  return code !== 'EADDRNOTAVAIL' || address?.includes(':') !== true || hasIpv6()
+}
+
+const hasIpv6 = (): boolean =>
+  Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ family }) => family === 'IPv6'))
 
 /** Undefined while Node knows none, which is before a dialled connection is open. */
 function endpoint(

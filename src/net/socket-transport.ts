@@ -1,9 +1,11 @@
-import { connect, isIP, type Socket } from 'node:net'
+import { isIP, Socket } from 'node:net'
 import { connect as connectTls, type SecureContext } from 'node:tls'
 import type { Clock } from '../core/clock.js'
-import type { Conn, ConnHandler, Transport } from '../core/conn.js'
+import type { Conn, ConnHandler, SocketShare, Transport } from '../core/conn.js'
 import { recordPeer } from '../core/connection-record.js'
+import { CastorError } from '../core/errors.js'
 import type { ClientTls, ClientTlsConfig, ServerTls, ServerTlsConfig } from '../core/tls.js'
+import { charge, DialRoom } from './dial-room.js'
 import { SocketConn } from './socket-conn.js'
 import { SocketClientTls, SocketServerTls } from './socket-tls.js'
 
@@ -23,12 +25,23 @@ export class SocketTransport implements Transport {
   readonly clock: Clock
   readonly scratch = new Uint8Array(SCRATCH_BYTES)
   readonly #open = new Set<SocketConn>()
+  readonly room: DialRoom
   readonly #forget = (conn: SocketConn): void => {
     this.#open.delete(conn)
+    if (conn.dialledMs <= 0) return
+    charge(conn, undefined)
+    this.room.giveBack()
+  }
+
+  /** Node tells of it when the connection is gone: it fails at once, and those that come after it find more room. */
+  readonly #onShortage = (name: string): void => {
+    this.room.onShortage(name)
+    this.room.onCrowded()
   }
 
   constructor(clock: Clock) {
     this.clock = clock
+    this.room = new DialRoom(clock)
   }
 
   get size(): number {
@@ -42,15 +55,54 @@ export class SocketTransport implements Transport {
     return conn
   }
 
-  dial(address: string, port: number, handler: ConnHandler, tls?: ClientTls, inClear?: Uint8Array): Conn {
-    const socket = connect({ host: address, port, allowHalfOpen: true, noDelay: true })
+  dial(
+    address: string,
+    port: number,
+    handler: ConnHandler,
+    tls?: ClientTls,
+    inClear?: Uint8Array,
+    share?: SocketShare,
+  ): Conn {
+    const socket = new Socket({ allowHalfOpen: true })
     const conn = new SocketConn(socket, this.clock, handler, undefined, this.#forget)
     this.#open.add(conn)
-    if (tls !== undefined) {
-      if (inClear !== undefined) socket.write(inClear)
-      conn.speakTls((carrier) => (tls as SocketClientTls).wrap(carrier, address, port))
+    conn.onShortage = this.#onShortage
+    const begin = (): boolean => {
+      conn.dialledMs = this.#dialNow()
+      charge(conn, share)
+      socket.connect({ host: address, port, noDelay: true })
+      if (tls !== undefined) {
+        if (inClear !== undefined) socket.write(inClear)
+        conn.speakTls((carrier) => (tls as SocketClientTls).wrap(carrier, address, port))
+      }
+      conn.begun()
+      return true
     }
+    if (this.room.tryTake(share)) {
+      begin()
+      return conn
+    }
+    conn.waitForSocket()
+    const dial = {
+      share,
+      get abandoned() {
+        return socket.destroyed
+      },
+      tryBegin: begin,
+      giveUp: () => conn.fail(new CastorError('LOCAL_SHORTAGE', 'EMFILE')),
+      abort: () => conn.abort(),
+    }
+    this.room.wait(dial, '')
     return conn
+  }
+
+  mayHold(share: SocketShare | undefined): boolean {
+    return this.room.mayHold(share)
+  }
+
+  /** Never 0, which would say that it was accepted. */
+  #dialNow(): number {
+    return Math.max(this.clock.nowMs, Number.MIN_VALUE)
   }
 
   serverTls(config: ServerTlsConfig): ServerTls {
@@ -73,11 +125,14 @@ export class SocketTransport implements Transport {
     const shown = credentials === undefined ? {} : { secureContext: credentials }
     const socket = connectTls({ host: address, port, rejectUnauthorized, ...shown, ...name })
     const conn = new SocketConn(socket, this.clock, handler, undefined, this.#forget, 'secureConnect')
+    conn.dialledMs = this.#dialNow()
+    this.room.take()
     this.#open.add(conn)
     return conn
   }
 
   dispose(): void {
     for (const conn of [...this.#open]) conn.abort()
+    this.room.dispose()
   }
 }

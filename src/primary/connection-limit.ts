@@ -1,35 +1,11 @@
-import { readFileSync } from 'node:fs'
 import type { Listening } from '../core/acceptor.js'
 import { RECORD_FD, RECORD_WORDS } from '../core/connection-record.js'
 import type { Logger } from '../observe/log.js'
 
-/** Descriptors for the process itself: libraries, logs, the admin server, threads. */
-const RESERVED = 96
-const RESERVED_PER_WORKER = 16
-/** A client connection needs one descriptor, and one more for its target's. */
-const DESCRIPTORS_PER_CONNECTION = 2
 const LOOK_MS = 20
 const WARN_EVERY_MS = 10_000
 /** Accepting begins again a little below the limit, so that it does not flutter. */
 const RESUME_SHARE = 0.02
-
-/** The soft open-file limit, or undefined where the system does not tell. */
-export function openFileLimit(limits = readLimits()): number | undefined {
-  const found = /^Max open files\s+(\d+)/m.exec(limits)
-  return found === null ? undefined : Number(found[1])
-}
-
-/** Client connections at once that the open-file limit allows. */
-export function connectionsFor(fileLimit: number | undefined, workers: number): number {
-  if (fileLimit === undefined) return Number.POSITIVE_INFINITY
-  const usable = fileLimit - RESERVED - workers * RESERVED_PER_WORKER
-  return Math.max(16, Math.floor(usable / DESCRIPTORS_PER_CONNECTION))
-}
-
-/** Sockets at once, of clients and targets, that are one worker's share of the same. */
-export function socketsPerWorker(fileLimit: number | undefined, workers: number): number {
-  return Math.floor((connectionsFor(fileLimit, workers) * DESCRIPTORS_PER_CONNECTION) / workers)
-}
 
 /** Where connections go that may come in. */
 export interface Admission {
@@ -110,12 +86,4 @@ export class ConnectionLimit {
 
 function resumeRoom(max: number): number {
   return Math.max(1, Math.floor(max * RESUME_SHARE))
-}
-
-function readLimits(): string {
-  try {
-    return readFileSync('/proc/self/limits', 'utf8')
-  } catch {
-    return ''
-  }
 }

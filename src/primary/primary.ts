@@ -23,7 +23,8 @@ import { openAccessLog } from './access-log.js'
 import type { Certificates } from './certificates.js'
 import { chooseAddon } from './choose-addon.js'
 import { ClusterLink } from './cluster-link.js'
-import { ConnectionLimit, connectionsFor, openFileLimit, socketsPerWorker } from './connection-limit.js'
+import { ConnectionLimit } from './connection-limit.js'
+import { type DescriptorPlan, openFileLimit, planDescriptors, tellOfCut } from './descriptors.js'
 import { buildDirectory, capacityFor } from './directory.js'
 import { endAll, FLUSH_NOW_MS } from './ending.js'
 import { type Entrances, listenerFacts, type OpenListener, openNative, openShared } from './entrances.js'
@@ -67,6 +68,7 @@ export class Primary implements RunningCastor, AdminFacts {
   readonly #cluster: ClusterLink | undefined
   readonly #registry: TargetRegistry
   readonly #clock = new SystemClock()
+  readonly #descriptors: DescriptorPlan
   readonly #sessions: SessionTable
   readonly #census: SessionCensus
   #care: NodeJS.Timeout | undefined
@@ -105,6 +107,7 @@ export class Primary implements RunningCastor, AdminFacts {
     // Whoever does not ask has not to deal with it.
     this.finished.catch(() => {})
     this.directory = buildDirectory(config)
+    this.#descriptors = planDescriptors(openFileLimit(), config.workers, config.protection.maxConnections)
     this.#sessionSeed = keySeed(config.cluster?.secret)
     this.#cookieSecret = cookieSecret(config, log)
     this.#counters = createSharedCounters(capacityFor(config, this.directory), config.cluster !== undefined)
@@ -221,7 +224,8 @@ export class Primary implements RunningCastor, AdminFacts {
       this.#cluster?.start(),
     ])
     await Promise.race([threads, this.finished])
-    const max = this.#maxConnections
+    const max = this.#descriptors.clients
+    tellOfCut(this.#descriptors, config.protection.maxConnections, log)
     const { listenings } = this.#entrances
     this.#limit = new ConnectionLimit(max, this.#placement, listenings, log, (fd) => this.#discard(fd))
     for (const listening of listenings) listening.resume()
@@ -313,11 +317,6 @@ export class Primary implements RunningCastor, AdminFacts {
     this.#addon?.closeFd(fd, 1)
   }
 
-  get #maxConnections(): number {
-    const { maxConnections } = this.config.protection
-    return maxConnections === 'auto' ? connectionsFor(openFileLimit(), this.config.workers) : maxConnections
-  }
-
   #makeCluster(cluster: ClusterConfig): ClusterLink {
     return new ClusterLink({
       cluster,
@@ -358,6 +357,7 @@ export class Primary implements RunningCastor, AdminFacts {
       counters: this.#counters,
       targets: this.#registry.lists(),
       tlsGroups: this.#certificates.current.groups,
+      maxChecks: this.#descriptors.checks,
     }
   }
 
@@ -370,9 +370,9 @@ export class Primary implements RunningCastor, AdminFacts {
       sessionSeed: this.#sessionSeed,
       cookieSecret: this.#cookieSecret,
       entrances: this.#entrances!.list,
-      maxConnections: this.#maxConnections,
+      maxConnections: this.#descriptors.clients,
       targets: this.#registry.lists(),
-      maxSockets: socketsPerWorker(openFileLimit(), this.config.workers),
+      maxTargetSockets: this.#descriptors.targets,
       tls: this.#certificates.current,
       ticketKeys: this.#ticketKeys.current,
       ...(listeningFds === undefined ? {} : { listeningFds }),

@@ -1,4 +1,5 @@
 import type { Conn, ConnHandler } from '../core/conn.js'
+import type { SpareTaker } from '../net/idle-pool.js'
 
 /** Where a target's open connections wait for requests; the handler of those that nobody uses. */
 export interface TargetPool extends ConnHandler {
@@ -8,6 +9,8 @@ export interface TargetPool extends ConnHandler {
   take(): Conn | undefined
   /** A connection whose request went well; `keepSeconds` is what the target said of its patience, −1 without. */
   put(conn: Conn, keepSeconds: number): void
+  /** `taker` wants a connection that becomes free, because there is no socket for one of its own. */
+  awaitSpare(taker: SpareTaker): void
   /** Closes those that have been idle for longest. */
   closeOldest(count: number): void
   /** Closes all, those that carry something once they do not. */

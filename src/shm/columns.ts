@@ -18,7 +18,10 @@ import {
   TICKET_STRIDE,
   ticketBytes,
   WORKER_CONNECTIONS_ACTIVE,
+  WORKER_DIALS_STARVED,
+  WORKER_DIALS_WAITING,
   WORKER_TARGET_LISTS,
+  WORKER_UPSTREAM_SOCKETS,
 } from './layout.js'
 import { createOutbox } from './outbox.js'
 import { createSessionTable } from './sessions-layout.js'
@@ -141,6 +144,9 @@ export class Columns {
     // Loop delay and idle connections describe a thread that is gone.
     for (let word = 2; word <= 5; word++) yield this.layout.worker + word
     yield this.layout.worker + WORKER_TARGET_LISTS
+    yield this.layout.worker + WORKER_UPSTREAM_SOCKETS
+    yield this.layout.worker + WORKER_DIALS_WAITING
+    yield this.layout.worker + WORKER_DIALS_STARVED
     for (let i = 0; i < this.capacity.listeners; i++) {
       yield this.layout.listeners + i * LISTENER_WORDS + LISTENER_CONNECTIONS_ACTIVE
     }

@@ -31,7 +31,12 @@ export const WORKER_ACCESS_RECORDS_DROPPED = 6
 export const WORKER_RETRIES_TOTAL = 7
 /** The greatest version of a list of targets that the thread has taken on. */
 export const WORKER_TARGET_LISTS = 8
-const WORKER_WORDS = padded(9)
+/** Sockets to targets that the thread has open, idle ones included, and dials that wait for one. */
+export const WORKER_UPSTREAM_SOCKETS = 9
+export const WORKER_DIALS_WAITING = 10
+/** Of these, those that the system itself had no socket for. */
+export const WORKER_DIALS_STARVED = 11
+const WORKER_WORDS = padded(12)
 
 /** Of a listener. */
 export const LISTENER_CONNECTIONS_ACTIVE = 0

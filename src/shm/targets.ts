@@ -7,10 +7,14 @@ import type { Capacity } from '../core/shared-counters.js'
 export const TARGETS_LAYOUT_VERSION = 2
 const ENTRY_WORDS = 32
 const ENTRY_FLOATS = ENTRY_WORDS / 2
-/** The header takes an entry's room: layout version, changes so far, and the lists that the probe thread has taken on. */
+/**
+ * The header takes an entry's room: layout version, changes so far, the lists that the probe thread has taken on, and the
+ * checks that it could not make.
+ */
 const VERSION = 0
 const CHANGES = 1
 const PROBE_LISTS = 2
+const CHECKS_NOT_MADE = 3
 const HEADER_ENTRIES = 1
 
 const ADMIN = 0
@@ -83,6 +87,15 @@ export class TargetTable {
 
   set probeLists(version: number) {
     Atomics.store(this.#words, PROBE_LISTS, version)
+  }
+
+  /** Health checks that could not be made. Writer: the probe thread. */
+  get checksNotMade(): number {
+    return Atomics.load(this.#words, CHECKS_NOT_MADE) >>> 0
+  }
+
+  countCheckNotMade(): void {
+    Atomics.add(this.#words, CHECKS_NOT_MADE, 1)
   }
 
   /** Grows whenever anything changes that a balancer must look at. A reader that sees it grown sees the change too. */

@@ -4,7 +4,7 @@ import type { TargetGroupConfig } from '../../src/core/config.js'
 import type { Transport } from '../../src/core/conn.js'
 import type { ProbeTask } from '../../src/core/messages.js'
 import { CHECK_HEALTHY, CHECK_STATES, type CheckState, type HealthReason } from '../../src/core/target-state.js'
-import { type CheckedTarget, Checker, type CheckServices } from '../../src/health/checker.js'
+import { type CheckedTarget, Checker, type CheckServices, CheckSlots } from '../../src/health/checker.js'
 import { HttpDialogue, serverName } from '../../src/health/http-dialogue.js'
 import { TCP_DIALOGUE } from '../../src/health/probe.js'
 import { nativeAddon } from '../../src/native/addon.js'
@@ -18,6 +18,7 @@ import { CheckedTargets, type CurrentTarget } from './checked-targets.js'
 
 /** Fine enough for intervals of 100 ms. */
 const WHEEL_TICK_MS = 10
+const NOT_MADE_EVERY_MS = 10_000
 
 export interface ProbeThread {
   readonly clock: Clock
@@ -40,6 +41,14 @@ export function assemble(task: ProbeTask, log: Logger, onVerdict: OnVerdict): Pr
   const transport: Transport = addon === undefined ? streams : new NativeTransport(addon, clock, onFault)
   const table = new TargetTable(task.counters.targets)
   const credentials = new CheckCredentials(task.tlsGroups)
+  const slots = new CheckSlots(task.maxChecks)
+  let saidMs = Number.NEGATIVE_INFINITY
+  const onNotMade = (_slot: number, missing: string): void => {
+    table.countCheckNotMade()
+    if (clock.nowMs - saidMs < NOT_MADE_EVERY_MS) return
+    saidMs = clock.nowMs
+    log.warn({ missing }, 'health checks cannot be made for want of sockets: targets keep the health they have')
+  }
   const check = (target: CurrentTarget): Checker | undefined => {
     const { group, slot } = target.placed
     const config = task.config.targetGroups[group]!
@@ -49,6 +58,8 @@ export function assemble(task: ProbeTask, log: Logger, onVerdict: OnVerdict): Pr
       clock,
       wheel,
       random: Math.random,
+      slots,
+      onNotMade,
       onVerdict: (_, state, reason, detail) => {
         report(log, { targetGroup: config.name, target: target.placed.id }, state, reason, detail)
         onVerdict(slot, CHECK_STATES[state]!, reason)

@@ -2,7 +2,6 @@ import type { Logger } from 'pino'
 import { ALGORITHMS } from '../../src/balance/algorithms.js'
 import { type Clock, SystemClock } from '../../src/core/clock.js'
 import type { TargetGroupConfig } from '../../src/core/config.js'
-import type { Transport } from '../../src/core/conn.js'
 import type { GroupTargets } from '../../src/core/directory.js'
 import type { ProxyTask } from '../../src/core/messages.js'
 import { nativeAddon } from '../../src/native/addon.js'
@@ -20,6 +19,7 @@ import { NO_GROUP } from '../../src/proxy/no-group.js'
 import type { Plane } from '../../src/proxy/plane.js'
 import { RequestIds } from '../../src/proxy/request-ids.js'
 import type { Http1 } from '../../src/proxy/serve.js'
+import { ShortageLog } from '../../src/proxy/shortage-log.js'
 import type { Target, TargetServices } from '../../src/proxy/target.js'
 import { TargetGroup } from '../../src/proxy/target-group.js'
 import type { MultiplexingPool } from '../../src/proxy/target-pool.js'
@@ -30,6 +30,7 @@ import { Outbox } from '../../src/shm/outbox.js'
 import { ReplicatingSessions } from '../../src/shm/replicating-sessions.js'
 import { SessionTable } from '../../src/shm/sessions.js'
 import { SharedHybridClock } from '../../src/shm/shared-hybrid-clock.js'
+import { SharedSocketBudget } from '../../src/shm/socket-budget.js'
 import { TargetTable } from '../../src/shm/targets.js'
 import { ThreadTls } from './thread-tls.js'
 
@@ -43,6 +44,8 @@ export interface ProxyThread {
   readonly listeners: readonly Listener[]
   readonly tls: ThreadTls
   readonly log: Logger
+  /** To be called every now and then: dials may wait for a socket, here or in another thread. */
+  giveRoom(): void
 }
 
 /** Joins the parts of a proxy thread. `onAccess` gets complete lines of the access log. */
@@ -74,8 +77,17 @@ export function assemble(
     },
   }
   const groups: TargetGroup[] = []
+  const budget = new SharedSocketBudget(columns, task.column, task.maxTargetSockets)
+  const carrier = transport(task, clock, log)
+  const { room } = carrier
+  const shortages = new ShortageLog(log, clock)
+  room.budget = budget
+  room.onShortage = (detail) => shortages.met(detail)
+  room.onCrowded = () => {
+    for (const group of groups) group.shrinkIdle()
+  }
   const plane: Plane = {
-    transport: transport(task, clock, log, groups),
+    transport: carrier,
     clock,
     wheel,
     columns,
@@ -100,7 +112,12 @@ export function assemble(
   )
   const listeners = task.config.listeners.map((_, index) => listener(task, index, groups, noGroup, columns))
   const tls = new ThreadTls(plane.transport, listeners, groups, log, task)
-  return { plane, http1: { plane: http1, exchanges, http2 }, groups, table, listeners, tls, log }
+  const giveRoom = (): void => {
+    // Another thread's dials may wait for what this one does not use.
+    if (budget.wanted) room.onCrowded()
+    room.tick()
+  }
+  return { plane, http1: { plane: http1, exchanges, http2 }, groups, table, listeners, tls, log, giveRoom }
 }
 
 /** Where the thread tells the mesh thread of what it learns; undefined where nobody shares it. */
@@ -110,15 +127,10 @@ function openOutbox(task: ProxyTask): Outbox | undefined {
 }
 
 /** The fast transport where connections come as descriptors, else the one on Node's own sockets. */
-function transport(task: ProxyTask, clock: Clock, log: Logger, groups: readonly TargetGroup[]): Transport {
+function transport(task: ProxyTask, clock: Clock, log: Logger): NativeTransport | SocketTransport {
   const addon = task.inbox === undefined ? undefined : nativeAddon()
   if (addon === undefined) return new SocketTransport(clock)
-  const native = new NativeTransport(addon, clock, (fault) => log.error({ err: fault }, 'a fault ended one connection'))
-  native.maxSockets = task.maxSockets
-  native.onCrowded = () => {
-    for (const group of groups) group.shrinkIdle()
-  }
-  return native
+  return new NativeTransport(addon, clock, (fault) => log.error({ err: fault }, 'a fault ended one connection'))
 }
 
 function group(task: ProxyTask, targets: GroupTargets, shared: TargetServices, http2: Http2Plane): TargetGroup {

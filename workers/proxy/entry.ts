@@ -73,6 +73,7 @@ function tick(task: ProxyTask, thread: ProxyThread, leaving: LeavingTargets): ()
     plane.wheel.tick()
     for (const group of groups) group.tick()
     leaving.look()
+    thread.giveRoom()
     plane.accessLog?.flush()
   }, TICK_MS)
   const reporting = setInterval(() => {

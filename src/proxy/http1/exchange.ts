@@ -1,6 +1,6 @@
 // Hot path: every request passes here. No closures or promises.
 import type { CastorError } from '../../core/errors.js'
-import { FAILURE_CONNECT, FAILURE_RESET, FAILURE_TIMEOUT } from '../../core/failure-kinds.js'
+import { FAILURE_RESET, FAILURE_TIMEOUT } from '../../core/failure-kinds.js'
 import type { ReasonCode } from '../../core/reasons.js'
 import type { RequestParser } from '../../http/request-parser.js'
 import { writeRequestHead } from '../../http/request-writer.js'
@@ -8,6 +8,7 @@ import { FRAMING_NONE } from '../../http/response-parser.js'
 import { requestFraming } from './body-relay.js'
 import { AWAITING, CONNECTING, OVER, STREAMING } from './exchange-phase.js'
 import { ExchangeResponse } from './exchange-response.js'
+import { dialFailureStatus } from './failure-reply.js'
 import type { Requester } from './requester.js'
 import { UPSTREAM_DIALLING, UPSTREAM_NONE, UPSTREAM_READY, UPSTREAM_WAITING, type UpstreamState } from './upstream.js'
 
@@ -100,10 +101,9 @@ export class Exchange extends ExchangeResponse {
     if (!this.requestBody.done) this.session.conn.resume()
   }
 
-  onConnectFailed(reason: ReasonCode, cause?: CastorError): void {
-    this.upstream.blame(FAILURE_CONNECT, cause)
-    const state = this.upstream.connectElsewhere('connect-failure')
-    if (state === UPSTREAM_NONE) this.fail(reason === 'CONNECT_TIMEOUT' ? 504 : 502, reason)
+  onConnectFailed(reason: ReasonCode): void {
+    const state = reason === 'LOCAL_SHORTAGE' ? UPSTREAM_NONE : this.upstream.connectElsewhere('connect-failure')
+    if (state === UPSTREAM_NONE) this.fail(dialFailureStatus(reason), reason)
     else this.#retried(state)
   }
 

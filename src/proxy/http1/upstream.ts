@@ -1,8 +1,17 @@
 // Hot path: every request takes its way to a target here.
 import type { Conn, ConnHandler, Endpoint } from '../../core/conn.js'
 import type { CastorError } from '../../core/errors.js'
-import type { FailureKind } from '../../core/failure-kinds.js'
+import { FAILURE_CONNECT, type FailureKind } from '../../core/failure-kinds.js'
 import type { ReasonCode } from '../../core/reasons.js'
+import { charge } from '../../net/dial-room.js'
+import {
+  type IdlePool,
+  SPARE_LATER,
+  SPARE_TAKEN,
+  SPARE_UNWANTED,
+  type SpareOutcome,
+  type SpareTaker,
+} from '../../net/idle-pool.js'
 import { ABANDONED } from '../abandoned.js'
 import type { Binding } from '../stickiness.js'
 import type { Target } from '../target.js'
@@ -37,14 +46,14 @@ export interface UpstreamUser {
   onUpstreamData(buffer: Uint8Array, length: number): void
   onUpstreamEnd(): void
   onUpstreamWritable(): void
-  /** The dial failed, and what was tried is let go of. */
-  onConnectFailed(reason: ReasonCode, cause?: CastorError): void
+  /** The dial failed, and what was tried is let go of; whose fault that was is accounted for. */
+  onConnectFailed(reason: ReasonCode): void
   /** The connection was lost after it had been open. */
   onUpstreamLost(cause: CastorError | undefined): void
 }
 
 /** One request's way to a target: pick, take an open connection or dial, and where that fails, elsewhere. */
-export class Upstream implements ConnHandler, Claimant {
+export class Upstream implements ConnHandler, Claimant, SpareTaker {
   readonly #plane: Http1Plane
   readonly #user: UpstreamUser
   #session!: Requester
@@ -165,7 +174,9 @@ export class Upstream implements ConnHandler, Claimant {
 
   /** Milliseconds that are left to reach a target. Ends what has taken too long. */
   checkTime(nowMs: number): number {
-    const restMs = this.#attemptMs + this.patienceMs - nowMs
+    // A dial that had to wait for a socket has its time from when it began.
+    const sinceMs = this.waitTicket === 0 ? Math.max(this.#attemptMs, this.conn?.dialledMs ?? 0) : this.#attemptMs
+    const restMs = sinceMs + this.patienceMs - nowMs
     if (restMs > 0) return restMs
     if (this.waitTicket === 0) {
       this.abandonDial()
@@ -189,11 +200,28 @@ export class Upstream implements ConnHandler, Claimant {
     const idle = own ?? (this.#resent ? undefined : target.pool.take())
     if (idle === undefined) return this.#dial(target)
     this.#attemptMs = this.#plane.clock.nowMs
-    this.#reused = true
-    idle.handler = this
-    this.conn = idle
+    this.#reuse(idle)
     if (this.#pinned) target.streams?.retire(idle)
     return UPSTREAM_READY
+  }
+
+  #reuse(conn: Conn): void {
+    this.#reused = true
+    conn.handler = this
+    this.conn = conn
+    if (this.target!.streams === undefined) charge(conn, this.#session.conn.share)
+  }
+
+  onSpare(pool: IdlePool, conn: Conn): SpareOutcome {
+    const waiting = this.conn
+    if (!this.connecting || waiting === undefined || waiting.dialledMs >= 0) return SPARE_UNWANTED
+    if (this.target!.pool !== pool || this.#resent) return SPARE_UNWANTED
+    if (!this.#plane.transport.mayHold(this.#session.conn.share)) return SPARE_LATER
+    this.#letGo()
+    this.#reuse(conn)
+    conn.write(this.#head, 0, this.#headLength)
+    this.#user.onUpstreamTurn(UPSTREAM_READY)
+    return SPARE_TAKEN
   }
 
   /**
@@ -242,8 +270,15 @@ export class Upstream implements ConnHandler, Claimant {
 
   /** The dial took too long. */
   abandonDial(): void {
+    const late = this.conn!.dialledMs < 0 ? 'LOCAL_SHORTAGE' : 'CONNECT_TIMEOUT'
     this.#letGo()
-    this.#user.onConnectFailed('CONNECT_TIMEOUT')
+    this.#failDial(late)
+  }
+
+  /** What this host lacks says nothing about the target, and another one could only be lacked for too. */
+  #failDial(reason: ReasonCode, cause?: CastorError): void {
+    if (reason !== 'LOCAL_SHORTAGE') this.blame(FAILURE_CONNECT, cause)
+    this.#user.onConnectFailed(reason)
   }
 
   /**
@@ -298,7 +333,7 @@ export class Upstream implements ConnHandler, Claimant {
     this.conn = undefined
     if (this.connecting) {
       this.connecting = false
-      this.#user.onConnectFailed(this.#dialFailure(cause), cause)
+      this.#failDial(this.#dialFailure(cause), cause)
     } else {
       this.target!.connectionClosed()
       this.#user.onUpstreamLost(cause)
@@ -306,6 +341,7 @@ export class Upstream implements ConnHandler, Claimant {
   }
 
   #dialFailure(cause: CastorError | undefined): ReasonCode {
+    if (cause?.code === 'LOCAL_SHORTAGE') return 'LOCAL_SHORTAGE'
     if (cause?.code !== 'TLS_HANDSHAKE_FAILED') return 'CONNECT_FAILED'
     this.#plane.tlsLog.targetFailed(this.#session.listener.group.config.name, this.target!.id, cause.message)
     return 'TARGET_TLS_FAILED'
@@ -315,10 +351,14 @@ export class Upstream implements ConnHandler, Claimant {
     this.#attemptMs = this.#plane.clock.nowMs
     this.#reused = false
     this.connecting = true
-    const conn = target.streams?.dial(this) ?? this.#plane.transport.dial(target.address, target.port, this, target.tls)
+    const { transport } = this.#plane
+    const { address, port, tls } = target
+    const { share } = this.#session.conn
+    const conn = target.streams?.dial(this) ?? transport.dial(address, port, this, tls, undefined, share)
     this.conn = conn
     if (this.#pinned) target.streams?.retire(conn)
     conn.write(this.#head, 0, this.#headLength)
+    if (conn.dialledMs < 0) target.pool.awaitSpare(this)
     return UPSTREAM_DIALLING
   }
 

@@ -1,5 +1,5 @@
 // Hot path: all that a client sends by HTTP/2 comes in here.
-import type { Conn, ConnHandler } from '../../core/conn.js'
+import type { Conn, ConnHandler, SocketShare } from '../../core/conn.js'
 import type { CastorError } from '../../core/errors.js'
 import { REASON, type ReasonCode } from '../../core/reasons.js'
 import type { TlsInfo } from '../../core/tls.js'
@@ -65,6 +65,7 @@ export class ClientConnection implements ConnHandler, Timed, Session, H2Handler,
   readonly origin: ClientOrigin
   readonly conn: Conn
   pinned: PinnedConnections | undefined
+  readonly share: SocketShare = { held: 0 }
   readonly #shared: Http2Plane
   readonly #connection: H2Connection
   readonly #open: ClientStream[] = []

@@ -1,5 +1,5 @@
 // Hot path: one a request that comes by HTTP/2.
-import type { Conn } from '../../core/conn.js'
+import type { Conn, SocketShare } from '../../core/conn.js'
 import { CastorError } from '../../core/errors.js'
 import type { ReasonCode } from '../../core/reasons.js'
 import type { H2Stream } from '../../http/h2/engine.js'
@@ -26,6 +26,8 @@ export interface StreamHome extends SharedConnection {
   readonly listener: Listener
   readonly origin: ClientOrigin
   readonly conn: Conn
+  /** One for all streams: they are one client's. */
+  readonly share: SocketShare
   /** The stream is done with, and may carry another request. */
   takeBack(stream: ClientStream): void
 }
@@ -50,6 +52,7 @@ export class ClientStream extends StreamConn {
   constructor(shared: Http2Plane, home: StreamHome) {
     super(shared, ABANDONED, home.conn.peer, home.conn.local)
     this.#home = home
+    this.share = home.share
     this.session = new StreamSession(shared, home, this)
   }
 

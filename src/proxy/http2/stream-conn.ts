@@ -1,5 +1,5 @@
 // Hot path: every byte that goes or comes by HTTP/2 passes here.
-import type { Conn, ConnHandler, Endpoint } from '../../core/conn.js'
+import type { Conn, ConnHandler, Endpoint, SocketShare } from '../../core/conn.js'
 import { CastorError } from '../../core/errors.js'
 import { LAST_CHUNK, LAST_CHUNK_BEFORE_TRAILERS } from '../../http/chunked-writer.js'
 import { BodyToData } from '../../http/h2/body-to-data.js'
@@ -36,6 +36,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
   bytesWritten = 0
   lastActiveMs = 0
   closed = true
+  share: SocketShare | undefined = undefined
   protected readonly shared: Http2Plane
   protected stream: H2Stream | undefined
   protected out: number = OUT_HEAD
@@ -91,6 +92,10 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
     this.bytesWritten = 0
     this.lastActiveMs = this.shared.plane.clock.nowMs
     this.toBody.begin(-1, false)
+  }
+
+  get dialledMs(): number {
+    return 0
   }
 
   write(buffer: Uint8Array, start: number, end: number): boolean {

@@ -31,7 +31,7 @@ export class TargetConnection implements ConnHandler, Timed, H2Handler {
   readonly #shared: Http2Plane
   readonly #owner: TargetConnectionOwner
   readonly #connection: H2Connection
-  readonly #connectDeadlineMs: number
+  readonly #connectTimeoutMs: number
   #idleSinceMs: number
 
   constructor(
@@ -43,7 +43,7 @@ export class TargetConnection implements ConnHandler, Timed, H2Handler {
     this.#shared = shared
     this.#owner = owner
     this.#idleSinceMs = shared.plane.clock.nowMs
-    this.#connectDeadlineMs = this.#idleSinceMs + connectTimeoutMs
+    this.#connectTimeoutMs = connectTimeoutMs
     this.conn = dial(this)
     this.#connection = clientConnection(shared, this.conn, this)
     shared.plane.wheel.schedule(this, LOOK_MS)
@@ -100,7 +100,7 @@ export class TargetConnection implements ConnHandler, Timed, H2Handler {
 
   onTimeout(nowMs: number): number {
     if (this.ready) this.#connection.tick(nowMs)
-    else if (nowMs >= this.#connectDeadlineMs) this.conn.abort()
+    else if (this.conn.dialledMs >= 0 && nowMs >= this.conn.dialledMs + this.#connectTimeoutMs) this.conn.abort()
     if (this.ready && this.idle && nowMs - this.#idleSinceMs >= KEEP_IDLE_MS) this.#connection.close()
     return this.conn.closed ? 0 : LOOK_MS
   }

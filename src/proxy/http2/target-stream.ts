@@ -22,6 +22,8 @@ const NOTHING = Buffer.alloc(0)
 /** Whoever has streams to give. */
 export interface StreamSource {
   readonly scheme: Uint8Array
+  /** As of Conn, of the connection that is dialled for those that wait. */
+  readonly dialledMs: number
   /** The stream waits for another one: the one it had was turned away before the target acted on it (RFC 9113 8.7). */
   requeue(stream: TargetStream): void
   /** It is over; nothing may be sent on it any more. */
@@ -48,6 +50,10 @@ export class TargetStream extends StreamConn {
   constructor(shared: Http2Plane, source: StreamSource, endpoint: Endpoint) {
     super(shared, ABANDONED, endpoint, endpoint)
     this.#source = source
+  }
+
+  override get dialledMs(): number {
+    return this.opened ? 0 : this.#source.dialledMs
   }
 
   /** It carried a WebSocket: those who did may still hold on to it. */

@@ -55,6 +55,13 @@ export class TargetStreams implements MultiplexingPool, StreamSource, TargetConn
     return this.#connections.reduce((sum, connection) => sum + (connection.ready && connection.idle ? 1 : 0), 0)
   }
 
+  /** The latest, since that is what those who wait now wait for; negative only while none has begun. */
+  get dialledMs(): number {
+    let latestMs = -1
+    for (const { conn } of this.#connections) latestMs = Math.max(latestMs, conn.dialledMs)
+    return this.#connections.length === 0 ? 0 : latestMs
+  }
+
   take(): Conn | undefined {
     if (this.#waiting.length > 0) return undefined
     const connections = this.#connections
@@ -84,6 +91,9 @@ export class TargetStreams implements MultiplexingPool, StreamSource, TargetConn
     conn.handler = this
     conn.close()
   }
+
+  /** Streams wait for a connection by themselves. */
+  awaitSpare(): void {}
 
   closeOldest(count: number): void {
     const idle = this.#connections.filter((connection) => connection.ready && connection.idle)

@@ -153,12 +153,16 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
       return 0
     }
     const late = this.#upstream
+    // A dial that had to wait for a socket has its time from when it began.
+    const dialledMs = late?.dialledMs ?? 0
+    const restMs = dialledMs + this.#listener.group.config.timeouts.connectMs - this.#plane.clock.nowMs
+    if (restMs > 0) return restMs
     this.#upstream = undefined
     if (late !== undefined) {
       late.handler = ABANDONED
       late.abort()
     }
-    this.#retry('CONNECT_TIMEOUT')
+    this.#retry(dialledMs < 0 ? 'LOCAL_SHORTAGE' : 'CONNECT_TIMEOUT')
     return 0
   }
 
@@ -215,10 +219,12 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
     this.#plane.wheel.cancel(this)
     const failed = this.#target!
     const { group } = this.#listener
-    group.countFailure(failed, FAILURE_CONNECT, this.client, cause)
+    // What this host lacks says nothing about the target, and another one could only be lacked for too.
+    if (reason !== 'LOCAL_SHORTAGE') group.countFailure(failed, FAILURE_CONNECT, this.client, cause)
     this.#leaveTarget()
     const { on } = group.config.retries
-    if (this.#attemptsLeft === 0 || !on.includes('connect-failure')) this.#fail(reason)
+    if (reason === 'LOCAL_SHORTAGE') this.#fail(reason)
+    else if (this.#attemptsLeft === 0 || !on.includes('connect-failure')) this.#fail(reason)
     else if (!group.hasOther(failed, this.tried) || !group.retryBudget.tryRetry()) this.#fail(reason)
     else {
       this.#attemptsLeft--
@@ -228,6 +234,7 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
   }
 
   #dialFailure(cause: CastorError | undefined): ReasonCode {
+    if (cause?.code === 'LOCAL_SHORTAGE') return 'LOCAL_SHORTAGE'
     if (cause?.code !== 'TLS_HANDSHAKE_FAILED') return 'CONNECT_FAILED'
     this.#plane.tlsLog.targetFailed(this.#listener.group.config.name, this.#target!.id, cause.message)
     return 'TARGET_TLS_FAILED'

@@ -13,6 +13,8 @@ import { until } from './until.js'
 export const MAIN = fileURLToPath(new URL('../../../src/main.js', import.meta.url))
 
 export interface ChildOptions {
+  /** A command that runs it, such as one that enters a network namespace. */
+  readonly within?: readonly string[]
   /** Its open-file limit, soft and hard. */
   readonly openFiles?: number
   /** What runs in place of `castor start`; gets the configuration file's name as its last argument. */
@@ -38,7 +40,7 @@ export class ChildCastor {
   readonly #ended: Promise<number | NodeJS.Signals>
 
   constructor(args: readonly string[], options: ChildOptions = {}) {
-    const command = [process.execPath, ...(options.nodeOptions ?? []), ...args]
+    const command = [...(options.within ?? []), process.execPath, ...(options.nodeOptions ?? []), ...args]
     const limit = options.openFiles
     const [file, ...rest] =
       limit === undefined ? command : ['sh', '-c', `ulimit -n ${limit}; exec "$@"`, 'sh', ...command]

@@ -5,12 +5,15 @@ import type { Test } from './castor.js'
 export class NetworkNamespace {
   /** Its own address, to be reached from this side. */
   readonly address: string
+  /** The address of this side, to be reached from within it. */
+  readonly outside: string
   /** A command that runs another one within it. */
   readonly enter: readonly string[]
   readonly #iptables: string
 
-  constructor(address: string, enter: readonly string[], iptables: string) {
+  constructor(address: string, outside: string, enter: readonly string[], iptables: string) {
     this.address = address
+    this.outside = outside
     this.enter = enter
     this.#iptables = iptables
   }
@@ -22,6 +25,13 @@ export class NetworkNamespace {
 
   openFirewall(): void {
     this.#run('-D')
+  }
+
+  /** From now on connections made in it have ports of this range only. */
+  limitPorts(first: number, last: number): void {
+    const [file, ...rest] = this.enter
+    const write = `echo ${first} ${last} > /proc/sys/net/ipv4/ip_local_port_range`
+    execFileSync(file!, [...rest, 'sh', '-c', write], { stdio: 'pipe' })
   }
 
   #run(change: '-A' | '-D'): void {
@@ -51,5 +61,5 @@ export function newNamespace(t: Test, tools: { readonly ip: string; readonly ipt
   run('-n', name, 'addr', 'add', `${at(2)}/30`, 'dev', inner)
   run('-n', name, 'link', 'set', inner, 'up')
   run('-n', name, 'link', 'set', 'lo', 'up')
-  return new NetworkNamespace(at(2), [tools.ip, 'netns', 'exec', name], tools.iptables)
+  return new NetworkNamespace(at(2), at(1), [tools.ip, 'netns', 'exec', name], tools.iptables)
 }

@@ -103,8 +103,13 @@ export class RawClient {
 }
 
 /** A request of its own connection, which is closed behind it. */
-export async function request(port: number, bytes: string | Uint8Array, method?: string): Promise<RawResponse> {
-  const client = await RawClient.connect(port)
+export async function request(
+  port: number,
+  bytes: string | Uint8Array,
+  method?: string,
+  host?: string,
+): Promise<RawResponse> {
+  const client = await RawClient.connect(port, host)
   try {
     return await client.exchange(bytes, method)
   } finally {

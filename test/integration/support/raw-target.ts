@@ -91,9 +91,9 @@ export class RawTarget {
     })
   }
 
-  static async start(script: Script = {}): Promise<RawTarget> {
+  static async start(script: Script = {}, host = '127.0.0.1'): Promise<RawTarget> {
     const target = new RawTarget(script)
-    target.#server.listen(0, '127.0.0.1')
+    target.#server.listen(0, host)
     await once(target.#server, 'listening')
     return target
   }
@@ -103,7 +103,7 @@ export class RawTarget {
   }
 
   get address(): string {
-    return `127.0.0.1:${this.port}`
+    return `${(this.#server.address() as AddressInfo).address}:${this.port}`
   }
 
   /** The requests that came on each connection, as `method target`. */

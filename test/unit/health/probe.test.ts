@@ -57,11 +57,11 @@ function probed(
   dialogue: ProbeDialogue,
   dial: (probe: Probe) => ReturnType<Transport['dial']>,
   expired?: Promise<unknown>,
-): Promise<HealthReason> {
+): Promise<HealthReason | 'NOT_MADE'> {
   return new Promise((resolve) => {
     let results = 0
     const probe = new Probe(dialogue, (reason) => {
-      if (++results === 1) setImmediate(() => resolve(results === 1 ? reason : 'NONE'))
+      if (++results === 1) setImmediate(() => resolve(results === 1 ? (reason ?? 'NOT_MADE') : 'NONE'))
     })
     probe.attach(dial(probe))
     void expired?.then(() => probe.expire())

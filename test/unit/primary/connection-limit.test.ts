@@ -2,46 +2,8 @@ import t from 'tap'
 import type { Listening } from '../../../src/core/acceptor.js'
 import { RECORD_FD, RECORD_WORDS } from '../../../src/core/connection-record.js'
 import type { Logger } from '../../../src/observe/log.js'
-import {
-  ConnectionLimit,
-  connectionsFor,
-  openFileLimit,
-  socketsPerWorker,
-} from '../../../src/primary/connection-limit.js'
+import { ConnectionLimit } from '../../../src/primary/connection-limit.js'
 import { eventually, never } from '../../integration/support/waiting.js'
-
-t.test('the open-file limit is read from what the system says', async (t) => {
-  const cases: [string, number | undefined][] = [
-    [
-      'Limit                     Soft Limit           Hard Limit           Units\nMax open files            1024                 4096                 files\n',
-      1024,
-    ],
-    [
-      'Max processes             10                   10\nMax open files            1048576              1048576              files',
-      1_048_576,
-    ],
-    ['Max open files            unlimited            unlimited            files', undefined],
-    ['', undefined],
-  ]
-  for (const [text, expected] of cases) t.equal(openFileLimit(text), expected)
-  t.ok(Number(openFileLimit()) > 0, 'also from this system')
-})
-
-t.test('what the limit allows leaves descriptors for everything else', async (t) => {
-  const cases: [fileLimit: number | undefined, workers: number, connections: number][] = [
-    [1_024, 1, 456],
-    [1_024, 4, 432],
-    [20_000, 2, 9_936],
-    [100, 1, 16],
-    [undefined, 4, Number.POSITIVE_INFINITY],
-  ]
-  for (const [fileLimit, workers, connections] of cases) {
-    t.equal(connectionsFor(fileLimit, workers), connections, `${fileLimit} files, ${workers} workers`)
-    const sockets = socketsPerWorker(fileLimit, workers)
-    t.equal(sockets, Math.floor((2 * connections) / workers))
-    if (fileLimit !== undefined && fileLimit > 200) t.ok(sockets * workers < fileLimit)
-  }
-})
 
 interface Setting {
   readonly limit: ConnectionLimit

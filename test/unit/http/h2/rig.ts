@@ -134,6 +134,8 @@ export class FakeConn implements Conn {
   /** The peer reads; otherwise `write` says false. */
   reads = true
   readonly tls = undefined
+  readonly dialledMs = 0
+  share = undefined
   #chunks: Buffer[] = []
 
   write(buffer: Uint8Array, start: number, end: number): boolean {
