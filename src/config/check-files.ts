@@ -46,6 +46,13 @@ export function checkFiles(tree: unknown, directory: string, read: ReadFile | un
     const files = { verify, ca: path(tls.ca), serverName: '', cert: path(tls.cert), key: path(tls.key) }
     if (isTlsGroup(protocol)) tell(at, readGroupFiles(files, protocol, read, nowMs).findings)
   }
+  const redis = isFields(root.cluster) && isFields(root.cluster.redis) ? root.cluster.redis : {}
+  if (text(redis.ca) && flagOf(redis.tls) === true) {
+    const files = { verify: true, ca: path(redis.ca), serverName: '', cert: '', key: '' }
+    for (const { path: at, message, severity } of readGroupFiles(files, 'tls', read, nowMs).findings) {
+      found(['cluster', 'redis', ...at], message, severity)
+    }
+  }
 }
 
 /** Where one is missing the schema has complained about it. */

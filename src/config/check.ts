@@ -3,7 +3,7 @@ import { clash, formatAddress, isLoopback, parseAdminListen, parseListenAddress 
 import { checkGroupTls, checkListenerTls } from './check-tls.js'
 import type { Path } from './problems.js'
 import { didYouMean } from './suggest.js'
-import { type Entry, entries, type Fields, isFields, type Report, text } from './tree.js'
+import { type Entry, entries, type Fields, flagOf, isFields, type Report, text } from './tree.js'
 
 /**
  * What no single value shows: names used twice, groups that are missing, protocols and addresses that do not go
@@ -26,8 +26,16 @@ export function crossCheck(tree: unknown, report: Report): void {
     checkGroupTls(group, report)
   }
   checkSecret(root, report)
+  checkRedis(root, report)
   checkAdmin(root, report)
   checkAddresses(root, listeners, report)
+}
+
+function checkRedis({ cluster }: Fields, report: Report): void {
+  const redis = isFields(cluster) && isFields(cluster.redis) ? cluster.redis : {}
+  if (text(redis.ca) && flagOf(redis.tls) !== true) {
+    report(['cluster', 'redis', 'ca'], 'ca has no effect without tls: true; set that, or leave it out', 'key')
+  }
 }
 
 function checkGroupOf(listener: Entry, groups: readonly Entry[], report: Report): void {

@@ -83,18 +83,21 @@ export function resolveConfig(file: ConfigFile, machine: Machine, directory: str
       maxHeaders: file.protection.maxHeaders,
       maxConnections: file.protection.maxConnections,
     },
-    ...(file.cluster === undefined ? {} : { cluster: resolveCluster(file.cluster) }),
+    ...(file.cluster === undefined ? {} : { cluster: resolveCluster(file.cluster, path) }),
     vips: file.vips,
     sessions: file.sessions,
     reserve: file.reserve,
   }
 }
 
-function resolveCluster({ name, redis, secret, heartbeat, hosts }: NonNullable<ConfigFile['cluster']>): ClusterConfig {
-  return { name, redis, secret, heartbeatMs: heartbeat, hosts }
-}
-
 type ResolvePath = (written: string) => string
+
+function resolveCluster(
+  { name, redis, secret, heartbeat, hosts }: NonNullable<ConfigFile['cluster']>,
+  path: ResolvePath,
+): ClusterConfig {
+  return { name, redis: { ...redis, ca: path(redis.ca) }, secret, heartbeatMs: heartbeat, hosts }
+}
 
 function resolveListener(listener: ListenerFile, path: ResolvePath): ListenerConfig {
   const idleTimeoutMs = listener.idleTimeout ?? (isHttpListener(listener.protocol) ? HTTP_IDLE_MS : TCP_IDLE_MS)

@@ -2,6 +2,7 @@ import { isIP, SocketAddress } from 'node:net'
 import { z } from 'zod'
 import type { RedisConfig, VipConfig } from '../core/config.js'
 import { duration, flag, mustBe, name, show, targetAddress, wholeNumber } from './fields.js'
+import { parseRedisUrl } from './redis-url.js'
 
 const SECOND = 1_000
 const SECRET_MIN = 16
@@ -9,7 +10,13 @@ const SECRET_MIN = 16
 const login = {
   username: z.string().prefault('').describe('User of Redis’s access control list. Default none: the default user.'),
   password: z.string().prefault('').describe('Password; best kept in the environment. Default none.'),
-  tls: flag().prefault(false).describe('Speak TLS to Redis, verified against the system’s authorities. Default false.'),
+  tls: flag()
+    .prefault(false)
+    .describe('Speak TLS to Redis, verified against ca, or the system’s authorities. Default false.'),
+  ca: z
+    .string()
+    .prefault('')
+    .describe('File with the authorities that Redis’s certificate must come from, PEM. Default none: the system’s.'),
 }
 
 const nodes = () => z.array(targetAddress().transform(({ host, port }) => ({ host, port }))).min(1)
@@ -18,15 +25,21 @@ const redis = z
   .union(
     [
       z.string().transform((url, context): RedisConfig => {
-        if (URL.canParse(url)) {
-          const { protocol, hostname } = new URL(url)
-          if ((protocol === 'redis:' || protocol === 'rediss:') && hostname !== '') return { type: 'single', url }
-        }
+        const parsed = parseRedisUrl(url)
+        if (parsed.ok) return parsed.value
         // The URL may hold a password: it is not repeated.
-        const message = 'must be a URL like redis://127.0.0.1:6379, or rediss:// for TLS'
-        context.issues.push({ code: 'custom', message, input: url })
+        context.issues.push({ code: 'custom', message: parsed.problem, input: url })
         return z.NEVER
       }),
+      z
+        .strictObject({
+          address: targetAddress()
+            .transform(({ host, port }) => ({ host, port }))
+            .describe('Where Redis is: address:port, name:port or "[IPv6]:port".'),
+          database: wholeNumber(0, 65_535).prefault(0).describe('Number of the database. Default 0.'),
+          ...login,
+        })
+        .transform((found): RedisConfig => ({ type: 'single', ...found })),
       z
         .strictObject({
           sentinels: nodes().describe('Addresses of the sentinels.'),
@@ -43,10 +56,10 @@ const redis = z
         .strictObject({ nodes: nodes().describe('Addresses of some nodes of a Redis Cluster.'), ...login })
         .transform((found): RedisConfig => ({ type: 'cluster', ...found })),
     ],
-    mustBe('a URL like redis://127.0.0.1:6379, or a map with sentinels and name, or with nodes'),
+    mustBe('a URL like redis://127.0.0.1:6379, or a map with address, with sentinels and name, or with nodes'),
   )
   .describe(
-    'Where the hosts meet: a URL (redis:// or rediss://, with user and password in it), { sentinels, name }, or { nodes } of a Redis Cluster. Traffic never waits for it.',
+    'Where the hosts meet: a URL (redis:// or rediss://, with user and password in it), { address }, { sentinels, name }, or { nodes } of a Redis Cluster. Traffic never waits for it.',
   )
 
 export const cluster = z

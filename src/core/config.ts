@@ -46,8 +46,7 @@ export interface HostConfig {
 }
 
 export type RedisConfig =
-  /** `redis://` or `rediss://`, with user, password and database in it. */
-  | { readonly type: 'single'; readonly url: string }
+  | SingleRedisConfig
   | ({
       readonly type: 'sentinel'
       readonly name: string
@@ -57,6 +56,12 @@ export type RedisConfig =
       readonly sentinels: readonly RedisNode[]
     } & RedisLogin)
   | ({ readonly type: 'cluster'; readonly nodes: readonly RedisNode[] } & RedisLogin)
+
+export interface SingleRedisConfig extends RedisLogin {
+  readonly type: 'single'
+  readonly address: RedisNode
+  readonly database: number
+}
 
 export interface RedisNode {
   readonly host: string
@@ -68,6 +73,8 @@ export interface RedisLogin {
   readonly username: string
   readonly password: string
   readonly tls: boolean
+  /** File of the authorities that its certificate is verified by; empty = the system's. */
+  readonly ca: string
 }
 
 /** An address that moves between the hosts of a cluster by VRRP. */

@@ -1,5 +1,6 @@
+import { readFileSync } from 'node:fs'
 import { Cluster, Redis } from 'ioredis'
-import type { RedisConfig } from '../core/config.js'
+import type { RedisConfig, RedisLogin } from '../core/config.js'
 
 /** A connection to wherever the cluster's Redis is. */
 export type RedisClient = Redis | Cluster
@@ -45,17 +46,24 @@ function never(): null {
 export function createRedisClient(config: RedisConfig, name: string): RedisClient {
   switch (config.type) {
     case 'single':
-      return new Redis(config.url, options(name))
+      return new Redis({
+        ...options(name),
+        ...config.address,
+        ...login(config),
+        db: config.database,
+        ...(config.tls ? { tls: authorities(config) } : {}),
+      })
     case 'sentinel':
       return new Redis({
         ...options(name),
         sentinels: config.sentinels.map(({ host, port }) => ({ host, port })),
         name: config.name,
-        ...(config.username === '' ? {} : { username: config.username }),
-        ...(config.password === '' ? {} : { password: config.password }),
+        ...login(config),
         ...(config.sentinelUsername === '' ? {} : { sentinelUsername: config.sentinelUsername }),
         ...(config.sentinelPassword === '' ? {} : { sentinelPassword: config.sentinelPassword }),
-        ...(config.tls ? { tls: {}, sentinelTLS: {}, enableTLSForSentinelMode: true } : {}),
+        ...(config.tls
+          ? { tls: authorities(config), sentinelTLS: authorities(config), enableTLSForSentinelMode: true }
+          : {}),
         sentinelRetryStrategy: never,
         failoverDetector: true,
       })
@@ -69,11 +77,23 @@ export function createRedisClient(config: RedisConfig, name: string): RedisClien
           enableReadyCheck: false,
           redisOptions: {
             ...options(name),
-            ...(config.username === '' ? {} : { username: config.username }),
-            ...(config.password === '' ? {} : { password: config.password }),
-            ...(config.tls ? { tls: {} } : {}),
+            ...login(config),
+            ...(config.tls ? { tls: authorities(config) } : {}),
           },
         },
       )
   }
+}
+
+function login({ username, password }: RedisLogin): { username?: string; password?: string } {
+  return { ...(username === '' ? {} : { username }), ...(password === '' ? {} : { password }) }
+}
+
+/**
+ * Read anew for each try, so that a file that was replaced is taken up.
+ *
+ * @throws where it cannot be read
+ */
+function authorities({ ca }: RedisLogin): { ca?: Buffer } {
+  return ca === '' ? {} : { ca: readFileSync(ca) }
 }

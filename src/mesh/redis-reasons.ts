@@ -4,6 +4,7 @@ import { printable } from '../core/printable.js'
 const WORDS: readonly (readonly [RegExp, string])[] = [
   [/ECONNREFUSED/, 'connection refused'],
   [/ENOTFOUND|EAI_AGAIN/, 'the name cannot be resolved'],
+  [/ENOENT.*open|EACCES.*open/, 'the file of its authorities (ca) cannot be read'],
   [/EHOSTUNREACH|ENETUNREACH/, 'no route to it'],
   [/ECONNRESET|EPIPE/, 'connection reset'],
   [/ETIMEDOUT|no answer|timed? ?out/i, 'no answer'],

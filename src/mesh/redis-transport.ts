@@ -93,11 +93,12 @@ export class RedisTransport implements MeshTransport {
   /** Connects, catches up, follows; and again after each break, until it is closed. */
   async #run(): Promise<void> {
     for (let tries = 0; !this.#closed; tries++) {
-      const link = new RedisLink(this.#config, this.#cluster)
-      this.#link = link
+      let link: RedisLink | undefined
       let upSinceMs = Number.POSITIVE_INFINITY
       let isRefused = false
       try {
+        link = new RedisLink(this.#config, this.#cluster)
+        this.#link = link
         await link.connect()
         await tryRights(link, this.#prefix)
         const empty = await this.#catchUp(link)
@@ -105,11 +106,11 @@ export class RedisTransport implements MeshTransport {
         this.#events?.onUp(empty)
         await Promise.race([this.#follow(link), this.#probe(link), link.broken])
       } catch (error) {
-        const cause = link.causeOf(error)
+        const cause = link === undefined ? error : link.causeOf(error)
         isRefused = isRefusal(cause)
         this.#events?.onDown(reasonOf(cause))
       }
-      link.close()
+      link?.close()
       // One that breaks soon after each start is not to be asked without a pause.
       if (performance.now() - upSinceMs >= STEADY_MS) tries = 0
       if (!this.#closed) await this.#pause(reconnectMs(tries, isRefused))

@@ -2,7 +2,7 @@ import t from 'tap'
 import { MemoryHub } from '../../src/mesh/memory-transport.js'
 import { RedisTransport } from '../../src/mesh/redis-transport.js'
 import type { Test } from '../integration/support/castor.js'
-import { RedisServer } from '../integration/support/redis.js'
+import { RedisServer, redisAt } from '../integration/support/redis.js'
 import { until } from '../integration/support/until.js'
 import { WireEnd } from '../integration/support/wire-end.js'
 import { toolOrSkip } from '../tools.js'
@@ -46,7 +46,7 @@ const rigs: Readonly<Record<string, (t: Test) => Promise<Rig>>> = {
     t.teardown(() => Promise.all(ends.map(({ transport }) => transport.close())))
     return {
       join() {
-        const end = new WireEnd(new RedisTransport({ type: 'single', url: redis.url }, 'test'))
+        const end = new WireEnd(new RedisTransport(redisAt(redis.url), 'test'))
         ends.push(end)
         return end
       },

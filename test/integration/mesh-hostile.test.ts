@@ -19,7 +19,7 @@ import {
   targetOf,
 } from './support/mesh-pair.js'
 import { get } from './support/raw-client.js'
-import { RedisServer } from './support/redis.js'
+import { RedisServer, redisAt } from './support/redis.js'
 import { authorityFor, handshake, secured } from './support/tls.js'
 import { until } from './support/until.js'
 import { WireEnd } from './support/wire-end.js'
@@ -66,7 +66,7 @@ t.test('rows that are not valid, under the real secret: skipped and counted, and
 
 /** An end that joins under a reason, or none, and what it was told. */
 function joining(t: Test, url: string): WireEnd {
-  const end = new WireEnd(new RedisTransport({ type: 'single', url }, 'test'))
+  const end = new WireEnd(new RedisTransport(redisAt(url), 'test'))
   t.teardown(() => end.transport.close())
   return end
 }
@@ -97,38 +97,5 @@ t.test(
     await redis.client.del(STREAM)
     await mended.up()
     t.ok(await mended.publish('goes on'))
-  },
-)
-
-t.test(
-  'frames and values of 32 MB by somebody without the secret: not read into memory, and the others are',
-  async (t) => {
-    if (toolOrSkip(t, 'redis-server') === undefined) return
-    const redis = await RedisServer.start(t)
-    const end = joining(t, redis.url)
-    await end.up()
-    const HUGE_BYTES = 32 * 1024 * 1024
-    let highest = 0
-    const before = process.memoryUsage.rss()
-    const watching = setInterval(() => (highest = Math.max(highest, process.memoryUsage.rss() - before)), 5)
-    t.teardown(() => clearInterval(watching))
-    // Made by the server: this process is what is measured.
-    const fill = `local long = string.rep(string.rep('x', 65536), ${HUGE_BYTES / 65_536})
-    for i = 1, 2 do redis.call('XADD', KEYS[1], '*', 'f', long) end
-    redis.call('XADD', KEYS[1], '*', 'f', 'between')
-    local many = {}
-    for i = 1, 2000 do many[i] = string.rep('y', 1000) end
-    redis.call('XADD', KEYS[1], '*', unpack(many))
-    redis.call('XADD', KEYS[1], '*', 'f', 'last')
-    for i = 1, 2 do redis.call('SETRANGE', KEYS[2] .. i, ${HUGE_BYTES}, 'z') end`
-    await redis.client.eval(fill, 2, STREAM, 'castor:{test}:k:s:')
-    await end.got('between', 'last')
-    t.equal(end.frames.filter((text) => text === '').length, 3, 'the three are told, and are empty')
-    await end.save('good', 'a good one')
-    const late = joining(t, redis.url)
-    await late.up()
-    t.same([...late.frames].sort(), ['', '', 'a good one'])
-    t.ok(highest < 40 * 1024 * 1024, `grown by ${(highest / 2 ** 20).toFixed(1)} MiB`)
-    t.same([...end.downs, ...late.downs], [])
   },
 )

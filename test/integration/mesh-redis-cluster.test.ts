@@ -50,6 +50,7 @@ t.test('a Redis Cluster of three masters: the one that dies is followed to its r
     username: 'member',
     password: 'secret',
     tls: false,
+    ca: '',
   }
   const join = (): WireEnd => {
     const end = new WireEnd(new RedisTransport(config, 'test'))

@@ -6,7 +6,7 @@ import type { RedisConfig } from '../../src/core/config.js'
 import { RedisTransport } from '../../src/mesh/redis-transport.js'
 import { toolOrSkip } from '../tools.js'
 import type { Test } from './support/castor.js'
-import { freePort, RedisServer } from './support/redis.js'
+import { freePort, RedisServer, redisAt } from './support/redis.js'
 import { until } from './support/until.js'
 import { WireEnd } from './support/wire-end.js'
 
@@ -14,13 +14,13 @@ import { WireEnd } from './support/wire-end.js'
 const RIGHTS = (/needs: `([^`]+)` on `castor:\*`/.exec(readFileSync('docs/WIRE.md', 'utf8'))?.[1] ?? '').split(' ')
 
 function joining(t: Test, config: RedisConfig | string): WireEnd {
-  const given: RedisConfig = typeof config === 'string' ? { type: 'single', url: config } : config
+  const given = typeof config === 'string' ? redisAt(config) : config
   const end = new WireEnd(new RedisTransport(given, 'test'))
   t.teardown(() => end.transport.close())
   return end
 }
 
-const withoutLogin = { username: '', password: '', tls: false } as const
+const withoutLogin = { username: '', password: '', tls: false, ca: '' } as const
 
 t.test('with a real Redis', async (t) => {
   if (toolOrSkip(t, 'redis-server') === undefined) return
@@ -164,8 +164,12 @@ t.test('over TLS, with a certificate that is trusted and with one that is not', 
   const distrustful = joining(t, `rediss://127.0.0.1:${tlsPort}`)
   await until('the reason', () => distrustful.downs.length > 0)
   t.match(distrustful.downs[0], /^TLS: .*self-signed/)
-  const trusted = sealedTwice({ type: 'single', url: `rediss://127.0.0.1:${tlsPort}` }, cert)
-  t.equal(trusted, 'sealed twice\n')
+  t.equal(sealedTwice(redisAt(`rediss://127.0.0.1:${tlsPort}`), cert), 'sealed twice\n')
+  const trustful = joining(t, { ...redisAt(`rediss://127.0.0.1:${tlsPort}`), ca: cert })
+  await trustful.up()
+  const lost = joining(t, { ...redisAt(`rediss://127.0.0.1:${tlsPort}`), ca: `${cert}.gone` })
+  await until('the reason', () => lost.downs.length > 1)
+  t.equal(lost.downs[0], 'the file of its authorities (ca) cannot be read')
 })
 
 t.test('a Redis Cluster of one node, all of whose slots are its own', async (t) => {
@@ -185,6 +189,37 @@ t.test('a Redis Cluster of one node, all of whose slots are its own', async (t) 
   await redis.end('SIGKILL')
   await until('down', () => one.downs.length > 0, 10_000)
   t.match(one.downs.at(-1), /^(connection (lost|refused|reset)|no node of the Redis Cluster answers)$/)
+})
+
+t.test('a Redis Cluster over TLS', async (t) => {
+  if (toolOrSkip(t, 'redis-server') === undefined) return
+  const openssl = toolOrSkip(t, 'openssl')
+  if (openssl === undefined) return
+  const tlsPort = await freePort()
+  const { cert, secure } = secured(t.testdir(), openssl)
+  const own = ['cluster-enabled yes', 'cluster-announce-ip 127.0.0.1', 'tls-cluster yes']
+  const redis = await RedisServer.start(t, { lines: [...secure(tlsPort), ...own] })
+  await redis.client.cluster('ADDSLOTSRANGE', 0, 16383)
+  await until('a cluster', async () => String(await redis.client.cluster('INFO')).includes('cluster_state:ok'), 15_000)
+  const nodes = [{ host: '127.0.0.1', port: tlsPort }]
+  const config = { type: 'cluster', nodes, ...withoutLogin, tls: true, ca: cert } as const
+  const one = joining(t, config)
+  await one.up()
+  t.ok(await one.save('kept', 'kept'))
+  const other = joining(t, config)
+  await other.up()
+  t.same(other.frames, ['kept'])
+  await one.publish('sealed twice')
+  await other.got('sealed twice')
+  const huge = 1_000_000
+  await redis.client.call('SETRANGE', 'castor:{test}:k:huge', huge, 'x')
+  const late = joining(t, config)
+  await late.up()
+  t.same([...late.frames].sort(), ['', 'kept'], 'what is too long is left out here as well')
+  const distrustful = joining(t, { ...config, ca: '' })
+  // The client library keeps what TLS said to itself here.
+  await until('the reason', () => distrustful.downs.length > 1, 10_000)
+  t.same([distrustful.downs[0], distrustful.ups], ['connection lost', []])
 })
 
 t.test('sentinels that are not there, and a master that they do not know', async (t) => {
@@ -232,9 +267,27 @@ t.test('over TLS, by way of a sentinel, with users of their own at both', async 
     username: 'member',
     password: 'secret',
     tls: true,
-  }
+    ca: '',
+  } as const
   t.equal(sealedTwice(config, cert), 'sealed twice\n')
+  await joining(t, { ...config, ca: cert }).up()
   t.match(sealedTwice({ ...config, sentinelUsername: '' }, cert), /^no sentinel names a master/)
+})
+
+t.test('passwords with every character that means something in a URL', async (t) => {
+  if (toolOrSkip(t, 'redis-server') === undefined) return
+  const redis = await RedisServer.start(t)
+  const password = '50%/of#all?p@ss:words&%41 ü'
+  const username = 'a/b%c#d?e@f'
+  const rights = ['~castor:*', '-@all', ...RIGHTS]
+  await redis.client.acl('SETUSER', username, 'on', `>${password}`, ...rights)
+  const login = `${encodeURIComponent(username)}:${encodeURIComponent(password)}`
+  await joining(t, `redis://${login}@127.0.0.1:${redis.port}`).up()
+  const address = { host: '127.0.0.1', port: redis.port }
+  await joining(t, { type: 'single', address, database: 0, ...withoutLogin, username, password }).up()
+  await redis.client.config('SET', 'requirepass', password)
+  await joining(t, { type: 'single', address, database: 3, ...withoutLogin, password }).up()
+  t.pass('with a user, with a password alone, in a URL and in keys')
 })
 
 /** A certificate, and the lines by which a server uses it. */

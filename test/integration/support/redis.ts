@@ -5,6 +5,8 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
+import { parseRedisUrl } from '../../../src/config/redis-url.js'
+import type { RedisConfig } from '../../../src/core/config.js'
 import { findTool } from '../../tools.js'
 import type { Test } from './castor.js'
 import { until } from './until.js'
@@ -39,6 +41,13 @@ export interface RedisServerOptions {
 }
 
 /** A real server that keeps nothing on disk: what restarts is empty. */
+/** What a configuration with that URL says. */
+export function redisAt(url: string): RedisConfig {
+  const parsed = parseRedisUrl(url)
+  if (!parsed.ok) throw new Error(parsed.problem)
+  return parsed.value
+}
+
 export class RedisServer {
   readonly port: number
   readonly folder = mkdtempSync(join(tmpdir(), 'castor-redis-'))
