@@ -73,7 +73,7 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
   readonly handler: H2Handler
   readonly #conn: Conn
   readonly #turn: H2Turn
-  readonly #meter: FloodMeter
+  readonly meter: FloodMeter
   /** Frames made now are flushed by who is on the stack, or by the turn. */
   #flushing = false
 
@@ -87,10 +87,10 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
     this.handler = handler
     this.#turn = turn
     this.table = new StreamTable(role)
-    this.#meter = new FloodMeter(limits, history)
+    this.meter = new FloodMeter(limits, history)
     this.output = new FrameOutput(conn, this)
     this.encoder = new HpackEncoder(settings.headerTableBytes)
-    this.sender = new DataSender(this.output, this.#meter, clock, this)
+    this.sender = new DataSender(this.output, this.meter, clock, this)
     this.peer = new PeerSettings(role)
     this.liveness = new Liveness(this, conn, limits)
     this.farewell = new Farewell(this)
@@ -127,7 +127,7 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
     const more = connectionWindowBytes - DEFAULT_WINDOW_BYTES
     if (more > 0) this.output.windowUpdate(0, more)
     this.liveness.start()
-    if (this.#meter.isSpent(this.clock.nowMs)) {
+    if (this.meter.isSpent(this.clock.nowMs)) {
       this.end(ENHANCE_YOUR_CALM, 'RAPID_RESET', `its source has used up its resets of ${this.limits.rateWindowMs} ms`)
     }
   }
@@ -169,7 +169,7 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
 
   connClosed(_cause?: CastorError): void {
     if (this.closed) return
-    this.#meter.leave(this.clock.nowMs, this.ends.countShortLived())
+    this.meter.leave(this.clock.nowMs, this.ends.countShortLived())
     this.closed = true
     this.draining = true
     this.output.drop()
@@ -197,7 +197,7 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
 
   close(): void {
     if (this.closed) return
-    this.#meter.leave(this.clock.nowMs, 0)
+    this.meter.leave(this.clock.nowMs, 0)
     this.#leave(NO_ERROR, CANCEL, '')
   }
 
@@ -247,6 +247,7 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
     const taken = Math.min(bytes, stream.unconsumed)
     stream.unconsumed -= taken
     this.windows.giveBack(stream, taken)
+    this.windows.consumed(taken)
   }
 
   resetStream(stream: Http2Stream, code: number): void {
@@ -266,7 +267,7 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
   // What the sender tells.
 
   flood(what: Flood): boolean {
-    const reason = this.#meter.count(what, this.clock.nowMs)
+    const reason = this.meter.count(what, this.clock.nowMs)
     if (reason === undefined) return this.closed
     this.end(ENHANCE_YOUR_CALM, reason, `more than the limit in ${this.limits.rateWindowMs} ms`)
     return true
@@ -348,14 +349,14 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
 
   /** Both sides have ended it in good order. */
   #served(stream: Http2Stream): void {
-    this.#meter.streamServed(this.clock.nowMs)
+    this.meter.streamServed(this.clock.nowMs)
     this.ends.remove(stream)
   }
 
   /** Ends the connection for what the peer did (RFC 9113, 5.4.1). */
   end(code: number, reason: H2FailureReason, detail: string): void {
     if (this.closed) return
-    this.#meter.leave(this.clock.nowMs, this.ends.countShortLived())
+    this.meter.leave(this.clock.nowMs, this.ends.countShortLived())
     this.#leave(code, code, reason === 'PROTOCOL' || reason === 'LAYER_ABOVE' ? detail : reason)
     // Whoever does not read will not read a GOAWAY either.
     if (reason === 'OUTPUT_FLOOD' || reason === 'STALLED_CONNECTION') this.#conn.abort()
@@ -376,7 +377,7 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
   finishIfDrained(): void {
     if (this.closed || this.streams > 0 || !this.draining) return
     if (this.farewell.waits) return
-    this.#meter.leave(this.clock.nowMs, 0)
+    this.meter.leave(this.clock.nowMs, 0)
     this.#leave(NO_ERROR, NO_ERROR, '')
   }
 }

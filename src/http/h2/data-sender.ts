@@ -126,8 +126,9 @@ export class DataSender {
     stream.sendWindow -= length
     this.window -= length
     stream.dataSent += length
-    this.#meter.dataSent()
-    if (length < wanted && length < TINY_BYTES) this.#owner.flood(FLOOD.TINY)
+    const tiny = length < wanted && length < TINY_BYTES
+    this.#meter.dataSent(tiny)
+    if (tiny) this.#owner.flood(FLOOD.TINY)
     return length
   }
 
@@ -140,7 +141,8 @@ export class DataSender {
       stream.movedMs = this.#clock.nowMs
     } else if (stream.queueEnd + to - from > queue.length) {
       const waiting = stream.queuedBytes
-      const larger = new Uint8Array((waiting + to - from) * 2)
+      const length = waiting + to - from
+      const larger = new Uint8Array(length + (length >> 2))
       copyBytes(larger, 0, queue, stream.queueStart, stream.queueEnd)
       stream.queue = larger
       stream.queueStart = 0

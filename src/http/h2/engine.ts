@@ -15,9 +15,9 @@
  * Memory of one connection, at most: 2 × header tables (decoder and encoder) of `headerTableBytes`, `maxBlockBytes` for a
  * header block under way, `maxQueuedBytes` of frames that the peer does not read, and for each stream `streamWindowBytes`
  * that the layer above has not consumed plus what it handed to `sendData` in the one call that returned false. The
- * connection's window is given back as bytes arrive, not as they are consumed: a stream that nobody reads holds its own
- * window's worth and stops no other. So `maxStreams × streamWindowBytes` bounds what a client can make the layer above
- * hold.
+ * connection's window is given back as bytes arrive, not as they are consumed, so that a stream that nobody reads stops no
+ * other, as long as all streams together have no more than `maxUnconsumedBytes` unconsumed. From there on it is given back
+ * as they are consumed: `maxUnconsumedBytes + connectionWindowBytes` bounds what a peer can make the layer above hold.
  */
 import type { CastorError } from '../../core/errors.js'
 import type { FieldList } from './field-list.js'
@@ -89,6 +89,11 @@ export interface H2Settings {
   readonly streamWindowBytes: number
   /** The connection's window, at least 65,535 (RFC 9113, 6.9.2), at most 2^31 − 1. */
   readonly connectionWindowBytes: number
+  /**
+   * Bytes of all streams together that the layer above may leave unconsumed before the connection's window is held back;
+   * Infinity where the streams' own windows bound it.
+   */
+  readonly maxUnconsumedBytes: number
   /** MAX_HEADER_LIST_SIZE, bytes as RFC 9113 6.5.2 counts them. Beyond it `onFieldsTooLarge` is called. */
   readonly maxHeaderListBytes: number
 }
@@ -134,6 +139,7 @@ export const DEFAULT_H2_SETTINGS: H2Settings = {
   maxStreams: 100,
   streamWindowBytes: 65_536,
   connectionWindowBytes: 1_048_576,
+  maxUnconsumedBytes: 2_097_152,
   maxHeaderListBytes: 65_536,
 }
 
@@ -249,6 +255,11 @@ export interface H2Stream {
   sendData(buffer: Uint8Array, start: number, end: number, endStream: boolean): boolean
   /** Gives window back for bytes that `onData` brought. Together never more than it brought. */
   consume(bytes: number): void
+  /**
+   * How many bytes the peer may have under way or unconsumed from now on; a window is never made smaller. The difference
+   * is told to the peer with the next bytes that are consumed.
+   */
+  widenWindow(bytes: number): void
   /**
    * Sends RST_STREAM with `code` and drops what is queued. `onReset` does not follow. A client's stream that has sent
    * nothing just goes.

@@ -5,8 +5,13 @@ import type { FloodHistory } from './flood-history.js'
 
 /** A receiver gives windows back for its stream and for the connection, some of them twice a frame. */
 const UPDATES_PER_FRAME = 4
+/** Whoever estimates the line's bandwidth asks for the time of a round trip with every frame, at the most. */
+const PINGS_PER_FRAME = 1
 
-/** Counts what a peer does within a stretch of time, and says when it is more than its share. */
+/**
+ * Counts what a peer does within a stretch of time, set against the work that was done for it, and says when it is more
+ * than its share.
+ */
 export class FloodMeter {
   readonly #limits: H2Limits
   readonly #history: FloodHistory | undefined
@@ -38,9 +43,16 @@ export class FloodMeter {
     return count > this.#limits[LIMIT_OF[what]!] ? REASON_OF[what] : undefined
   }
 
-  /** A DATA frame was sent: the peer will give window back for it. */
-  dataSent(): void {
+  /** A DATA frame was sent: the peer will give window back for it. One of some size pays for one that is tiny. */
+  dataSent(tiny: boolean): void {
     this.#counts[FLOOD.WINDOW_UPDATES]! -= UPDATES_PER_FRAME
+    this.#counts[FLOOD.PINGS]! -= PINGS_PER_FRAME
+    if (!tiny) this.#counts[FLOOD.TINY]!--
+  }
+
+  /** A DATA frame with content was received. */
+  dataReceived(): void {
+    this.#counts[FLOOD.PINGS]! -= PINGS_PER_FRAME
   }
 
   /** A request was answered in full: it pays for one that is taken back. */

@@ -313,7 +313,10 @@ export class Incoming {
 
   #dataHead(id: number, length: number): void {
     const connection = this.#connection
-    connection.windows.received(length)
+    if (!connection.windows.received(length)) {
+      this.#end(FLOW_CONTROL_ERROR, 'more DATA than the connection has window for (RFC 9113, 6.9.1)')
+      return
+    }
     const stream = connection.table.open.get(id)
     this.#dataStream = undefined
     if (stream === undefined) {
@@ -335,6 +338,7 @@ export class Incoming {
     const bytes = end - start
     stream.dataReceived += bytes
     stream.unconsumed += bytes
+    this.#connection.windows.unconsumed += bytes
     this.#dataBytes += bytes
     if (stream.inputAbandoned) this.#connection.consume(stream, bytes)
     else stream.handler.onData(stream, buffer, start, end)
@@ -343,6 +347,7 @@ export class Incoming {
   #dataEnd(endStream: boolean): void {
     const stream = this.#dataStream
     const bytes = this.#dataBytes
+    if (bytes > 0) this.#connection.meter.dataReceived()
     this.#dataBytes = 0
     this.#dataStream = undefined
     if (bytes === 0 && !endStream && this.#connection.flood(FLOOD.USELESS)) return

@@ -59,6 +59,9 @@ export class StreamEnds {
     const connection = this.#connection
     stream.closed = true
     connection.sender.forget(stream)
+    const { unconsumed } = stream
+    stream.unconsumed = 0
+    if (unconsumed > 0) connection.windows.consumed(unconsumed)
     stream.queue = undefined
     stream.queueEnd = stream.queueStart
     stream.trailers = undefined

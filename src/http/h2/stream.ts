@@ -42,6 +42,8 @@ export class Http2Stream implements H2Stream {
   receiveWindow: number
   /** Bytes received that were not given back yet, by the layer above or by us. */
   unconsumed = 0
+  /** Bytes that the peer may have under way or unconsumed, once it knows of it. */
+  windowBytes: number
   /** Bytes consumed that no WINDOW_UPDATE told the peer of yet. */
   owed = 0
 
@@ -73,6 +75,7 @@ export class Http2Stream implements H2Stream {
     this.handler = handler
     this.sendWindow = sendWindow
     this.receiveWindow = receiveWindow
+    this.windowBytes = connection.settings.streamWindowBytes
   }
 
   get queuedBytes(): number {
@@ -89,6 +92,12 @@ export class Http2Stream implements H2Stream {
 
   consume(bytes: number): void {
     this.connection.consume(this, bytes)
+  }
+
+  widenWindow(bytes: number): void {
+    if (bytes <= this.windowBytes) return
+    this.owed += bytes - this.windowBytes
+    this.windowBytes = bytes
   }
 
   reset(code: number): void {

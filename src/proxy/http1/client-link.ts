@@ -112,6 +112,14 @@ export abstract class ClientLink implements Timed, Session {
     return options
   }
 
+  get firstReadBytes(): number {
+    return BODY_READ_BYTES
+  }
+
+  widen(upstream: Conn): void {
+    upstream.readSize = BODY_READ_BYTES
+  }
+
   lookWithin(delayMs: number): void {
     if (delayMs < LOOK_MS && this.plane.clock.nowMs + delayMs < this.timerDeadlineMs)
       this.plane.wheel.schedule(this, delayMs)

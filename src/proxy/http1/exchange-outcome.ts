@@ -29,6 +29,8 @@ export abstract class ExchangeOutcome implements UpstreamUser {
   protected keepClient = false
   protected keepUpstream = false
   protected readonly pace = new RequestPace()
+  /** Its client was asked whether more may be fetched ahead. */
+  protected wide = false
   readonly #home: ExchangeOutcome[]
 
   /** `home` takes it back when it is over. */

@@ -6,6 +6,9 @@ import { OVER, STREAMING } from './exchange-phase.js'
 import { HEAD_FINAL, HEAD_INTERIM, HEAD_REFUSED, HEAD_SWITCHING } from './response-head.js'
 import { UpgradedTunnel } from './upgraded.js'
 
+/** Shorter responses have no use for more than the first read or window. */
+const WIDEN_FROM_BYTES = 8 * 1024
+
 /** The half of an exchange that goes from the target to the client: receive and relay. */
 export abstract class ExchangeResponse extends ExchangeOutcome {
   onUpstreamData(buffer: Uint8Array, length: number): void {
@@ -81,6 +84,13 @@ export abstract class ExchangeResponse extends ExchangeOutcome {
     if (this.responseBody.malformed) this.cutByTarget('BAD_RESPONSE')
     else if (this.responseBody.done) this.complete(extra)
     else if (this.responseBody.blocked) this.upstream.conn?.pause()
+    else if (this.responseBody.bytes >= WIDEN_FROM_BYTES && !this.wide) this.#widen()
+  }
+
+  #widen(): void {
+    const { conn } = this.upstream
+    this.wide = true
+    if (conn !== undefined) this.session.widen(conn)
   }
 
   protected upgrade(): void {

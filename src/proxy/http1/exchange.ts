@@ -179,6 +179,7 @@ export class Exchange extends ExchangeResponse {
     this.responseBody.begin(FRAMING_NONE, 0, false)
     this.keepClient = false
     this.keepUpstream = false
+    this.wide = false
     this.tally.begin(this.plane.clock)
   }
 }

@@ -1,4 +1,6 @@
 const FIRST_BYTES = 2 * 1024
+/** From here on memory that is there in case of more would be too much of it. */
+const GROWS_SLOWLY_FROM = 8 * 1024
 
 /**
  * The memory that a thread let go of last. Of many requests in one packet all but the first are kept, read and kept again
@@ -37,7 +39,8 @@ export class KeptBytes {
     }
     const length = this.length + end - start
     if (this.#buffer === undefined || length > this.#buffer.length) {
-      const grown = Buffer.allocUnsafeSlow(Math.max(FIRST_BYTES, length * 2))
+      const room = length < GROWS_SLOWLY_FROM ? length * 2 : length + (length >> 2)
+      const grown = Buffer.allocUnsafeSlow(Math.max(FIRST_BYTES, room))
       if (this.#buffer !== undefined) grown.set(this.#buffer.subarray(0, this.length))
       this.#buffer = grown
     }

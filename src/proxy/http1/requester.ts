@@ -33,6 +33,10 @@ export interface Requester {
   /** Looks at the timers again within `delayMs`, sooner than they would by themselves. */
   lookWithin(delayMs: number): void
   countBytes(): void
+  /** Bytes to read from a target at once, until `widen`. */
+  readonly firstReadBytes: number
+  /** The client takes the response as it comes: more of it may be fetched ahead. */
+  widen(upstream: Conn): void
   /** The exchange needs body bytes that were kept while it had nowhere to send them. */
   feedBody(): void
   /** Sends what tells a client that only half-closed from one that is gone. */

@@ -208,6 +208,7 @@ export class Upstream implements ConnHandler, Claimant, SpareTaker {
   #reuse(conn: Conn): void {
     this.#reused = true
     conn.handler = this
+    conn.readSize = this.#session.firstReadBytes
     this.conn = conn
     if (this.target!.streams === undefined) charge(conn, this.#session.conn.share)
   }
@@ -355,6 +356,7 @@ export class Upstream implements ConnHandler, Claimant, SpareTaker {
     const { address, port, tls } = target
     const { share } = this.#session.conn
     const conn = target.streams?.dial(this) ?? transport.dial(address, port, this, tls, undefined, share)
+    conn.readSize = this.#session.firstReadBytes
     this.conn = conn
     if (this.#pinned) target.streams?.retire(conn)
     conn.write(this.#head, 0, this.#headLength)

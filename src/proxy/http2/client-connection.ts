@@ -18,6 +18,7 @@ import { PinnedConnections } from '../http1/pinned-connections.js'
 import type { Listener } from '../listener.js'
 import type { Session } from '../plane.js'
 import type { Target } from '../target.js'
+import { AheadBudget } from './ahead.js'
 import { ClientStream, type StreamHome } from './client-stream.js'
 import type { Http2Plane } from './http2-plane.js'
 import { serverConnection } from './limits.js'
@@ -66,6 +67,7 @@ export class ClientConnection implements ConnHandler, Timed, Session, H2Handler,
   readonly conn: Conn
   pinned: PinnedConnections | undefined
   readonly share: SocketShare = { held: 0 }
+  readonly ahead = new AheadBudget()
   readonly #shared: Http2Plane
   readonly #connection: H2Connection
   readonly #open: ClientStream[] = []

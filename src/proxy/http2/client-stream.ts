@@ -199,6 +199,7 @@ export class ClientStream extends StreamConn {
   }
 
   protected onFinished(): void {
+    this.session.giveRoomBack()
     this.#home.takeBack(this)
   }
 }

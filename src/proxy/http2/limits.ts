@@ -10,12 +10,11 @@ import {
 } from '../../http/h2/engine.js'
 import type { ClientOrigin } from '../client-origin.js'
 import type { Listener } from '../listener.js'
+import { SHARE_BYTES } from './ahead.js'
 import type { Http2Plane } from './http2-plane.js'
 
 /** What a field costs in a header list beside its bytes (RFC 9113 6.5.2). */
 const FIELD_OVERHEAD = 32
-/** Bytes of a response that a target may have on its way while the client does not take it. */
-const TARGET_WINDOW_BYTES = 128 * 1024
 const TARGET_CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024
 
 /** An engine for a client's connection, held to what its listener allows. */
@@ -29,7 +28,11 @@ export function serverConnection(
   const { protection, clock } = shared.plane
   const config = listener.config.http2!
   const fields = protection.maxHeaderBytes + protection.maxHeaders * FIELD_OVERHEAD
-  const settings: H2Settings = { ...config, maxHeaderListBytes: fields }
+  const settings: H2Settings = {
+    ...config,
+    maxUnconsumedBytes: config.maxStreams * SHARE_BYTES,
+    maxHeaderListBytes: fields,
+  }
   const limits: H2Limits = {
     ...config,
     maxBlockBytes: fields * 2,
@@ -46,8 +49,10 @@ export function serverConnection(
 export function clientConnection(shared: Http2Plane, conn: Conn, handler: H2Handler): H2Connection {
   const settings: H2Settings = {
     ...DEFAULT_H2_SETTINGS,
-    streamWindowBytes: TARGET_WINDOW_BYTES,
+    // What a stream may have at first; more where the client takes it.
+    streamWindowBytes: SHARE_BYTES,
     connectionWindowBytes: TARGET_CONNECTION_WINDOW_BYTES,
+    maxUnconsumedBytes: Number.POSITIVE_INFINITY,
     maxHeaderListBytes: shared.limits.maxHeaderBytes,
   }
   const limits: H2Limits = {

@@ -8,6 +8,7 @@ import { H2_ERROR, type H2Stream, type H2StreamHandler } from '../../http/h2/eng
 import type { FieldList } from '../../http/h2/field-list.js'
 import { trailersToLines } from '../../http/h2/trailer-lines.js'
 import { KeptBytes } from '../http1/kept-bytes.js'
+import { SHARE_BYTES } from './ahead.js'
 import type { Http2Plane } from './http2-plane.js'
 import type { Stepping } from './step-queue.js'
 
@@ -31,6 +32,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
   readonly local: Endpoint
   /** That is its connection's. */
   readonly tls = undefined
+  /** Of a stream to a target: how far that may be ahead, once half a share has come. Reads are as large as frames are. */
   readSize = 0
   bytesRead = 0
   bytesWritten = 0
@@ -197,6 +199,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
         this.deliver(this.toBody.bytes, this.toBody.start, this.toBody.end)
       }
     }
+    if (!this.isServer && this.bytesRead >= SHARE_BYTES / 2) stream.widenWindow(this.readSize)
     if (!this.#paused && !this.waits && this.#inbox.empty && !this.closed && this.stream === stream) this.#consume()
   }
 

@@ -7,6 +7,7 @@ import { ClientSession } from '../http1/client-session.js'
 import type { PinnedConnections } from '../http1/pinned-connections.js'
 import type { Listener } from '../listener.js'
 import type { Target } from '../target.js'
+import { type AheadBudget, SHARE_BYTES, WIDE_BYTES } from './ahead.js'
 import type { Http2Plane } from './http2-plane.js'
 
 /** What the streams of a connection have in common. */
@@ -14,6 +15,7 @@ export interface SharedConnection {
   readonly bodyPace: BodyPace
   readonly receivedBytes: number
   readonly pinned: PinnedConnections | undefined
+  readonly ahead: AheadBudget
   pin(conn: Conn, target: Target): void
 }
 
@@ -22,6 +24,8 @@ export class StreamSession extends ClientSession {
   override readonly protocol = 'HTTP/2.0'
 
   readonly #shared: SharedConnection
+  /** More than its share may be on its way. */
+  #wide = false
 
   constructor(
     shared: Http2Plane,
@@ -52,6 +56,21 @@ export class StreamSession extends ClientSession {
   /** Answers what cannot be put into an HTTP/1.1 head. */
   refuseNow(status: number, reason: ReasonCode): void {
     this.refuse(status, reason, undefined)
+  }
+
+  override get firstReadBytes(): number {
+    return SHARE_BYTES
+  }
+
+  override widen(upstream: Conn): void {
+    if (!this.#wide) this.#wide = this.#shared.ahead.widen()
+    if (this.#wide) upstream.readSize = WIDE_BYTES
+  }
+
+  /** Its stream is over, and all that was written to it is out. */
+  giveRoomBack(): void {
+    if (this.#wide) this.#shared.ahead.giveBack()
+    this.#wide = false
   }
 
   /** Bytes are counted where they come in, frames and all. */

@@ -185,7 +185,7 @@ export class TargetStream extends StreamConn {
   #keep(buffer: Uint8Array, start: number, end: number): void {
     const length = this.#keptLength + end - start
     if (length > this.#kept.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(FIRST_KEPT_BYTES, length * 2))
+      const larger = Buffer.allocUnsafeSlow(Math.max(FIRST_KEPT_BYTES, length + (length >> 2)))
       larger.set(this.#kept.subarray(0, this.#keptLength))
       this.#kept = larger
     }
