@@ -67,42 +67,44 @@ async function warm(t: Test, castor: ChildCastor): Promise<void> {
   session.destroy()
 }
 
-for (const [protocol, start] of [
-  ['http', httpTarget],
-  ['h2c', h2cTarget],
-] as const) {
-  t.test(
-    `clients that read no answers make Castor hold a bounded amount of what ${protocol} targets say`,
-    async (t) => {
-      const castor = await startChild(
-        t,
-        onePair('http', [await start(t)], { listener: { http2: true }, group: { protocol } }),
-      )
-      await warm(t, castor)
-      const before = await settled(castor)
-      const clients: RawHttp2Client[] = []
-      for (let n = 0; n < CONNECTIONS; n++) {
-        const client = await RawHttp2Client.openFrom(t, '127.0.0.2', castor.port(), [INITIAL_WINDOW_SIZE, 0])
-        client.send(...Array.from({ length: STREAMS }, (_, i) => headers(1 + i * 2, GET, END)))
-        clients.push(client)
-      }
-      for (const client of clients)
-        await until(
-          'every head',
-          () => client.frames.filter(({ type }) => type === FRAME.HEADERS).length === STREAMS,
-          20_000,
+t.test('clients that read no answers make Castor hold a bounded amount of what targets say', async (t) => {
+  for (const [protocol, start] of [
+    ['http', httpTarget],
+    ['h2c', h2cTarget],
+  ] as const) {
+    t.test(
+      `clients that read no answers make Castor hold a bounded amount of what ${protocol} targets say`,
+      async (t) => {
+        const castor = await startChild(
+          t,
+          onePair('http', [await start(t)], { listener: { http2: true }, group: { protocol } }),
         )
-      const grown = (await settled(castor)) - before
-      t.comment(`${grown.toFixed(0)} MiB for ${CONNECTIONS} connections`)
-      t.ok(grown < CONNECTIONS * BOUND_MIB, `${grown.toFixed(0)} MiB for ${CONNECTIONS} connections`)
-      for (const client of clients) client.socket.destroy()
-      await warm(t, castor)
-      const left = (await settled(castor)) - before
-      t.comment(`${left.toFixed(0)} MiB after they left`)
-      t.ok(left < CONNECTIONS * BOUND_MIB * 0.6, `${left.toFixed(0)} MiB after they left`)
-    },
-  )
-}
+        await warm(t, castor)
+        const before = await settled(castor)
+        const clients: RawHttp2Client[] = []
+        for (let n = 0; n < CONNECTIONS; n++) {
+          const client = await RawHttp2Client.openFrom(t, '127.0.0.2', castor.port(), [INITIAL_WINDOW_SIZE, 0])
+          client.send(...Array.from({ length: STREAMS }, (_, i) => headers(1 + i * 2, GET, END)))
+          clients.push(client)
+        }
+        for (const client of clients)
+          await until(
+            'every head',
+            () => client.frames.filter(({ type }) => type === FRAME.HEADERS).length === STREAMS,
+            20_000,
+          )
+        const grown = (await settled(castor)) - before
+        t.comment(`${grown.toFixed(0)} MiB for ${CONNECTIONS} connections`)
+        t.ok(grown < CONNECTIONS * BOUND_MIB, `${grown.toFixed(0)} MiB for ${CONNECTIONS} connections`)
+        for (const client of clients) client.socket.destroy()
+        await warm(t, castor)
+        const left = (await settled(castor)) - before
+        t.comment(`${left.toFixed(0)} MiB after they left`)
+        t.ok(left < CONNECTIONS * BOUND_MIB * 0.6, `${left.toFixed(0)} MiB after they left`)
+      },
+    )
+  }
+})
 
 t.test('clients whose uploads no target takes make Castor hold a bounded amount of them', async (t) => {
   const POST: readonly Field[] = GET.map(([name, value]) => [name, name === ':method' ? 'POST' : value] as const)
