@@ -1,9 +1,11 @@
 import { startHttp } from './fuzzer.js'
 import { startRedisFrames } from './redis-frames.js'
 import type { StartSubject } from './subject.js'
+import { TlsRecords } from './tls-records.js'
 
 /** By the name that `--subjects` knows them by. */
 export const SUBJECTS: Readonly<Record<string, StartSubject>> = {
   http: (random) => startHttp(random),
   redis: startRedisFrames,
+  tls: (random) => TlsRecords.start(random),
 }
