@@ -78,6 +78,7 @@ export function resolveConfig(file: ConfigFile, machine: Machine, directory: str
     targetGroups: file.targetGroups.map((group) => resolveGroup(group, path)),
     protection: {
       headerTimeoutMs: file.protection.headerTimeout,
+      firstByteTimeoutMs: file.protection.firstByteTimeout,
       bodyMinRateBytesPerSecond: file.protection.bodyMinRate,
       maxHeaderBytes: file.protection.maxHeaderBytes,
       maxHeaders: file.protection.maxHeaders,

@@ -248,6 +248,11 @@ const protection = z
       .describe(
         'How long a client may take to send a whole request head; then 408. Duration, 10ms to 1h, default 10s. Higher lets slow attackers hold connections; lower refuses clients on bad links.',
       ),
+    firstByteTimeout: duration(10, HOUR)
+      .prefault('10s')
+      .describe(
+        'How long a client of an http or https listener may stay connected without sending anything, counted anew once its TLS handshake is done; then it is closed without a word. Duration, 10ms to 1h, default 10s. Higher keeps connections that browsers open in advance, and those of attackers; lower closes both sooner.',
+      ),
     bodyMinRate: byteRate(0, 1_024 * MIB)
       .prefault('500B/s')
       .describe(

@@ -258,6 +258,8 @@ export interface RetryConfig {
 
 export interface ProtectionConfig {
   readonly headerTimeoutMs: number
+  /** For a client of an http or https listener to say anything at all. */
+  readonly firstByteTimeoutMs: number
   readonly bodyMinRateBytesPerSecond: number
   readonly maxHeaderBytes: number
   readonly maxHeaders: number

@@ -53,6 +53,8 @@ export interface Conn {
    * a client's stream, its own. Undefined where nobody's is counted.
    */
   share: SocketShare | undefined
+  /** Set while nothing has come from the client of an accepted connection; told of its end once, and then let go of. */
+  silence: Silence | undefined
   /** True when the kernel took it all. False: the rest was kept (copied if the buffer is borrowed), `onWritable` follows. */
   write(buffer: Uint8Array, start: number, end: number): boolean
   pause(): void
@@ -63,6 +65,12 @@ export interface Conn {
   close(): void
   /** Reset now; `onClose` follows before the call returns. Idempotent. */
   abort(): void
+}
+
+/** Somebody waits for a client to say something. */
+export interface Silence {
+  /** Something has come, or the connection is closed. */
+  over(): void
 }
 
 /** Sockets to targets that are open on behalf of one client's connection, where that may have many at once. */

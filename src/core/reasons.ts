@@ -35,6 +35,7 @@ export const REASONS = [
   { code: 'HTTP2_FLOOD', origin: 'client' },
   { code: 'HTTP2_STALLED', origin: 'client' },
   { code: 'LOCAL_SHORTAGE', origin: 'server' },
+  { code: 'SHED_SILENT', origin: 'client' },
 ] as const satisfies readonly { code: string; origin: 'none' | 'client' | 'server' }[]
 
 export type ReasonCode = (typeof REASONS)[number]['code']

@@ -1,4 +1,4 @@
-import type { Conn, ConnHandler, Endpoint, SocketShare } from '../core/conn.js'
+import type { Conn, ConnHandler, Endpoint, Silence, SocketShare } from '../core/conn.js'
 import { CastorError, type ErrorCode } from '../core/errors.js'
 import type { MemoryTransport } from './memory-transport.js'
 
@@ -19,6 +19,7 @@ export class MemoryConn implements Conn {
   readonly tls = undefined
   readonly dialledMs: number
   share: SocketShare | undefined = undefined
+  silence: Silence | undefined = undefined
   bytesRead = 0
   bytesWritten = 0
   lastActiveMs: number
@@ -209,6 +210,7 @@ export class MemoryConn implements Conn {
     }
     this.#inboxBytes -= length
     this.bytesRead += length
+    this.#endSilence()
     this.lastActiveMs = clock.nowMs
     this.#other?.roomMade()
     this.handler.onData(this, readBuffer, length)
@@ -257,6 +259,7 @@ export class MemoryConn implements Conn {
 
   #finish(code?: ErrorCode, reason?: string): void {
     this.closed = true
+    this.#endSilence()
     this.#queue.length = 0
     this.#inbox.length = 0
     this.#inboxBytes = 0
@@ -266,5 +269,11 @@ export class MemoryConn implements Conn {
 
   #wake(): void {
     if (!this.closed) this.#transport.list(this)
+  }
+
+  #endSilence(): void {
+    const { silence } = this
+    this.silence = undefined
+    silence?.over()
   }
 }

@@ -1,5 +1,5 @@
 // Hot path: every byte of every connection passes here. No allocation but for bytes the kernel would not take.
-import type { Conn, ConnHandler, SocketShare } from '../core/conn.js'
+import type { Conn, ConnHandler, Silence, SocketShare } from '../core/conn.js'
 import { CastorError } from '../core/errors.js'
 import type { ServerTls, TlsInfo } from '../core/tls.js'
 import { EAGAIN, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, type NativeAddon } from '../native/addon.js'
@@ -30,6 +30,7 @@ export class NativeConn extends AddressedConn implements Conn {
   readSize = READ_BYTES
   dialledMs = 0
   share: SocketShare | undefined = undefined
+  silence: Silence | undefined = undefined
   /** −1 where the dial has not begun, or never will. */
   fd: number
   readonly tag: number
@@ -238,6 +239,7 @@ export class NativeConn extends AddressedConn implements Conn {
     if (count > 0) {
       this.bytesRead += count
       this.lastActiveMs = transport.clock.nowMs
+      if (this.silence !== undefined) this.#endSilence()
       // Less than was asked for means the kernel has no more now (epoll(7)), unless the end is known to be behind it.
       const more = this.#engine === undefined ? count === limit || mayHaveEnded : this.#engine.more
       this.#unread = more
@@ -352,8 +354,15 @@ export class NativeConn extends AddressedConn implements Conn {
     this.#transport.failLater(this)
   }
 
+  #endSilence(): void {
+    const { silence } = this
+    this.silence = undefined
+    silence?.over()
+  }
+
   #finish(cause: CastorError | undefined, how: Closing): void {
     this.closed = true
+    this.#endSilence()
     this.#queue = undefined
     this.forgetAddresses()
     if (this.fd >= 0) this.#transport.drop(this.fd, how)

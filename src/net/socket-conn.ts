@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { TLSSocket } from 'node:tls'
 import type { Clock } from '../core/clock.js'
-import type { Conn, ConnHandler, Endpoint, SocketShare } from '../core/conn.js'
+import type { Conn, ConnHandler, Endpoint, Silence, SocketShare } from '../core/conn.js'
 import { CastorError } from '../core/errors.js'
 import type { TlsInfo } from '../core/tls.js'
 import { isLocalShortage } from './local-shortage.js'
@@ -17,6 +17,7 @@ export class SocketConn implements Conn {
   closed = false
   dialledMs = 0
   share: SocketShare | undefined = undefined
+  silence: Silence | undefined = undefined
   /** The system has no socket for this dial. */
   onShortage: ((name: string) => void) | undefined
   tls: TlsInfo | undefined = undefined
@@ -248,6 +249,7 @@ export class SocketConn implements Conn {
     if (this.closed) return
     this.#clock.refresh()
     this.lastActiveMs = this.#clock.nowMs
+    this.#endSilence()
     this.handler.onData(this, chunk, chunk.length)
   }
 
@@ -265,11 +267,18 @@ export class SocketConn implements Conn {
   readonly #onClose = (): void => {
     if (this.closed || this.#rest !== undefined) return
     this.closed = true
+    this.#endSilence()
     this.#forget(this)
     this.handler.onClose(
       this,
       this.#aborting || (this.#ending && this.#shaking !== undefined) ? undefined : this.#cause(),
     )
+  }
+
+  #endSilence(): void {
+    const { silence } = this
+    this.silence = undefined
+    silence?.over()
   }
 
   #cause(): CastorError | undefined {

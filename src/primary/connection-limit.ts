@@ -4,6 +4,8 @@ import type { Logger } from '../observe/log.js'
 
 const LOOK_MS = 20
 const WARN_EVERY_MS = 10_000
+/** With less room than this, connections on which nothing has come make way. */
+const SHED_SHARE = 1 / 16
 /** Accepting begins again a little below the limit, so that it does not flutter. */
 const RESUME_SHARE = 0.02
 
@@ -12,11 +14,13 @@ export interface Admission {
   /** Connections open now. */
   readonly open: number
   place(records: Int32Array, count: number): void
+  /** Has so many connections closed that nothing has come on; they go a moment later, those that are young not at all. */
+  shed(count: number): void
 }
 
 /**
  * Keeps to the limit exactly: accepting stops when it is reached, and who comes then waits in the kernel's queue and is
- * served when there is room. What a batch brought beyond the limit, a few dozen at the most, waits here.
+ * served when there is room. Before that, connections whose clients have said nothing are closed. What a batch brought beyond the limit, a few dozen at the most, waits here.
  */
 export class ConnectionLimit {
   readonly max: number
@@ -49,7 +53,13 @@ export class ConnectionLimit {
     const placed = Math.min(count, room)
     this.#admission.place(records, placed)
     for (let i = placed; i < count; i++) this.#held.push(records.slice(i * RECORD_WORDS, (i + 1) * RECORD_WORDS))
+    this.#makeRoom(room - placed)
     if (placed === room && this.#look === undefined) this.#pause()
+  }
+
+  #makeRoom(room: number): void {
+    const wanted = Math.ceil(this.max * SHED_SHARE) + this.#held.length
+    if (room < wanted) this.#admission.shed(wanted - room)
   }
 
   /** Lets nobody in any more. */
@@ -68,6 +78,7 @@ export class ConnectionLimit {
   #letIn(): void {
     let room = this.max - this.#admission.open
     for (; room > 0 && this.#held.length > 0; room--) this.#admission.place(this.#held.shift()!, 1)
+    this.#makeRoom(room)
     if (room < resumeRoom(this.max)) return
     clearInterval(this.#look)
     this.#look = undefined

@@ -3,7 +3,7 @@
 import { RECORD_FD, RECORD_WORDS } from '../core/connection-record.js'
 import type { Columns } from '../shm/columns.js'
 import type { ConnectionRing } from '../shm/connection-ring.js'
-import { WORKER_CONNECTIONS_ACTIVE } from '../shm/layout.js'
+import { WORKER_CONNECTIONS_ACTIVE, WORKER_SILENT } from '../shm/layout.js'
 
 /** A worker as the placing of connections sees it. */
 export interface Place {
@@ -43,6 +43,23 @@ export class Placement {
   place(records: Int32Array, count: number): void {
     for (let i = 0; i < count; i++) this.#place(records, i * RECORD_WORDS)
     this.#wakeTouched()
+  }
+
+  /** Has `count` connections closed that nothing has come on, each worker its share of them; fewer where there are fewer. */
+  shed(count: number): void {
+    let silent = 0
+    for (const place of this.#places) silent += this.#silent(place)
+    if (silent === 0) return
+    for (const place of this.#places) {
+      const share = Math.ceil((Math.min(count, silent) * this.#silent(place)) / silent)
+      if (share === 0 || !place.running) continue
+      place.ring.askToShed(share)
+      place.wake()
+    }
+  }
+
+  #silent(place: Place): number {
+    return this.#columns.words[this.#columns.workerAt(place.column) + WORKER_SILENT]!
   }
 
   /** A worker died: what it had not taken out of its ring yet goes to the others, if there are any. */

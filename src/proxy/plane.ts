@@ -5,6 +5,7 @@ import type { TimerWheel } from '../net/timer-wheel.js'
 import type { AccessEntry, AccessLog } from '../observe/access-log.js'
 import type { Columns } from '../shm/columns.js'
 import type { RequestIds } from './request-ids.js'
+import type { SilentClients } from './silent-clients.js'
 import type { TlsLog } from './tls-log.js'
 
 /** A connection being served, as whoever drains or stops the thread sees it. */
@@ -31,6 +32,7 @@ export interface Plane {
   readonly entry: AccessEntry
   readonly requestIds: RequestIds
   readonly sessions: Set<Session>
+  readonly silent: SilentClients
   readonly tlsLog: TlsLog
   draining: boolean
 }

@@ -28,6 +28,7 @@ export function serve(plane: Plane, http1: Http1, listener: Listener, entrance: 
     secure(plane, http1, listener, conn, direct, undefined)
     return
   }
+  plane.silent.add(conn, listener, false)
   const gate = new ProxyGate(plane, listener, conn, direct, (origin, early) =>
     secure(plane, http1, listener, conn, origin, early),
   )
@@ -45,6 +46,8 @@ function secure(
 ): void {
   if (listener.tls === undefined) enter(plane, http1, listener, conn, origin, early)
   else {
+    // Its own time-out holds until the handshake is done.
+    plane.silent.add(conn, listener, false)
     const done = (known: ClientOrigin): void => enter(plane, http1, listener, conn, known, undefined)
     new TlsHandshake(plane, listener, conn, origin, done).start(early)
   }
@@ -58,9 +61,11 @@ function enter(
   origin: ClientOrigin,
   early: Uint8Array | undefined,
 ): void {
+  const silent = early === undefined || early.length === 0
   switch (listener.config.protocol) {
     case 'http':
     case 'https':
+      if (silent) plane.silent.add(conn, listener, true)
       if (origin.tls?.alpn === 'h2') begin(http1, listener, conn, origin, early, 2)
       else if (origin.tls !== undefined || listener.config.http2 === undefined)
         begin(http1, listener, conn, origin, early)
@@ -71,6 +76,7 @@ function enter(
       return
     case 'tcp':
     case 'tls':
+      if (silent) plane.silent.add(conn, listener, false)
       new TcpSession(plane, listener, conn, origin).start(early)
       return
   }

@@ -115,6 +115,8 @@ export class TlsHandshake implements ConnHandler, Timed, Session {
       return
     }
     this.#begun = true
+    // A hello is nothing that a client has to say yet.
+    this.#plane.silent.add(this.#conn, this.#listener, false)
     this.#plane.transport.secure(this.#conn, this.#listener.tls!, first)
   }
 

@@ -3,7 +3,7 @@ import type { Conn, ConnHandler } from '../core/conn.js'
 import type { CastorError } from '../core/errors.js'
 import type { Timed, TimerWheel } from '../net/timer-wheel.js'
 
-export type TunnelEnd = 'closed' | 'idle' | 'client-failed' | 'target-failed' | 'cut'
+export type TunnelEnd = 'closed' | 'idle' | 'client-failed' | 'target-failed' | 'cut' | 'shed'
 
 export interface TunnelOwner {
   /** Both connections are closed. Called exactly once. */

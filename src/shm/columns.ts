@@ -20,6 +20,7 @@ import {
   WORKER_CONNECTIONS_ACTIVE,
   WORKER_DIALS_STARVED,
   WORKER_DIALS_WAITING,
+  WORKER_SILENT,
   WORKER_TARGET_LISTS,
   WORKER_UPSTREAM_SOCKETS,
 } from './layout.js'
@@ -147,6 +148,7 @@ export class Columns {
     yield this.layout.worker + WORKER_UPSTREAM_SOCKETS
     yield this.layout.worker + WORKER_DIALS_WAITING
     yield this.layout.worker + WORKER_DIALS_STARVED
+    yield this.layout.worker + WORKER_SILENT
     for (let i = 0; i < this.capacity.listeners; i++) {
       yield this.layout.listeners + i * LISTENER_WORDS + LISTENER_CONNECTIONS_ACTIVE
     }

@@ -2,11 +2,13 @@ import { RECORD_WORDS } from '../core/connection-record.js'
 
 /**
  * A ring of connection records from the primary (one producer) to one worker (one consumer). Words: [0] head, written by
- * the consumer · [32] tail, written by the producer (apart, so that they share no cache line) · records from [64] on.
+ * the consumer · [32] tail, written by the producer (apart, so that they share no cache line) · [48] how many silent
+ * connections the consumer is asked to close, set by the producer and taken by the consumer · records from [64] on.
  * Head and tail only ever grow (modulo 2^32); their difference is what waits.
  */
 const HEAD = 0
 const TAIL = 32
+const SHED = 48
 const RECORDS = 64
 const CAPACITY = 4096
 
@@ -43,6 +45,16 @@ export class ConnectionRing {
     // Release: the record is whole before the tail says that it is there.
     Atomics.store(this.words, TAIL, (tail + 1) | 0)
     return true
+  }
+
+  /** For the producer: the consumer is to close so many connections whose clients have said nothing. */
+  askToShed(count: number): void {
+    Atomics.store(this.words, SHED, count)
+  }
+
+  /** For the consumer: what was asked for since it last looked. Whoever sees the request takes it, so it is met once. */
+  takeShed(): number {
+    return Atomics.load(this.words, SHED) === 0 ? 0 : Atomics.exchange(this.words, SHED, 0)
   }
 
   /** The word where the oldest record begins, or −1. It stays in the ring until `advance`. */

@@ -36,7 +36,9 @@ export const WORKER_UPSTREAM_SOCKETS = 9
 export const WORKER_DIALS_WAITING = 10
 /** Of these, those that the system itself had no socket for. */
 export const WORKER_DIALS_STARVED = 11
-const WORKER_WORDS = padded(12)
+/** Client connections on which nothing has come yet. */
+export const WORKER_SILENT = 12
+const WORKER_WORDS = padded(13)
 
 /** Of a listener. */
 export const LISTENER_CONNECTIONS_ACTIVE = 0

@@ -18,6 +18,7 @@ import { Listener } from '../../src/proxy/listener.js'
 import type { Plane } from '../../src/proxy/plane.js'
 import { RequestIds } from '../../src/proxy/request-ids.js'
 import { serve } from '../../src/proxy/serve.js'
+import { SilentClients } from '../../src/proxy/silent-clients.js'
 import { TargetGroup } from '../../src/proxy/target-group.js'
 import { TlsLog } from '../../src/proxy/tls-log.js'
 import { Columns, createSharedCounters } from '../../src/shm/columns.js'
@@ -151,6 +152,7 @@ export class MemoryCastor {
       entry: new AccessEntry(),
       requestIds: new RequestIds(),
       sessions: new Set(),
+      silent: new SilentClients(clock, config.protection.firstByteTimeoutMs, columns.words, columns.workerAt(1)),
       tlsLog: new TlsLog(pino({ level: 'silent' }), clock),
       draining: false,
     }

@@ -53,6 +53,8 @@ function openInbox(
       ring.advance()
       adopt(task, thread, record, 0, undefined, entrance)
     }
+    const shed = ring.takeShed()
+    if (shed > 0) thread.plane.silent.shed(shed)
   }
   transport.watch(inbox.wakerFd, take)
   // What was placed before the watch began announces itself no more.
@@ -65,11 +67,15 @@ function openInbox(
   }
 }
 
-/** Where the thread accepts by itself nobody can hold connections back: those beyond the limit are refused. */
+/**
+ * Where the thread accepts by itself nobody can hold connections back: beyond the limit one of this thread's that nothing
+ * has come on makes way, and where there is none, the new one is refused.
+ */
 function adoptBatch(task: ProxyTask, thread: ProxyThread, batch: AcceptedBatch, entrance: number): void {
-  const { columns } = thread.plane
+  const { columns, silent } = thread.plane
   for (let i = 0; i < batch.count; i++) {
-    if (columns.sum(columns.workerAt(0) + WORKER_CONNECTIONS_ACTIVE) >= task.maxConnections) {
+    const full = columns.sum(columns.workerAt(0) + WORKER_CONNECTIONS_ACTIVE) >= task.maxConnections
+    if (full && silent.shed(1) === 0) {
       batch.discard(i)
       thread.listeners[task.entrances[entrance]!.listener]!.countReason(REASON.CONNECTION_LIMIT)
     } else {

@@ -20,6 +20,7 @@ import type { Plane } from '../../src/proxy/plane.js'
 import { RequestIds } from '../../src/proxy/request-ids.js'
 import type { Http1 } from '../../src/proxy/serve.js'
 import { ShortageLog } from '../../src/proxy/shortage-log.js'
+import { SilentClients } from '../../src/proxy/silent-clients.js'
 import type { Target, TargetServices } from '../../src/proxy/target.js'
 import { TargetGroup } from '../../src/proxy/target-group.js'
 import type { MultiplexingPool } from '../../src/proxy/target-pool.js'
@@ -97,6 +98,12 @@ export function assemble(
     entry: new AccessEntry(),
     requestIds: new RequestIds(),
     sessions: new Set(),
+    silent: new SilentClients(
+      clock,
+      task.config.protection.firstByteTimeoutMs,
+      columns.words,
+      columns.workerAt(task.column),
+    ),
     tlsLog: new TlsLog(log, clock),
     draining: false,
   }

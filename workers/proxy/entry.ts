@@ -74,6 +74,7 @@ function tick(task: ProxyTask, thread: ProxyThread, leaving: LeavingTargets): ()
     for (const group of groups) group.tick()
     leaving.look()
     thread.giveRoom()
+    plane.silent.tick()
     plane.accessLog?.flush()
   }, TICK_MS)
   const reporting = setInterval(() => {

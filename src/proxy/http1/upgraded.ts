@@ -13,6 +13,8 @@ const REASONS: Record<TunnelEnd, ReasonCode> = {
   'client-failed': 'CLIENT_RESET',
   'target-failed': 'TARGET_CUT',
   cut: 'SHUTTING_DOWN',
+  // Not of one whose client has sent a request.
+  shed: 'SHED_SILENT',
 }
 
 /** A WebSocket from its 101 on: a tunnel that ends the session it grew out of (RFC 6455). */

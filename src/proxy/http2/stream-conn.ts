@@ -1,5 +1,5 @@
 // Hot path: every byte that goes or comes by HTTP/2 passes here.
-import type { Conn, ConnHandler, Endpoint, SocketShare } from '../../core/conn.js'
+import type { Conn, ConnHandler, Endpoint, Silence, SocketShare } from '../../core/conn.js'
 import { CastorError } from '../../core/errors.js'
 import { LAST_CHUNK, LAST_CHUNK_BEFORE_TRAILERS } from '../../http/chunked-writer.js'
 import { BodyToData } from '../../http/h2/body-to-data.js'
@@ -39,6 +39,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
   lastActiveMs = 0
   closed = true
   share: SocketShare | undefined = undefined
+  silence: Silence | undefined = undefined
   protected readonly shared: Http2Plane
   protected stream: H2Stream | undefined
   protected out: number = OUT_HEAD

@@ -9,6 +9,7 @@ import { ABANDONED } from '../abandoned.js'
 import type { ClientOrigin } from '../client-origin.js'
 import type { Listener } from '../listener.js'
 import type { Plane, Session } from '../plane.js'
+import type { Sheddable } from '../silent-clients.js'
 import { Binding } from '../stickiness.js'
 import type { Target } from '../target.js'
 import { Tunnel, type TunnelEnd, type TunnelOwner } from '../tunnel.js'
@@ -20,10 +21,11 @@ const END_REASONS: Record<TunnelEnd, ReasonCode> = {
   'client-failed': 'CLIENT_RESET',
   'target-failed': 'TARGET_RESET',
   cut: 'SHUTTING_DOWN',
+  shed: 'SHED_SILENT',
 }
 
 /** One client connection of a tcp listener: pick, connect (again elsewhere where that fails), announce, carry, log. */
-export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Claimant {
+export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Claimant, Sheddable {
   timerNext: Timed | null = null
   timerPrevious: Timed | null = null
   timerSlot = -1
@@ -80,6 +82,7 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
 
   /** `early` is borrowed. */
   start(early: Uint8Array | undefined): void {
+    this.#plane.silent.own(this.#conn, this)
     this.#plane.sessions.add(this)
     this.#conn.handler = this
     this.#conn.pause()
@@ -96,6 +99,11 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
 
   leave(targetSlot: number): void {
     if (this.#target?.slot === targetSlot) this.cut()
+  }
+
+  shed(): void {
+    if (this.#tunnel !== undefined) this.#tunnel.cut('shed')
+    else this.#fail('SHED_SILENT')
   }
 
   cut(): void {

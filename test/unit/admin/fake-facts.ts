@@ -102,6 +102,7 @@ function config(admin: AdminConfig): Config {
     listeners: [listener('web', 'http', 8080, 'app'), listener('db', 'tcp', 5432, 'postgres')],
     targetGroups: [group('app', 'http', [10, 10, 5], 9001), group('postgres', 'tcp', [10, 0], 5432)],
     protection: {
+      firstByteTimeoutMs: 10_000,
       headerTimeoutMs: 10_000,
       bodyMinRateBytesPerSecond: 500,
       maxHeaderBytes: 32_768,

@@ -11,6 +11,8 @@ interface Setting {
   readonly placed: number[]
   readonly discarded: number[]
   readonly warnings: string[]
+  /** How many silent connections were asked to go, each time. */
+  readonly sheds: number[]
   readonly paused: boolean
   close(count: number): void
 }
@@ -19,6 +21,7 @@ function setting(max: number): Setting {
   const placed: number[] = []
   const discarded: number[] = []
   const warnings: string[] = []
+  const sheds: number[] = []
   let open = 0
   let paused = false
   const admission = {
@@ -29,6 +32,7 @@ function setting(max: number): Setting {
       for (let i = 0; i < count; i++) placed.push(records[i * RECORD_WORDS + RECORD_FD]!)
       open += count
     },
+    shed: (count: number) => sheds.push(count),
   }
   const listening: Listening = {
     address: '127.0.0.1',
@@ -44,6 +48,7 @@ function setting(max: number): Setting {
     placed,
     discarded,
     warnings,
+    sheds,
     get paused() {
       return paused
     },
@@ -138,4 +143,16 @@ t.test('without a limit nothing ever waits', async (t) => {
   for (let i = 0; i < 1_000; i++) s.limit.admit(records(0, 64), 64)
   t.equal(s.placed.length, 64_000)
   t.notOk(s.paused)
+})
+
+t.test('near the limit, and as long as it is reached, those that say nothing are asked to make way', async (t) => {
+  const s = setting(32)
+  t.teardown(() => s.limit.stop())
+  s.limit.admit(records(0, 30), 30)
+  t.same(s.sheds, [], 'there is room enough')
+  s.limit.admit(records(30, 1), 1)
+  t.same(s.sheds, [1])
+  s.limit.admit(records(31, 4), 4)
+  t.same(s.sheds, [1, 5], 'also for those that wait here')
+  await eventually('asked again', () => s.sheds.length > 3)
 })

@@ -1,5 +1,5 @@
 import { ManualClock } from '../../../../src/core/clock.js'
-import type { Conn, ConnHandler, Endpoint } from '../../../../src/core/conn.js'
+import type { Conn, ConnHandler, Endpoint, Silence } from '../../../../src/core/conn.js'
 import { Http2Connection } from '../../../../src/http/h2/connection.js'
 import {
   DEFAULT_H2_LIMITS,
@@ -136,6 +136,7 @@ export class FakeConn implements Conn {
   readonly tls = undefined
   readonly dialledMs = 0
   share = undefined
+  silence: Silence | undefined = undefined
   #chunks: Buffer[] = []
 
   write(buffer: Uint8Array, start: number, end: number): boolean {
