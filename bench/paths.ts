@@ -9,6 +9,8 @@ const compiled = dirname(dirname(fileURLToPath(import.meta.url)))
 export const root = existsSync(join(compiled, 'package.json')) ? compiled : dirname(compiled)
 
 export const castorMain = join(compiled, 'src', 'main.js')
+/** The checkout that Castor is measured against, if one is named. */
+export const beforeFolder: string | undefined = process.env.CASTOR_BEFORE || undefined
 export const peersFolder = join(root, 'bench', 'peers')
 export const resultsFolder = join(root, 'bench', 'results')
 export const readmeFile = join(root, 'README.md')

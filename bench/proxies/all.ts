@@ -1,5 +1,6 @@
+import { beforeFolder } from '../paths.js'
 import { caddy } from './caddy.js'
-import { castor } from './castor.js'
+import { castor, castorBefore } from './castor.js'
 import { haproxy } from './haproxy.js'
 import { nginx } from './nginx.js'
 import { fastifyHttpProxy, httpProxy3 } from './node-peer.js'
@@ -7,7 +8,17 @@ import type { Contender } from './proxy.js'
 
 /** Whose limits are judged, and against whom. */
 export const SUBJECT = castor.name
-export const REFERENCE = haproxy.name
+const reference = beforeFolder === undefined ? haproxy : castorBefore
+export const REFERENCE = reference.name
+export const REFERENCE_TITLE = reference.title
 
 /** In the order they take turns and are reported. */
-export const allProxies: readonly Contender[] = [castor, haproxy, nginx, caddy, httpProxy3, fastifyHttpProxy]
+export const allProxies: readonly Contender[] = [
+  castor,
+  castorBefore,
+  haproxy,
+  nginx,
+  caddy,
+  httpProxy3,
+  fastifyHttpProxy,
+]

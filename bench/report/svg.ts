@@ -1,3 +1,4 @@
+import { REFERENCE_TITLE } from '../proxies/all.js'
 import type { ProxyFigures, Report, ScenarioResult } from './result.js'
 import { caption, kib, kindOf, micros, millis, percent, times } from './words.js'
 
@@ -66,7 +67,7 @@ ${text(MARGIN, height - 22, 'soft', 'Dashed line: the most Castor may take. Late
 function summary(report: Report): string {
   return (
     `${report.date.slice(0, 10)} · one proxy thread · ${report.connections} connections · ` +
-    `medians of ${report.rounds} rounds taken in turn · × = multiple of HAProxy in the same rounds`
+    `medians of ${report.rounds} rounds taken in turn · × = multiple of ${REFERENCE_TITLE} in the same rounds`
   )
 }
 
