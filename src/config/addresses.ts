@@ -37,6 +37,9 @@ function split(text: string, example: string): Parsed<HostAndPort> {
   const port = /^\d{1,5}$/.test(portText) ? Number(portText) : Number.NaN
   if (!(port <= MAX_PORT)) return fail(`has the port ${JSON.stringify(portText)}; a port is a number up to ${MAX_PORT}`)
   if (bracketed && isIP(host) !== 6) return fail('has no IPv6 address between the brackets')
+  if (bracketed && host.includes('%')) {
+    return fail(`names a zone; link-local addresses cannot be used, write one that is valid without a zone`)
+  }
   return { ok: true, value: { host, port, bracketed } }
 }
 

@@ -4,6 +4,7 @@ import type { CertificateConfig } from '../core/config-tls.js'
 import type { CertificateFacts, TlsIdentity } from '../core/tls.js'
 import { holdsPrivateKey, type PemCertificate, type ReadFile, readCertificates, readPrivateKey } from './pem.js'
 import type { Path } from './problems.js'
+import { exposure } from './read-file.js'
 
 /**
  * Something about files of certificates, and which key of the configuration it is about. `expired` is an error for
@@ -59,6 +60,10 @@ export function readIdentity(
   }
   if (config.cert !== config.key && holdsPrivateKey(config.cert, read)) {
     find('cert', `${config.cert} holds a private key too; whoever may read it can pass for this server`, 'warning')
+  }
+  const exposed = read === undefined && key.ok ? exposure(config.key) : undefined
+  if (exposed !== undefined) {
+    find('key', `${config.key}: ${exposed}; give it mode 640 or 600 (chmod 640 ${config.key})`, 'warning')
   }
   if (key.ok && !leaf.checkPrivateKey(key.value.key)) {
     const other = chain.value.findIndex(({ x509 }) => x509.checkPrivateKey(key.value.key))

@@ -20,22 +20,42 @@ const MARK = '\uE000'
 const PAD = '\uF000'
 const DIGIT_BASE = 0xe100
 const DIGITS = 2_048
-const REFERENCE = /\$?\$\{[^}\n]*\}/g
 const STAND_IN = /\uE000([\uE100-\uE8FF])([\uE100-\uE8FF])\uF000*/g
 const NAME_AND_DEFAULT = /^([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?$/
 
 /** Hides the references from the YAML parser, to which `{ token: ${TOKEN} }` would be a map in a map. */
 export function mask(text: string): Masked {
   const references: Reference[] = []
-  const masked = text.replace(REFERENCE, (raw: string, offset: number) => {
-    const index = references.length
+  const parts: string[] = []
+  let done = 0
+  // Both are looked for only once per stretch of text: a line of nothing but "${" is read once, not once per "${".
+  let brace = -1
+  let newline = -1
+  for (let open = text.indexOf('${'); open >= 0; open = text.indexOf('${', open)) {
+    if (brace < open) brace = indexOrEnd(text, '}', open)
+    if (newline < open) newline = indexOrEnd(text, '\n', open)
+    if (brace > newline || brace === text.length) {
+      open = Math.min(newline, text.length)
+      continue
+    }
     // A file with four million references runs out of stand-ins; the rest stay as they are, and YAML complains.
-    if (index >= DIGITS * DIGITS) return raw
+    const index = references.length
+    if (index >= DIGITS * DIGITS) break
+    const offset = open > done && text[open - 1] === '$' ? open - 1 : open
+    const raw = text.slice(offset, brace + 1)
     references.push({ offset, raw })
     const digits = [Math.floor(index / DIGITS), index % DIGITS].map((digit) => String.fromCharCode(DIGIT_BASE + digit))
-    return (MARK + digits.join('')).padEnd(raw.length, PAD)
-  })
-  return { text: masked, references }
+    parts.push(text.slice(done, offset), (MARK + digits.join('')).padEnd(raw.length, PAD))
+    done = brace + 1
+    open = done
+  }
+  parts.push(text.slice(done))
+  return { text: parts.join(''), references }
+}
+
+function indexOrEnd(text: string, wanted: string, from: number): number {
+  const found = text.indexOf(wanted, from)
+  return found < 0 ? text.length : found
 }
 
 /** Puts back what `replace` makes of each reference. */

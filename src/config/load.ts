@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Config } from '../core/config.js'
 import { CastorError } from '../core/errors.js'
@@ -8,9 +7,11 @@ import type { Environment } from './interpolate.js'
 import { findLater } from './later.js'
 import { applyOverrides, type Override } from './overrides.js'
 import { ConfigError, formatPath, type Path, type Problem } from './problems.js'
+import { exposure, readFileOrPipe } from './read-file.js'
 import { pathKey, readYaml, type YamlTree } from './read-yaml.js'
 import { type Machine, resolveConfig, thisMachine } from './resolve.js'
 import { type Issue, type Validated, validate } from './validate.js'
+import { writtenSecrets } from './written-secrets.js'
 
 export interface LoadOptions {
   /** `path=value` each, put over what the file says. */
@@ -22,6 +23,8 @@ export interface LoadOptions {
   readonly readCertificates?: boolean
   /** Whether an expired certificate is an error. Default false: a warning. */
   readonly refuseExpired?: boolean
+  /** What others on the host may do with the text's file: secrets that are written in it are warned of then. */
+  readonly exposed?: string | undefined
   /** Told of what is not wrong, but will be. */
   readonly onWarning?: (warning: Problem) => void
 }
@@ -30,14 +33,12 @@ export interface LoadOptions {
 export function loadConfig(path: string, options: LoadOptions = {}): Config {
   let text: string
   try {
-    text = readFileSync(path, 'utf8')
+    text = readFileOrPipe(path).toString('utf8')
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code
-    const why =
-      code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'it is a directory' : String(code ?? cause)
+    const why = (cause as Error).message
     throw new CastorError('CONFIG_UNREADABLE', `${path}: the configuration file cannot be read: ${why}`, { cause })
   }
-  return parseConfig(text, path, options)
+  return parseConfig(text, path, { ...options, exposed: exposure(path) })
 }
 
 /** The same for text that is at hand; `fileName` is what problems are reported under. */
@@ -75,6 +76,12 @@ export function parseConfig(text: string, fileName: string, options: LoadOptions
   }
   if ('issues' in validated) for (const issue of validated.issues) report(issue)
   crossCheck(tree, (path, message, at = 'value') => report({ path, message, at }))
+  if (options.exposed !== undefined) {
+    for (const path of writtenSecrets(tree, yaml.referenced)) {
+      const message = `is a secret, and of this file holds: ${options.exposed}; chmod 640 it, or take the value from the environment`
+      options.onWarning?.(locate({ path, message, at: 'value' }))
+    }
+  }
   if (options.readCertificates !== false) {
     checkFiles(tree, dirname(fileName), undefined, (path, message, severity) => {
       const isError = severity === 'error' || (severity === 'expired' && options.refuseExpired === true)

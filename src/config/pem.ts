@@ -1,5 +1,5 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { readRegularFile } from './read-file.js'
 
 /** What reading a PEM file gives: its content, or what is wrong with it, for people. */
 export type PemResult<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: string }
@@ -18,8 +18,7 @@ export interface PemKey {
 /** Tests read from memory. Throws what the system says. */
 export type ReadFile = (path: string) => Buffer
 
-const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----[\s\S]*?-----END \1-----/g
-const BEGIN = /-----BEGIN [A-Z0-9 ]+-----/g
+const BEGIN = /-----BEGIN ([A-Z0-9 ]{1,64})-----/g
 const CERTIFICATE_LABELS = ['CERTIFICATE', 'X509 CERTIFICATE', 'TRUSTED CERTIFICATE']
 /** First byte of a long ASN.1 sequence: the same content without its PEM clothing. */
 const DER_SEQUENCE = 0x30
@@ -32,7 +31,7 @@ interface Block {
 }
 
 /** Every certificate in the file, in its order. */
-export function readCertificates(path: string, read: ReadFile = readFileSync): PemResult<readonly PemCertificate[]> {
+export function readCertificates(path: string, read: ReadFile = readRegularFile): PemResult<readonly PemCertificate[]> {
   const blocks = readBlocks(path, read, 'x509')
   if (!blocks.ok) return blocks
   const certificates: PemCertificate[] = []
@@ -50,7 +49,7 @@ export function readCertificates(path: string, read: ReadFile = readFileSync): P
 }
 
 /** The first private key in the file. */
-export function readPrivateKey(path: string, read: ReadFile = readFileSync): PemResult<PemKey> {
+export function readPrivateKey(path: string, read: ReadFile = readRegularFile): PemResult<PemKey> {
   const blocks = readBlocks(path, read, 'pkey')
   if (!blocks.ok) return blocks
   const block = blocks.value.find(({ label }) => label.endsWith('PRIVATE KEY'))
@@ -71,7 +70,7 @@ export function readPrivateKey(path: string, read: ReadFile = readFileSync): Pem
 }
 
 /** Whether a private key lies in the file as well. */
-export function holdsPrivateKey(path: string, read: ReadFile = readFileSync): boolean {
+export function holdsPrivateKey(path: string, read: ReadFile = readRegularFile): boolean {
   const blocks = readBlocks(path, read, 'x509')
   return blocks.ok && blocks.value.some(({ label }) => label.endsWith('PRIVATE KEY'))
 }
@@ -82,15 +81,23 @@ function readBlocks(path: string, read: ReadFile, tool: string): PemResult<reado
   try {
     bytes = read(path)
   } catch (cause) {
-    return fail(`${path} cannot be read: ${whyUnreadable((cause as NodeJS.ErrnoException).code, cause)}`)
+    return fail(`${path} cannot be read: ${(cause as Error).message}`)
   }
   if (bytes.length === 0) return fail(`${path} is empty`)
   const content = bytes.toString('latin1')
-  const blocks = [...content.matchAll(BLOCK)].map(([pem, label]) => ({ label: label!, pem }))
-  const begun = content.match(BEGIN)?.length ?? 0
-  // What is left of a file that is still being written would serve, without the issuers that clients need.
-  if (begun > blocks.length)
-    return fail(`${path} is incomplete: of ${begun} blocks that begin in it ${blocks.length} end`)
+  const blocks: Block[] = []
+  let end = 0
+  for (const { 0: begin, 1: label = '', index } of content.matchAll(BEGIN)) {
+    const ending = `-----END ${label}-----`
+    const at = index < end ? -1 : content.indexOf(ending, index + begin.length)
+    // What is left of a file that is still being written would serve, without the issuers that clients need.
+    if (at < 0) {
+      const begun = content.match(BEGIN)?.length ?? 0
+      return fail(`${path} is incomplete: of ${begun} blocks that begin in it ${blocks.length} end`)
+    }
+    end = at + ending.length
+    blocks.push({ label, pem: content.slice(index, end) })
+  }
   if (blocks.length === 0 && bytes[0] === DER_SEQUENCE && bytes.subarray(2, 10).includes(PKCS12_VERSION)) {
     const command = `openssl pkcs12 -in ${path} -nodes -out FILE.pem`
     return fail(
@@ -103,19 +110,6 @@ function readBlocks(path: string, read: ReadFile, tool: string): PemResult<reado
     )
   }
   return { ok: true, value: blocks }
-}
-
-function whyUnreadable(code: string | undefined, cause: unknown): string {
-  switch (code) {
-    case 'ENOENT':
-      return 'there is no such file'
-    case 'EACCES':
-      return 'this user may not'
-    case 'EISDIR':
-      return 'it is a directory'
-    default:
-      return code ?? String(cause)
-  }
 }
 
 function fail(problem: string): { readonly ok: false; readonly problem: string } {

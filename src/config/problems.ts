@@ -23,15 +23,35 @@ export function formatPath(path: Path): string {
 /** `file:line:column: path: message`. */
 export function formatProblem(problem: Problem): string {
   const where = problem.line > 0 ? `${problem.source}:${problem.line}:${problem.column}` : problem.source
-  return problem.path === '' ? `${where}: ${problem.message}` : `${where}: ${problem.path}: ${problem.message}`
+  const message = shorten(problem.message, MAX_MESSAGE)
+  return plain(
+    problem.path === '' ? `${where}: ${message}` : `${where}: ${shorten(problem.path, MAX_PATH)}: ${message}`,
+  )
 }
 
-/** CONFIG_INVALID with everything that is wrong: in the message a line each, in `problems` as data. */
+const MAX_MESSAGE = 600
+const MAX_PATH = 200
+const MAX_LISTED = 100
+
+function shorten(text: string, max: number): string {
+  return text.length <= max ? text : `${text.slice(0, max)}…`
+}
+
+/** One line without what a terminal would obey. */
+function plain(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) => {
+    return `\\u${character.codePointAt(0)!.toString(16).padStart(4, '0')}`
+  })
+}
+
+/** CONFIG_INVALID with everything that is wrong: in the message a line each, the first hundred; in `problems` as data, all. */
 export class ConfigError extends CastorError {
   readonly problems: readonly Problem[]
 
   constructor(problems: readonly Problem[]) {
-    super('CONFIG_INVALID', problems.map(formatProblem).join('\n'))
+    const lines = problems.slice(0, MAX_LISTED).map(formatProblem)
+    if (problems.length > MAX_LISTED) lines.push(`and ${problems.length - MAX_LISTED} more`)
+    super('CONFIG_INVALID', lines.join('\n'))
     this.problems = problems
   }
 }

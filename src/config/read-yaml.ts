@@ -1,16 +1,6 @@
-import {
-  type Alias,
-  isAlias,
-  isMap,
-  isScalar,
-  isSeq,
-  LineCounter,
-  type Node,
-  parseDocument,
-  Scalar,
-  type YAMLMap,
-} from 'yaml'
+import { isAlias, isMap, isScalar, isSeq, type Node, Scalar, type YAMLMap } from 'yaml'
 import { asWritten, type Environment, mask, resolveReference, unmask } from './interpolate.js'
+import { MAX_DEPTH, MAX_NODES, parseBounded, TOO_DEEP } from './parse-bounded.js'
 import type { Path } from './problems.js'
 
 /** Where a value stands in the text, in UTF-16 units; `key` is missing in lists and for the whole. */
@@ -34,6 +24,8 @@ export interface YamlTree {
   readonly unresolved: ReadonlySet<string>
   /** Unquoted scalars in which a reference was replaced: text, which may stand for a number where one is wanted. */
   readonly fromEnvironment: ReadonlySet<string>
+  /** Every scalar in which a reference was replaced. */
+  readonly referenced: ReadonlySet<string>
   readonly problems: readonly YamlProblem[]
   /** True when the text is not YAML, so that nothing in `value` can be relied on. */
   readonly broken: boolean
@@ -41,23 +33,27 @@ export interface YamlTree {
   position(offset: number): { line: number; column: number }
 }
 
-/** Far beyond any real file; stops aliases that multiply themselves. */
-const MAX_NODES = 200_000
+/** Of a text that is not YAML: more say nothing that the first ones do not. */
+const MAX_SYNTAX_PROBLEMS = 20
+/** How much of a line is looked at for what is wrong in it. */
+const LINE_WINDOW = 200
+
+const NO_MERGE = '"<<" takes over the keys of another map; write <<: *anchor'
 
 export const pathKey = (path: Path): string => path.join('\u0000')
 
 /** `base` is where the text's value has its place, for a text that is only a part of a configuration. */
 export function readYaml(text: string, environment: Environment, base: Path = []): YamlTree {
   const masked = mask(text)
-  const lines = new LineCounter()
-  const document = parseDocument(masked.text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false })
+  const parsed = parseBounded(masked.text)
+  const position = positions(text)
   const places = new Map<string, Place>()
   const fromEnvironment = new Set<string>()
+  const referenced = new Set<string>()
   const unresolved = new Set<string>()
   const problems: YamlProblem[] = []
   const told = new Set<string>()
   const open = new Set<Node>()
-  const aliased = new Map<Alias, Node | undefined>()
   let nodes = 0
 
   const report = (path: Path, offset: number, message: string): void => {
@@ -68,24 +64,26 @@ export function readYaml(text: string, environment: Environment, base: Path = []
     problems.push({ path, offset, message })
   }
 
-  for (const error of [...document.errors, ...document.warnings]) {
-    const message = unmask(error.message, masked, asWritten)
-    const line = lineAt(text, error.pos[0])
-    report([], error.pos[0], `is not YAML: ${syntaxMessage(error.code, message, line)}`)
+  if ('refused' in parsed) report([], parsed.offset, parsed.refused)
+  else {
+    for (const error of parsed.complaints.slice(0, MAX_SYNTAX_PROBLEMS)) {
+      const message = unmask(error.message, masked, asWritten)
+      const line = lineAround(text, error.pos[0])
+      report([], error.pos[0], `is not YAML: ${syntaxMessage(error.code, message, line)}`)
+    }
   }
   const broken = problems.length > 0
-  const value = broken || document.contents === null ? undefined : convert(document.contents, base, undefined)
+  const contents = broken || 'refused' in parsed ? null : parsed.contents
+  const value = contents === null ? undefined : convert(contents, base, undefined)
   return {
     value,
     places,
     unresolved,
     fromEnvironment,
+    referenced,
     problems,
     broken,
-    position: (offset) => {
-      const { line, col } = lines.linePos(offset)
-      return { line: Math.max(1, line), column: Math.max(1, col) }
-    },
+    position,
   }
 
   function convert(written: unknown, path: Path, key: number | undefined): unknown {
@@ -99,11 +97,7 @@ export function readYaml(text: string, environment: Environment, base: Path = []
       )
       return undefined
     }
-    nodes++
-    if (nodes > MAX_NODES) {
-      report(path, start ?? 0, 'the file holds too many values')
-      return undefined
-    }
+    if (isTooMuch(path, start)) return undefined
     const empty = node === null || node === undefined || (isScalar(node) && node.value === null)
     const at = empty ? (key ?? start ?? 0) : (offsetOf(node) ?? start ?? 0)
     places.set(pathKey(path), key === undefined ? { value: at } : { key, value: at })
@@ -121,10 +115,17 @@ export function readYaml(text: string, environment: Environment, base: Path = []
     return result
   }
 
-  /** Remembered, because the library looks through the whole document each time. */
-  function resolve(alias: Alias): Node | undefined {
-    if (!aliased.has(alias)) aliased.set(alias, alias.resolve(document))
-    return aliased.get(alias)
+  function resolve(alias: Node): Node | undefined {
+    return 'refused' in parsed ? undefined : parsed.aliased.get(alias)
+  }
+
+  /** Aliases can make more and deeper values than were written. Said once: what is beyond it is passed over. */
+  function isTooMuch(path: Path, start: number | undefined): boolean {
+    if (++nodes <= MAX_NODES && path.length - base.length <= MAX_DEPTH) return false
+    const message = nodes > MAX_NODES ? `the file holds more than ${MAX_NODES} values` : TOO_DEEP
+    if (!told.has(message)) report(path, start ?? 0, message)
+    told.add(message)
+    return true
   }
 
   function map(node: YAMLMap, path: Path): Record<string, unknown> {
@@ -148,11 +149,7 @@ export function readYaml(text: string, environment: Environment, base: Path = []
       }
       const before = first.get(name)
       if (before !== undefined) {
-        report(
-          itemPath,
-          offset,
-          `the key "${name}" was given already in line ${lines.linePos(before).line}; remove one`,
-        )
+        report(itemPath, offset, `the key "${name}" was given already in line ${position(before).line}; remove one`)
         continue
       }
       first.set(name, offset)
@@ -167,11 +164,24 @@ export function readYaml(text: string, environment: Environment, base: Path = []
   function mergeInto(result: Record<string, unknown>, merged: unknown, path: Path): void {
     const source = isAlias(merged) ? resolve(merged) : merged
     if (isSeq(source)) {
-      for (const item of [...source.items].reverse()) mergeInto(result, item, path)
+      if (open.has(source)) {
+        report(path, offsetOf(merged) ?? 0, 'an alias repeats the value that it stands in')
+        return
+      }
+      open.add(source)
+      for (const item of [...source.items].reverse()) {
+        if (isTooMuch(path, offsetOf(item))) break
+        // YAML's own merge takes a list of maps; a list in it is none.
+        if (isSeq(isAlias(item) ? resolve(item) : item)) report(path, offsetOf(item) ?? 0, NO_MERGE)
+        else mergeInto(result, item, path)
+      }
+      open.delete(source)
     } else if (isMap(source)) {
-      Object.assign(result, convert(merged, path, places.get(pathKey(path))?.key))
+      const from = convert(merged, path, places.get(pathKey(path))?.key)
+      // Not by assignment: "__proto__" must become a key like any other.
+      Object.defineProperties(result, Object.getOwnPropertyDescriptors(from ?? {}))
     } else {
-      report(path, offsetOf(merged) ?? 0, '"<<" takes over the keys of another map; write <<: *anchor')
+      report(path, offsetOf(merged) ?? 0, NO_MERGE)
     }
   }
 
@@ -187,11 +197,28 @@ export function readYaml(text: string, environment: Environment, base: Path = []
       report(path, reference.offset, resolved.problem)
       return reference.raw
     })
+    if (replaced) referenced.add(pathKey(path))
     if (replaced && node.type === Scalar.PLAIN) fromEnvironment.add(pathKey(path))
     if (!replaced && node.value.includes('${')) {
       report(path, node.range?.[0] ?? 0, `"\${" has no closing brace; write \${NAME}, or $\${ for the characters \${`)
     }
     return result
+  }
+}
+
+/** Line and column of an offset, both from 1. The library's own count misses the ends of lines within text that it gives up. */
+function positions(text: string): (offset: number) => { line: number; column: number } {
+  const starts = [0]
+  for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', end + 1)) starts.push(end + 1)
+  return (offset) => {
+    let low = 0
+    let high = starts.length - 1
+    while (low < high) {
+      const middle = (low + high + 1) >> 1
+      if (starts[middle]! <= offset) low = middle
+      else high = middle - 1
+    }
+    return { line: low + 1, column: Math.max(1, offset - starts[low]! + 1) }
   }
 }
 
@@ -204,13 +231,16 @@ function offsetOf(node: unknown): number | undefined {
   return (node as { range?: [number, number, number] | null } | null | undefined)?.range?.[0]
 }
 
-function lineAt(text: string, offset: number): string {
-  const end = text.indexOf('\n', offset)
-  return text.slice(text.lastIndexOf('\n', offset - 1) + 1, end < 0 ? text.length : end)
+/** The line at `offset`, or the part of it around there. */
+function lineAround(text: string, offset: number): string {
+  const near = text.slice(Math.max(0, offset - LINE_WINDOW), offset + LINE_WINDOW)
+  const at = Math.min(offset, LINE_WINDOW)
+  const end = near.indexOf('\n', at)
+  return near.slice(near.lastIndexOf('\n', at - 1) + 1, end < 0 ? near.length : end)
 }
 
 function syntaxMessage(code: string, message: string, line: string): string {
-  const ipv6 = /\[[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]:\d+/.exec(line)
+  const ipv6 = /\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\]:\d+/.exec(line)
   if (ipv6) return `brackets begin a list; put quotes around the address: "${ipv6[0]}"`
   switch (code) {
     case 'TAB_AS_INDENT':

@@ -7,6 +7,7 @@ export function suggest(name: string, candidates: Iterable<string>): string | un
     const plainCandidate = plain(candidate)
     // A third of the letters may be wrong: more than that and the proposal is a riddle, not a help.
     const allowed = Math.max(1, Math.floor(Math.max(plainName.length, plainCandidate.length) / 3))
+    if (Math.abs(plainName.length - plainCandidate.length) > allowed) continue
     const distance = editDistance(plainName, plainCandidate)
     if (distance <= allowed && distance < bestDistance && distance < plainCandidate.length) {
       best = candidate

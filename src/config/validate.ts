@@ -31,14 +31,21 @@ export function validateTarget(input: unknown): TargetConfig | { readonly proble
   return { problems: issues.map(({ path, message }) => [formatPath(path), message].filter(Boolean).join(': ')) }
 }
 
+/** Unknown keys of one map that are each named. */
+const MAX_UNKNOWN = 50
+
 function flatten(schema: z.ZodType, issue: z.core.$ZodIssue, above: Path): Issue[] {
   const path = [...above, ...(issue.path as Path)]
   if (issue.code === 'unrecognized_keys') {
     const known = knownKeys(schema, path)
-    return issue.keys.map((key) => {
+    const listed = issue.keys.slice(0, MAX_UNKNOWN).map((key): Issue => {
       const hint = didYouMean(key, known) || (known.length > 0 ? `; known here: ${known.join(', ')}` : '')
-      return { path: [...path, key], message: `unknown key "${key}"${hint}`, at: 'key' as const }
+      return { path: [...path, key], message: `unknown key "${key}"${hint}`, at: 'key' }
     })
+    const more = issue.keys[MAX_UNKNOWN]
+    if (more === undefined) return listed
+    const message = `unknown key "${more}", and ${issue.keys.length - MAX_UNKNOWN - 1} more behind it`
+    return [...listed, { path: [...path, more], message, at: 'key' }]
   }
   if (issue.code === 'invalid_union') {
     // The alternative that was meant is the one whose own parts are wrong, not the one that is of another kind.

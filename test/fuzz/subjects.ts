@@ -1,3 +1,4 @@
+import { startConfigFiles } from './config-files.js'
 import { startHttp } from './fuzzer.js'
 import { startRedisFrames } from './redis-frames.js'
 import type { StartSubject } from './subject.js'
@@ -5,6 +6,7 @@ import { TlsRecords } from './tls-records.js'
 
 /** By the name that `--subjects` knows them by. */
 export const SUBJECTS: Readonly<Record<string, StartSubject>> = {
+  config: (random) => startConfigFiles(random),
   http: (random) => startHttp(random),
   redis: startRedisFrames,
   tls: (random) => TlsRecords.start(random),

@@ -15,7 +15,7 @@ const other = authority.issue('other', { names: ['other.example'] })
 
 function file(name: string, content: string | Buffer): string {
   const path = join(directory, name)
-  writeFileSync(path, content)
+  writeFileSync(path, content, { mode: 0o600 })
   return path
 }
 const content = (path: string): string => readFileSync(path, 'utf8')

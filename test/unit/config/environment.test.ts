@@ -1,5 +1,6 @@
 import t from 'tap'
-import { mask, resolveReference, unmask } from '../../../src/config/interpolate.js'
+import { asWritten, mask, resolveReference, unmask } from '../../../src/config/interpolate.js'
+import { SEED, seededRandom } from '../../random.js'
 import { parse, problemsOf, SMALL } from './support.js'
 
 const reference = (inside: string): string => `\${${inside}}`
@@ -134,4 +135,17 @@ t.test('stand-ins are as long as what they stand for and come back as it', (t) =
     t.ok(masked.references.every(({ offset, raw }) => text.startsWith(raw, offset)))
   }
   t.end()
+})
+
+t.test('references are found as the pattern has it, in whatever text', async (t) => {
+  const pattern = /\$?\$\{[^}\n]*\}/g
+  const random = seededRandom(SEED)
+  for (let round = 0; round < 2_000; round++) {
+    const text = Array.from({ length: 12 }, () => '$\u007b}\na:'[Math.floor(random() * 6)]!).join('')
+    const expected = [...text.matchAll(pattern)].map(({ 0: raw, index: offset }) => ({ offset, raw }))
+    const masked = mask(text)
+    if (!t.same(masked.references, expected, JSON.stringify(text))) return
+    t.equal(masked.text.length, text.length)
+    t.equal(unmask(masked.text, masked, asWritten), text)
+  }
 })

@@ -454,7 +454,7 @@ t.test('aliases that turn in circles or name nothing are refused', (t) => {
   const bomb = ['a: &a0 [x, x]', ...Array.from({ length: 30 }, (_, n) => `a${n}: &a${n + 1} [*a${n}, *a${n}]`)].join(
     '\n',
   )
-  t.match(problemsOf(bomb).join('\n'), /the file holds too many values/)
+  t.match(problemsOf(bomb).join('\n'), /the file holds more than 100000 values/)
   t.end()
 })
 
