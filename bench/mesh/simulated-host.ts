@@ -60,6 +60,9 @@ export class SimulatedHost {
       get nowMs(): number {
         return clock.nowMs
       },
+      get steadyMs(): number {
+        return clock.steadyMs
+      },
       get wallMs(): number {
         return clock.wallMs + skewMs
       },
@@ -77,6 +80,7 @@ export class SimulatedHost {
         time,
         onPeer: () => {},
         onLink: () => {},
+        onAhead: () => {},
         onSkipped: () => {},
       },
     )

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { z } from 'zod'
 import { formatAddress } from '../config/addresses.js'
 import { validateTarget } from '../config/validate.js'
+import { wallTime } from '../core/clock.js'
 import type { ListedTarget } from '../core/directory.js'
 import { ADMIN_STATES, CHECK_STATES } from '../core/target-state.js'
 import { sendError, sendJson } from './answer.js'
@@ -100,7 +101,7 @@ export function deleteTarget(asked: TargetRequest, id: string): void {
     sendError(request, response, 400, 'BAD_PARAMETER', problem)
     return
   }
-  const leaves = new Date(facts.removeTarget(target.slot, now === 'true')).toISOString()
+  const leaves = new Date(wallTime(facts.removeTarget(target.slot, now === 'true'), facts.clock)).toISOString()
   facts.log.info({ targetGroup: group, target: id, now: now === 'true', leaves }, 'the operator removed a target')
   if (now === 'true') sendJson(request, response, 200, { id, state: 'removed' })
   else sendJson(request, response, 202, { id, state: 'draining', leaves })
@@ -148,7 +149,7 @@ function isThere(facts: AdminFacts, { slot, generation }: ListedTarget): boolean
 function whyExists(facts: AdminFacts, groupSlot: number, group: string, id: string): string {
   const there = facts.targets.find((other) => other.group === groupSlot && other.id === id)
   if (there?.leavesMs === undefined) return `${group} has a target ${JSON.stringify(id)} already`
-  const leaves = new Date(there.leavesMs).toISOString()
+  const leaves = new Date(wallTime(there.leavesMs, facts.clock)).toISOString()
   return `${group} still has a target ${JSON.stringify(id)}, which leaves at ${leaves}; set its state to active to keep it, or delete it with ?now=true`
 }
 

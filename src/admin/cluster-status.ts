@@ -1,3 +1,4 @@
+import { type Clock, wallTime } from '../core/clock.js'
 import type { MeshCounts, Peer } from '../core/mesh.js'
 import type { ClusterFacts } from './facts.js'
 
@@ -42,7 +43,10 @@ const NOTHING: Readonly<MeshCounts> = {
   refills: 0,
 }
 
-export function buildClusterStatus({ name, boot, status }: ClusterFacts): ClusterStatus {
+export function buildClusterStatus(
+  { name, boot, status }: ClusterFacts,
+  clock: Pick<Clock, 'steadyMs' | 'wallMs'>,
+): ClusterStatus {
   return {
     name,
     boot,
@@ -56,7 +60,7 @@ export function buildClusterStatus({ name, boot, status }: ClusterFacts): Cluste
       state,
       version,
       features,
-      lastSeen: new Date(lastSeenMs).toISOString(),
+      lastSeen: new Date(wallTime(lastSeenMs, clock)).toISOString(),
       lagMs,
     })),
     counts: status?.counts ?? NOTHING,

@@ -1,3 +1,4 @@
+import type { Clock } from '../core/clock.js'
 import type { Config, TargetConfig } from '../core/config.js'
 import type { Directory, ListedTarget } from '../core/directory.js'
 import type { MeshStatus } from '../core/mesh.js'
@@ -42,7 +43,9 @@ export interface ClusterFacts {
  */
 export interface AdminFacts {
   readonly version: string
-  /** Milliseconds since the epoch. */
+  /** As of now, for what shared memory says by `steadyMs`. */
+  readonly clock: Pick<Clock, 'steadyMs' | 'wallMs'>
+  /** Milliseconds since the epoch, as the host's clock was then. */
   readonly startedAtMs: number
   readonly state: ProcessState
   readonly config: Config
@@ -68,6 +71,6 @@ export interface AdminFacts {
   setTargetWeight(slot: number, weight: number): void
   /** `full`: no place is left in shared memory. */
   addTarget(group: number, target: TargetConfig): Promise<'added' | 'exists' | 'full'>
-  /** Lets a target drain and then go, or go at once; returns when it goes, as epoch time. */
+  /** Lets a target drain and then go, or go at once; returns when it goes, by `clock.steadyMs`. */
   removeTarget(slot: number, now: boolean): number
 }

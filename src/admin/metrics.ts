@@ -1,3 +1,4 @@
+import type { Clock } from '../core/clock.js'
 import type { Config } from '../core/config.js'
 import type { Directory, ListedTarget } from '../core/directory.js'
 import type { ReasonCode } from '../core/reasons.js'
@@ -47,6 +48,7 @@ export interface Measured {
   readonly config: Config
   readonly columns: Columns
   readonly table: TargetTable
+  readonly clock: Pick<Clock, 'steadyMs'>
   readonly directory: Directory
   readonly targets: readonly ListedTarget[]
   readonly sessions: SessionStore
@@ -155,10 +157,13 @@ function queues(out: Exposition, { columns, directory, targets }: Measured): voi
   })
 }
 
-function health(out: Exposition, { table, directory, targets }: Measured): void {
+function health(out: Exposition, { table, directory, targets, clock }: Measured): void {
   out.family('castor_target_healthy', 'gauge', 'Whether checks and traffic find the target well: 1 or 0.')
   for (const { group, id, slot } of targets) {
-    out.sample({ target_group: directory.groups[group]!, target: id }, isWell(table, slot, Date.now(), false) ? 1 : 0)
+    out.sample(
+      { target_group: directory.groups[group]!, target: id },
+      isWell(table, slot, clock.steadyMs, false) ? 1 : 0,
+    )
   }
 }
 

@@ -125,7 +125,7 @@ function drainHost({ facts }: AdminContext, request: IncomingMessage, response: 
 }
 
 function cluster({ facts }: AdminContext, request: IncomingMessage, response: ServerResponse): void {
-  if (facts.cluster !== undefined) sendJson(request, response, 200, buildClusterStatus(facts.cluster))
+  if (facts.cluster !== undefined) sendJson(request, response, 200, buildClusterStatus(facts.cluster, facts.clock))
   else sendError(request, response, 404, 'NO_CLUSTER', 'this host is alone: its configuration has no cluster')
 }
 

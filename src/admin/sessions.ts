@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { wallTime } from '../core/clock.js'
 import type { SessionRow } from '../core/session-store.js'
 import { sendError, sendJson } from './answer.js'
 import { sendUnknownGroup } from './change-targets.js'
@@ -60,7 +61,7 @@ export async function listSessions(
     sessions: page.rows.map((row) => shown(facts, row)),
     next: page.next,
     totals: {
-      asOf: sessionTotals.asOfMs === 0 ? null : new Date(sessionTotals.asOfMs).toISOString(),
+      asOf: sessionTotals.asOfMs === 0 ? null : new Date(wallTime(sessionTotals.asOfMs, facts.clock)).toISOString(),
       groups: totalsOf(facts, group),
     },
   })
@@ -110,8 +111,8 @@ function shown(facts: AdminFacts, row: SessionRow): ShownSession {
     group: facts.directory.groups[row.group] ?? String(row.group),
     target: target?.id ?? null,
     kind: kindOf(facts, row.group),
-    expires: new Date(row.expiresMs).toISOString(),
-    lastUsed: new Date(row.touchedMs).toISOString(),
+    expires: new Date(wallTime(row.expiresMs, facts.clock)).toISOString(),
+    lastUsed: new Date(wallTime(row.touchedMs, facts.clock)).toISOString(),
     key: row.key,
   }
 }

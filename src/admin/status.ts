@@ -1,4 +1,5 @@
 import { formatAddress } from '../config/addresses.js'
+import { steadyTime, wallTime } from '../core/clock.js'
 import { ADMIN_STATES, CHECK_STATES, CHECK_UNHEALTHY, HEALTH_REASONS, type Health } from '../core/target-state.js'
 import { isEjected } from '../health/availability.js'
 import type { Columns } from '../shm/columns.js'
@@ -31,9 +32,11 @@ import type {
 import { certificateProblems, tlsStatus } from './tls-status.js'
 
 /** Everything the process says about itself. Nothing of the config but names, addresses and weights gets in here. */
-export function buildStatus(facts: AdminFacts, latency: LatencyWindow, nowMs = Date.now()): Status {
+export function buildStatus(facts: AdminFacts, latency: LatencyWindow, wallMs = Date.now()): Status {
+  const { clock } = facts
+  const nowMs = steadyTime(wallMs, clock)
   const workers = buildWorkers(facts)
-  const listeners = buildListeners(facts, nowMs)
+  const listeners = buildListeners(facts, wallMs)
   const targetGroups = buildTargetGroups(facts, latency, nowMs)
   const { cluster } = facts
   const problems = [
@@ -43,7 +46,7 @@ export function buildStatus(facts: AdminFacts, latency: LatencyWindow, nowMs = D
   return {
     node: facts.config.node,
     version: facts.version,
-    time: new Date(nowMs).toISOString(),
+    time: new Date(wallMs).toISOString(),
     uptimeMs: Math.max(0, Math.round(nowMs - facts.startedAtMs)),
     state: facts.state,
     health: problems.length === 0 ? 'healthy' : 'degraded',
@@ -51,7 +54,7 @@ export function buildStatus(facts: AdminFacts, latency: LatencyWindow, nowMs = D
     workers,
     listeners,
     targetGroups,
-    ...(cluster === undefined ? {} : { cluster: buildClusterStatus(cluster) }),
+    ...(cluster === undefined ? {} : { cluster: buildClusterStatus(cluster, clock) }),
     sessions: buildSessions(facts),
   }
 }
@@ -135,7 +138,7 @@ function buildTargetGroups(facts: AdminFacts, latency: LatencyWindow, nowMs: num
           id,
           address: formatAddress(host, port),
           ...targetState(facts, slot, nowMs),
-          leaves: leavesMs === undefined ? null : new Date(leavesMs).toISOString(),
+          leaves: leavesMs === undefined ? null : new Date(wallTime(leavesMs, facts.clock)).toISOString(),
           connections: word(TARGET_CONNECTIONS),
           inFlight: columns.inFlight(slot),
           requests: word(TARGET_REQUESTS),
@@ -165,7 +168,7 @@ function waitingIn(columns: Columns, group: number): number {
 }
 
 /** What operator, checks and traffic say of a target. */
-function targetState({ table, startedAtMs }: AdminFacts, slot: number, nowMs: number) {
+function targetState({ table, startedAtMs, clock }: AdminFacts, slot: number, nowMs: number) {
   const ejected = isEjected(table, slot, nowMs)
   const check = table.check(slot)
   const reason = HEALTH_REASONS[table.checkReason(slot)] ?? 'NONE'
@@ -174,7 +177,7 @@ function targetState({ table, startedAtMs }: AdminFacts, slot: number, nowMs: nu
     state: ADMIN_STATES[table.admin(slot)] ?? 'active',
     health: ejected ? ('ejected' as const) : (CHECK_STATES[check] ?? 'unchecked'),
     reason: check === CHECK_UNHEALTHY && reason !== 'NONE' ? reason : null,
-    since: new Date(table.sinceMs(slot) || startedAtMs).toISOString(),
+    since: new Date(wallTime(table.sinceMs(slot) || startedAtMs, clock)).toISOString(),
   }
 }
 

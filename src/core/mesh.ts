@@ -91,6 +91,7 @@ export interface Peer {
   readonly version: string
   /** What it can do that the first version could not. */
   readonly features: readonly string[]
+  /** By this host's `Clock.steadyMs`. */
   readonly lastSeenMs: number
   /** From a batch's sending to its arrival, by both hosts' wall clocks. */
   readonly lagMs: number

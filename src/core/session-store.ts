@@ -6,7 +6,7 @@ export type SessionKey = Int32Array
 
 export const SESSION_KEY_WORDS = 4
 
-/** What is remembered of a client. Times are milliseconds since the epoch, whole: fractions are cut off. */
+/** What is remembered of a client. Times are whole milliseconds of `Clock.steadyMs`: fractions are cut off. */
 export interface Session {
   /** The target group's slot; only the administration looks at it, the key has it mixed in. */
   group: number
@@ -44,7 +44,7 @@ export interface SessionPage {
 
 /** How many sessions there are, as counted on the last round over the store. */
 export interface SessionTotals {
-  /** Epoch time at which that round ended; 0 before the first. */
+  /** When that round ended, by `Clock.steadyMs`; 0 before the first. */
   readonly asOfMs: number
   ofGroup(group: number): number
   /** Only sessions of the target that is in the slot now. */
@@ -62,7 +62,7 @@ export interface SessionCounts {
 }
 
 /**
- * Which client goes to which target, for as long as the client keeps coming. Now is the `wallMs` of the clock that the
+ * Which client goes to which target, for as long as the client keeps coming. Now is the `steadyMs` of the clock that the
  * store was made with: a time handed over at each call would be an object each time, since it does not fit 32 bits.
  * `find`, `put`, `touch` and `drop` never wait, never fail and allocate nothing; the rest is for the control path.
  */

@@ -14,6 +14,8 @@ export interface SharedCounters {
   readonly capacity: Capacity
   readonly columns: SharedArrayBuffer
   readonly tickets: SharedArrayBuffer
+  /** What `Clock.steadyMs` counts from in every thread. */
+  readonly steadyOriginMs: number
   /** See `shm/heartbeats.ts`. */
   readonly heartbeats: SharedArrayBuffer
   /** See `shm/targets.ts`. */

@@ -121,7 +121,7 @@ export class Checker implements Timed {
       this.#onResult(probe, outcome, detail)
     })
     this.#probe = probe
-    this.#begunMs = this.#services.clock.wallMs
+    this.#begunMs = this.#services.clock.steadyMs
     wheel.schedule(this, this.#target.config.timeoutMs)
     this.#target.dial(probe)
   }
@@ -146,7 +146,7 @@ export class Checker implements Timed {
     if (reason !== 'NONE') this.#failedLately = true
     else if (this.#verdict.state === CHECK_HEALTHY && (this.#failedLately || this.#isLaterCheck())) {
       this.#failedLately = false
-      this.#services.table.endEjection(slot, this.#services.clock.wallMs)
+      this.#services.table.endEjection(slot, this.#services.clock.steadyMs)
     }
   }
 
@@ -164,8 +164,8 @@ export class Checker implements Timed {
     const { slot, slowStartMs } = this.#target
     const { state } = this.#verdict
     // The ramp first: whoever sees the target healthy sees that it starts slowly.
-    if (state === CHECK_HEALTHY && slowStartMs > 0) table.setRampFrom(slot, clock.wallMs)
-    table.setCheck(slot, state, HEALTH_REASONS.indexOf(reason), clock.wallMs)
+    if (state === CHECK_HEALTHY && slowStartMs > 0) table.setRampFrom(slot, clock.steadyMs)
+    table.setCheck(slot, state, HEALTH_REASONS.indexOf(reason), clock.steadyMs)
     this.#services.onVerdict(slot, state, reason, detail)
   }
 }

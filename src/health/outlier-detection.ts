@@ -139,7 +139,7 @@ export class OutlierDetection {
     const { clock, table } = this.#services
     for (const watched of this.#watched) {
       const untilMs = table.ejectedUntilMs(watched.target.slot)
-      if (untilMs !== watched.ejectedUntilMs && untilMs <= clock.wallMs) {
+      if (untilMs !== watched.ejectedUntilMs && untilMs <= clock.steadyMs) {
         watched.ejectedUntilMs = untilMs
         watched.window.restart(clock.nowMs)
       }
@@ -159,7 +159,7 @@ export class OutlierDetection {
     if (!inARow && !isFailing(outcomes, this.#config)) return
     const hold = (inARow && table.hasSeveralSources(slot)) || isFailingForOthers(outcomes, this.#config)
     if (hold) this.#eject(watched, false)
-    else if (!sources.areSeveral(clock.wallMs) && this.#doOthersBetter(watched)) this.#eject(watched, true)
+    else if (!sources.areSeveral(clock.steadyMs) && this.#doOthersBetter(watched)) this.#eject(watched, true)
   }
 
   /** In the window, without what was before the latest ejection ended. */
@@ -180,7 +180,7 @@ export class OutlierDetection {
     const { table, clock, sources } = this.#services
     const { ejectForMs, maxEjectedPercent } = this.#config
     const { slot } = watched.target
-    const nowMs = clock.wallMs
+    const nowMs = clock.steadyMs
     if (isEjected(table, slot, nowMs)) return
     if (!mayEject(this.#usable(), this.#ejected(nowMs), maxEjectedPercent)) return
     const beforeMs = table.ejectedUntilMs(slot)
@@ -223,7 +223,7 @@ export class OutlierDetection {
 
   #noteSource(client: Endpoint): void {
     const { clock, sources, table } = this.#services
-    const nowMs = clock.wallMs
+    const nowMs = clock.steadyMs
     if (!sources.note(sourceHash(client), nowMs)) return
     this.#severalUntilMs = clock.nowMs + this.#config.windowMs / WINDOW_STEPS
     for (const { target } of this.#watched) {

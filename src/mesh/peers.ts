@@ -22,15 +22,15 @@ export class Peers {
   readonly #boot: string
   readonly #silentMs: number
   readonly #seen = new Map<string, Heard>()
-  /** From when on another process of this host's name is one that runs beside this one. */
+  /** From when on, by the wall clock, another process of this host's name is one that runs beside this one. */
   readonly #startMs: number
   /** Another process calls itself by this host's name: its boot id. Two hosts must not share one. */
   impostor: string | undefined
   #impostorSeenMs = 0
   #impostorHeard: (Source & { readonly sentMs: number }) | undefined
 
-  constructor(self: string, boot: string, heartbeatMs: number, nowMs: number) {
-    this.#startMs = nowMs
+  constructor(self: string, boot: string, heartbeatMs: number, wallMs: number) {
+    this.#startMs = wallMs
     this.#self = self
     this.#boot = boot
     this.#silentMs = heartbeatMs * SILENT_BEATS
@@ -38,12 +38,19 @@ export class Peers {
 
   /**
    * Returns what changed about the sender, for the log; `stale` where the frame is old, or was seen before: then it says
-   * nothing about now.
+   * nothing about now. `nowMs` by `Clock.steadyMs`.
    */
-  saw(batch: Batch, source: Source, nowMs: number): 'joined' | 'restarted' | 'back' | 'left' | 'stale' | undefined {
-    if (Math.abs(nowMs - batch.sentMs) > FRESH_MS) return 'stale'
-    if (batch.node === this.#self) return this.#sawNamesake(batch, source, nowMs)
+  saw(
+    batch: Batch,
+    source: Source,
+    nowMs: number,
+    wallMs: number,
+  ): 'joined' | 'restarted' | 'back' | 'left' | 'stale' | undefined {
     const heard = this.#seen.get(batch.node)
+    // A process that was heard before goes on by its numbers, also where its clock was set, or this host's.
+    const isKnown = heard !== undefined && heard.sender === source.sender
+    if (!isKnown && Math.abs(wallMs - batch.sentMs) > FRESH_MS) return 'stale'
+    if (batch.node === this.#self) return this.#sawNamesake(batch, source, nowMs)
     // What the store keeps of a host long gone is no sign of life.
     if (batch.beat === undefined && heard === undefined) return undefined
     if (heard !== undefined && !isLater(batch, source, heard)) return 'stale'
@@ -56,7 +63,7 @@ export class Peers {
       version: batch.beat?.version ?? before?.version ?? '',
       features: batch.beat?.features ?? before?.features ?? [],
       lastSeenMs: nowMs,
-      lagMs: Math.max(0, nowMs - batch.sentMs),
+      lagMs: Math.max(0, wallMs - batch.sentMs),
     }
     this.#seen.set(batch.node, { peer, sender: source.sender, number: source.number, sentMs: batch.sentMs })
     if (left) return before?.state === 'left' ? undefined : 'left'

@@ -36,6 +36,8 @@ const FAILOVER_LOSS_MS = 5_000
 const LEAVE_MS = 500
 /** A stamp this far ahead of the wall clock is a broken clock's, and would drag every other clock along. */
 const MAX_AHEAD_MS = 60_000
+/** Hosts whose clocks are kept by a time server are closer than this by far. */
+const AHEAD_TOLD_MS = 2_000
 /** No target drains for longer: an hour is the most that a configuration allows, and clocks differ. */
 const MAX_DRAIN_MS = 2 * 60 * 60_000
 /** What this version can do that the first could not: it takes the rows that it knows out of a frame with others. */
@@ -56,6 +58,8 @@ export interface ReplicaParts {
   readonly time: Clock
   readonly onPeer: (peer: Peer, change: 'joined' | 'restarted' | 'back' | 'left' | 'silent') => void
   readonly onLink: (up: boolean, reason: string) => void
+  /** A host's clock is ahead of this one's, so that one of the two is wrong; told with each sign of life. */
+  readonly onAhead: (node: string, aheadMs: number) => void
   /** A host sent rows that were not taken, of the same frame as others that were. */
   readonly onSkipped: (node: string, skipped: Pick<ReadBatch, 'faults' | 'firstFault'>) => void
 }
@@ -138,7 +142,7 @@ export class Replica implements MeshTransportEvents {
     if (this.#health.length >= BATCH_ENTRIES) this.#flush()
   }
 
-  /** Changes may have been lost on their way here: all that was made or used since (milliseconds since the epoch) is sent again. */
+  /** Changes may have been lost on their way here: all that was made or used since (by `Clock.steadyMs`) is sent again. */
   resync(sinceMs: number): void {
     this.#missedMs = Math.min(this.#missedMs, sinceMs)
     this.#retryAtMs = Math.min(this.#retryAtMs, this.#parts.time.nowMs)
@@ -146,12 +150,12 @@ export class Replica implements MeshTransportEvents {
 
   /** Does what is due; to be called every few milliseconds. */
   tick(): void {
-    const { nowMs, wallMs } = this.#parts.time
+    const { nowMs, steadyMs } = this.#parts.time
     if (this.#queued > 0 && nowMs - this.#queuedMs >= BATCH_MS) this.#flush()
     if (nowMs - this.#beatAtMs >= this.#options.heartbeatMs) this.#beat(false)
     if (nowMs >= this.#checkAtMs) {
       this.#checkAtMs = nowMs + this.#options.heartbeatMs / CHECKS_A_BEAT
-      for (const peer of this.peers.check(wallMs)) this.#parts.onPeer(peer, 'silent')
+      for (const peer of this.peers.check(steadyMs)) this.#parts.onPeer(peer, 'silent')
     }
     if (!this.up) return
     if (nowMs >= this.#retryAtMs && this.#refillCursor < 0) this.#beginRefill()
@@ -189,7 +193,7 @@ export class Replica implements MeshTransportEvents {
     }
     this.up = false
     // What was acknowledged last may be lost with the server that did it, where a replica takes over.
-    this.#missedMs = Math.min(this.#missedMs, this.#parts.time.wallMs - FAILOVER_LOSS_MS)
+    this.#missedMs = Math.min(this.#missedMs, this.#parts.time.steadyMs - FAILOVER_LOSS_MS)
     this.#abandonRefill()
     this.#parts.onLink(false, reason)
   }
@@ -211,7 +215,7 @@ export class Replica implements MeshTransportEvents {
       } else this.counts.unreadable++
       return
     }
-    const change = this.peers.saw(batch, opened!, time.wallMs)
+    const change = this.peers.saw(batch, opened!, time.steadyMs, time.wallMs)
     if (change === 'stale') {
       // What is kept is old by nature, and no less true for it.
       if (batch.beat !== undefined || batch.health.length > 0) this.counts.stale++
@@ -220,6 +224,8 @@ export class Replica implements MeshTransportEvents {
       // Whoever joins learns at once who is there.
       if (change === 'joined') this.#beatAtMs = Number.NEGATIVE_INFINITY
     }
+    const aheadMs = batch.sentMs - time.wallMs
+    if (batch.beat !== undefined && aheadMs > AHEAD_TOLD_MS) this.#parts.onAhead(batch.node, aheadMs)
     const { faults, firstFault } = batch
     if (firstFault !== undefined) {
       this.counts.invalid += faults.invalid
@@ -348,7 +354,7 @@ export class Replica implements MeshTransportEvents {
 
   #miss(entries: readonly MeshEntry[]): void {
     // All but sessions is little, and goes with every refill.
-    this.#missedMs = Math.min(this.#missedMs, this.#parts.time.wallMs)
+    this.#missedMs = Math.min(this.#missedMs, this.#parts.time.steadyMs)
     for (const entry of entries) {
       if (entry.kind === 'session') this.#missedMs = Math.min(this.#missedMs, entry.touchedMs)
     }

@@ -1,3 +1,4 @@
+import { type Clock, steadyTime, wallTime } from '../core/clock.js'
 import type { MergeOutcome, SessionEntry } from '../core/mesh.js'
 import { blankSession, type Session, type SessionKey, type SessionStore } from '../core/session-store.js'
 import { keyOf } from '../shm/sessions-scan.js'
@@ -15,17 +16,22 @@ export interface TargetNames {
   generation(slot: number): number
 }
 
-/** Between sessions as this host keeps them, by slot, and as hosts tell each other of them, by name. */
+/**
+ * Between sessions as this host keeps them, by slot and in its own steady time, and as hosts tell each other of them, by
+ * name and in time since the epoch.
+ */
 export class SessionEntries {
   readonly #store: SessionStore
   readonly #names: TargetNames
+  readonly #clock: Clock
   readonly #onEvicted: (key: SessionKey) => void
   readonly #session = blankSession()
 
   /** `onEvicted`: what came from another host pushed this session out, which `store` has no room for. */
-  constructor(store: SessionStore, names: TargetNames, onEvicted: (key: SessionKey) => void) {
+  constructor(store: SessionStore, names: TargetNames, clock: Clock, onEvicted: (key: SessionKey) => void) {
     this.#store = store
     this.#names = names
+    this.#clock = clock
     this.#onEvicted = onEvicted
   }
 
@@ -38,7 +44,9 @@ export class SessionEntries {
     const group = this.#names.groupOf(session.group)
     const target = session.targetSlot < 0 ? '' : this.#names.targetOf(session.targetSlot, session.generation)
     if (group === undefined || target === undefined) return undefined
-    const { expiresMs, touchedMs, versionHigh: high, versionLow: low } = session
+    const { versionHigh: high, versionLow: low } = session
+    const expiresMs = Math.round(wallTime(session.expiresMs, this.#clock))
+    const touchedMs = Math.round(wallTime(session.touchedMs, this.#clock))
     return { kind: 'session', key: Int32Array.from(key), group, target, expiresMs, touchedMs, high, low }
   }
 
@@ -46,8 +54,8 @@ export class SessionEntries {
     return this.#store.find(entry.key) ? this.entryOf(entry.key, this.#store.found) : undefined
   }
 
-  merge(entry: SessionEntry, wallMs: number): MergeOutcome {
-    if (entry.expiresMs <= wallMs) return 'known'
+  merge(entry: SessionEntry): MergeOutcome {
+    if (entry.expiresMs <= this.#clock.wallMs) return 'known'
     const known = this.current(entry)
     if (known !== undefined && !replaces(entry, known)) return replaces(known, entry) ? 'older' : 'known'
     const group = this.#names.groupSlot(entry.group)
@@ -57,8 +65,9 @@ export class SessionEntries {
     session.group = group
     session.targetSlot = slot
     session.generation = slot < 0 ? 0 : this.#names.generation(slot)
-    session.expiresMs = entry.expiresMs
-    session.touchedMs = entry.touchedMs
+    // Half a millisecond, so that what is translated there and back stays what it was.
+    session.expiresMs = steadyTime(entry.expiresMs + 0.5, this.#clock)
+    session.touchedMs = steadyTime(entry.touchedMs + 0.5, this.#clock)
     session.versionHigh = entry.high
     session.versionLow = entry.low
     // The same write again, with a later use: only that can replace what is known under an equal stamp.

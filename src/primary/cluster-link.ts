@@ -1,4 +1,5 @@
 import type { ClusterFacts } from '../admin/facts.js'
+import { type Clock, steadyTime, wallTime } from '../core/clock.js'
 import type { ClusterConfig } from '../core/config.js'
 import type { Directory, GroupTargets } from '../core/directory.js'
 import type { OperatorEntry } from '../core/mesh.js'
@@ -19,6 +20,7 @@ export interface ClusterLinkParts {
   readonly directory: Directory
   readonly registry: TargetRegistry
   readonly ticketKeys: TicketKeyStore
+  readonly clock: () => Clock
   readonly watchdog: Watchdog
   /** The mesh thread's, where it shows that it turns. */
   readonly row: number
@@ -78,9 +80,12 @@ export class ClusterLink {
 
   /** What the operator wants of a target here holds on every host. */
   tellOperator(slot: number): void {
-    const { directory, registry } = this.#parts
+    const { directory, registry, clock } = this.#parts
     const { group, id } = registry.all.find((target) => target.slot === slot)!
-    this.#mesh.send({ type: 'operator', group: directory.groups[group]!, target: id, ...registry.wishFor(slot) })
+    const wish = registry.wishFor(slot)
+    // Other hosts have clocks of their own. 0 is no time.
+    const drainUntilMs = wish.drainUntilMs === 0 ? 0 : Math.round(wallTime(wish.drainUntilMs, clock()))
+    this.#mesh.send({ type: 'operator', group: directory.groups[group]!, target: id, ...wish, drainUntilMs })
   }
 
   /** A client's ticket of one host opens its session on all of them. */
@@ -105,7 +110,7 @@ export class ClusterLink {
 
   #onOperator(entry: OperatorEntry): void {
     const { group, target, state, weight, drainUntilMs } = entry
-    const { directory, registry, log } = this.#parts
+    const { directory, registry, clock, log } = this.#parts
     if (!isOperatorEntry(entry)) {
       log.warn({ targetGroup: group, target }, 'what an operator of another host wants cannot be done')
       return
@@ -113,7 +118,7 @@ export class ClusterLink {
     const groupSlot = directory.groups.indexOf(group)
     const found = registry.all.find((listed) => listed.group === groupSlot && listed.id === target)
     if (found === undefined) return
-    registry.adopt(found.slot, state, weight, drainUntilMs)
+    registry.adopt(found.slot, state, weight, steadyTime(drainUntilMs, clock()))
     log.info({ targetGroup: group, target, state, weight }, 'an operator changed a target')
   }
 }

@@ -1,4 +1,5 @@
 import type { Admin } from '../admin/server.js'
+import { CastorError } from '../core/errors.js'
 import type { AccessWriter } from '../observe/access-writer.js'
 import type { LogDestination, Logger } from '../observe/log.js'
 import type { Watchdog } from './watchdog.js'
@@ -30,4 +31,14 @@ export async function endAll(parts: Ending, flushMs: number): Promise<string[]> 
   parts.log.info('stopped')
   if (!(await parts.destination.close(flushMs))) leftovers.push('the log')
   return leftovers
+}
+
+/** A thread is stuck where nothing can end it: says so, and gives the reason for which the process ends. */
+export async function giveUp(
+  thread: string,
+  { access, destination, log }: Pick<Ending, 'access' | 'destination' | 'log'>,
+): Promise<CastorError> {
+  log.fatal({ thread }, 'a thread is stuck and cannot be ended; the process ends, to be started anew')
+  await Promise.all([access?.close(FLUSH_NOW_MS), destination.close(FLUSH_NOW_MS)])
+  return new CastorError('THREAD_STUCK', `the thread ${thread} is stuck in a system call or a loop in C`)
 }

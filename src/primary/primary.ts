@@ -1,9 +1,9 @@
 import type { AdminFacts, ClusterFacts, ProcessState, WorkerFacts } from '../admin/facts.js'
 import { type Admin, startAdmin } from '../admin/server.js'
-import { SystemClock } from '../core/clock.js'
+import { type Clock, SystemClock } from '../core/clock.js'
 import type { ClusterConfig, Config, TargetConfig } from '../core/config.js'
 import type { GroupTargets, ListedTarget } from '../core/directory.js'
-import { CastorError } from '../core/errors.js'
+import type { CastorError } from '../core/errors.js'
 import type { FromProxy, ToProxy } from '../core/messages.js'
 import type { SessionStore, SessionTotals } from '../core/session-store.js'
 import type { AdminState } from '../core/target-state.js'
@@ -26,7 +26,7 @@ import { ClusterLink } from './cluster-link.js'
 import { ConnectionLimit } from './connection-limit.js'
 import { type DescriptorPlan, openFileLimit, planDescriptors, tellOfCut } from './descriptors.js'
 import { buildDirectory, capacityFor } from './directory.js'
-import { endAll, FLUSH_NOW_MS } from './ending.js'
+import { endAll, FLUSH_NOW_MS, giveUp } from './ending.js'
 import { type Entrances, listenerFacts, type OpenListener, openNative, openShared } from './entrances.js'
 import { handOver, holdsVip, IDLE_GRACE_MS } from './handover.js'
 import { Placement } from './place.js'
@@ -99,6 +99,7 @@ export class Primary implements RunningCastor, AdminFacts {
     this.#certificates = certificates
     this.log = log
     this.#addon = chooseAddon(config, log)
+    this.#clock.onStep = (byMs) => log.warn({ byMs: Math.round(byMs) }, "the host's clock was set")
     this.#destination = destination
     this.finished = new Promise((resolve, reject) => {
       this.#markFinished = resolve
@@ -168,6 +169,12 @@ export class Primary implements RunningCastor, AdminFacts {
     return this.#registry.all
   }
 
+  /** As of now. */
+  get clock(): Clock {
+    this.#clock.refresh()
+    return this.#clock
+  }
+
   get sessions(): SessionStore {
     this.#clock.refresh()
     return this.#sessions
@@ -182,7 +189,7 @@ export class Primary implements RunningCastor, AdminFacts {
   }
 
   setTargetState(slot: number, state: AdminState): void {
-    this.#registry.setState(slot, state, Date.now())
+    this.#registry.setState(slot, state, this.clock.steadyMs)
     this.#cluster?.tellOperator(slot)
   }
 
@@ -196,11 +203,11 @@ export class Primary implements RunningCastor, AdminFacts {
   }
 
   addTarget(group: number, target: TargetConfig): Promise<AddOutcome> {
-    return this.#registry.add(group, target, Date.now)
+    return this.#registry.add(group, target, () => this.clock.steadyMs)
   }
 
   removeTarget(slot: number, now: boolean): number {
-    return this.#registry.remove(slot, now, Date.now())
+    return this.#registry.remove(slot, now, this.clock.steadyMs)
   }
 
   async start(): Promise<void> {
@@ -231,7 +238,7 @@ export class Primary implements RunningCastor, AdminFacts {
     for (const listening of listenings) listening.resume()
     this.#addresses.watch(() => this.#registry.readdress())
     this.#care = setInterval(() => {
-      this.#registry.look(Date.now())
+      this.#registry.look(this.clock.steadyMs)
       this.#census.step()
     }, CARE_MS)
     this.#certificates.onChange = () => {
@@ -288,13 +295,10 @@ export class Primary implements RunningCastor, AdminFacts {
 
   /** A thread is stuck where nothing can end it. What it holds is lost, and only another process can do better. */
   #fail(thread: string): void {
-    const cause = new CastorError('THREAD_STUCK', `the thread ${thread} is stuck in a system call or a loop in C`)
     this.#closeEntrances()
     this.leftovers.push(thread)
-    this.log.fatal({ thread }, 'a thread is stuck and cannot be ended; the process ends, to be started anew')
-    void Promise.all([this.#access?.close(FLUSH_NOW_MS), this.#destination.close(FLUSH_NOW_MS)]).then(() =>
-      this.#markFailed(cause),
-    )
+    const logs = { access: this.#access, destination: this.#destination, log: this.log }
+    void giveUp(thread, logs).then(this.#markFailed)
   }
 
   #closeEntrances(): void {
@@ -323,6 +327,7 @@ export class Primary implements RunningCastor, AdminFacts {
       directory: this.directory,
       registry: this.#registry,
       ticketKeys: this.#ticketKeys,
+      clock: () => this.clock,
       log: this.log,
       onLine: (line) => this.#destination.write(line),
       task: () => ({ ...this.#threadTask(), version: this.version }),

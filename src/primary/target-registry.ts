@@ -84,7 +84,7 @@ export class TargetRegistry {
 
   /**
    * Takes a target out: it drains for as long as its group says and then goes, or goes at once, and what is still with it
-   * is cut. Returns when it goes, as epoch time.
+   * is cut. Returns when it goes; this and all times here are of `Clock.steadyMs`.
    */
   remove(slot: number, now: boolean, nowMs: number): number {
     const [group, target] = this.#find(slot)

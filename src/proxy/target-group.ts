@@ -170,7 +170,7 @@ export class TargetGroup implements GroupView {
     const target = this.#bySlot[slot]
     if (target === undefined || target.address === '') return undefined
     if (this.#table.changes !== this.#seen) this.#refresh()
-    return keepsClients(this.#table, slot, this.#clock.wallMs, this.#ignoreEjections) ? target : undefined
+    return keepsClients(this.#table, slot, this.#clock.steadyMs, this.#ignoreEjections) ? target : undefined
   }
 
   /** Whether there is a target to pick beside `but` and those in `tried`. */
@@ -186,7 +186,7 @@ export class TargetGroup implements GroupView {
   }
 
   latencyMs(targetSlot: number): number {
-    return fadedLatency(this.#table.latencyMs(targetSlot), this.#clock.wallMs - this.#table.latencyAtMs(targetSlot))
+    return fadedLatency(this.#table.latencyMs(targetSlot), this.#clock.steadyMs - this.#table.latencyAtMs(targetSlot))
   }
 
   nextTicket(): number {
@@ -196,7 +196,7 @@ export class TargetGroup implements GroupView {
   /** Time has passed: what it alone changes is looked at, off the hot path. */
   tick(): void {
     this.#outliers?.tick()
-    if (this.#clock.wallMs >= this.#lookAgainMs || this.#table.changes !== this.#seen) this.#refresh()
+    if (this.#clock.steadyMs >= this.#lookAgainMs || this.#table.changes !== this.#seen) this.#refresh()
     this.#queue?.tick()
   }
 
@@ -251,12 +251,12 @@ export class TargetGroup implements GroupView {
   #average(slot: number, durationMs: number): void {
     if (!this.#averages) return
     const table = this.#table
-    const nowMs = this.#clock.wallMs
+    const nowMs = this.#clock.steadyMs
     table.setLatency(slot, peakEwma(table.latencyMs(slot), durationMs, nowMs - table.latencyAtMs(slot)), nowMs)
   }
 
   #penalize(slot: number, durationMs: number): void {
-    this.#table.setLatency(slot, failedLatency(this.latencyMs(slot), durationMs), this.#clock.wallMs)
+    this.#table.setLatency(slot, failedLatency(this.latencyMs(slot), durationMs), this.#clock.steadyMs)
   }
 
   /** Every target, whatever its state. */
@@ -280,7 +280,7 @@ export class TargetGroup implements GroupView {
   /** Works out which targets may be chosen, and at what weight. */
   #refresh(): void {
     const table = this.#table
-    const nowMs = this.#clock.wallMs
+    const nowMs = this.#clock.steadyMs
     this.#seen = table.changes
     this.#lookAgainMs = Number.POSITIVE_INFINITY
     const reachable = this.#all.filter((target) => target.address !== '')

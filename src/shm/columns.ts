@@ -1,4 +1,5 @@
 // Hot path: workers count here on every request. No allocation, no bounds beyond the tables' own.
+import { STEADY_ORIGIN_MS } from '../core/clock.js'
 import type { Capacity, SharedCounters } from '../core/shared-counters.js'
 import { GroupSources } from './group-sources.js'
 import { createHeartbeats } from './heartbeats.js'
@@ -37,6 +38,7 @@ export function createSharedCounters(capacity: Capacity, replicated = false): Sh
     capacity,
     columns: new SharedArrayBuffer(columnBytes(capacity)),
     tickets: new SharedArrayBuffer(ticketBytes(capacity)),
+    steadyOriginMs: STEADY_ORIGIN_MS,
     heartbeats: createHeartbeats(capacity),
     targets: createTargetTable(capacity),
     waiting: new SharedArrayBuffer(waitTableBytes(capacity)),

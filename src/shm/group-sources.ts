@@ -19,22 +19,22 @@ export class GroupSources {
   }
 
   /** A source was seen, by a number that is not 0. Returns whether there are several. */
-  note(source: number, wallMs: number): boolean {
-    const now = tenths(wallMs)
+  note(source: number, steadyMs: number): boolean {
+    const now = tenths(steadyMs)
     const words = this.#words
     const lone = Atomics.load(words, this.#at + GROUP_LONE_SOURCE)
     const isNew = lone === 0 || !this.#isRecent(this.#at + GROUP_LONE_AT, now)
     const known = isNew ? Atomics.compareExchange(words, this.#at + GROUP_LONE_SOURCE, lone, source) : lone
     if ((isNew && known === lone) || known === source) {
       Atomics.store(words, this.#at + GROUP_LONE_AT, now)
-      return this.areSeveral(wallMs)
+      return this.areSeveral(steadyMs)
     }
     Atomics.store(words, this.#at + GROUP_SEVERAL_AT, now)
     return true
   }
 
-  areSeveral(wallMs: number): boolean {
-    return this.#isRecent(this.#at + GROUP_SEVERAL_AT, tenths(wallMs))
+  areSeveral(steadyMs: number): boolean {
+    return this.#isRecent(this.#at + GROUP_SEVERAL_AT, tenths(steadyMs))
   }
 
   #isRecent(at: number, now: number): boolean {
@@ -43,6 +43,6 @@ export class GroupSources {
   }
 }
 
-function tenths(wallMs: number): number {
-  return Math.floor(wallMs / TENTH_MS) | 0 || 1
+function tenths(steadyMs: number): number {
+  return Math.floor(steadyMs / TENTH_MS) | 0 || 1
 }

@@ -57,9 +57,9 @@ export class MapSessionStore implements SessionStore {
   touch(key: SessionKey, timeoutMs: number): WriteOutcome {
     const session = this.#live(key)
     if (!session) return 'absent'
-    const { wallMs } = this.#clock
-    session.expiresMs = Math.max(session.expiresMs, wholeMs(wallMs + timeoutMs))
-    session.touchedMs = Math.max(session.touchedMs, wholeMs(wallMs))
+    const { steadyMs } = this.#clock
+    session.expiresMs = Math.max(session.expiresMs, wholeMs(steadyMs + timeoutMs))
+    session.touchedMs = Math.max(session.touchedMs, wholeMs(steadyMs))
     session.used = true
     return 'done'
   }
@@ -73,22 +73,22 @@ export class MapSessionStore implements SessionStore {
   }
 
   scan(cursor: number, limit: number, group: number): SessionPage {
-    const { wallMs } = this.#clock
+    const { steadyMs } = this.#clock
     const sessions: SessionRow[] = []
     let at = 0
     for (const [key, session] of this.#sessions) {
       if (at++ < cursor) continue
       if (sessions.length >= limit) return { sessions, next: at - 1 }
-      if (session.expiresMs > wallMs && (group < 0 || session.group === group)) sessions.push({ key, ...session })
+      if (session.expiresMs > steadyMs && (group < 0 || session.group === group)) sessions.push({ key, ...session })
     }
     return { sessions, next: -1 }
   }
 
   sweep(): number {
-    const { wallMs } = this.#clock
+    const { steadyMs } = this.#clock
     let freed = 0
     for (const [key, session] of this.#sessions) {
-      if (session.expiresMs > wallMs) continue
+      if (session.expiresMs > steadyMs) continue
       this.#sessions.delete(key)
       freed++
     }
@@ -106,26 +106,26 @@ export class MapSessionStore implements SessionStore {
 
   #live(key: SessionKey): Session | undefined {
     const session = this.#sessions.get(keyText(key))
-    return session && session.expiresMs > this.#clock.wallMs ? session : undefined
+    return session && session.expiresMs > this.#clock.steadyMs ? session : undefined
   }
 
   /** Looks at every session: stores of this kind are small. */
   #makeRoom(): void {
-    const { wallMs } = this.#clock
+    const { steadyMs } = this.#clock
     let first: [string, Session] | undefined
-    for (const each of this.#sessions) if (first === undefined || goesBefore(each[1], first[1], wallMs)) first = each
+    for (const each of this.#sessions) if (first === undefined || goesBefore(each[1], first[1], steadyMs)) first = each
     if (first === undefined) return
     this.#sessions.delete(first[0])
-    if (first[1].expiresMs <= wallMs) return
+    if (first[1].expiresMs <= steadyMs) return
     this.#evictions++
     this.#evictedKey = keyOf(first[0])
   }
 }
 
 /** True when a makes room before b: see `SessionStore.put`. */
-function goesBefore(a: Session, b: Session, wallMs: number): boolean {
-  const live = a.expiresMs > wallMs
-  if (live !== b.expiresMs > wallMs) return !live
+function goesBefore(a: Session, b: Session, steadyMs: number): boolean {
+  const live = a.expiresMs > steadyMs
+  if (live !== b.expiresMs > steadyMs) return !live
   if (live && a.used !== b.used) return !a.used
   return a.expiresMs < b.expiresMs
 }

@@ -70,7 +70,7 @@ export class SessionCensus implements SessionTotals {
       if (!readPlace(this.#memory, bucket, place, this.#key, session)) continue
       const { group, targetSlot } = session
       // What was forgotten is kept without a target, so that other hosts do not bring it back.
-      if (session.expiresMs <= this.#clock.wallMs || targetSlot < 0 || group >= this.#nextGroups.length) continue
+      if (session.expiresMs <= this.#clock.steadyMs || targetSlot < 0 || group >= this.#nextGroups.length) continue
       this.#nextGroups[group]!++
       // Of a target that is gone it is nobody's, until the client comes again and gets another.
       if (targetSlot >= this.#nextTargets.length || this.#table.generation(targetSlot) !== session.generation) continue
@@ -85,7 +85,7 @@ export class SessionCensus implements SessionTotals {
     this.#nextGroups = groups.fill(0)
     this.#nextTargets = targets.fill(0)
     this.#bucket = 0
-    this.asOfMs = this.#clock.wallMs
+    this.asOfMs = this.#clock.steadyMs
   }
 }
 

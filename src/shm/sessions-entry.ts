@@ -184,7 +184,7 @@ export function checksumOf(words: Int32Array, at: number): number {
 }
 
 export function isLive(words: Int32Array, at: number, clock: Clock): boolean {
-  return words[at + ENTRY_EXPIRES_HIGH]! * TWO_32 + (words[at + ENTRY_EXPIRES_LOW]! >>> 0) > clock.wallMs
+  return words[at + ENTRY_EXPIRES_HIGH]! * TWO_32 + (words[at + ENTRY_EXPIRES_LOW]! >>> 0) > clock.steadyMs
 }
 
 /** True when the client of the entry has come back with it. */
@@ -243,7 +243,7 @@ export function writeEntry(
  * Caller as for `writeEntry`.
  */
 export function touchEntry(words: Int32Array, at: number, clock: Clock, timeoutMs: number): void {
-  const now = clock.wallMs
+  const now = clock.steadyMs
   words[at + ENTRY_GROUP]! |= USED_BIT
   if (now > words[at + ENTRY_TOUCHED_HIGH]! * TWO_32 + (words[at + ENTRY_TOUCHED_LOW]! >>> 0)) {
     words[at + ENTRY_TOUCHED_HIGH] = now / TWO_32

@@ -30,7 +30,7 @@ export function scanSessions(
   let place = cursor
   for (; place < end && sessions.length < limit; place++) {
     if (!readPlace(memory, Math.floor(place / BUCKET_PLACES), place % BUCKET_PLACES, key, session)) continue
-    if (session.expiresMs <= clock.wallMs || (group >= 0 && session.group !== group)) continue
+    if (session.expiresMs <= clock.steadyMs || (group >= 0 && session.group !== group)) continue
     sessions.push({ key: keyText(key), ...session })
   }
   return { sessions, next: place < memory.capacity ? place : -1 }

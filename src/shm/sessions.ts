@@ -111,7 +111,7 @@ export class SessionTable implements SessionStore {
       const at = memory.entryAt(bucket, place)
       // Nearly always nobody is writing there: what has the key and the right checksum is one state of the entry.
       const isRead = (hasKey(words, at, key) && readEntry(words, at, key, this.found)) || this.#read(bucket, place, key)
-      if (isRead) return this.found.expiresMs > this.#clock.wallMs
+      if (isRead) return this.found.expiresMs > this.#clock.steadyMs
     }
     return false
   }

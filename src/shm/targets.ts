@@ -48,7 +48,7 @@ export function createTargetTable(capacity: Capacity): SharedArrayBuffer {
   return shared
 }
 
-/** What all threads know of the targets. Times are milliseconds since the epoch, the one clock that threads share. */
+/** What all threads know of the targets. Times are of `Clock.steadyMs`, the one clock that threads share. */
 export class TargetTable {
   readonly #words: Int32Array
   readonly #floats: Float64Array

@@ -39,7 +39,7 @@ export class LearnedSessions {
 
   /** The slot the client's session is on, −1 without one. Being asked for keeps a session alive. */
   find(key: SessionKey): number {
-    const nowMs = this.#clock.wallMs
+    const nowMs = this.#clock.steadyMs
     this.isKnown = this.#store.find(key)
     if (!this.isKnown) return -1
     const { targetSlot, generation, touchedMs, used } = this.#store.found
@@ -60,7 +60,7 @@ export class LearnedSessions {
 
   /** The client was given to a target, and stays there. */
   remember(key: SessionKey, targetSlot: number): void {
-    const nowMs = this.#clock.wallMs
+    const nowMs = this.#clock.steadyMs
     const session = this.#session
     session.targetSlot = targetSlot
     session.generation = this.#table.generation(targetSlot)

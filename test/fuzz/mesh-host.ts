@@ -44,7 +44,7 @@ export class MeshHost {
     const names = new DirectoryNames({ listeners: ['web'], groups: [GROUP], series: [{ listener: 0, group: 0 }] }, [
       { group: 0, version: 1, targets: [place] },
     ])
-    this.#sessions = new SessionEntries(new SessionTable(counters.sessions, 1, clock), names, (key) =>
+    this.#sessions = new SessionEntries(new SessionTable(counters.sessions, 1, clock), names, clock, (key) =>
       this.replica.forget(key),
     )
     this.state = new LocalState({
@@ -52,7 +52,6 @@ export class MeshHost {
       ledger: new OperatorLedger(),
       names,
       table,
-      clock,
       onOperator: (entry) => this.operators.push(entry),
       onTickets: (keys) => this.tickets.push(keys),
     })
@@ -66,6 +65,7 @@ export class MeshHost {
         time: clock,
         onPeer: ({ node, version }, change) => this.said.push(node, version, change),
         onLink: () => {},
+        onAhead: (node) => this.said.push(node),
         onSkipped: (node) => this.said.push(node),
       },
     )

@@ -24,7 +24,7 @@ const WORKER_CLOCK_MS = 1_000
 
 /** The parts of the mesh thread, joined. */
 export class MeshThread {
-  readonly clock: Clock = new SystemClock()
+  readonly clock: Clock
   readonly names: DirectoryNames
   readonly state: LocalState
   readonly replica: Replica
@@ -34,27 +34,27 @@ export class MeshThread {
   readonly #outboxes: readonly Outbox[]
   readonly #key = new Int32Array(SESSION_KEY_WORDS)
   readonly #session = blankSession()
-  /** Until then everything that the workers wrote was read, in milliseconds since the epoch. */
+  /** Until then everything that the workers wrote was read, by `Clock.steadyMs`. */
   #readUntilMs: number
   link: { readonly up: boolean; readonly sinceMs: number; readonly reason: string }
 
   constructor(task: MeshTask, log: Logger, post: (message: FromMesh) => void) {
     const { config, counters } = task
     const cluster: ClusterConfig = config.cluster!
-    const { clock } = this
+    const clock = new SystemClock(counters.steadyOriginMs)
+    this.clock = clock
     const table = new TargetTable(counters.targets)
     const wallMs = (): number => clock.wallMs
     this.#stamps = new SharedHybridClock(counters.hybridClock, config.node, wallMs)
     this.names = new DirectoryNames(task.directory, task.targets)
     // The last column: the primary has 0 and the workers theirs.
     const store = new SessionTable(counters.sessions, config.workers + 1, clock)
-    this.#sessions = new SessionEntries(store, this.names, (key) => this.replica.forget(key))
+    this.#sessions = new SessionEntries(store, this.names, clock, (key) => this.replica.forget(key))
     this.state = new LocalState({
       sessions: this.#sessions,
       ledger: new OperatorLedger(),
       names: this.names,
       table,
-      clock,
       onOperator: (entry) => post({ type: 'operator', entry }),
       onTickets: (keys) => post({ type: 'tickets', keys }),
     })
@@ -71,6 +71,7 @@ export class MeshThread {
         clock: this.#stamps,
         time: clock,
         onPeer: (peer, change) => said.peer(peer, change),
+        onAhead: (node, aheadMs) => said.ahead(node, aheadMs),
         onSkipped: (node, skipped) => said.skipped(node, skipped),
         onLink: (up, reason) => {
           this.link = { up, sinceMs: this.link.up === up ? this.link.sinceMs : clock.wallMs, reason }
@@ -83,7 +84,7 @@ export class MeshThread {
       },
     )
     this.#outboxes = counters.outboxes.map((shared) => new Outbox(shared))
-    this.#readUntilMs = clock.wallMs - WORKER_CLOCK_MS
+    this.#readUntilMs = clock.steadyMs - WORKER_CLOCK_MS
     if (task.again) {
       for (const outbox of this.#outboxes) outbox.skipToEnd()
       this.replica.resync(0)
@@ -95,7 +96,7 @@ export class MeshThread {
     this.clock.refresh()
     let isEmpty = true
     for (const outbox of this.#outboxes) isEmpty = this.#empty(outbox) && isEmpty
-    if (isEmpty) this.#readUntilMs = this.clock.wallMs - WORKER_CLOCK_MS
+    if (isEmpty) this.#readUntilMs = this.clock.steadyMs - WORKER_CLOCK_MS
     this.replica.tick()
   }
 

@@ -1,4 +1,3 @@
-import type { Clock } from '../../src/core/clock.js'
 import type {
   HealthNews,
   MergeOutcome,
@@ -18,7 +17,6 @@ export interface LocalStateParts {
   readonly ledger: OperatorLedger
   readonly names: TargetNames
   readonly table: TargetTable
-  readonly clock: Clock
   /** News for the primary, which alone writes operator state and hands out ticket keys. */
   readonly onOperator: (entry: OperatorEntry) => void
   readonly onTickets: (keys: Uint8Array) => void
@@ -47,10 +45,10 @@ export class LocalState implements MeshState {
   }
 
   merge(entry: MeshEntry): MergeOutcome {
-    const { sessions, ledger, clock, onOperator, onTickets } = this.#parts
+    const { sessions, ledger, onOperator, onTickets } = this.#parts
     switch (entry.kind) {
       case 'session':
-        return sessions.merge(entry, clock.wallMs)
+        return sessions.merge(entry)
       case 'operator': {
         const outcome = ledger.merge(entry)
         if (outcome === 'news') onOperator(entry)

@@ -45,6 +45,16 @@ export class MeshLog {
     this.#log.warn({ reason, ...said }, 'Redis is gone; traffic goes on with what this host knows')
   }
 
+  ahead(node: string, aheadMs: number): void {
+    const said = this.#take(`ahead ${node}`)
+    if (said === undefined) return
+    const fields = { peer: node, aheadMs: Math.round(aheadMs), ...said }
+    this.#log.warn(
+      fields,
+      "a peer's clock is ahead of this host's: one of them is wrong, and sessions may not be shared",
+    )
+  }
+
   skipped(node: string, { faults, firstFault }: Pick<ReadBatch, 'faults' | 'firstFault'>): void {
     const said = this.#take(`skipped ${firstFault?.fault}`)
     if (said === undefined) return

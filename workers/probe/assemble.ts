@@ -33,7 +33,7 @@ export type OnVerdict = (slot: number, state: CheckState, reason: HealthReason) 
 
 /** Joins the parts of the probe thread: one checker for each target of a group that is checked. */
 export function assemble(task: ProbeTask, log: Logger, onVerdict: OnVerdict): ProbeThread {
-  const clock = new SystemClock()
+  const clock = new SystemClock(task.counters.steadyOriginMs)
   const wheel = new TimerWheel(clock, WHEEL_TICK_MS)
   const addon = nativeAddon()
   const streams = new SocketTransport(clock)

@@ -55,7 +55,7 @@ export function assemble(
   log: Logger,
   onAccess: (lines: Uint8Array<ArrayBuffer>) => void,
 ): ProxyThread {
-  const clock = new SystemClock()
+  const clock = new SystemClock(task.counters.steadyOriginMs)
   const columns = new Columns(task.counters)
   const wheel = new TimerWheel(clock)
   const table = new TargetTable(task.counters.targets)

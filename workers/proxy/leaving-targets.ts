@@ -22,7 +22,7 @@ export class LeavingTargets {
       for (const { slot, pool } of group.all) {
         if (table.admin(slot) === ADMIN_ACTIVE) {
           this.#ended.delete(slot)
-        } else if (!this.#ended.has(slot) && table.drainUntilMs(slot) <= plane.clock.wallMs) {
+        } else if (!this.#ended.has(slot) && table.drainUntilMs(slot) <= plane.clock.steadyMs) {
           this.#ended.add(slot)
           pool.closeAll()
           for (const session of [...plane.sessions]) session.leave(slot)

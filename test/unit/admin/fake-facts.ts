@@ -1,5 +1,5 @@
 import type { AdminFacts, ClusterFacts, ListenerFacts, ProcessState, WorkerFacts } from '../../../src/admin/facts.js'
-import { SystemClock } from '../../../src/core/clock.js'
+import { type Clock, ManualClock, SystemClock } from '../../../src/core/clock.js'
 import type { AdminConfig, Config, ListenerConfig, TargetConfig, TargetGroupConfig } from '../../../src/core/config.js'
 import type { Directory, ListedTarget } from '../../../src/core/directory.js'
 import { REASON, type ReasonCode } from '../../../src/core/reasons.js'
@@ -157,6 +157,7 @@ export const CLUSTER: ClusterFacts = {
 /** A process that exists only as numbers: two workers, a listener of each kind, five targets. */
 export class FakeFacts implements AdminFacts {
   readonly version = '0.1.0'
+  readonly clock: Clock = new ManualClock(0, Date.now())
   startedAtMs = Date.now() - 3_723_000
   state: ProcessState = 'running'
   readonly cluster: ClusterFacts | undefined = undefined

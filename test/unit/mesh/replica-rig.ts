@@ -37,6 +37,9 @@ export class TestHost {
       get nowMs(): number {
         return clock.nowMs
       },
+      get steadyMs(): number {
+        return clock.steadyMs
+      },
       get wallMs(): number {
         return clock.wallMs + skewMs
       },
@@ -56,6 +59,7 @@ export class TestHost {
         time,
         onPeer: ({ node }, change) => this.events.push(`${node} ${change}`),
         onLink: (up, reason) => this.events.push(up ? 'up' : `down: ${reason}`),
+        onAhead: (node, aheadMs) => this.events.push(`${node} is ahead by ${aheadMs}`),
         onSkipped: (node, { firstFault }) => this.events.push(`${node} ${firstFault!.kind} ${firstFault!.fault}`),
       },
     )

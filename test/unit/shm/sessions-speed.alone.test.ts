@@ -23,6 +23,7 @@ const shared = createSessionTable(CAPACITY, 3)
 /** Moved without making an object, which the clock of other tests does not promise. */
 class PlainClock implements Clock {
   nowMs = 0.5
+  steadyMs = NOW_MS + 0.5
   wallMs = NOW_MS + 0.5
 
   refresh(): void {}
