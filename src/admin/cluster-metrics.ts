@@ -14,6 +14,22 @@ export function clusterMetrics(out: Exposition, { status }: ClusterFacts): void 
     'From another host’s sending to the arrival here, lately, by clocks of both.',
   )
   for (const { node, lagMs, state } of peers) if (state === 'alive') out.sample({ peer: node }, lagMs / 1000)
+  for (const [family, holds, help] of [
+    [
+      'castor_cluster_redis_evicts',
+      status?.evictionPolicy,
+      'Whether Redis throws away what is kept when it is full: 1 or 0.',
+    ],
+    [
+      'castor_cluster_name_conflict',
+      status?.impostor ?? status?.doubled[0],
+      'Whether two hosts have one name: 1 or 0.',
+    ],
+    ['castor_cluster_foreign_secret', status?.forgedLately, 'Whether frames of another secret came lately: 1 or 0.'],
+  ] as const) {
+    out.family(family, 'gauge', help)
+    out.sample({}, holds ? 1 : 0)
+  }
   const counts = status?.counts
   if (counts === undefined) return
   const families = [

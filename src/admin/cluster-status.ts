@@ -81,6 +81,13 @@ export function clusterProblems({ name, status }: ClusterFacts, node: string): s
   if (status?.impostor !== undefined) {
     problems.push(`cluster ${name}: another process is called ${node} as well; give each host a node name of its own`)
   }
+  for (const double of status?.doubled ?? []) {
+    problems.push(`cluster ${name}: two processes are called ${double}; give each host a node name of its own`)
+  }
+  if (status !== undefined && status.evictionPolicy !== '') {
+    const policy = status.evictionPolicy
+    problems.push(`cluster ${name}: Redis throws away what is kept (${policy}); set its maxmemory-policy to noeviction`)
+  }
   if (status?.forgedLately === true) {
     problems.push(`cluster ${name}: frames came that were sealed with another secret`)
   }

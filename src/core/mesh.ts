@@ -70,8 +70,8 @@ export type MergeOutcome = 'news' | 'known' | 'older' | 'unknown-target'
 
 /** What this host knows, as the mesh reads and writes it. */
 export interface MeshState {
-  /** Takes an entry from elsewhere in, if it is newer. Commutative and idempotent. */
-  merge(entry: MeshEntry): MergeOutcome
+  /** Takes an entry from elsewhere in, if it is newer; `sentMs`: when somebody said it. Commutative and idempotent. */
+  merge(entry: MeshEntry, sentMs: number): MergeOutcome
   /** What this host has for the same thing, if anything. */
   current(entry: MeshEntry): MeshEntry | undefined
   /**
@@ -133,6 +133,10 @@ export interface MeshStatus {
   readonly peers: readonly Peer[]
   /** The boot id of another process with this host's name, if there is one. */
   readonly impostor: string | undefined
+  /** Other nodes that two processes are called, both of which speak. */
+  readonly doubled: readonly string[]
+  /** The server's policy where it throws away what is kept when its memory is full; empty where it does not, or does not tell. */
+  readonly evictionPolicy: string
   /** Whether a frame came within the last minutes that was sealed with another secret, or damaged. */
   readonly forgedLately: boolean
   readonly counts: Readonly<MeshCounts>

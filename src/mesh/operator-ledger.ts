@@ -1,23 +1,55 @@
 import type { MergeOutcome, OperatorEntry } from '../core/mesh.js'
+import { isOutdated } from './keeping.js'
 import { entryName, replaces } from './merge-order.js'
 
-/** What operators have said of targets, on any host, also of targets that this host does not have. */
-export class OperatorLedger {
-  readonly #entries = new Map<string, OperatorEntry>()
+/** More than operators ever want anything of; what was said longest ago makes room. */
+const MAX_ENTRIES = 10_000
 
-  merge(entry: OperatorEntry): MergeOutcome {
+interface Kept {
+  readonly entry: OperatorEntry
+  /** When somebody said so last, in milliseconds since the epoch. */
+  readonly saidMs: number
+}
+
+/**
+ * What operators have said of targets, on any host, also of targets that this host does not have; for as long as somebody
+ * says it again now and then.
+ */
+export class OperatorLedger {
+  /** By name, what was said longest ago first. */
+  readonly #kept = new Map<string, Kept>()
+
+  merge(entry: OperatorEntry, saidMs: number): MergeOutcome {
     const name = entryName(entry)
-    const known = this.#entries.get(name)
-    if (known !== undefined && !replaces(entry, known)) return replaces(known, entry) ? 'older' : 'known'
-    this.#entries.set(name, entry)
-    return 'news'
+    const known = this.#kept.get(name)
+    const isNews = known === undefined || replaces(entry, known.entry)
+    if (!isNews && replaces(known.entry, entry)) return 'older'
+    this.#kept.delete(name)
+    this.#kept.set(name, { entry, saidMs: Math.max(saidMs, known?.saidMs ?? 0) })
+    if (this.#kept.size > MAX_ENTRIES) this.#kept.delete(this.#kept.keys().next().value!)
+    return isNews ? 'news' : 'known'
   }
 
   current(entry: OperatorEntry): OperatorEntry | undefined {
-    return this.#entries.get(entryName(entry))
+    return this.#kept.get(entryName(entry))?.entry
+  }
+
+  /**
+   * Forgets what nobody has said for too long. Returns what is to be said again, which is what `isHere` is true of: that
+   * counts as said now.
+   */
+  refresh(wallMs: number, isHere: (entry: OperatorEntry) => boolean): readonly OperatorEntry[] {
+    const again: OperatorEntry[] = []
+    for (const [name, { entry, saidMs }] of [...this.#kept]) {
+      if (isHere(entry)) {
+        again.push(entry)
+        this.#kept.set(name, { entry, saidMs: wallMs })
+      } else if (isOutdated(entry, saidMs, wallMs)) this.#kept.delete(name)
+    }
+    return again
   }
 
   get all(): readonly OperatorEntry[] {
-    return [...this.#entries.values()]
+    return [...this.#kept.values()].map(({ entry }) => entry)
   }
 }

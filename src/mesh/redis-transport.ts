@@ -4,6 +4,7 @@ import type { RedisConfig } from '../core/config.js'
 import type { MeshTransport, MeshTransportEvents } from '../core/mesh.js'
 import { reconnectMs } from './redis-clients.js'
 import { RedisLink, within } from './redis-link.js'
+import { evictionPolicyOf } from './redis-policy.js'
 import { isRefusal, reasonOf } from './redis-reasons.js'
 import { tryRights } from './redis-rights.js'
 import { followStream, type StreamPosition, tailOf, whetherFollows } from './redis-stream.js'
@@ -17,6 +18,8 @@ const SCAN_COUNT = 500
 const KEPT_COUNT = 128
 const MAX_KEY_BYTES = 1_000
 const PROBE_MS = 1_000
+/** How many of these lie between two looks at how the server deals with full memory. */
+const PROBES_A_POLICY = 30
 /** A link that stood for so long was a good one: the next try after its end is the first. */
 const STEADY_MS = 10_000
 
@@ -29,6 +32,7 @@ export class RedisTransport implements MeshTransport {
   readonly #config: RedisConfig
   readonly #cluster: string
   readonly #prefix: string
+  readonly #onPolicy: (policy: string) => void
   readonly #position: StreamPosition = { id: undefined }
   #link: RedisLink | undefined
   #events: MeshTransportEvents | undefined
@@ -37,8 +41,10 @@ export class RedisTransport implements MeshTransport {
   #closed = false
   #wake: () => void = () => {}
 
-  constructor(config: RedisConfig, cluster: string) {
+  /** `onPolicy` is told now and then by which policy the server throws away what is kept; empty where it does not. */
+  constructor(config: RedisConfig, cluster: string, onPolicy: (policy: string) => void = () => {}) {
     this.#config = config
+    this.#onPolicy = onPolicy
     this.#cluster = cluster
     this.#prefix = `castor:{${cluster}}`
   }
@@ -162,7 +168,12 @@ export class RedisTransport implements MeshTransport {
 
   /** A server that hangs closes no connection: only an answer that does not come tells. */
   async #probe(link: RedisLink): Promise<never> {
-    for (;;) {
+    for (let probes = 0; ; probes++) {
+      if (probes % PROBES_A_POLICY === 0) {
+        const policies: string[] = []
+        for (const node of nodesOf(link)) policies.push(await evictionPolicyOf(node))
+        this.#onPolicy(policies.find((policy) => policy !== '') ?? '')
+      }
       await this.#pause(PROBE_MS)
       if (this.#closed) throw new Error('closed')
       await within(link.writer.ping())

@@ -1,4 +1,4 @@
-import type { Clock } from '../core/clock.js'
+import { type Clock, steadyTime } from '../core/clock.js'
 import { stampMs } from '../core/hybrid-clock.js'
 import type {
   HealthNews,
@@ -12,6 +12,7 @@ import type {
 } from '../core/mesh.js'
 import type { SessionKey } from '../core/session-store.js'
 import { type Batch, encodeBatch } from './batch.js'
+import { isOutdated, keptMs } from './keeping.js'
 import { entryName, sessionName } from './merge-order.js'
 import { Peers } from './peers.js'
 import { decodeBatch, type ReadBatch } from './read-batch.js'
@@ -232,11 +233,11 @@ export class Replica implements MeshTransportEvents {
       this.counts.newer += faults.newer
       this.#parts.onSkipped(batch.node, { faults, firstFault })
     }
-    for (const entry of batch.entries) this.#merge(entry)
+    for (const entry of batch.entries) this.#merge(entry, batch.sentMs)
     if (change !== 'stale') for (const health of batch.health) this.#parts.state.onHealth(health)
   }
 
-  #merge(entry: MeshEntry): void {
+  #merge(entry: MeshEntry, sentMs: number): void {
     const { state, clock, time } = this.#parts
     this.counts.entriesIn++
     if (writtenMs(entry) > time.wallMs + MAX_AHEAD_MS) {
@@ -247,8 +248,12 @@ export class Replica implements MeshTransportEvents {
       this.counts.invalid++
       return
     }
+    if (isOutdated(entry, sentMs, time.wallMs)) {
+      this.counts.stale++
+      return
+    }
     clock.witness(entry.high, entry.low)
-    const outcome = state.merge(entry)
+    const outcome = state.merge(entry, sentMs)
     if (outcome === 'unknown-target') this.counts.unknown++
     else if (outcome === 'older' && this.up) {
       // The store may have kept the older one last: whoever comes later must find the newer.
@@ -311,9 +316,8 @@ export class Replica implements MeshTransportEvents {
   }
 
   #save(entry: MeshEntry, done: (ok: boolean) => void = () => {}): void {
-    const ttlMs = entry.kind === 'session' ? Math.ceil(entry.expiresMs - this.#parts.time.wallMs) : 0
-    if (ttlMs < 0) return
-    this.#parts.transport.save(entryName(entry), this.#seal([entry], [], undefined), Math.max(ttlMs, 0), done)
+    const ttlMs = keptMs(entry, this.#parts.time.wallMs)
+    if (ttlMs > 0) this.#parts.transport.save(entryName(entry), this.#seal([entry], [], undefined), ttlMs, done)
   }
 
   /** Expiring needs no right that saving does not. Whoever reads it in its last millisecond finds nothing in it. */
@@ -342,7 +346,9 @@ export class Replica implements MeshTransportEvents {
     while (this.#refillCursor >= 0 && transport.pending < REFILL_PENDING) {
       const page = state.page(this.#refillCursor, REFILL_PAGE, this.#refillFromMs)
       this.#refillCursor = page.next
-      if (page.entries.length > 0) this.#sendEntries(page.entries, [])
+      for (let at = 0; at < page.entries.length; at += BATCH_ENTRIES) {
+        this.#sendEntries(page.entries.slice(at, at + BATCH_ENTRIES), [])
+      }
     }
   }
 
@@ -356,7 +362,8 @@ export class Replica implements MeshTransportEvents {
     // All but sessions is little, and goes with every refill.
     this.#missedMs = Math.min(this.#missedMs, this.#parts.time.steadyMs)
     for (const entry of entries) {
-      if (entry.kind === 'session') this.#missedMs = Math.min(this.#missedMs, entry.touchedMs)
+      if (entry.kind === 'session')
+        this.#missedMs = Math.min(this.#missedMs, steadyTime(entry.touchedMs, this.#parts.time))
     }
   }
 }

@@ -52,6 +52,7 @@ export class MeshHost {
       ledger: new OperatorLedger(),
       names,
       table,
+      clock,
       onOperator: (entry) => this.operators.push(entry),
       onTickets: (keys) => this.tickets.push(keys),
     })

@@ -65,3 +65,35 @@ t.test('a Redis that is not there, and one that wants another password: the host
     await castor.kill()
   }
 })
+
+t.test('sharing that goes wrong without failing is seen: eviction, another secret, one name twice', async (t) => {
+  if (toolOrSkip(t, 'redis-server') === undefined) return
+  const redis = await RedisServer.start(t, { lines: ['maxmemory 100mb', 'maxmemory-policy allkeys-lru'] })
+  const groups = [{ name: 'web', protocol: 'http', targets: addressesOf(await numbered(t, 1)) }]
+  const castor = await startMember(t, 'one', redis.url, groups)
+  await startMember(t, 'one', redis.url, groups)
+  await startMember(t, 'stranger', redis.url, groups, { secret: 'quite another secret' })
+  const expected = [
+    'cluster test: another process is called one as well; give each host a node name of its own',
+    'cluster test: Redis throws away what is kept (allkeys-lru); set its maxmemory-policy to noeviction',
+    'cluster test: frames came that were sealed with another secret',
+  ]
+  await until(
+    'the problems',
+    async () => (await problems(castor)).filter((line) => expected.includes(line)).length === 3,
+    15_000,
+  )
+  const metrics = await castor.metrics()
+  for (const name of ['redis_evicts', 'name_conflict', 'foreign_secret']) {
+    t.equal(metrics.sum(`castor_cluster_${name}`), 1, name)
+  }
+  const lines = `${castor.stdout}${castor.stderr}`.split('\n')
+  for (const message of [
+    'another process has this host’s name',
+    'frames came that were sealed with another secret',
+    'Redis throws away what is kept when its memory is full',
+  ]) {
+    await until(message, () => `${castor.stdout}${castor.stderr}`.includes(message))
+  }
+  t.notOk(lines.some((line) => line.includes('"level":"error"')))
+})

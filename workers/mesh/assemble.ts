@@ -19,6 +19,9 @@ import { DirectoryNames } from './names.js'
 
 /** Records taken from one worker in one turn, so that the others and the network get theirs. */
 const RECORDS_A_TURN = 2_000
+/** What this host wants to be remembered is said again so often; soon after the start for the first time. */
+const REFRESH_MS = 12 * 60 * 60_000
+const FIRST_REFRESH_MS = 10 * 60_000
 /** A busy worker's clock stands still between its turns: what it writes may bear a time as old as that. */
 const WORKER_CLOCK_MS = 1_000
 
@@ -36,6 +39,10 @@ export class MeshThread {
   readonly #session = blankSession()
   /** Until then everything that the workers wrote was read, by `Clock.steadyMs`. */
   #readUntilMs: number
+  #refreshAtMs: number
+  /** By which Redis throws away what is kept; empty where it does not. */
+  evictionPolicy = ''
+  readonly said: MeshLog
   link: { readonly up: boolean; readonly sinceMs: number; readonly reason: string }
 
   constructor(task: MeshTask, log: Logger, post: (message: FromMesh) => void) {
@@ -55,12 +62,16 @@ export class MeshThread {
       ledger: new OperatorLedger(),
       names: this.names,
       table,
+      clock,
       onOperator: (entry) => post({ type: 'operator', entry }),
       onTickets: (keys) => post({ type: 'tickets', keys }),
     })
-    const transport: MeshTransport = new RedisTransport(cluster.redis, cluster.name)
+    const transport: MeshTransport = new RedisTransport(cluster.redis, cluster.name, (policy) => {
+      this.evictionPolicy = policy
+    })
     this.link = { up: false, sinceMs: clock.wallMs, reason: 'not connected yet' }
-    const said = new MeshLog(log, clock)
+    this.said = new MeshLog(log, clock)
+    const { said } = this
     let joined = false
     this.replica = new Replica(
       { node: config.node, boot: task.boot, version: task.version, heartbeatMs: cluster.heartbeatMs },
@@ -85,6 +96,7 @@ export class MeshThread {
     )
     this.#outboxes = counters.outboxes.map((shared) => new Outbox(shared))
     this.#readUntilMs = clock.steadyMs - WORKER_CLOCK_MS
+    this.#refreshAtMs = clock.nowMs + FIRST_REFRESH_MS
     if (task.again) {
       for (const outbox of this.#outboxes) outbox.skipToEnd()
       this.replica.resync(0)
@@ -97,6 +109,10 @@ export class MeshThread {
     let isEmpty = true
     for (const outbox of this.#outboxes) isEmpty = this.#empty(outbox) && isEmpty
     if (isEmpty) this.#readUntilMs = this.clock.steadyMs - WORKER_CLOCK_MS
+    if (this.clock.nowMs >= this.#refreshAtMs) {
+      this.#refreshAtMs = this.clock.nowMs + REFRESH_MS
+      for (const entry of this.state.refresh()) this.replica.change(entry)
+    }
     this.replica.tick()
   }
 

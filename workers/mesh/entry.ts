@@ -18,8 +18,10 @@ export default async function meshThread(task: MeshTask): Promise<void> {
   const turning = setInterval(() => mesh.turn(), TURN_MS)
   const reporting = setInterval(() => {
     const { peers, counts, forgedLately } = replica
-    const { list, impostor } = peers
-    post({ type: 'status', status: { ...mesh.link, peers: list, impostor, forgedLately, counts } })
+    const { list, impostor, doubled } = peers
+    const sharing = { impostor, doubled, forgedLately, evictionPolicy: mesh.evictionPolicy }
+    mesh.said.sharing(sharing)
+    post({ type: 'status', status: { ...mesh.link, ...sharing, peers: list, counts } })
   }, STATUS_MS)
   await new Promise<void>((resolve) => {
     task.port.on('message', (message: ToMesh) => {

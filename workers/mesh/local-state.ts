@@ -1,3 +1,4 @@
+import type { Clock } from '../../src/core/clock.js'
 import type {
   HealthNews,
   MergeOutcome,
@@ -17,6 +18,7 @@ export interface LocalStateParts {
   readonly ledger: OperatorLedger
   readonly names: TargetNames
   readonly table: TargetTable
+  readonly clock: Clock
   /** News for the primary, which alone writes operator state and hands out ticket keys. */
   readonly onOperator: (entry: OperatorEntry) => void
   readonly onTickets: (keys: Uint8Array) => void
@@ -34,7 +36,13 @@ export class LocalState implements MeshState {
   /** What this host itself has made or been told, before it goes out. */
   own(entry: OperatorEntry | TicketsEntry): void {
     if (entry.kind === 'tickets') this.#tickets = entry
-    else this.#parts.ledger.merge(entry)
+    else this.#parts.ledger.merge(entry, this.#parts.clock.wallMs)
+  }
+
+  /** What this host is to say again, so that it is not forgotten: what operators want of targets that it has. */
+  refresh(): readonly OperatorEntry[] {
+    const { ledger, names, clock } = this.#parts
+    return ledger.refresh(clock.wallMs, ({ group, target }) => names.targetSlot(group, target) >= 0)
   }
 
   /** This host has a target that it did not have before: what operators said of it earlier holds. */
@@ -44,13 +52,13 @@ export class LocalState implements MeshState {
     if (entry !== undefined) onOperator(entry)
   }
 
-  merge(entry: MeshEntry): MergeOutcome {
+  merge(entry: MeshEntry, sentMs: number): MergeOutcome {
     const { sessions, ledger, onOperator, onTickets } = this.#parts
     switch (entry.kind) {
       case 'session':
         return sessions.merge(entry)
       case 'operator': {
-        const outcome = ledger.merge(entry)
+        const outcome = ledger.merge(entry, sentMs)
         if (outcome === 'news') onOperator(entry)
         return outcome
       }

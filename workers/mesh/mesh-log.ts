@@ -1,5 +1,5 @@
 import type { Clock } from '../../src/core/clock.js'
-import type { Peer } from '../../src/core/mesh.js'
+import type { MeshStatus, Peer } from '../../src/core/mesh.js'
 import type { ReadBatch } from '../../src/mesh/read-batch.js'
 import type { Logger } from '../../src/observe/log.js'
 
@@ -10,22 +10,26 @@ const MAX_SAID = 32
 /** No reason. */
 const UP = '\0'
 
+/** What of the mesh's status is silently wrong. */
+type Sharing = Pick<MeshStatus, 'impostor' | 'doubled' | 'forgedLately' | 'evictionPolicy'>
+
 /** What the mesh thread says in the log: each thing once, and again a minute later where it still goes on. */
 export class MeshLog {
-  readonly #log: Logger
+  readonly log: Logger
   readonly #clock: Clock
   /** By what was said: when, and how often it came since. */
   readonly #said = new Map<string, { ms: number; leftOut: number }>()
+  readonly #holding = new Set<string>()
   /** What was said of Redis last: that it is there, or why it is not. */
   #link = ''
 
   constructor(log: Logger, clock: Clock) {
-    this.#log = log
+    this.log = log
     this.#clock = clock
   }
 
   peer({ node, version }: Peer, change: string): void {
-    this.#log.info({ peer: node, version, change }, 'a peer came or went')
+    this.log.info({ peer: node, version, change }, 'a peer came or went')
   }
 
   /**
@@ -36,20 +40,20 @@ export class MeshLog {
     if (this.#link === (up ? UP : reason)) return
     if (up) {
       this.#link = UP
-      this.#log.info('Redis is there')
+      this.log.info('Redis is there')
       return
     }
     const said = this.#take(`gone ${reason}`)
     if (said === undefined) return
     this.#link = reason
-    this.#log.warn({ reason, ...said }, 'Redis is gone; traffic goes on with what this host knows')
+    this.log.warn({ reason, ...said }, 'Redis is gone; traffic goes on with what this host knows')
   }
 
   ahead(node: string, aheadMs: number): void {
     const said = this.#take(`ahead ${node}`)
     if (said === undefined) return
     const fields = { peer: node, aheadMs: Math.round(aheadMs), ...said }
-    this.#log.warn(
+    this.log.warn(
       fields,
       "a peer's clock is ahead of this host's: one of them is wrong, and sessions may not be shared",
     )
@@ -60,8 +64,35 @@ export class MeshLog {
     if (said === undefined) return
     const fields = { peer: node, kind: firstFault?.kind, ...faults, ...said }
     if (firstFault?.fault === 'newer') {
-      this.#log.info(fields, 'a peer of a later version sends what this one does not know')
-    } else this.#log.warn(fields, 'a peer sent rows that are not valid; they were skipped')
+      this.log.info(fields, 'a peer of a later version sends what this one does not know')
+    } else this.log.warn(fields, 'a peer sent rows that are not valid; they were skipped')
+  }
+
+  /** What makes sharing wrong without anything failing; each is said when it begins. */
+  sharing({ impostor, doubled, forgedLately, evictionPolicy }: Sharing): void {
+    const { log } = this
+    if (this.#begins('impostor', impostor !== undefined)) {
+      log.warn({ boot: impostor }, 'another process has this host’s name; the two undo what the other says')
+    }
+    if (this.#begins('doubled', doubled.length > 0)) {
+      log.warn({ peers: doubled }, 'two hosts have one name; give each a node name of its own')
+    }
+    if (this.#begins('forged', forgedLately)) {
+      log.warn('frames came that were sealed with another secret; this host shares nothing with their senders')
+    }
+    if (this.#begins('evicting', evictionPolicy !== '')) {
+      log.warn({ policy: evictionPolicy }, 'Redis throws away what is kept when its memory is full; set noeviction')
+    }
+  }
+
+  #begins(what: string, holds: boolean): boolean {
+    if (!holds) {
+      this.#holding.delete(what)
+      return false
+    }
+    if (this.#holding.has(what) || this.#take(what) === undefined) return false
+    this.#holding.add(what)
+    return true
   }
 
   /** Undefined where it was said less than a minute ago; else how often it was left out since. */

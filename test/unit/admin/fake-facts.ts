@@ -135,6 +135,8 @@ export const CLUSTER: ClusterFacts = {
       },
     ],
     impostor: undefined,
+    doubled: [],
+    evictionPolicy: '',
     forgedLately: true,
     counts: {
       framesIn: 1,
