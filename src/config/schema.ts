@@ -228,7 +228,7 @@ const targetGroup = z
     slowStart: duration(0, HOUR)
       .prefault('0s')
       .describe(
-        'How long the weight of a new or recovered target rises from a tenth to its full. Duration, 0s to 1h, default 0s: at once. Higher spares cold targets and loads the others; lower does the opposite.',
+        'How long the weight of a target that comes into service (new, recovered, or back after an ejection or maintenance) rises from a tenth to its full. Duration, 0s to 1h, default 0s: at once. Higher spares cold targets and loads the others; lower does the opposite.',
       ),
     draining: duration(0, HOUR)
       .prefault('300s')

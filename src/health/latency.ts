@@ -24,6 +24,16 @@ export function failedLatency(averageMs: number, durationMs: number): number {
   return Math.max(durationMs, Math.min(FAILURE_CEILING_MS, 2 * Math.max(averageMs, FAILURE_FLOOR_MS)))
 }
 
+/**
+ * What an average that was faded to `fadedMs` is worth while a request is with the target that has not been answered yet:
+ * the more it has faded, the more the group's average stands in for it. So a target that comes back gets one request to
+ * find out how it is, and not all of them until that is answered.
+ */
+export function awaitedLatency(knownMs: number, fadedMs: number, groupMs: number): number {
+  const share = fadedMs / knownMs
+  return fadedMs + Math.max(knownMs, groupMs) * (1 - share)
+}
+
 /** What an average is worth after `sinceMs` without a response: it fades, so that a target once slow is asked again. */
 export function fadedLatency(averageMs: number, sinceMs: number): number {
   return averageMs * Math.exp(-Math.max(sinceMs, 0) / MEMORY_MS)

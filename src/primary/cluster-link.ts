@@ -118,7 +118,8 @@ export class ClusterLink {
     const groupSlot = directory.groups.indexOf(group)
     const found = registry.all.find((listed) => listed.group === groupSlot && listed.id === target)
     if (found === undefined) return
-    registry.adopt(found.slot, state, weight, steadyTime(drainUntilMs, clock()))
+    const now = clock()
+    registry.adopt(found.slot, state, weight, steadyTime(drainUntilMs, now), now.steadyMs)
     log.info({ targetGroup: group, target, state, weight }, 'an operator changed a target')
   }
 }

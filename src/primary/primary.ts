@@ -194,7 +194,7 @@ export class Primary implements RunningCastor, AdminFacts {
   }
 
   setTargetWeight(slot: number, weight: number): void {
-    this.#registry.setWeight(slot, weight)
+    this.#registry.setWeight(slot, weight, this.clock.steadyMs)
     this.#cluster?.tellOperator(slot)
   }
 
@@ -220,7 +220,7 @@ export class Primary implements RunningCastor, AdminFacts {
     }
     this.#ticketKeys.start()
     await this.#addresses.refresh()
-    this.#registry.readdress()
+    this.#registry.readdress(0)
     this.#entrances = await this.#open()
     this.#admin = await startAdmin({ config: config.admin, facts: this })
     this.#watchdog.start()
@@ -236,7 +236,7 @@ export class Primary implements RunningCastor, AdminFacts {
     const { listenings } = this.#entrances
     this.#limit = new ConnectionLimit(max, this.#placement, listenings, log, (fd) => this.#discard(fd))
     for (const listening of listenings) listening.resume()
-    this.#addresses.watch(() => this.#registry.readdress())
+    this.#addresses.watch(() => this.#registry.readdress(this.clock.steadyMs))
     this.#care = setInterval(() => {
       this.#registry.look(this.clock.steadyMs)
       this.#census.step()

@@ -1,6 +1,13 @@
 import type { TargetConfig, TargetGroupConfig } from '../core/config.js'
 import type { GroupTargets, ListedTarget } from '../core/directory.js'
-import { ADMIN_DRAINING, ADMIN_STATES, type AdminState, CHECK_INITIAL, CHECK_UNCHECKED } from '../core/target-state.js'
+import {
+  ADMIN_DRAINING,
+  ADMIN_MAINTENANCE,
+  ADMIN_STATES,
+  type AdminState,
+  CHECK_INITIAL,
+  CHECK_UNCHECKED,
+} from '../core/target-state.js'
 import type { Columns } from '../shm/columns.js'
 import type { TargetTable } from '../shm/targets.js'
 import { TargetSlots } from './target-slots.js'
@@ -78,6 +85,9 @@ export class TargetRegistry {
     const slot = this.#slots.take()
     if (slot === undefined) return 'full'
     this.#place(group, target, slot, nowMs())
+    // Where targets are checked, the first check that passes begins it.
+    const { healthCheck, slowStartMs } = this.#groups[group]!.config
+    if (healthCheck.protocol === 'off' && slowStartMs > 0) this.#parts.table.setRampFrom(slot, nowMs())
     this.#publish(group)
     return 'added'
   }
@@ -106,6 +116,7 @@ export class TargetRegistry {
     const drainMs = state === 'draining' ? this.#groups[group]!.config.drainingMs : 0
     target.wish = state
     target.wishUntilMs = nowMs + drainMs
+    this.#startSlowly(target, state, this.#parts.table.weight(slot), nowMs)
     const untilMs = state === 'draining' && target.leavesMs !== undefined ? target.leavesMs : target.wishUntilMs
     this.#parts.table.setAdmin(slot, ADMIN_STATES.indexOf(state), untilMs)
   }
@@ -118,15 +129,18 @@ export class TargetRegistry {
   }
 
   /** The same from another host. A target that was removed here goes all the same. */
-  adopt(slot: number, state: AdminState, weight: number, drainUntilMs: number): void {
+  adopt(slot: number, state: AdminState, weight: number, drainUntilMs: number, nowMs: number): void {
     const [, target] = this.#find(slot)
+    this.#startSlowly(target, state, weight < 0 ? target.firstWeight : weight, nowMs)
     target.wish = state
     target.wishUntilMs = drainUntilMs
     this.#parts.table.setWeight(slot, weight < 0 ? target.firstWeight : weight)
     if (target.leavesMs === undefined) this.#parts.table.setAdmin(slot, ADMIN_STATES.indexOf(state), drainUntilMs)
   }
 
-  setWeight(slot: number, weight: number): void {
+  setWeight(slot: number, weight: number, nowMs: number): void {
+    const [, target] = this.#find(slot)
+    this.#startSlowly(target, target.wish, weight, nowMs)
     this.#parts.table.setWeight(slot, weight)
   }
 
@@ -142,18 +156,35 @@ export class TargetRegistry {
     this.#slots.look()
   }
 
-  /** Some names resolve to other addresses now: tells the threads of the groups that this concerns. */
-  readdress(): void {
-    this.#groups.forEach(({ targets }, group) => {
+  /**
+   * Some names resolve to other addresses now: tells the threads of the groups that this concerns. Slow start begins at
+   * `nowMs`, as epoch time; 0 where nothing has begun yet.
+   */
+  readdress(nowMs: number): void {
+    this.#groups.forEach(({ config, targets }, group) => {
       let changed = false
       for (const target of targets) {
         const address = this.#parts.addresses.of(target.host)
         if (address === target.address) continue
+        // Another server, or one that is reached for the first time.
+        if (config.slowStartMs > 0) this.#parts.table.setRampFrom(target.slot, nowMs)
         target.address = address
         changed = true
       }
       if (changed) this.#publish(group)
     })
+  }
+
+  /**
+   * Slow start begins where the operator's change brings a target back that had no traffic at all: before the change, so
+   * that whoever sees that sees the other. One that drains still has its clients, and is warm.
+   */
+  #startSlowly({ slot, group }: Listed, state: AdminState, weight: number, nowMs: number): void {
+    const { table } = this.#parts
+    if (this.#groups[group]!.config.slowStartMs === 0 || state !== 'active' || weight === 0) return
+    const admin = table.admin(slot)
+    const wasOut = admin === ADMIN_MAINTENANCE || (admin === ADMIN_DRAINING && nowMs >= table.drainUntilMs(slot))
+    if (wasOut || table.weight(slot) === 0) table.setRampFrom(slot, nowMs)
   }
 
   /** Its time is over; or nobody can come back to it, and the last has left. */

@@ -9,7 +9,7 @@ import { type FailureKind, failureOfStatus } from '../core/failure-kinds.js'
 import { ADMIN_ACTIVE } from '../core/target-state.js'
 import type { ClientTls } from '../core/tls.js'
 import { isAvailable, isEjected, isWanted, keepsClients } from '../health/availability.js'
-import { fadedLatency, failedLatency, peakEwma } from '../health/latency.js'
+import { awaitedLatency, fadedLatency, failedLatency, peakEwma } from '../health/latency.js'
 import { isPanic } from '../health/outlier.js'
 import { OutlierDetection } from '../health/outlier-detection.js'
 import { isRamping, nextRiseMs, rampedWeight } from '../health/slow-start.js'
@@ -22,6 +22,8 @@ import type { Claimant } from './wait-list.js'
 import { type Refusal, WaitQueue } from './wait-queue.js'
 
 const RAMP_FINENESS = 10
+/** A response time that is older than this no longer says how the target is. */
+const STALE_MS = 3_000
 const NOBODY: Endpoint = { family: 4, address: '', port: 0 }
 
 /** A target group in one thread: the balancer and what it looks at. */
@@ -186,7 +188,26 @@ export class TargetGroup implements GroupView {
   }
 
   latencyMs(targetSlot: number): number {
-    return fadedLatency(this.#table.latencyMs(targetSlot), this.#clock.steadyMs - this.#table.latencyAtMs(targetSlot))
+    const table = this.#table
+    const knownMs = table.latencyMs(targetSlot)
+    if (knownMs === 0) return 0
+    const sinceMs = this.#clock.steadyMs - table.latencyAtMs(targetSlot)
+    const fadedMs = fadedLatency(knownMs, sinceMs)
+    if (sinceMs < STALE_MS || this.#columns.inFlight(targetSlot) === 0) return fadedMs
+    return awaitedLatency(knownMs, fadedMs, this.#averageMs())
+  }
+
+  /** Of what the targets were last known to take; harmonic, so that one that is failing hardly counts. */
+  #averageMs(): number {
+    let known = 0
+    let sum = 0
+    for (let i = 0; i < this.targets.length; i++) {
+      const latencyMs = this.#table.latencyMs(this.targets[i]!.slot)
+      if (latencyMs === 0) continue
+      known++
+      sum += 1 / latencyMs
+    }
+    return known === 0 ? 0 : known / sum
   }
 
   nextTicket(): number {
@@ -312,7 +333,7 @@ export class TargetGroup implements GroupView {
     const { slowStartMs } = this.config
     let ramping = false
     for (const { slot } of targets) {
-      const fromMs = table.rampFromMs(slot)
+      const fromMs = this.#inServiceSinceMs(slot, nowMs)
       if (!isRamping(fromMs, slowStartMs, nowMs)) continue
       ramping = true
       this.#lookAgainMs = Math.min(this.#lookAgainMs, nextRiseMs(fromMs, slowStartMs, nowMs))
@@ -320,7 +341,18 @@ export class TargetGroup implements GroupView {
     return targets.map(({ slot, id }) => {
       const weight = table.weight(slot)
       if (!ramping) return { slot, id, weight }
-      return { slot, id, weight: rampedWeight(weight * RAMP_FINENESS, table.rampFromMs(slot), slowStartMs, nowMs) }
+      return {
+        slot,
+        id,
+        weight: rampedWeight(weight * RAMP_FINENESS, this.#inServiceSinceMs(slot, nowMs), slowStartMs, nowMs),
+      }
     })
+  }
+
+  /** When it came into service last, by the checks, the operator or the end of an ejection; 0 = long ago. */
+  #inServiceSinceMs(slot: number, nowMs: number): number {
+    const table = this.#table
+    const ejectedUntilMs = table.ejectedUntilMs(slot)
+    return ejectedUntilMs > nowMs ? table.rampFromMs(slot) : Math.max(table.rampFromMs(slot), ejectedUntilMs)
   }
 }

@@ -23,8 +23,19 @@ targetGroups:
   'test.yaml',
 )
 
-function setting() {
-  const shared = createSharedCounters(capacityFor(CONFIG, buildDirectory(CONFIG)))
+const SLOW_CONFIG = parseConfig(
+  `
+reserve: { targets: 2 }
+listeners: [{ name: in, protocol: http, listen: "127.0.0.1:0", targetGroup: slow }]
+targetGroups:
+  - { name: slow, protocol: http, draining: 60s, slowStart: 30s, healthCheck: { protocol: off }, targets: [{ address: "10.0.0.4:80", id: four }, { address: "slow.example:80", id: five }] }
+  - { name: quick, protocol: http, targets: [{ address: "10.0.0.1:80", id: one }] }
+`,
+  'test.yaml',
+)
+
+function setting(config = CONFIG) {
+  const shared = createSharedCounters(capacityFor(config, buildDirectory(config)))
   const columns = new Columns(shared)
   const table = new TargetTable(shared.targets)
   const published: GroupTargets[] = []
@@ -32,7 +43,7 @@ function setting() {
   const resolved: string[] = []
   const names = new Map<string, string>()
   const registry = new TargetRegistry(
-    CONFIG.targetGroups,
+    config.targetGroups,
     {
       table,
       columns,
@@ -194,10 +205,10 @@ t.test('an address that changes is published for the groups that it concerns', a
   const { registry, published, names } = setting()
   await add(registry, 'named', 'app.example')
   published.length = 0
-  registry.readdress()
+  registry.readdress(NOW_MS)
   t.same(published, [], 'nothing has changed')
   names.set('app.example', '10.9.9.9')
-  registry.readdress()
+  registry.readdress(NOW_MS)
   t.same(
     published.map(({ group, targets }) => [group, targets.at(-1)!.address]),
     [[0, '10.9.9.9']],
@@ -207,16 +218,60 @@ t.test('an address that changes is published for the groups that it concerns', a
 t.test('what another host’s operator wants holds here, and a removal is this host’s alone', async (t) => {
   const { registry, table } = setting()
   t.same(registry.wishFor(0), { state: 'active', weight: -1, drainUntilMs: 0 })
-  registry.setWeight(0, 30)
+  registry.setWeight(0, 30, NOW_MS)
   registry.setState(0, 'draining', NOW_MS)
   t.same(registry.wishFor(0), { state: 'draining', weight: 30, drainUntilMs: NOW_MS + DRAINING_MS })
-  registry.adopt(0, 'active', -1, 0)
+  registry.adopt(0, 'active', -1, 0, NOW_MS)
   t.equal(table.admin(0), ADMIN_ACTIVE)
   t.equal(table.weight(0), 10, 'what it began with')
   const leavesMs = registry.remove(0, false, NOW_MS)
   t.match(registry.wishFor(0), { state: 'active' }, 'other hosts keep it')
-  registry.adopt(0, 'active', 20, 0)
+  registry.adopt(0, 'active', 20, 0, NOW_MS)
   t.equal(table.admin(0), ADMIN_DRAINING, 'it goes all the same')
   t.equal(table.drainUntilMs(0), leavesMs)
   t.equal(table.weight(0), 20)
+})
+
+t.test('slow start begins with whatever brings a target back that had no traffic', async (t) => {
+  const LATER_MS = NOW_MS + 1_000
+  const CASES: Readonly<Record<string, (registry: TargetRegistry, slot: number) => void>> = {
+    'maintenance lifted': (registry, slot) => {
+      registry.setState(slot, 'maintenance', NOW_MS)
+      registry.setState(slot, 'active', LATER_MS)
+    },
+    'maintenance lifted on another host': (registry, slot) => {
+      registry.setState(slot, 'maintenance', NOW_MS)
+      registry.adopt(slot, 'active', -1, 0, LATER_MS)
+    },
+    'drained, then active again': (registry, slot) => {
+      registry.setState(slot, 'draining', NOW_MS - DRAINING_MS)
+      registry.setState(slot, 'active', LATER_MS)
+    },
+    'a weight again': (registry, slot) => {
+      registry.setWeight(slot, 0, NOW_MS)
+      registry.setWeight(slot, 5, LATER_MS)
+    },
+  }
+  for (const [name, change] of Object.entries(CASES)) {
+    const { registry, table } = setting(SLOW_CONFIG)
+    const slot = slotOf(registry, 'four')
+    t.equal(table.rampFromMs(slot), 0)
+    change(registry, slot)
+    t.equal(table.rampFromMs(slot), LATER_MS, name)
+  }
+  const { registry, table, names } = setting(SLOW_CONFIG)
+  const [still, named] = [slotOf(registry, 'four'), slotOf(registry, 'five')]
+  registry.setState(still, 'draining', NOW_MS)
+  registry.setState(still, 'active', LATER_MS)
+  registry.setWeight(still, 7, LATER_MS)
+  t.equal(table.rampFromMs(still), 0, 'one that still drains is warm, and one that has a weight')
+  names.set('slow.example', '10.0.0.5')
+  registry.readdress(LATER_MS)
+  t.equal(table.rampFromMs(named), LATER_MS, 'another server')
+  await registry.add(0, target('new'), () => LATER_MS)
+  t.equal(table.rampFromMs(slotOf(registry, 'new')), LATER_MS, 'one that is new, where nothing is checked')
+  const quick = slotOf(registry, 'one')
+  registry.setState(quick, 'maintenance', NOW_MS)
+  registry.setState(quick, 'active', LATER_MS)
+  t.equal(table.rampFromMs(quick), 0, 'a group without slow start')
 })
