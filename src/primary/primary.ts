@@ -116,7 +116,7 @@ export class Primary implements RunningCastor, AdminFacts {
     this.table = new TargetTable(this.#counters.targets)
     const heartbeats = new Heartbeats(this.#counters.heartbeats)
     this.#watchdog = new Watchdog(heartbeats, config.watchdogMs, log, (thread) => this.#fail(thread))
-    this.#addresses = new TargetAddresses(() => this.#registry.hosts(), log)
+    this.#addresses = new TargetAddresses(() => this.#registry, log)
     this.#registry = this.#makeRegistry()
     this.#sessions = new SessionTable(this.#counters.sessions, 0, this.#clock)
     this.#cluster = config.cluster && this.#makeCluster(config.cluster)

@@ -7,9 +7,12 @@ import {
   type AdminState,
   CHECK_INITIAL,
   CHECK_UNCHECKED,
+  CHECK_UNHEALTHY,
 } from '../core/target-state.js'
 import type { Columns } from '../shm/columns.js'
+import { TARGET_FAILURES } from '../shm/layout.js'
 import type { TargetTable } from '../shm/targets.js'
+import type { HostPort } from './resolve.js'
 import { TargetSlots } from './target-slots.js'
 
 /** What became of a target that was to be added; `full`: all places in shared memory are taken. */
@@ -19,7 +22,7 @@ export type AddOutcome = 'added' | 'exists' | 'full'
 export interface RegistryParts {
   readonly table: TargetTable
   readonly columns: Columns
-  readonly addresses: { of(host: string): string; resolve(host: string): Promise<void> }
+  readonly addresses: { of(host: string, port: number): string; resolve(host: string, port: number): Promise<void> }
   /** Tells every thread. */
   publish(targets: GroupTargets): void
   /** A target whose time was over is gone. */
@@ -34,6 +37,8 @@ interface Listed extends Mutable<ListedTarget> {
   /** What the operator wants of it, removal apart: that is this host's alone. */
   wish: AdminState
   wishUntilMs: number
+  /** As of the last look. */
+  failuresSeen: number
 }
 
 interface Group {
@@ -72,15 +77,28 @@ export class TargetRegistry {
     return this.#groups.map((_, group) => this.#list(group))
   }
 
-  *hosts(): Generator<string> {
-    for (const { targets } of this.#groups) for (const { host } of targets) yield host
+  *hosts(): Generator<HostPort> {
+    for (const { targets } of this.#groups) yield* targets
+  }
+
+  /** Whether checks or traffic have something against a target there, so that another address may be the better one. */
+  isDoubtful({ host, port }: HostPort): boolean {
+    const { table, columns } = this.#parts
+    let doubtful = false
+    for (const target of this.#groups.flatMap(({ targets }) => targets)) {
+      if (target.host !== host || target.port !== port) continue
+      const failures = columns.sum(columns.targetAt(0, target.slot) + TARGET_FAILURES)
+      if (failures > target.failuresSeen || table.check(target.slot) === CHECK_UNHEALTHY) doubtful = true
+      target.failuresSeen = failures
+    }
+    return doubtful
   }
 
   /** Adds a target, which gets no traffic before it has passed a check, where the group's targets are checked. */
   async add(group: number, target: TargetConfig, nowMs: () => number): Promise<AddOutcome> {
     if (this.#has(group, target.id)) return 'exists'
     // First, so that the first check does not fail for want of an address.
-    await this.#parts.addresses.resolve(target.host)
+    await this.#parts.addresses.resolve(target.host, target.port)
     if (this.#has(group, target.id)) return 'exists'
     const slot = this.#slots.take()
     if (slot === undefined) return 'full'
@@ -164,7 +182,7 @@ export class TargetRegistry {
     this.#groups.forEach(({ config, targets }, group) => {
       let changed = false
       for (const target of targets) {
-        const address = this.#parts.addresses.of(target.host)
+        const address = this.#parts.addresses.of(target.host, target.port)
         if (address === target.address) continue
         // Another server, or one that is reached for the first time.
         if (config.slowStartMs > 0) this.#parts.table.setRampFrom(target.slot, nowMs)
@@ -212,9 +230,16 @@ export class TargetRegistry {
     const { id, host, port, weight } = target
     const check = config.healthCheck.protocol === 'off' ? CHECK_UNCHECKED : CHECK_INITIAL
     const generation = this.#parts.table.occupy(slot, weight, check, nowMs)
-    const address = this.#parts.addresses.of(host)
+    const address = this.#parts.addresses.of(host, port)
     const placed = { slot, generation, group, id, host, port, address }
-    targets.push({ ...placed, leavesMs: undefined, firstWeight: weight, wish: 'active', wishUntilMs: 0 })
+    targets.push({
+      ...placed,
+      leavesMs: undefined,
+      firstWeight: weight,
+      wish: 'active',
+      wishUntilMs: 0,
+      failuresSeen: 0,
+    })
   }
 
   #drop(group: number, target: Listed): void {

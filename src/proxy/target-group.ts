@@ -102,8 +102,7 @@ export class TargetGroup implements GroupView {
       if (kept === undefined || kept.generation !== placed.generation) {
         return new Target(placed, this.#services, this.#tlsFor?.(placed.host))
       }
-      if (kept.address !== placed.address) kept.pool.closeAll()
-      kept.address = placed.address
+      kept.move(placed.address, kept.tls)
       return kept
     })
     const slots = this.#all.reduce((most, target) => Math.max(most, target.slot + 1), 0)
@@ -125,7 +124,7 @@ export class TargetGroup implements GroupView {
   setTls(tlsFor: (host: string) => ClientTls): void {
     const each = this.#all.map((target) => tlsFor(target.host))
     this.#all.forEach((target, index) => {
-      target.tls = each[index]
+      target.move(target.address, each[index])
     })
     this.#tlsFor = tlsFor
   }

@@ -42,10 +42,10 @@ export class Target {
   readonly pool: TargetPool
   /** Where requests share connections: what dials, and counts, them. */
   readonly streams: MultiplexingPool | undefined
-  /** IP address; empty while the name could not be resolved. */
-  address: string
-  /** With what it is spoken to over TLS; undefined where it is not. Replaced when certificates change. */
-  tls: ClientTls | undefined
+  /** Grows with each move: a connection that was dialled before belongs to what the target was then. */
+  epoch = 0
+  #address: string
+  #tls: ClientTls | undefined
   readonly #words: Float64Array
   readonly #at: number
   readonly #inFlightAt: number
@@ -55,17 +55,39 @@ export class Target {
   constructor(placed: PlacedTarget, services: TargetServices, tls: ClientTls | undefined) {
     const { slot } = placed
     this.host = placed.host
-    this.tls = tls
+    this.#tls = tls
     this.slot = slot
     this.generation = placed.generation
     this.id = placed.id
     this.port = placed.port
-    this.address = placed.address
+    this.#address = placed.address
     this.#words = services.columns.words
     this.#at = services.columns.targetAt(services.column, slot)
     this.#inFlightAt = services.columns.inFlightAt(services.column, slot)
     this.streams = services.multiplexing?.(this)
     this.pool = this.streams ?? new IdlePool(services.clock, services.wheel, () => this.connectionClosed())
+  }
+
+  /** IP address; empty while the name could not be resolved. */
+  get address(): string {
+    return this.#address
+  }
+
+  /** With what it is spoken to over TLS; undefined where it is not. */
+  get tls(): ClientTls | undefined {
+    return this.#tls
+  }
+
+  /**
+   * It is at another address, or spoken to with other certificates and authorities: what is idle is closed, and what is in
+   * use serves nobody after those it serves now.
+   */
+  move(address: string, tls: ClientTls | undefined): void {
+    if (address === this.#address && tls === this.#tls) return
+    this.#address = address
+    this.#tls = tls
+    this.epoch++
+    this.pool.closeAll()
   }
 
   /** First word of the target's counters. */

@@ -7,6 +7,7 @@ import type { Conn, ConnHandler } from '../../src/core/conn.js'
 import type { CastorError } from '../../src/core/errors.js'
 import { LocalHybridClock } from '../../src/core/hybrid-clock.js'
 import { CHECK_UNCHECKED } from '../../src/core/target-state.js'
+import type { ClientTls } from '../../src/core/tls.js'
 import { CidrSet } from '../../src/net/cidr-set.js'
 import { MemoryTransport } from '../../src/net/memory-transport.js'
 import { TimerWheel } from '../../src/net/timer-wheel.js'
@@ -29,6 +30,8 @@ import { RequestReader } from './request-reader.js'
 
 const FRONT = '192.0.2.1'
 const BACK = '192.0.2.2'
+/** Where the target moves to. */
+const ELSEWHERE = '192.0.2.3'
 const PORT = 80
 
 const configOf = (protection: object): Config =>
@@ -116,6 +119,8 @@ export class MemoryCastor {
   targets: TargetPeer[] = []
   readonly #plane: Plane
   readonly #group: TargetGroup
+  readonly #move: (address: string) => void
+  #moves = 1
   #answered = 0
 
   constructor({ capacityBytes, protection = {} }: MemoryCastorOptions = {}) {
@@ -167,14 +172,30 @@ export class MemoryCastor {
     this.transport.listen(FRONT, PORT, (records, socket) => {
       serve(this.#plane, http1, listener, entrance, this.transport.adopt(records, 0, socket, SILENT))
     })
-    this.transport.listen(BACK, PORT, (records, socket) => {
-      this.targets.push(
-        new TargetPeer(
-          (handler) => this.transport.adopt(records, 0, socket, handler),
-          (peer) => this.answer(peer, this.#answered++),
-        ),
-      )
-    })
+    this.#move = (address) =>
+      this.#group.setTargets({ ...list, version: ++this.#moves, targets: [{ ...targets[0]!, address }] })
+    for (const address of [BACK, ELSEWHERE]) {
+      this.transport.listen(address, PORT, (records, socket) => {
+        this.targets.push(
+          new TargetPeer(
+            (handler) => this.transport.adopt(records, 0, socket, handler),
+            (peer) => this.answer(peer, this.#answered++),
+          ),
+        )
+      })
+    }
+  }
+
+  /** The target's name leads to another address from now on. */
+  moveTarget(): void {
+    this.#move(ELSEWHERE)
+    this.transport.flush()
+  }
+
+  /** Its certificates were replaced. */
+  renewTls(): void {
+    this.#group.setTls(() => ({ close() {} }) as unknown as ClientTls)
+    this.transport.flush()
   }
 
   /** Client connections that are being served. */

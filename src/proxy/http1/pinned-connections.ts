@@ -12,6 +12,8 @@ const CAPACITY = 8
 export class PinnedConnections implements ConnHandler {
   readonly #conns: Conn[] = []
   readonly #targets: Target[] = []
+  /** The targets' epochs when the connections were put here. */
+  readonly #epochs: number[] = []
 
   /** The slot of the target that was used last among those of the group, −1 without one. */
   slotIn(group: TargetGroup): number {
@@ -26,9 +28,10 @@ export class PinnedConnections implements ConnHandler {
   take(target: Target): Conn | undefined {
     const at = this.#targets.lastIndexOf(target)
     if (at < 0) return undefined
+    const isCurrent = this.#epochs[at] === target.epoch
     const conn = this.#remove(at)
-    if (conn.peer.address === target.address) return conn
-    // The target's name means another host by now.
+    if (isCurrent) return conn
+    // The target's name means another host by now, or it is spoken to with other certificates.
     this.#close(conn, target)
     return undefined
   }
@@ -37,6 +40,7 @@ export class PinnedConnections implements ConnHandler {
     conn.handler = this
     this.#conns.push(conn)
     this.#targets.push(target)
+    this.#epochs.push(target.epoch)
     if (this.#conns.length > CAPACITY) this.#close(this.#remove(0), this.#targets[0]!)
   }
 
@@ -50,6 +54,7 @@ export class PinnedConnections implements ConnHandler {
 
   /** The client is gone. */
   closeAll(): void {
+    this.#epochs.length = 0
     while (this.#conns.length > 0) this.#close(this.#conns.pop()!, this.#targets.pop()!)
   }
 
@@ -76,6 +81,7 @@ export class PinnedConnections implements ConnHandler {
 
   #remove(at: number): Conn {
     this.#targets.splice(at, 1)
+    this.#epochs.splice(at, 1)
     return this.#conns.splice(at, 1)[0]!
   }
 

@@ -85,6 +85,8 @@ export class Upstream implements ConnHandler, Claimant, SpareTaker {
   /** Only this client's requests may follow on the connection: it authenticates whoever uses it (RFC 9110 3.3). */
   #pinned = false
   connecting = false
+  /** What the target's epoch was when the connection was taken or dialled. */
+  #epoch = 0
   /** How long the dial took; −1 where none was needed. */
   connectMs = -1
 
@@ -207,6 +209,7 @@ export class Upstream implements ConnHandler, Claimant, SpareTaker {
 
   #reuse(conn: Conn): void {
     this.#reused = true
+    this.#epoch = this.target!.epoch
     conn.handler = this
     conn.readSize = this.#session.firstReadBytes
     this.conn = conn
@@ -291,7 +294,11 @@ export class Upstream implements ConnHandler, Claimant, SpareTaker {
     this.conn = undefined
     if (conn === undefined) return
     conn.resume()
-    if (this.#pinned && target!.streams === undefined) {
+    if (this.#epoch !== target!.epoch && target!.streams === undefined) {
+      // It leads to where the target was, or by certificates that it no longer has.
+      conn.handler = target!.pool
+      conn.close()
+    } else if (this.#pinned && target!.streams === undefined) {
       this.#session.pin(conn, target!, keepClient)
     } else {
       target!.pool.put(conn, keepSeconds)
@@ -352,6 +359,7 @@ export class Upstream implements ConnHandler, Claimant, SpareTaker {
     this.#attemptMs = this.#plane.clock.nowMs
     this.#reused = false
     this.connecting = true
+    this.#epoch = target.epoch
     const { transport } = this.#plane
     const { address, port, tls } = target
     const { share } = this.#session.conn

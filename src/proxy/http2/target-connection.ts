@@ -28,6 +28,8 @@ export class TargetConnection implements ConnHandler, Timed, H2Handler {
   readonly conn: Conn
   /** The target has spoken HTTP/2. */
   ready = false
+  /** It leads to where the target no longer is. */
+  outdated = false
   readonly #shared: Http2Plane
   readonly #owner: TargetConnectionOwner
   readonly #connection: H2Connection

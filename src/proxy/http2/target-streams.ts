@@ -101,7 +101,10 @@ export class TargetStreams implements MultiplexingPool, StreamSource, TargetConn
   }
 
   closeAll(): void {
-    for (const connection of [...this.#connections]) connection.drain()
+    for (const connection of [...this.#connections]) {
+      connection.outdated = true
+      connection.drain()
+    }
   }
 
   requeue(stream: TargetStream): void {
@@ -155,6 +158,11 @@ export class TargetStreams implements MultiplexingPool, StreamSource, TargetConn
     this.#connections.splice(this.#connections.indexOf(connection), 1)
     if (connection.ready) {
       this.#target.countConnections(-1)
+      if (this.#waiting.length > 0) this.#shared.steps.add(this)
+      return
+    }
+    if (connection.outdated) {
+      // The others are to find the target where it is now.
       if (this.#waiting.length > 0) this.#shared.steps.add(this)
       return
     }

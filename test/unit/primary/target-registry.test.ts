@@ -88,7 +88,10 @@ t.test('the targets of the configuration are there, unproven where they are chec
   t.equal(table.check(0), CHECK_INITIAL)
   t.equal(table.check(2), CHECK_UNCHECKED)
   t.equal(table.weight(1), 10)
-  t.same([...registry.hosts()], ['10.0.0.1', '10.0.0.2', '10.0.0.3'])
+  t.same(
+    [...registry.hosts()].map(({ host }) => host),
+    ['10.0.0.1', '10.0.0.2', '10.0.0.3'],
+  )
   t.same(published, [], 'threads that start are given them')
 })
 

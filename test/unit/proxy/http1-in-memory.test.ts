@@ -159,3 +159,36 @@ t.test('heads and trailers larger than what is written at once are refused or pa
   t.same(request?.trailers, [`x-sum: ${huge}`])
   castor.close(client)
 })
+
+t.test('a connection serves nobody once its target has moved or its certificates were replaced', async (t) => {
+  const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
+  const request = Buffer.from('GET / HTTP/1.1\r\nHost: h\r\n\r\n')
+  const changes = {
+    moved: (castor: MemoryCastor) => castor.moveTarget(),
+    renewed: (castor: MemoryCastor) => castor.renewTls(),
+  }
+  for (const [name, change] of Object.entries(changes)) {
+    const castor = new MemoryCastor()
+    castor.answer = (peer) => peer.send(ok)
+    castor.exchange([request])
+    t.equal(castor.idleTargets, 1)
+    change(castor)
+    t.equal(castor.idleTargets, 0, `${name}: what was idle is closed`)
+
+    const other = new MemoryCastor()
+    other.answer = () => {}
+    const client = other.exchange([request])
+    const [busy] = other.targets
+    change(other)
+    busy!.send(ok)
+    other.transport.flush()
+    t.match(client.received, /^HTTP\/1.1 200 OK/, `${name}: what is under way goes on`)
+    t.equal(other.idleTargets, 0, `${name}: and its connection is not kept`)
+    t.equal(busy!.ended, 'end')
+    other.answer = (peer) => peer.send(ok)
+    client.send(request)
+    other.transport.flush()
+    t.equal(other.targets.length, 2, `${name}: the next request dials`)
+    if (name === 'moved') t.equal(other.targets[1]!.conn.local.address, '192.0.2.3')
+  }
+})
