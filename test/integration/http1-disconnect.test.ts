@@ -205,5 +205,6 @@ t.test('an answer that comes before the request is whole ends both connections',
   t.equal(response.header('connection'), 'close')
   client.send('and more of it')
   t.equal(await client.ending(), 'end')
+  client.close()
   await target.connections[0]!.ending()
 })

@@ -150,13 +150,20 @@ export abstract class ClientLink implements Timed, Session {
 
   /** The answer is out and the connection is to end, but the client may not have sent all it wanted to. */
   linger(): void {
+    const lingerMs = this.plane.draining ? LINGER_MS : this.listener.config.idleTimeoutMs
     this.kept.clear()
     this.state = LINGERING
-    this.lingerUntilMs = this.plane.clock.nowMs + LINGER_MS
-    this.lookWithin(LINGER_MS)
+    this.lingerUntilMs = this.plane.clock.nowMs + lingerMs
+    this.lookWithin(lingerMs)
     this.conn.end()
     if (this.inputEnded) this.conn.close()
     else this.conn.resume()
+  }
+
+  /** What is still thrown away is awaited no longer than a moment. */
+  protected hurry(): void {
+    if (this.state !== LINGERING) return
+    this.lingerUntilMs = Math.min(this.lingerUntilMs, this.plane.clock.nowMs + LINGER_MS)
   }
 
   becomeTunnel(): Uint8Array | undefined {
@@ -182,6 +189,8 @@ export abstract class ClientLink implements Timed, Session {
     writeRefusal(this.plane, this, status, reason, parser, this.headStartedMs)
     this.headStartedMs = -1
     this.linger()
+    // Who was too slow already is not waited for much longer.
+    if (status === 408) this.hurry()
   }
 
   protected closeAfterAnswer(): void {

@@ -50,6 +50,7 @@ export class ClientSession extends ClientLink implements ConnHandler, Requester 
 
   drain(): void {
     if (this.state === READING && this.headStartedMs < 0) this.conn.close()
+    else this.hurry()
   }
 
   leave(targetSlot: number): void {

@@ -5,7 +5,7 @@ import type { ReasonCode } from '../../core/reasons.js'
 import type { ResponseParser } from '../../http/response-parser.js'
 import { Binding } from '../stickiness.js'
 import type { BodyRelay } from './body-relay.js'
-import { OVER, type Phase } from './exchange-phase.js'
+import { FINISHING, OVER, type Phase } from './exchange-phase.js'
 import { writeFailure } from './failure-reply.js'
 import type { Http1Plane } from './http1-plane.js'
 import { Tally } from './record.js'
@@ -59,26 +59,43 @@ export abstract class ExchangeOutcome implements UpstreamUser {
 
   /** The thread ends: whoever still waits for an answer is told so. */
   shutDown(): void {
-    if (this.tally.headSent) this.cut('SHUTTING_DOWN')
+    if (this.phase === FINISHING) this.conclude(true)
+    else if (this.tally.headSent) this.cut('SHUTTING_DOWN')
     else this.fail(503, 'SHUTTING_DOWN')
   }
 
   /** The target's time is over while it serves this request. */
   leave(targetSlot: number): void {
     if (this.upstream.target?.slot !== targetSlot) return
-    if (this.tally.headSent) this.cut('TARGET_CUT')
+    if (this.phase === FINISHING) this.conclude(true)
+    else if (this.tally.headSent) this.cut('TARGET_CUT')
     else this.fail(503, 'NO_TARGET')
   }
 
   /** All of the response is out. `extra`: the target's connection cannot be trusted with another request. */
   protected complete(extra: boolean): void {
+    const { requestBody, facts } = this
+    // A client that was to be told to go on will not. Any other has begun, and reads when it is through (RFC 9112 9.6).
+    const unasked = facts.expectContinue && requestBody.bytes === 0
+    const more = !extra && !requestBody.done && !unasked && !this.session.inputEnded
+    if (!more || this.upstream.conn === undefined) {
+      this.conclude(extra)
+      return
+    }
+    this.phase = FINISHING
+    this.session.conn.end()
+  }
+
+  /** Nothing more is relayed in either direction. */
+  protected conclude(extra: boolean, reason: ReasonCode = 'NONE'): void {
     const session = this.session
     const requestDone = this.requestBody.done
-    if (extra || !this.keepUpstream || !requestDone) this.upstream.drop()
+    if (this.phase === FINISHING && requestDone) this.upstream.close()
+    else if (extra || !this.keepUpstream || !requestDone) this.upstream.drop()
     else this.upstream.giveBack(this.head.parser.keepAliveTimeoutSeconds, this.keepClient)
     const keep = this.keepClient
     const blocked = this.responseBody.blocked
-    this.account('NONE', 0, 0)
+    this.account(reason, 0, 0)
     session.onExchangeDone(keep, requestDone, blocked)
   }
 

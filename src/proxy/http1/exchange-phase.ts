@@ -3,6 +3,8 @@ export const CONNECTING = 0
 /** The request is on its way, or there; the response has not begun. */
 export const AWAITING = 1
 export const STREAMING = 2
-export const OVER = 3
+/** The response is out, and the rest of the request still goes to a target that takes it. */
+export const FINISHING = 3
+export const OVER = 4
 
-export type Phase = typeof CONNECTING | typeof AWAITING | typeof STREAMING | typeof OVER
+export type Phase = typeof CONNECTING | typeof AWAITING | typeof STREAMING | typeof FINISHING | typeof OVER

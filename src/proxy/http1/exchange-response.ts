@@ -2,7 +2,7 @@
 import { FRAMING_CHUNKED, FRAMING_UNTIL_CLOSE } from '../../http/response-parser.js'
 import { type ResponseHeadOptions, writeResponseHead } from '../../http/response-writer.js'
 import { ExchangeOutcome } from './exchange-outcome.js'
-import { OVER, STREAMING } from './exchange-phase.js'
+import { FINISHING, OVER, STREAMING } from './exchange-phase.js'
 import { HEAD_FINAL, HEAD_INTERIM, HEAD_REFUSED, HEAD_SWITCHING } from './response-head.js'
 import { UpgradedTunnel } from './upgraded.js'
 
@@ -15,12 +15,18 @@ export abstract class ExchangeResponse extends ExchangeOutcome {
     if (this.phase === STREAMING) {
       const next = this.responseBody.relay(this.session.conn, this.plane.transport.scratch, 0, buffer, 0, length)
       this.afterRelay(next < length)
+    } else if (this.phase === FINISHING) {
+      this.conclude(true)
     } else {
       this.readHead(this.head.feed(buffer, length))
     }
   }
 
   onUpstreamEnd(): void {
+    if (this.phase === FINISHING) {
+      this.conclude(true)
+      return
+    }
     if (this.phase !== STREAMING) {
       this.upstream.drop()
       this.onUpstreamLost(undefined)

@@ -6,11 +6,14 @@ import type { RequestParser } from '../../http/request-parser.js'
 import { writeRequestHead } from '../../http/request-writer.js'
 import { FRAMING_NONE } from '../../http/response-parser.js'
 import { requestFraming } from './body-relay.js'
-import { AWAITING, CONNECTING, OVER, STREAMING } from './exchange-phase.js'
+import { AWAITING, CONNECTING, FINISHING, OVER, STREAMING } from './exchange-phase.js'
 import { ExchangeResponse } from './exchange-response.js'
 import { dialFailureStatus } from './failure-reply.js'
 import type { Requester } from './requester.js'
 import { UPSTREAM_DIALLING, UPSTREAM_NONE, UPSTREAM_READY, UPSTREAM_WAITING, type UpstreamState } from './upstream.js'
+
+/** A target that has answered and takes nothing of the request for so long is done with it. */
+const STUCK_MS = 2_000
 
 /**
  * One request and its response: pick and connect, send, receive, relay, log. The first two are here, `ExchangeResponse`
@@ -54,6 +57,10 @@ export class Exchange extends ExchangeResponse {
 
   /** The client half-closed. */
   onClientEnd(): void {
+    if (this.phase === FINISHING) {
+      this.conclude(true)
+      return
+    }
     if (!this.requestBody.done) {
       const session = this.session
       this.release('CLIENT_CLOSED')
@@ -64,13 +71,15 @@ export class Exchange extends ExchangeResponse {
   }
 
   onClientGone(reason: ReasonCode): void {
-    if (this.phase !== OVER) this.release(reason)
+    if (this.phase === FINISHING && reason === 'CLIENT_CLOSED') this.release('NONE')
+    else if (this.phase !== OVER) this.release(reason)
   }
 
   /** Milliseconds until it wants to be asked again. Ends what has taken too long. */
   checkTime(nowMs: number): number {
     const { listener, conn } = this.session
     if (this.phase === CONNECTING) return this.upstream.checkTime(nowMs)
+    if (this.phase === FINISHING) return this.#checkFinishing(nowMs)
     if (this.phase === AWAITING && this.requestBody.done) {
       const restMs = this.tally.requestDoneMs + listener.group.config.timeouts.responseMs - nowMs
       if (restMs <= 0) this.blameAndFail(FAILURE_TIMEOUT, 504, 'RESPONSE_TIMEOUT')
@@ -82,6 +91,21 @@ export class Exchange extends ExchangeResponse {
     if (this.tally.headSent) this.cut(this.requestBody.done ? 'IDLE_TIMEOUT' : 'BODY_TOO_SLOW')
     else if (this.requestBody.blocked) this.fail(504, 'RESPONSE_TIMEOUT')
     else this.fail(408, 'BODY_TOO_SLOW')
+    return restMs
+  }
+
+  /** The client has its answer. A target that takes no more of the request is not waited for. */
+  #checkFinishing(nowMs: number): number {
+    const session = this.session
+    const takenMs = this.upstream.conn?.lastActiveMs ?? 0
+    if (this.requestBody.blocked && nowMs - takenMs >= STUCK_MS) {
+      this.conclude(true)
+      return 0
+    }
+    const restMs = session.conn.lastActiveMs + session.listener.config.idleTimeoutMs - nowMs
+    if (restMs > 0) return restMs
+    this.release('NONE')
+    session.cutShort(false)
     return restMs
   }
 
@@ -108,6 +132,10 @@ export class Exchange extends ExchangeResponse {
   }
 
   onUpstreamLost(cause: CastorError | undefined): void {
+    if (this.phase === FINISHING) {
+      this.conclude(true)
+      return
+    }
     if (this.phase === STREAMING) {
       this.cutByTarget('TARGET_CUT')
       return
@@ -154,13 +182,16 @@ export class Exchange extends ExchangeResponse {
     const wasDone = this.requestBody.done
     const next = this.requestBody.relay(this.upstream.conn!, scratch, at, buffer, start, end)
     if (this.requestBody.malformed) {
-      if (this.tally.headSent) this.cut('BAD_BODY')
+      if (this.phase === FINISHING) this.conclude(true, 'BAD_BODY')
+      else if (this.tally.headSent) this.cut('BAD_BODY')
       else this.fail(400, 'BAD_BODY')
       return end
     }
     if (!wasDone) this.#followPace()
     if (!this.requestBody.done) {
       if (this.requestBody.blocked) this.session.conn.pause()
+    } else if (this.phase === FINISHING) {
+      this.conclude(true)
     } else if (!wasDone) {
       this.tally.requestDoneMs = this.plane.clock.nowMs
       this.session.lookWithin(this.session.listener.group.config.timeouts.responseMs)

@@ -14,8 +14,10 @@ export const ENDED = 5
 /** While a head is awaited nobody may make Castor keep more than this of what comes behind it. */
 export const HEAD_READ_BYTES = 16 * 1024
 export const BODY_READ_BYTES = 128 * 1024
+/** How long what is thrown away is awaited where nobody waits for it: of a slow client, or while the thread drains. */
 export const LINGER_MS = 2_000
-export const LINGER_BYTES = 1024 * 1024
+/** So much of a body that nobody wants is read, since many clients read nothing before they have sent it (RFC 9112 9.6). */
+export const LINGER_BYTES = 1024 * 1024 * 1024
 /** Timers look at a session at least this often, which keeps byte counters fresh. */
 export const LOOK_MS = 1_000
 export const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1')

@@ -305,6 +305,15 @@ export class Upstream implements ConnHandler, Claimant, SpareTaker {
     }
   }
 
+  /** The connection has served its last request; what was written to it is still to arrive. */
+  close(): void {
+    const { conn } = this
+    this.conn = undefined
+    if (conn === undefined) return
+    conn.handler = this.target!.pool
+    conn.close()
+  }
+
   /** The connection is of no more use to anybody. */
   drop(): void {
     if (this.conn !== undefined) this.#letGo()
