@@ -9,11 +9,14 @@ import { tailOf } from './redis-stream.js'
  */
 export async function tryRights({ writer, reader }: RedisLink, prefix: string): Promise<void> {
   const stream = `${prefix}:stream`
-  await within(writer.ping())
-  await within(reader.xread('COUNT', 1, 'STREAMS', stream, await tailOf(reader, stream)))
-  await within(reader.xrange(stream, '-', '+', 'COUNT', 1))
-  await within(reader.mget(`${prefix}:epoch`))
-  await tryToAdd(writer, stream)
+  const tail = await tailOf(reader, stream)
+  await Promise.all([
+    within(writer.ping()),
+    within(reader.xread('COUNT', 1, 'STREAMS', stream, tail)),
+    within(reader.xrange(stream, '-', '+', 'COUNT', 1)),
+    within(reader.mget(`${prefix}:epoch`)),
+    tryToAdd(writer, stream),
+  ])
 }
 
 /** An id that is before every other is refused, unless something else is before that. */
