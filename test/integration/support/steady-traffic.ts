@@ -20,8 +20,18 @@ export class SteadyTraffic {
   #stopping = false
   readonly #running: Promise<unknown>
 
-  constructor(ports: readonly number[]) {
-    this.#running = Promise.all(ports.flatMap((port) => [this.#staying(port), this.#coming(port)]))
+  /** `staying`: clients of each host whose connections stay. */
+  constructor(ports: readonly number[], staying = 1) {
+    const clients = ports.flatMap((port) => [
+      ...Array.from({ length: staying }, () => this.#staying(port)),
+      this.#coming(port),
+    ])
+    this.#running = Promise.all(clients)
+  }
+
+  /** Since figures were last taken. */
+  get requests(): number {
+    return this.#requests
   }
 
   /** Addresses that have asked so far, and the host they asked, by its place. */
