@@ -20,6 +20,13 @@ export interface Timed {
   onTimeout(nowMs: number): number
 }
 
+/** Returns the milliseconds until the timer is to be called again, or 0. */
+export type OnTimerFault = (fault: unknown, timed: Timed) => number
+
+function rethrow(fault: unknown): never {
+  throw fault
+}
+
 /** Stands at the head of a slot's ring, so that linking and unlinking need no test for the ends. */
 class Head implements Timed {
   timerNext: Timed | null = this
@@ -42,6 +49,7 @@ const LONGEST_DELAY_MS = 2 ** 40
 export class TimerWheel {
   readonly tickMs: number
   readonly #clock: Clock
+  readonly #onFault: OnTimerFault
   readonly #heads: Head[] = []
   /** Holds the timers of the slot being visited; keeps what a throwing `onTimeout` left for the next tick. */
   readonly #visiting = new Head()
@@ -49,7 +57,12 @@ export class TimerWheel {
   #visited: number
   #size = 0
 
-  constructor(clock: Clock, tickMs = 100, slots = 512) {
+  /**
+   * `onFault` is told of what an `onTimeout` threw, and answers as that would have; without it the fault is the caller's of
+   * `tick`.
+   */
+  constructor(clock: Clock, tickMs = 100, slots = 512, onFault: OnTimerFault = rethrow) {
+    this.#onFault = onFault
     this.#clock = clock
     this.tickMs = tickMs
     for (let i = 0; i < slots; i++) this.#heads.push(new Head())
@@ -96,6 +109,15 @@ export class TimerWheel {
     }
   }
 
+  /** A fault in one timer is nobody else's. */
+  #timeout(timed: Timed, nowMs: number): number {
+    try {
+      return timed.onTimeout(nowMs)
+    } catch (fault) {
+      return this.#onFault(fault, timed)
+    }
+  }
+
   #fire(nowMs: number): void {
     const head = this.#visiting
     for (let timed = head.timerNext!; timed !== head; timed = head.timerNext!) {
@@ -106,7 +128,7 @@ export class TimerWheel {
       }
       timed.timerSlot = -1
       this.#size--
-      const againMs = timed.onTimeout(nowMs)
+      const againMs = this.#timeout(timed, nowMs)
       if (againMs > 0) this.schedule(timed, againMs)
     }
   }

@@ -3,6 +3,7 @@ import { setTimeout } from 'node:timers/promises'
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { Piscina } from 'piscina'
 import { CastorError } from '../core/errors.js'
+import { FAULT } from '../observe/guard.js'
 import type { Logger } from '../observe/log.js'
 import { backoffMs, countEarlyDeaths } from './backoff.js'
 import type { Watchdog, WatchedThread } from './watchdog.js'
@@ -134,12 +135,21 @@ export class KeptTask<To, From> implements WatchedThread {
     }
   }
 
+  /** A fault in what a message leads to is not the process's end. */
+  #onMessage(message: From, port: MessagePort): void {
+    try {
+      this.#kept.onMessage(message, (reply) => port.postMessage(reply))
+    } catch (err) {
+      this.#kept.watchdog.log.error({ err, what: `a message of ${this.name}` }, FAULT)
+    }
+  }
+
   async #run(again: boolean): Promise<void> {
     const { port1: ours, port2: theirs } = new MessageChannel()
     const closed = once(ours, 'close')
     this.#kept.watchdog.heartbeats.clear(this.#kept.row)
     this.#port = ours
-    ours.on('message', (message: From) => this.#kept.onMessage(message, (reply) => ours.postMessage(reply)))
+    ours.on('message', (message: From) => this.#onMessage(message, ours))
     try {
       const task = { ...(await this.#kept.task(again)), port: theirs }
       if (this.stopping) return

@@ -62,32 +62,37 @@ export class Placement {
     return this.#columns.words[this.#columns.workerAt(place.column) + WORKER_SILENT]!
   }
 
-  /** A worker died: what it had not taken out of its ring yet goes to the others, if there are any. */
+  /** A worker died: what it had not taken out of its ring yet goes to the others; its successor gets what they have no room for. */
   replace(dead: Place): void {
     if (!this.#places.some((place) => place.running && place !== dead)) return
     for (let at = dead.ring.peek(); at >= 0; at = dead.ring.peek()) {
+      const index = this.#choose(dead)
+      if (index < 0) break
       const record = dead.ring.words.slice(at, at + RECORD_WORDS)
       dead.ring.advance()
-      this.#place(record, 0)
+      this.#push(index, record, 0)
     }
     this.#wakeTouched()
   }
 
   #place(records: Int32Array, at: number): void {
-    const index = this.#choose()
+    this.#push(this.#choose(undefined), records, at)
+  }
+
+  #push(index: number, records: Int32Array, at: number): void {
     if (index >= 0 && this.#places[index]!.ring.push(records, at)) this.#touched[index] = true
     else this.#close(records[at + RECORD_FD]!)
   }
 
-  /** −1 where every ring is full. */
-  #choose(): number {
+  /** −1 where every ring is full. `but` is left out. */
+  #choose(but: Place | undefined): number {
     const count = this.#places.length
     let best = -1
     let bestLoad = Number.POSITIVE_INFINITY
     for (let step = 1; step <= count; step++) {
       const index = (this.#turn + step) % count
       const place = this.#places[index]!
-      if (place.ring.full) continue
+      if (place === but || place.ring.full) continue
       // One that is starting keeps what it is given until it is there, but is the last choice.
       const load = this.#load(place) + (place.running ? 0 : 1e9)
       if (load < bestLoad) {

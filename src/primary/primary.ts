@@ -11,6 +11,7 @@ import type { TicketKeyStore } from '../core/ticket-keys.js'
 import type { CertificateFacts } from '../core/tls.js'
 import type { NativeAddon } from '../native/addon.js'
 import type { AccessWriter } from '../observe/access-writer.js'
+import { guard } from '../observe/guard.js'
 import type { LogDestination, Logger } from '../observe/log.js'
 import { Columns, createSharedCounters } from '../shm/columns.js'
 import { Heartbeats, meshRow, probeRow } from '../shm/heartbeats.js'
@@ -169,7 +170,6 @@ export class Primary implements RunningCastor, AdminFacts {
     return this.#registry.all
   }
 
-  /** As of now. */
   get clock(): Clock {
     this.#clock.refresh()
     return this.#clock
@@ -237,10 +237,11 @@ export class Primary implements RunningCastor, AdminFacts {
     this.#limit = new ConnectionLimit(max, this.#placement, listenings, log, (fd) => this.#discard(fd))
     for (const listening of listenings) listening.resume()
     this.#addresses.watch(() => this.#registry.readdress(this.clock.steadyMs))
-    this.#care = setInterval(() => {
+    const care = guard(log, 'the care of targets', () => {
       this.#registry.look(this.clock.steadyMs)
       this.#census.step()
-    }, CARE_MS)
+    })
+    this.#care = setInterval(care, CARE_MS)
     this.#certificates.onChange = () => {
       const tls = this.#certificates.current
       this.#supervisor.broadcast({ type: 'tls', tls })

@@ -30,7 +30,7 @@ interface Entry {
 export class Watchdog {
   readonly heartbeats: Heartbeats
   readonly #limitMs: number
-  readonly #log: Logger
+  readonly log: Logger
   readonly #onUnendable: (name: string) => void
   readonly #entries: Entry[] = []
   #looking: NodeJS.Timeout | undefined
@@ -40,7 +40,7 @@ export class Watchdog {
   constructor(heartbeats: Heartbeats, limitMs: number, log: Logger, onUnendable: (name: string) => void) {
     this.heartbeats = heartbeats
     this.#limitMs = limitMs
-    this.#log = log
+    this.log = log
     this.#onUnendable = onUnendable
   }
 
@@ -92,7 +92,7 @@ export class Watchdog {
     const { thread, silence } = entry
     entry.isEnding = true
     const shown = { thread: thread.name, silentMs: Math.round(silentMs) }
-    this.#log.error(shown, 'a thread is stuck: its loop has not turned for so long; it is ended and replaced')
+    this.log.error(shown, 'a thread is stuck: its loop has not turned for so long; it is ended and replaced')
     if (!(await thread.end(silentMs))) {
       this.#onUnendable(thread.name)
       return

@@ -20,9 +20,8 @@ export interface Http1 {
   readonly http2: Http2Plane
 }
 
-/** Begins to serve a connection that was just adopted: who it is from, then its listener's protocol. */
+/** Begins to serve a connection that was just adopted, and counted: who it is from, then its listener's protocol. */
 export function serve(plane: Plane, http1: Http1, listener: Listener, entrance: Entrance, conn: Conn): void {
-  listener.connectionOpened()
   const direct = new DirectOrigin(conn, entrance.address, entrance.port)
   if (!listener.proxied.has(conn.peer)) {
     secure(plane, http1, listener, conn, direct, undefined)

@@ -82,8 +82,13 @@ export class TargetGroup implements GroupView {
       this.#outliers = new OutlierDetection(config.outlierDetection, { ...services, sources })
     }
     if (config.maxConnectionsPerTarget > 0) {
-      const { clock, column } = services
-      this.#queue = new WaitQueue(this, config, { table: services.columns.waiting, clock, column })
+      const { clock, column, onFault } = services
+      this.#queue = new WaitQueue(this, config, {
+        table: services.columns.waiting,
+        clock,
+        column,
+        ...(onFault && { onFault }),
+      })
     }
     this.setTargets(targets)
   }

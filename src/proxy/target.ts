@@ -18,6 +18,8 @@ export interface TargetServices {
   readonly column: number
   readonly table: TargetTable
   readonly sticky: StickyServices
+  /** What a request threw whose turn in a queue it was. */
+  readonly onFault?: (fault: unknown) => void
   /** Of groups that speak HTTP/2. */
   readonly multiplexing?: (target: Target) => MultiplexingPool
 }

@@ -39,6 +39,7 @@ export class WaitQueue implements Places {
   readonly #table: WaitTable
   readonly #clock: Clock
   readonly #column: number
+  readonly #onFault: (fault: unknown) => void
   readonly #limit: number
   readonly #size: number
   /** By the slot waited for; −1 for those that take any. */
@@ -51,8 +52,15 @@ export class WaitQueue implements Places {
   constructor(
     group: QueuedGroup,
     config: Pick<TargetGroupConfig, 'maxConnectionsPerTarget' | 'queue'>,
-    services: { readonly table: WaitTable; readonly clock: Clock; readonly column: number },
+    services: {
+      readonly table: WaitTable
+      readonly clock: Clock
+      readonly column: number
+      /** What somebody threw whose turn it was. */
+      readonly onFault?: (fault: unknown) => void
+    },
   ) {
+    this.#onFault = services.onFault ?? rethrow
     this.#group = group
     this.#table = services.table
     this.#clock = services.clock
@@ -196,14 +204,23 @@ export class WaitQueue implements Places {
         return true
       }
       this.#remove(who)
-      who.onTurn(undefined)
+      this.#tell(who, undefined)
       return true
     }
     const found = slot < 0 ? this.#takeAny(who, who.waitTicket) : this.#takeOne(who, slot)
     if (found === 'full') return false
     this.#remove(who)
-    who.onTurn(typeof found === 'string' ? undefined : found)
+    this.#tell(who, typeof found === 'string' ? undefined : found)
     return true
+  }
+
+  /** A fault of one is not those' who wait behind it. */
+  #tell(who: Claimant, target: Target | undefined): void {
+    try {
+      who.onTurn(target)
+    } catch (fault) {
+      this.#onFault(fault)
+    }
   }
 
   /** Whether what it waits for still serves it: draining targets keep those that are bound to them, and nobody else. */
@@ -273,4 +290,8 @@ export class WaitQueue implements Places {
     this.#asleep = true
     void wake.then(this.#onWake)
   }
+}
+
+function rethrow(fault: unknown): never {
+  throw fault
 }

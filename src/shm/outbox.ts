@@ -11,6 +11,7 @@ const TARGET = 5
 const GENERATION = 6
 const HIGH = 7
 const LOW = 8
+const CHECKSUM = 9
 /** Floats, counted in floats. */
 const EXPIRES = 5
 const TOUCHED = 6
@@ -61,6 +62,7 @@ export class Outbox {
     words[at + LOW] = session.versionLow
     this.#floats[(at >> 1) + EXPIRES] = session.expiresMs
     this.#floats[(at >> 1) + TOUCHED] = session.touchedMs
+    words[at + CHECKSUM] = this.#checksum(at, written)
     // Orders the record before the count: a reader that sees the count sees the record.
     Atomics.store(words, WRITTEN, (written + 1) | 0)
   }
@@ -92,11 +94,25 @@ export class Outbox {
     session.versionLow = words[at + LOW]!
     session.expiresMs = this.#floats[(at >> 1) + EXPIRES]!
     session.touchedMs = this.#floats[(at >> 1) + TOUCHED]!
-    // Looked at again: the writer may have come round while the record was copied.
+    const isWhole = words[at + CHECKSUM] === this.#checksum(at, this.#read)
+    // Looked at again: the writer may have come round while the record was copied. Where the processor lets later writes
+    // pass the count, or this look pass the copy (ARM), the checksum tells.
     const now = Atomics.load(words, WRITTEN)
-    if (((now - this.#read) | 0) > this.#mask) return this.#skip(now)
+    if (!isWhole || ((now - this.#read) | 0) > this.#mask) return this.#skip(now)
     this.#read = (this.#read + 1) | 0
     return 'read'
+  }
+
+  /** Over a record as it lies there, and its number: one of the round before or after has another. */
+  #checksum(at: number, number: number): number {
+    const words = this.#words
+    let sum = number
+    for (let word = 0; word < RECORD_WORDS; word++) {
+      if (word === CHECKSUM) continue
+      const product = Math.imul(sum ^ words[at + word]!, 0x9e3779b1)
+      sum = (product << 15) | (product >>> 17)
+    }
+    return sum
   }
 
   #skip(written: number): 'missed' {

@@ -1,4 +1,5 @@
 import type { FromMesh, MeshTask, ToMesh } from '../../src/core/messages.js'
+import { guard } from '../../src/observe/guard.js'
 import { createWorkerLogger } from '../../src/observe/log.js'
 import { Heartbeats, meshRow } from '../../src/shm/heartbeats.js'
 import { MeshThread } from './assemble.js'
@@ -15,7 +16,10 @@ export default async function meshThread(task: MeshTask): Promise<void> {
   const mesh = new MeshThread(task, log, post)
   const { replica, state } = mesh
   replica.start()
-  const turning = setInterval(() => mesh.turn(), TURN_MS)
+  const turning = setInterval(
+    guard(log, 'the mesh', () => mesh.turn()),
+    TURN_MS,
+  )
   const reporting = setInterval(() => {
     const { peers, counts, forgedLately } = replica
     const { list, impostor, doubled } = peers

@@ -18,6 +18,9 @@ import { CheckedTargets, type CurrentTarget } from './checked-targets.js'
 
 /** Fine enough for intervals of 100 ms. */
 const WHEEL_TICK_MS = 10
+const WHEEL_SLOTS = 512
+/** A check that failed by a fault of ours is tried again. */
+const FAULTY_AGAIN_MS = 1_000
 const NOT_MADE_EVERY_MS = 10_000
 
 export interface ProbeThread {
@@ -34,10 +37,13 @@ export type OnVerdict = (slot: number, state: CheckState, reason: HealthReason) 
 /** Joins the parts of the probe thread: one checker for each target of a group that is checked. */
 export function assemble(task: ProbeTask, log: Logger, onVerdict: OnVerdict): ProbeThread {
   const clock = new SystemClock(task.counters.steadyOriginMs)
-  const wheel = new TimerWheel(clock, WHEEL_TICK_MS)
+  const onFault = (fault: unknown): void => log.error({ err: fault }, 'a fault ended one health check')
+  const wheel = new TimerWheel(clock, WHEEL_TICK_MS, WHEEL_SLOTS, (fault) => {
+    onFault(fault)
+    return FAULTY_AGAIN_MS
+  })
   const addon = nativeAddon()
   const streams = new SocketTransport(clock)
-  const onFault = (fault: unknown): void => log.error({ err: fault }, 'a fault ended one health check')
   const transport: Transport = addon === undefined ? streams : new NativeTransport(addon, clock, onFault)
   const table = new TargetTable(task.counters.targets)
   const credentials = new CheckCredentials(task.tlsGroups)

@@ -1,5 +1,6 @@
 import type { FromProbe, ProbeTask, ToProbe } from '../../src/core/messages.js'
 import { endProcess, endProcessWithin } from '../../src/native/end-process.js'
+import { guard } from '../../src/observe/guard.js'
 import { lastWords } from '../../src/observe/last-words.js'
 import { createWorkerLogger } from '../../src/observe/log.js'
 import { Heartbeats, probeRow } from '../../src/shm/heartbeats.js'
@@ -23,11 +24,12 @@ export default async function probeThread(task: ProbeTask): Promise<void> {
   const identity = { node: task.config.node, thread: 'probe' }
   const log = createWorkerLogger(task.config.log, (line) => post({ type: 'log', line }), identity)
   const thread = assemble(task, log, (slot, state, reason) => post({ type: 'verdict', slot, state, reason }))
-  const ticking = setInterval(() => {
+  const tick = guard(log, 'checks', () => {
     thread.clock.refresh()
     thread.wheel.tick()
     thread.targets.look()
-  }, TICK_MS)
+  })
+  const ticking = setInterval(tick, TICK_MS)
   void Promise.all(task.targets.map((list) => thread.targets.setTargets(list))).then(() => post({ type: 'ready' }))
   await new Promise<void>((resolve) => {
     task.port.on('message', (message: ToProbe) => {

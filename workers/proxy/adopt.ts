@@ -1,5 +1,6 @@
 // Hot path: every connection enters its thread here.
 import type { AcceptedBatch } from '../../src/core/acceptor.js'
+import type { Conn } from '../../src/core/conn.js'
 import { RECORD_LISTENER, RECORD_WORDS } from '../../src/core/connection-record.js'
 import type { ProxyTask } from '../../src/core/messages.js'
 import { REASON } from '../../src/core/reasons.js'
@@ -94,10 +95,17 @@ function adopt(
 ): void {
   const entrance = task.entrances[entranceIndex]!
   const { plane, http1, listeners } = thread
+  const listener = listeners[entrance.listener]!
+  let conn: Conn | undefined
   try {
-    const conn = plane.transport.adopt(records, at, socket, ABANDONED)
-    serve(plane, http1, listeners[entrance.listener]!, entrance, conn)
+    conn = plane.transport.adopt(records, at, socket, ABANDONED)
+    listener.connectionOpened()
+    serve(plane, http1, listener, entrance, conn)
   } catch (fault) {
     thread.log.error({ err: fault }, 'a connection could not be taken in')
+    if (conn === undefined) return
+    // Whoever handles it counts it out when it closes; nobody does yet where it was still to be handed over.
+    if (conn.handler === ABANDONED) listener.connectionClosed()
+    conn.abort()
   }
 }

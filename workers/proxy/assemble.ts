@@ -2,13 +2,14 @@ import type { Logger } from 'pino'
 import { ALGORITHMS } from '../../src/balance/algorithms.js'
 import { type Clock, SystemClock } from '../../src/core/clock.js'
 import type { TargetGroupConfig } from '../../src/core/config.js'
+import type { Conn } from '../../src/core/conn.js'
 import type { GroupTargets } from '../../src/core/directory.js'
 import type { ProxyTask } from '../../src/core/messages.js'
 import { nativeAddon } from '../../src/native/addon.js'
 import { CidrSet } from '../../src/net/cidr-set.js'
 import { NativeTransport } from '../../src/net/native-transport.js'
 import { SocketTransport } from '../../src/net/socket-transport.js'
-import { TimerWheel } from '../../src/net/timer-wheel.js'
+import { type Timed, TimerWheel } from '../../src/net/timer-wheel.js'
 import { AccessEntry, AccessLog } from '../../src/observe/access-log.js'
 import { ExchangePool } from '../../src/proxy/http1/exchange-pool.js'
 import { Http1Plane } from '../../src/proxy/http1/http1-plane.js'
@@ -35,6 +36,11 @@ import { SharedSocketBudget } from '../../src/shm/socket-budget.js'
 import { TargetTable } from '../../src/shm/targets.js'
 import { ThreadTls } from './thread-tls.js'
 
+const TICK_MS = 100
+const WHEEL_SLOTS = 512
+/** What cannot be ended for its fault has another try. */
+const FAULTY_AGAIN_MS = 1_000
+
 /** Everything a proxy thread is made of. */
 export interface ProxyThread {
   readonly plane: Plane
@@ -57,7 +63,8 @@ export function assemble(
 ): ProxyThread {
   const clock = new SystemClock(task.counters.steadyOriginMs)
   const columns = new Columns(task.counters)
-  const wheel = new TimerWheel(clock)
+  const onFault = (err: unknown): void => log.error({ err }, 'a fault ended one request')
+  const wheel = new TimerWheel(clock, TICK_MS, WHEEL_SLOTS, (err, timed) => endFaulty(log, err, timed))
   const table = new TargetTable(task.counters.targets)
   const sessions = new SessionTable(task.counters.sessions, task.column, clock)
   const stamps = new SharedHybridClock(task.counters.hybridClock, task.config.node, () => clock.wallMs)
@@ -65,6 +72,7 @@ export function assemble(
   const services: TargetServices = {
     clock,
     wheel,
+    onFault,
     columns,
     column: task.column,
     table,
@@ -125,6 +133,19 @@ export function assemble(
     room.tick()
   }
   return { plane, http1: { plane: http1, exchanges, http2 }, groups, table, listeners, tls, log, giveRoom }
+}
+
+/** A fault in one timer is the end of what it is for, as one in an event is. */
+function endFaulty(log: Logger, err: unknown, timed: Timed): number {
+  log.error({ err }, 'a fault ended one connection')
+  try {
+    if ('cut' in timed && typeof timed.cut === 'function') timed.cut()
+    else if ('conn' in timed) (timed.conn as Conn).abort()
+    else return FAULTY_AGAIN_MS
+  } catch (again) {
+    log.error({ err: again }, 'a fault ended one connection')
+  }
+  return 0
 }
 
 /** Where the thread tells the mesh thread of what it learns; undefined where nobody shares it. */

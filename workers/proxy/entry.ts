@@ -1,4 +1,5 @@
 import type { FromProxy, ProxyTask, ToProxy } from '../../src/core/messages.js'
+import { guard } from '../../src/observe/guard.js'
 import { createWorkerLogger } from '../../src/observe/log.js'
 import { LoopDelay } from '../../src/observe/loop-delay.js'
 import { Heartbeats } from '../../src/shm/heartbeats.js'
@@ -29,7 +30,7 @@ export default async function proxyThread(task: ProxyTask): Promise<void> {
     const intake = await openIntake(task, thread)
     const stopTicking = tick(task, thread, leaving)
     await new Promise<void>((resolve) => {
-      task.port.on('message', (message: ToProxy) => {
+      const onMessage = guard(log, 'a message', (message: ToProxy) => {
         switch (message.type) {
           case 'drain':
             intake.stop()
@@ -50,6 +51,7 @@ export default async function proxyThread(task: ProxyTask): Promise<void> {
             return
         }
       })
+      task.port.on('message', onMessage)
       post({ type: 'ready' })
     })
     stopTicking()
@@ -68,23 +70,34 @@ function tick(task: ProxyTask, thread: ProxyThread, leaving: LeavingTargets): ()
   const { words } = plane.columns
   const delay = new LoopDelay()
   const sample = { p50Ms: 0, p99Ms: 0, maxMs: 0 }
-  const ticking = setInterval(() => {
+  const { log } = thread
+  const tickWheel = guard(log, 'timers', () => {
     plane.clock.refresh()
     plane.wheel.tick()
-    for (const group of groups) group.tick()
-    leaving.look()
+  })
+  const tickGroups = groups.map((group) => guard(log, `target group ${group.config.name}`, () => group.tick()))
+  const lookAtLeaving = guard(log, 'leaving targets', () => leaving.look())
+  const makeRoom = guard(log, 'making room', () => {
     thread.giveRoom()
     plane.silent.tick()
-    plane.accessLog?.flush()
+  })
+  const flushLog = guard(log, 'the access log', () => plane.accessLog?.flush())
+  const ticking = setInterval(() => {
+    tickWheel()
+    for (const tickGroup of tickGroups) tickGroup()
+    lookAtLeaving()
+    makeRoom()
+    flushLog()
   }, TICK_MS)
-  const reporting = setInterval(() => {
+  const report = guard(log, 'its report', () => {
     delay.sample(sample)
     words[at + WORKER_LOOP_DELAY_P50_MS] = sample.p50Ms
     words[at + WORKER_LOOP_DELAY_P99_MS] = sample.p99Ms
     words[at + WORKER_LOOP_DELAY_MAX_MS] = sample.maxMs
     words[at + WORKER_UPSTREAM_IDLE] = groups.reduce((sum, group) => sum + group.idleConnections, 0)
     words[at + WORKER_ACCESS_RECORDS_DROPPED] = plane.accessLog?.dropped ?? 0
-  }, REPORT_MS)
+  })
+  const reporting = setInterval(report, REPORT_MS)
   return () => {
     clearInterval(ticking)
     clearInterval(reporting)

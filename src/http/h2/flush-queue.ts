@@ -8,9 +8,15 @@ import type { H2Connection, H2Turn } from './engine.js'
 export class FlushQueue implements H2Turn {
   #waiting: H2Connection[] = []
   #flushing: H2Connection[] = []
+  readonly #onFault: (fault: unknown, connection: H2Connection) => void
   readonly #schedule: (callback: () => void) => void
 
-  constructor(schedule: (callback: () => void) => void = queueMicrotask) {
+  /** `onFault`: a connection could not be flushed; nobody else is concerned. */
+  constructor(
+    onFault: (fault: unknown, connection: H2Connection) => void,
+    schedule: (callback: () => void) => void = queueMicrotask,
+  ) {
+    this.#onFault = onFault
     this.#schedule = schedule
   }
 
@@ -22,7 +28,13 @@ export class FlushQueue implements H2Turn {
     const list = this.#waiting
     this.#waiting = this.#flushing
     this.#flushing = list
-    for (let i = 0; i < list.length; i++) list[i]!.flush()
+    for (let i = 0; i < list.length; i++) {
+      try {
+        list[i]!.flush()
+      } catch (fault) {
+        this.#onFault(fault, list[i]!)
+      }
+    }
     list.length = 0
   }
 }

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import { CastorError } from '../../core/errors.js'
-import type { H2Connection } from '../../http/h2/engine.js'
+import { H2_ERROR, type H2Connection } from '../../http/h2/engine.js'
 import { FieldList } from '../../http/h2/field-list.js'
 import { FlushQueue } from '../../http/h2/flush-queue.js'
 import { HeadBuffer } from '../../http/h2/head-buffer.js'
@@ -32,7 +32,7 @@ export class Http2Plane {
   readonly log: Logger
   /** For lines that hostile clients cause. */
   readonly faultLines: LineBudget
-  readonly flushes = new FlushQueue()
+  readonly flushes: FlushQueue
   readonly steps: StepQueue
   readonly sources = new SourceHistories()
   readonly heads = new HeadArena()
@@ -54,6 +54,7 @@ export class Http2Plane {
     this.log = log
     this.faultLines = new LineBudget(plane.clock)
     this.steps = new StepQueue(log)
+    this.flushes = new FlushQueue((err, connection) => this.#endFaulty(err, connection))
     const { maxHeaderBytes, maxHeaders, maxTargetBytes } = http1.limits
     this.limits = {
       maxHeaderBytes: maxHeaderBytes * 4 + ADDED_BYTES,
@@ -62,6 +63,15 @@ export class Http2Plane {
     }
     this.requests = new RequestParser(this.limits)
     this.responses = new ResponseParser(this.limits)
+  }
+
+  #endFaulty(err: unknown, connection: H2Connection): void {
+    this.log.error({ err }, 'a fault ended one connection')
+    try {
+      connection.fail(H2_ERROR.INTERNAL_ERROR, 'internal fault')
+    } catch (again) {
+      this.log.error({ err: again }, 'a fault ended one connection')
+    }
   }
   /** What all streams of a connection end with that is over: one cause, so that it is told from as many failures. */
   lossOf(connection: H2Connection): CastorError {

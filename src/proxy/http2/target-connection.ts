@@ -48,7 +48,7 @@ export class TargetConnection implements ConnHandler, Timed, H2Handler {
     this.#connectTimeoutMs = connectTimeoutMs
     this.conn = dial(this)
     this.#connection = clientConnection(shared, this.conn, this)
-    shared.plane.wheel.schedule(this, LOOK_MS)
+    shared.plane.wheel.schedule(this, Math.min(LOOK_MS, connectTimeoutMs))
   }
 
   /** A request may be sent at once. */
@@ -101,10 +101,20 @@ export class TargetConnection implements ConnHandler, Timed, H2Handler {
   }
 
   onTimeout(nowMs: number): number {
-    if (this.ready) this.#connection.tick(nowMs)
-    else if (this.conn.dialledMs >= 0 && nowMs >= this.conn.dialledMs + this.#connectTimeoutMs) this.conn.abort()
-    if (this.ready && this.idle && nowMs - this.#idleSinceMs >= KEEP_IDLE_MS) this.#connection.close()
+    if (!this.ready) return this.#awaitReady(nowMs)
+    this.#connection.tick(nowMs)
+    if (this.idle && nowMs - this.#idleSinceMs >= KEEP_IDLE_MS) this.#connection.close()
     return this.conn.closed ? 0 : LOOK_MS
+  }
+
+  /** Milliseconds until its time for connecting is over, which does not run while this host has no socket for it. */
+  #awaitReady(nowMs: number): number {
+    if (this.conn.closed) return 0
+    const { dialledMs } = this.conn
+    const leftMs = dialledMs < 0 ? this.#connectTimeoutMs : dialledMs + this.#connectTimeoutMs - nowMs
+    if (leftMs > 0) return Math.min(LOOK_MS, leftMs)
+    this.conn.abort()
+    return 0
   }
 
   onStream(): void {}

@@ -154,6 +154,30 @@ t.test('a callback that throws keeps no other timer from firing', async (t) => {
   t.same([sameSlot.firedAt, laterSlot.firedAt, wheel.size], [[250], [250], 0])
 })
 
+t.test('a fault is told to the owner, who says when the timer has another try, and concerns no other', async (t) => {
+  const clock = new ManualClock()
+  const told: [unknown, unknown][] = []
+  const wheel = new TimerWheel(clock, 100, 512, (fault, timed) => {
+    told.push([fault, timed])
+    return told.length === 1 ? 300 : 0
+  })
+  const fault = new Error('bad callback')
+  const bad = new Probe(() => {
+    throw fault
+  })
+  const good = new Probe()
+  wheel.schedule(bad, 100)
+  wheel.schedule(good, 100)
+  clock.advance(150)
+  wheel.tick()
+  t.same([told.length, good.firedAt, wheel.size], [1, [150], 1])
+  t.equal(told[0]![0], fault)
+  t.equal(told[0]![1], bad)
+  clock.advance(400)
+  wheel.tick()
+  t.same([told.length, wheel.size], [2, 0])
+})
+
 type Step =
   | { do: 'schedule'; timer: number; delayMs: number }
   | { do: 'cancel'; timer: number }

@@ -148,3 +148,16 @@ t.test('with nobody else there it waits for the worker to come back', async (t) 
   t.equal(places[0]!.ring.waiting, 2)
   t.same(closed, [])
 })
+
+t.test('what the others have no room for waits for the successor of a worker that died', async (t) => {
+  const { places, placement, closed } = setting(2)
+  const [dead, other] = places as [TestPlace, TestPlace]
+  other.running = false
+  placement.place(records(1, 2, 3), 3)
+  dead.running = false
+  other.running = true
+  for (let fd = 100; !other.ring.full; fd++) other.ring.push(records(fd), 0)
+  placement.replace(dead)
+  t.same(dead.take(), [1, 2, 3])
+  t.same(closed, [])
+})

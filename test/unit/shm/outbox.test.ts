@@ -85,3 +85,34 @@ t.test('its size is a power of two', async (t) => {
   t.throws(() => createOutbox(12), RangeError)
   t.throws(() => createOutbox(0), RangeError)
 })
+
+t.test('a record that is half another one is missed, not read', async (t) => {
+  const shared = createOutbox(4)
+  const writer = new Outbox(shared)
+  const reader = new Outbox(shared)
+  write(writer, 1)
+  write(writer, 2)
+  // As a processor shows it that lets a later write pass the count: a word of the next round in the record.
+  new Int32Array(shared)[32 + 5] = 6
+  t.equal(reader.next(key, session), 'missed')
+  for (let outcome = reader.next(key, session); outcome !== 'none'; outcome = reader.next(key, session)) {
+    if (outcome === 'read') t.not(session.targetSlot, 6)
+  }
+  write(writer, 3)
+  t.equal(reader.next(key, session), 'read')
+  t.equal(session.touchedMs, 3)
+})
+
+t.test('a whole record of another round is not taken for the one that is due', async (t) => {
+  const shared = createOutbox(4)
+  const writer = new Outbox(shared)
+  const reader = new Outbox(shared)
+  write(writer, 1)
+  const words = new Int32Array(shared)
+  const first = words.slice(32, 48)
+  for (let number = 2; number <= 4; number++) write(writer, number)
+  for (let number = 1; number <= 4; number++) reader.next(key, session)
+  write(writer, 5)
+  words.set(first, 32)
+  t.equal(reader.next(key, session), 'missed')
+})

@@ -44,7 +44,9 @@ const TICK_MS = 50
 export class Sockets {
   readonly connections: Http2Connection[] = []
   readonly #transport = new SocketTransport(new SystemClock())
-  readonly #turn = new FlushQueue()
+  readonly #turn = new FlushQueue((fault) => {
+    throw fault
+  })
   readonly #toEngine = new ToEngine()
   readonly #servers: Server[] = []
   readonly #ticking = setInterval(() => {

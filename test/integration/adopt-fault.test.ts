@@ -1,0 +1,59 @@
+import { connect } from 'node:net'
+import { pino } from 'pino'
+import t from 'tap'
+import { SystemClock } from '../../src/core/clock.js'
+import type { ProxyTask } from '../../src/core/messages.js'
+import { SocketTransport } from '../../src/net/socket-transport.js'
+import { SharedListeningSockets } from '../../src/primary/shared-listening.js'
+import { Columns, createSharedCounters } from '../../src/shm/columns.js'
+import { openIntake } from '../../workers/proxy/adopt.js'
+import type { ProxyThread } from '../../workers/proxy/assemble.js'
+
+t.test('a fault while a connection is taken in costs that connection: it is closed, and counted out', async (t) => {
+  // The sockets' helper keeps no process alive.
+  const alive = setInterval(() => {}, 1_000)
+  t.teardown(() => clearInterval(alive))
+  const sockets = new SharedListeningSockets()
+  t.teardown(() => sockets.close())
+  const listening = await sockets.open({
+    address: '127.0.0.1',
+    port: 0,
+    backlog: 16,
+    ipv6Only: false,
+    deferAcceptSeconds: 0,
+  })
+  const transport = new SocketTransport(new SystemClock())
+  t.teardown(() => transport.dispose())
+  const columns = new Columns(
+    createSharedCounters({ workers: 1, listeners: 1, series: 1, groups: 1, targets: 1, sessions: 1 }),
+  )
+  let open = 0
+  const listener = {
+    connectionOpened: () => open++,
+    connectionClosed: () => open--,
+    proxied: {
+      has() {
+        throw new Error('a fault made for a test')
+      },
+    },
+  }
+  const said: string[] = []
+  const thread = {
+    plane: { transport, columns },
+    listeners: [listener],
+    log: pino({}, { write: (line: string) => said.push(line) }),
+  } as unknown as ProxyThread
+  const { address, port } = listening
+  const task = {
+    listeningFds: [await listening.duplicate()],
+    entrances: [{ listener: 0, address, port }],
+    maxConnections: 10,
+  } as unknown as ProxyTask
+  const intake = await openIntake(task, thread)
+  t.teardown(() => intake.stop())
+  const client = connect(port, '127.0.0.1')
+  client.on('error', () => {})
+  await new Promise((resolve) => client.once('close', resolve))
+  t.equal(open, 0)
+  t.match(said.join(''), /a fault made for a test.*a connection could not be taken in/)
+})
