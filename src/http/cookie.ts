@@ -14,13 +14,16 @@ export class CookieFinder {
     this.#name = Buffer.from(name, 'latin1')
   }
 
-  /** The first of that name that a client sends (RFC 6265 4.2.1: pairs apart by a semicolon and a space). */
-  inRequest(head: HeadParser, buffer: Uint8Array, start: number): boolean {
+  /**
+   * The first of that name that a client sends (RFC 6265 4.2.1: pairs apart by a semicolon and a space), looked for from
+   * `from` on: a client may send several, of other paths or domains, and does not say which is which.
+   */
+  inRequest(head: HeadParser, buffer: Uint8Array, start: number, from = 0): boolean {
     const { headers } = head
     for (let entry = 0, last = head.headerCount * HEADER_STRIDE; entry < last; entry += HEADER_STRIDE) {
       if (headers[entry + HEADER_ID] !== HEADER_COOKIE) continue
       const end = start + headers[entry + VALUE_END]!
-      for (let at = start + headers[entry + VALUE_START]!; at < end; ) {
+      for (let at = Math.max(from, start + headers[entry + VALUE_START]!); at < end; ) {
         const stop = pairEnd(buffer, at, end)
         if (this.#isPair(buffer, at, stop)) return true
         at = stop + 1

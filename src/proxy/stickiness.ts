@@ -9,6 +9,9 @@ import { InsertedCookie } from '../sticky/inserted-cookie.js'
 import { LearnedSessions, type SessionServices } from '../sticky/learned-sessions.js'
 import type { ClientOrigin, KeyOfClient } from './client-origin.js'
 
+/** Cookies of the same name that are looked at, as a client may have of several paths; more is an attempt to keep us busy. */
+const MOST_COOKIES = 8
+
 /** What a request is bound to while it is served; used again for the next. */
 export class Binding {
   /** The slot that the client's session or cookie names, −1 without one. */
@@ -78,11 +81,14 @@ export class Stickiness {
       return
     }
     const finder = this.#finder
-    if (!finder.inRequest(parser, buffer, start)) return
-    if (this.#inserted !== undefined) into.slot = this.#inserted.slotOf(buffer, finder.valueStart, finder.valueEnd)
-    else {
-      into.key.set(this.#keys.of(this.#groupNumber, buffer, finder.valueStart, finder.valueEnd))
-      this.#bind(into)
+    for (let from = 0, seen = 0; seen < MOST_COOKIES && finder.inRequest(parser, buffer, start, from); seen++) {
+      from = finder.valueEnd
+      if (this.#inserted !== undefined) into.slot = this.#inserted.slotOf(buffer, finder.valueStart, finder.valueEnd)
+      else {
+        into.key.set(this.#keys.of(this.#groupNumber, buffer, finder.valueStart, finder.valueEnd))
+        this.#bind(into)
+      }
+      if (into.slot >= 0 || into.hasKey) return
     }
   }
 

@@ -174,3 +174,22 @@ t.test('what one worker learned of an application’s cookie every worker follow
   t.equal(servedBy(all, '/set/b'), home, 'a new session of a known client begins where it is')
   await everywhere('b', home)
 })
+
+t.test('of several cookies of the name each is looked at', async (t) => {
+  const all = await targets(t, 3)
+  const castor = await startTestCastor(
+    t,
+    all.map(({ address }) => address),
+    { group: { stickiness: { type: 'cookie' } } },
+  )
+  const cookie = cookieOf(await request(castor.port, get('/first')))
+  const home = servedBy(all, '/first')
+  const [name] = cookie.split('=')
+  for (let i = 0; i < 6; i++) {
+    const stale = `${name}=${'0'.repeat(32)}`
+    const lines =
+      i % 2 === 0 ? [`Cookie: ${stale}; ${cookie}`] : [`Cookie: ${name}=; a=b`, `Cookie: ${cookie}; ${stale}`]
+    await request(castor.port, get(`/both${i}`, lines))
+    t.equal(servedBy(all, `/both${i}`), home)
+  }
+})

@@ -80,3 +80,15 @@ t.test('what was found before does not stay', async (t) => {
   const second = readRequest('GET / HTTP/1.1\r\nHost: h\r\nCookie: a=b\r\n\r\n')
   t.notOk(finder.inRequest(second.parser, second.buffer, second.start))
 })
+
+t.test('several of the name are found one after the other, over lines', async (t) => {
+  const finder = new CookieFinder('SID')
+  const { parser, buffer, start } = readRequest(
+    'GET / HTTP/1.1\r\nHost: h\r\nCookie: SID=a; x=y; SID=; SID = b\r\nX: SID=no\r\nCookie: SID=c;SID=d\r\n\r\n',
+  )
+  const found: string[] = []
+  for (let from = 0; finder.inRequest(parser, buffer, start, from); from = finder.valueEnd) {
+    found.push(textOf(buffer, finder.valueStart, finder.valueEnd))
+  }
+  t.same(found, ['a', '', 'b', 'c', 'd'])
+})
