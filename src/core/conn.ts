@@ -46,6 +46,8 @@ export interface Conn {
   readSize: number
   /** True once `onClose` was or is about to be called. */
   readonly closed: boolean
+  /** The peer has reset it, and what it had sent before that is still to be read: nobody is left to write to. */
+  readonly peerReset: boolean
   /** Loop time at which a dial began, negative while this host has no socket for it; 0 of an accepted connection. */
   readonly dialledMs: number
   /**

@@ -36,6 +36,7 @@ export const REASONS = [
   { code: 'HTTP2_STALLED', origin: 'client' },
   { code: 'LOCAL_SHORTAGE', origin: 'server' },
   { code: 'SHED_SILENT', origin: 'client' },
+  { code: 'TARGET_REMOVED', origin: 'server' },
 ] as const satisfies readonly { code: string; origin: 'none' | 'client' | 'server' }[]
 
 export type ReasonCode = (typeof REASONS)[number]['code']

@@ -19,6 +19,7 @@ export class MemoryConn implements Conn {
   readonly tls = undefined
   readonly dialledMs: number
   share: SocketShare | undefined = undefined
+  readonly peerReset = false
   silence: Silence | undefined = undefined
   bytesRead = 0
   bytesWritten = 0

@@ -89,6 +89,10 @@ export class NativeConn extends AddressedConn implements Conn {
     return this.#transport.addon
   }
 
+  get peerReset(): boolean {
+    return this.#failure !== undefined
+  }
+
   write(buffer: Uint8Array, start: number, end: number): boolean {
     if (this.closed || this.#failed || this.#ending) return false
     if (start === end) return this.#queue === undefined

@@ -74,6 +74,10 @@ export class SocketConn implements Conn {
     return (this.#local ??= endpoint(localFamily, localAddress, localPort)) ?? UNKNOWN
   }
 
+  get peerReset(): boolean {
+    return this.#rest !== undefined
+  }
+
   get bytesRead(): number {
     return this.#socket.bytesRead
   }

@@ -3,7 +3,7 @@ import type { Conn, ConnHandler } from '../core/conn.js'
 import type { CastorError } from '../core/errors.js'
 import type { Timed, TimerWheel } from '../net/timer-wheel.js'
 
-export type TunnelEnd = 'closed' | 'idle' | 'client-failed' | 'target-failed' | 'cut' | 'shed'
+export type TunnelEnd = 'closed' | 'idle' | 'client-failed' | 'target-failed' | 'cut' | 'shed' | 'removed'
 
 export interface TunnelOwner {
   /** Both connections are closed. Called exactly once. */
@@ -14,6 +14,10 @@ export interface TunnelOwner {
 
 /** Counters of a long-lived tunnel are brought up to date at least this often. */
 const REPORT_MS = 5_000
+/** How long both ends have, when the tunnel ends for a time-out, to take what is queued and end their side. */
+const LINGER_MS = 1_000
+/** How long a target may take nothing of what a client that is gone has left behind. */
+const GONE_MS = 3_000
 
 /** Two connections that carry each other's bytes, with backpressure and half-close, until both ends are done. */
 export class Tunnel implements ConnHandler, Timed {
@@ -29,6 +33,9 @@ export class Tunnel implements ConnHandler, Timed {
   readonly #owner: TunnelOwner
   #end: TunnelEnd = 'closed'
   #open = 2
+  /** Both sides were told of the end: what still comes is of no interest. */
+  #ending = false
+  #clientGone = false
 
   /** The owner hears of it at least every `keepMs`, too. */
   constructor(client: Conn, target: Conn, idleMs: number, keepMs: number, wheel: TimerWheel, owner: TunnelOwner) {
@@ -46,15 +53,17 @@ export class Tunnel implements ConnHandler, Timed {
   onOpen(): void {}
 
   onData(conn: Conn, buffer: Uint8Array, length: number): void {
+    if (this.#ending) return
     if (!this.#other(conn).write(buffer, 0, length)) conn.pause()
   }
 
   onEnd(conn: Conn): void {
-    this.#other(conn).end()
+    if (this.#ending) conn.close()
+    else this.#other(conn).end()
   }
 
   onWritable(conn: Conn): void {
-    this.#other(conn).resume()
+    if (!this.#ending) this.#other(conn).resume()
   }
 
   onClose(conn: Conn, cause?: CastorError): void {
@@ -63,6 +72,8 @@ export class Tunnel implements ConnHandler, Timed {
       this.#owner.onTunnelClosed(this.#end)
       return
     }
+    if (this.#ending) return
+    if (conn === this.#client) this.#clientGone = true
     if (cause !== undefined && this.#end === 'closed')
       this.#end = conn === this.#client ? 'client-failed' : 'target-failed'
     const other = this.#other(conn)
@@ -72,16 +83,37 @@ export class Tunnel implements ConnHandler, Timed {
   }
 
   onTimeout(nowMs: number): number {
+    if (this.#ending) {
+      abandon(this.#client)
+      abandon(this.#target)
+      return 0
+    }
     const idleMs = nowMs - Math.max(this.#client.lastActiveMs, this.#target.lastActiveMs)
-    if (idleMs >= this.#idleMs) {
-      this.cut('idle')
+    const gone = this.#clientGone || this.#client.peerReset
+    const limitMs = gone ? Math.min(GONE_MS, this.#idleMs) : this.#idleMs
+    if (idleMs >= limitMs) {
+      if (!gone) this.finish('idle')
+      else this.cut(this.#clientGone ? this.#end : 'client-failed')
       return 0
     }
     this.#owner.onTunnelAlive()
-    return Math.min(this.#idleMs - idleMs, this.#reportMs)
+    return Math.min(limitMs - idleMs, this.#reportMs)
   }
 
-  /** Ends both sides now. */
+  /** Ends both sides in order: what is queued, then the end; whoever does not take that in time is reset. */
+  finish(end: TunnelEnd): void {
+    if (this.#open === 0 || this.#ending) return
+    this.#ending = true
+    this.#end = end
+    this.#wheel.schedule(this, LINGER_MS)
+    for (const conn of [this.#client, this.#target]) {
+      conn.end()
+      // Its own end may be behind what it was held back with.
+      conn.resume()
+    }
+  }
+
+  /** Resets both sides now. */
   cut(end: TunnelEnd): void {
     if (this.#open === 0) return
     this.#end = end
@@ -92,4 +124,10 @@ export class Tunnel implements ConnHandler, Timed {
   #other(conn: Conn): Conn {
     return conn === this.#client ? this.#target : this.#client
   }
+}
+
+/** An end that was sent and taken is an end, whether or not the peer has sent its own. */
+function abandon(conn: Conn): void {
+  conn.close()
+  if (!conn.closed) conn.abort()
 }

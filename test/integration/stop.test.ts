@@ -86,7 +86,7 @@ t.test('what has not finished after shutdownTimeout is cut, and that is a clean 
   const ending = endingOf(tunnel)
   const startMs = performance.now()
   castor.child.kill('SIGTERM')
-  t.equal(await ending, 'reset')
+  t.equal(await ending, 'end')
   t.equal(await castor.ended(), 0)
   t.ok(performance.now() - startMs >= 290)
 })

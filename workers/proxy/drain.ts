@@ -2,10 +2,12 @@ import type { ProxyThread } from './assemble.js'
 
 /** How often a draining thread looks whether the last connection has gone. */
 const LOOK_MS = 20
+/** How long those that were cut have to take what is queued for them, and their end. */
+const CUT_MS = 1_500
 
 /**
  * Lets what is in flight finish: idle connections close after `idleGraceMs`, or when they have carried one more request; requests get their answer, tunnels go on until
- * `timeoutMs`, when what is left is cut. Resolves when no connection is left.
+ * `timeoutMs`, when what is left is cut, tunnels in order. Resolves when no connection is left.
  */
 export function drain(thread: ProxyThread, timeoutMs: number, idleGraceMs: number): Promise<void> {
   const { plane, groups } = thread
@@ -22,7 +24,16 @@ export function drain(thread: ProxyThread, timeoutMs: number, idleGraceMs: numbe
       clearTimeout(deadline)
       clearTimeout(idle)
       for (const session of [...plane.sessions]) session.cut()
-      resolve()
+      if (plane.sessions.size === 0) {
+        resolve()
+        return
+      }
+      const untilMs = performance.now() + CUT_MS
+      const gone = setInterval(() => {
+        if (plane.sessions.size > 0 && performance.now() < untilMs) return
+        clearInterval(gone)
+        resolve()
+      }, LOOK_MS)
     }
     const look = setInterval(() => {
       if (plane.sessions.size === 0) finish()

@@ -68,8 +68,8 @@ export abstract class ExchangeOutcome implements UpstreamUser {
   leave(targetSlot: number): void {
     if (this.upstream.target?.slot !== targetSlot) return
     if (this.phase === FINISHING) this.conclude(true)
-    else if (this.tally.headSent) this.cut('TARGET_CUT')
-    else this.fail(503, 'NO_TARGET')
+    else if (this.tally.headSent) this.cut('TARGET_REMOVED')
+    else this.fail(503, 'TARGET_REMOVED')
   }
 
   /** All of the response is out. `extra`: the target's connection cannot be trusted with another request. */

@@ -15,6 +15,7 @@ const REASONS: Record<TunnelEnd, ReasonCode> = {
   cut: 'SHUTTING_DOWN',
   // Not of one whose client has sent a request.
   shed: 'SHED_SILENT',
+  removed: 'TARGET_REMOVED',
 }
 
 /** A WebSocket from its 101 on: a tunnel that ends the session it grew out of (RFC 6455). */
@@ -65,11 +66,11 @@ export class UpgradedTunnel implements TunnelOwner, Session {
   drain(): void {}
 
   leave(targetSlot: number): void {
-    if (this.#target.slot === targetSlot) this.cut()
+    if (this.#target.slot === targetSlot) this.#tunnel?.finish('removed')
   }
 
   cut(): void {
-    this.#tunnel?.cut('cut')
+    this.#tunnel?.finish('cut')
   }
 
   onTunnelAlive(): void {

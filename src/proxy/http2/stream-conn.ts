@@ -39,6 +39,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
   lastActiveMs = 0
   closed = true
   share: SocketShare | undefined = undefined
+  readonly peerReset = false
   silence: Silence | undefined = undefined
   protected readonly shared: Http2Plane
   protected stream: H2Stream | undefined

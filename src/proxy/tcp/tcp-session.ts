@@ -22,6 +22,7 @@ const END_REASONS: Record<TunnelEnd, ReasonCode> = {
   'target-failed': 'TARGET_RESET',
   cut: 'SHUTTING_DOWN',
   shed: 'SHED_SILENT',
+  removed: 'TARGET_REMOVED',
 }
 
 /** One client connection of a tcp listener: pick, connect (again elsewhere where that fails), announce, carry, log. */
@@ -98,7 +99,9 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
   drain(): void {}
 
   leave(targetSlot: number): void {
-    if (this.#target?.slot === targetSlot) this.cut()
+    if (!this.#inFlight || this.#target?.slot !== targetSlot) return
+    if (this.#tunnel !== undefined) this.#tunnel.finish('removed')
+    else this.#fail('TARGET_REMOVED')
   }
 
   shed(): void {
@@ -107,7 +110,7 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
   }
 
   cut(): void {
-    if (this.#tunnel !== undefined) this.#tunnel.cut('cut')
+    if (this.#tunnel !== undefined) this.#tunnel.finish('cut')
     else this.#fail('SHUTTING_DOWN')
   }
 

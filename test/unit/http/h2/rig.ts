@@ -136,6 +136,7 @@ export class FakeConn implements Conn {
   readonly tls = undefined
   readonly dialledMs = 0
   share = undefined
+  readonly peerReset = false
   silence: Silence | undefined = undefined
   #chunks: Buffer[] = []
 
