@@ -30,6 +30,8 @@ export interface TlsDoors {
   tlsReceive(fd: number, limit: number, toEnd: 0 | 1): number
   tlsSend(fd: number, which: 0 | 1, start: number, end: number): number
   tlsSendFrom(fd: number, bytes: Uint8Array, start: number, end: number): number
+  /** Reads what is left of a message that holds writes up, and no data: 0, or EAGAIN while more of it is to come. */
+  tlsProceed(fd: number): number
   /** 0 once the end of the stream is said and sent; EAGAIN: ask again when there is room. */
   tlsEnd(fd: number): number
   /** 1 when something was received that was not handed over yet. */

@@ -296,6 +296,21 @@ static napi_value tls_send_from(napi_env env, napi_callback_info info) {
   return int_result(env, write_out(conn, data + start, (size_t)(end - start)));
 }
 
+/*
+ * tlsProceed(fd) → 0 once the message of which the peer sent a part has been read, and writes are no longer held up by it;
+ * −EAGAIN while more of it is to come. No data is read: for a connection that nobody reads at the moment.
+ */
+static napi_value tls_proceed(napi_env env, napi_callback_info info) {
+  napi_value values[8];
+  arguments(env, info, values);
+  struct tls_conn *conn = tls_conn_argument(env, values[0]);
+  if (conn == NULL) return int_result(env, -EBADF);
+  tls_before(conn, LEAST_READ, true);
+  int result = SSL_do_handshake(conn->ssl) == 1 ? 0 : judge_write(conn);
+  tls_after(conn);
+  return int_result(env, result);
+}
+
 /* tlsEnd(fd) → 0 when the end is said and sent, −EAGAIN while it waits for the kernel: ask again */
 static napi_value tls_end(napi_env env, napi_callback_info info) {
   napi_value values[8];
@@ -359,6 +374,7 @@ void tls_define(napi_env env, napi_value exports) {
   define_function(env, exports, "tlsReceive", tls_receive);
   define_function(env, exports, "tlsSend", tls_send);
   define_function(env, exports, "tlsSendFrom", tls_send_from);
+  define_function(env, exports, "tlsProceed", tls_proceed);
   define_function(env, exports, "tlsEnd", tls_end);
   define_function(env, exports, "tlsUnread", tls_unread);
   tls_info_define(env, exports);

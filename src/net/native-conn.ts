@@ -110,7 +110,7 @@ export class NativeConn extends AddressedConn implements Conn {
       this.bytesWritten += taken
       if (taken === end - start && (this.#engine === undefined || !this.#engine.kept)) return true
     }
-    if (this.#engine !== undefined && taken < end - start) this.#writeAwaitsRead = !this.#engine.kept
+    if (this.#engine !== undefined && taken < end - start) this.#awaitRead(this.#engine)
     this.#enqueue(buffer, taken > 0 ? start + taken : start, end)
     return false
   }
@@ -171,7 +171,8 @@ export class NativeConn extends AddressedConn implements Conn {
     if ((flags & (EPOLLHUP | EPOLLERR)) !== 0) this.#hungUp = true
     if (this.#readEnded || this.#paused) {
       this.#unread = !this.#readEnded
-      if (this.#hungUp) this.#checkReset()
+      if (this.#writeAwaitsRead) this.#proceed()
+      if (this.#hungUp && !this.closed) this.#checkReset()
       return
     }
     this.#unread = true
@@ -183,7 +184,11 @@ export class NativeConn extends AddressedConn implements Conn {
   readOn(): void {
     this.#listed = false
     if (this.#opening !== undefined && !(this.#opening.shaking && this.#open(this.#opening, 0))) return
-    if (this.closed || this.#paused || !this.#unread) return
+    if (this.closed || !this.#unread) return
+    if (this.#paused) {
+      if (this.#writeAwaitsRead) this.#proceed()
+      return
+    }
     this.#read(true)
     if (this.#writeAwaitsRead) this.#writeOn()
   }
@@ -219,6 +224,19 @@ export class NativeConn extends AddressedConn implements Conn {
     const count = engine.receive(this.fd, limit, mayHaveEnded)
     if (engine.kept) this.#keptUnasked = true
     return count
+  }
+
+  /** After a write that took less than all: is it for want of the rest of a message? */
+  #awaitRead(engine: NativeTls): void {
+    this.#writeAwaitsRead = !engine.kept
+    if (this.#writeAwaitsRead && this.#paused && this.#unread) this.#list()
+  }
+
+  /** Nobody reads data at the moment, perhaps until what is queued has been sent. */
+  #proceed(): void {
+    const result = this.#engine!.proceed(this.fd)
+    if (result === 0) this.#writeOn()
+    else if (result !== EAGAIN) this.#failLater(result)
   }
 
   #writeOn(): void {
@@ -312,7 +330,7 @@ export class NativeConn extends AddressedConn implements Conn {
       const taken = sendBytes(this.#transport, this.#engine, this.fd, first, this.#queueOffset, first.length)
       if (taken < 0) {
         if (taken !== EAGAIN) this.#failLater(taken)
-        else if (this.#engine !== undefined) this.#writeAwaitsRead = !this.#engine.kept
+        else if (this.#engine !== undefined) this.#awaitRead(this.#engine)
         return
       }
       this.bytesWritten += taken

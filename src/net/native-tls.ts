@@ -117,6 +117,11 @@ export class NativeTls {
     return this.#addon.tlsSend(fd, 1, 0, 0)
   }
 
+  /** Reads what is left of a message that holds writes up, and no data: 0, or a negative errno. */
+  proceed(fd: number): number {
+    return this.#addon.tlsProceed(fd)
+  }
+
   end(fd: number): number {
     return this.#addon.tlsEnd(fd)
   }

@@ -55,22 +55,38 @@ for (const { name, available, open } of IMPLEMENTATIONS.filter(({ name }) => nam
       return [await RecordPeer.accept(await coming, credentials(identity), { version }), conn]
     }
 
-    t.test('what waits for the rest of a KeyUpdate is sent when that has come', async (t) => {
-      for (const role of ['server', 'client'] as const) {
-        const answer = pattern(100_000)
-        const recorder = new Recorder({ data: (conn) => void conn.write(answer, 0, answer.length) })
-        const [peer, conn] = await connect(role, 'TLSv1.3', recorder)
-        const data = peer.keys.seal(APPLICATION_DATA, Buffer.of(1))
-        peer.send(data, peer.keys.seal(HANDSHAKE, KEY_UPDATE.subarray(0, 4)))
-        await recorder.untilBytes(1)
-        await rig.rig.settle()
-        peer.send(peer.keys.seal(HANDSHAKE, KEY_UPDATE.subarray(4)))
-        while (peer.data.length < answer.length && !peer.ended) await once(peer.socket, 'data')
-        t.ok(peer.data.equals(answer), `as ${role}`)
-        conn.abort()
-        peer.close()
-      }
-    })
+    for (const reads of [true, false]) {
+      const what = `what waits for the rest of a KeyUpdate is sent when that has come${reads ? '' : ', also while nobody reads'}`
+      // Node reads nothing at all of a socket that is paused.
+      t.test(what, { skip: name === 'socket' && !reads }, async (t) => {
+        for (const role of ['server', 'client'] as const) {
+          const answer = pattern(100_000)
+          const recorder = new Recorder({
+            data(conn) {
+              if (!reads) conn.pause()
+              if (recorder.bytes === 1) conn.write(answer, 0, answer.length)
+            },
+          })
+          const [peer, conn] = await connect(role, 'TLSv1.3', recorder)
+          const data = peer.keys.seal(APPLICATION_DATA, Buffer.of(1))
+          peer.send(data, peer.keys.seal(HANDSHAKE, KEY_UPDATE.subarray(0, 4)))
+          await recorder.untilBytes(1)
+          await rig.rig.settle()
+          const rest = peer.keys.seal(HANDSHAKE, KEY_UPDATE.subarray(4))
+          peer.keys.update()
+          peer.send(rest, peer.keys.seal(APPLICATION_DATA, Buffer.of(2)))
+          while (peer.data.length < answer.length && !peer.ended) await once(peer.socket, 'data')
+          t.ok(peer.data.equals(answer), `as ${role}`)
+          if (!reads) {
+            t.equal(recorder.bytes, 1, 'what comes behind it is left')
+            conn.resume()
+            await recorder.untilBytes(2)
+          }
+          conn.abort()
+          peer.close()
+        }
+      })
+    }
 
     t.test('a fatal alert ends a connection at once, also behind data', async (t) => {
       for (const version of ['TLSv1.3', 'TLSv1.2'] as const) {

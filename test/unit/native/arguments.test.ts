@@ -72,7 +72,7 @@ function openPoller(callback: (count: number) => void = () => {}): number {
 }
 
 t.test('every function is there and no other', async (t) => {
-  t.equal(all.length, 47)
+  t.equal(all.length, 48)
   for (const name of all) t.type(calls[name], 'function', name)
 })
 
