@@ -1,5 +1,6 @@
 // Compiles src/native/*.c into dist/native/castor.node with the system's C compiler and the headers that came with Node.
-// Where that cannot be done the install goes on: Castor then falls back to the slower shared-listen acceptor.
+// Where that cannot be done the install goes on: Castor then falls back to the slower shared-listen acceptor. With
+// --sanitize: into dist-asan/, with AddressSanitizer and UndefinedBehaviorSanitizer, for scripts/test-asan.mjs.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -7,11 +8,16 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const sources = join(root, 'src/native')
-const output = join(root, 'dist/native/castor.node')
+const sanitize = process.argv.includes('--sanitize')
+const folder = join(root, sanitize ? 'dist-asan/native' : 'dist/native')
+const output = join(folder, 'castor.node')
 
 /** What keepalived runs once a second (scripts/castor-ready): a program of its own. */
 const readySource = join(root, 'scripts/castor-ready.c')
-const readyOutput = join(root, 'dist/native/castor-ready')
+const readyOutput = join(folder, 'castor-ready')
+
+// What is undefined ends the process as what is out of bounds does, so that no test passes over it.
+const SANITIZERS = ['-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-fno-omit-frame-pointer', '-g', '-O1']
 
 const newest = Math.max(
   statSync(readySource).mtimeMs,
@@ -70,7 +76,7 @@ const files = readdirSync(sources)
   .map((name) => join(sources, name))
 const flags = [
   '-std=gnu11',
-  '-O2',
+  ...(sanitize ? SANITIZERS : ['-O2']),
   '-fPIC',
   '-shared',
   '-fvisibility=hidden',

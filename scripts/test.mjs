@@ -1,6 +1,7 @@
 // npm test: builds what is out of date, gets the programs that tests use, runs the test files side by side, and ends with
 // the line "N passed, N failed". Arguments are files, folders (test/unit/http) or parts of their names.
 //   --no-build   run what is compiled already
+//   --from=NAME  from another folder than dist/, which somebody else has filled
 //   --jobs=N     so many files at once; the cores of the machine if not given
 //   --verbose    print each file's standard error also when it passes
 // Files called *.alone.test.ts measure time or memory, and run by themselves after the others. A file that fails beside
@@ -25,7 +26,12 @@ const FILE_TIMEOUT_MS = 240_000
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
-  options: { 'no-build': { type: 'boolean' }, jobs: { type: 'string' }, verbose: { type: 'boolean' } },
+  options: {
+    from: { type: 'string', default: 'dist' },
+    'no-build': { type: 'boolean' },
+    jobs: { type: 'string' },
+    verbose: { type: 'boolean' },
+  },
 })
 const isAlone = (file) => file.endsWith('.alone.test.ts')
 const total = { passed: 0, failed: 0, skipped: 0 }
@@ -77,7 +83,7 @@ function killGroup(child) {
 
 /** Runs one file in a process group of its own, so that nothing it started outlives it. */
 async function runFile(file) {
-  const compiled = join(root, 'dist', file.replace(/\.ts$/, '.js'))
+  const compiled = join(root, options.from, file.replace(/\.ts$/, '.js'))
   if (!existsSync(compiled)) return { results: [], remarks: [], problem: 'it is not compiled', stderr: '', ms: 0 }
   const begunMs = performance.now()
   const env = {
