@@ -5,7 +5,7 @@ import type { ServerTls, TlsInfo } from '../core/tls.js'
 import { EAGAIN, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, type NativeAddon } from '../native/addon.js'
 import { AddressedConn } from './addressed-conn.js'
 import type { NativeConnHost } from './native-conn-host.js'
-import { type Closing, type Opening, SHAKING_HANDS } from './native-opening.js'
+import { type Closing, errorOf, type Opening, SHAKING_HANDS } from './native-opening.js'
 import { sendBytes } from './native-send.js'
 import type { NativeTls } from './native-tls.js'
 
@@ -398,8 +398,6 @@ export class NativeConn extends AddressedConn implements Conn {
   }
 
   #errorOf(errno: number): CastorError {
-    if (this.#opening !== undefined) return this.#opening.errorOf(this.#transport, this.fd, errno)
-    if (this.#engine !== undefined) return this.#engine.errorOf(this.fd, errno, false, false)
-    return new CastorError('PEER_RESET', this.#transport.addon.errorName(errno))
+    return errorOf(this.#transport, this.#opening, this.#engine, this.fd, errno)
   }
 }

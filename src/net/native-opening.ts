@@ -4,6 +4,7 @@ import { ECONNRESET, EPOLLERR, EPOLLHUP, EPOLLOUT } from '../native/addon.js'
 import { TLS_BROKEN } from '../native/tls-doors.js'
 import { isLocalShortage } from './local-shortage.js'
 import type { NativeConnHost } from './native-conn-host.js'
+import type { NativeTls } from './native-tls.js'
 
 /** How a descriptor is closed: with what was sent before, by a reset, or only once the peer could read why. */
 export const CLOSE = 0
@@ -95,4 +96,17 @@ export class TlsDialling implements Opening {
   closing(): Closing {
     return CLOSE
   }
+}
+
+/** What a negative errno means for a connection in that state; `engine` where it speaks TLS. */
+export function errorOf(
+  transport: NativeConnHost,
+  opening: Opening | undefined,
+  engine: NativeTls | undefined,
+  fd: number,
+  errno: number,
+): CastorError {
+  if (opening !== undefined) return opening.errorOf(transport, fd, errno)
+  if (engine !== undefined) return engine.errorOf(fd, errno, false, false)
+  return new CastorError('PEER_RESET', transport.addon.errorName(errno))
 }
