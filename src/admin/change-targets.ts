@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { z } from 'zod'
-import { formatAddress } from '../config/addresses.js'
+import { canonicalTarget, formatAddress } from '../config/addresses.js'
 import { validateTarget } from '../config/validate.js'
 import { wallTime } from '../core/clock.js'
+import type { TargetConfig } from '../core/config.js'
 import type { ListedTarget } from '../core/directory.js'
 import { ADMIN_STATES, CHECK_STATES } from '../core/target-state.js'
 import { sendError, sendJson } from './answer.js'
@@ -67,7 +68,7 @@ export async function postTarget({ facts, request, response, group }: TargetRequ
   const { id, weight } = target
   switch (await facts.addTarget(groupSlot, target)) {
     case 'exists':
-      sendError(request, response, 409, 'TARGET_EXISTS', whyExists(facts, groupSlot, group, id))
+      sendError(request, response, 409, 'TARGET_EXISTS', whyExists(facts, groupSlot, group, target))
       return
     case 'full':
       sendError(
@@ -146,9 +147,16 @@ function isThere(facts: AdminFacts, { slot, generation }: ListedTarget): boolean
   return facts.targets.some((other) => other.slot === slot && other.generation === generation)
 }
 
-function whyExists(facts: AdminFacts, groupSlot: number, group: string, id: string): string {
-  const there = facts.targets.find((other) => other.group === groupSlot && other.id === id)
-  if (there?.leavesMs === undefined) return `${group} has a target ${JSON.stringify(id)} already`
+function whyExists(facts: AdminFacts, groupSlot: number, group: string, { id, host, port }: TargetConfig): string {
+  const others = facts.targets.filter((other) => other.group === groupSlot)
+  const there = others.find((other) => other.id === id)
+  if (there === undefined) {
+    const server = canonicalTarget(host, port)
+    const same = others.find((other) => canonicalTarget(other.host, other.port) === server)
+    const name = same === undefined ? 'another id' : `the id ${JSON.stringify(same.id)}`
+    return `${group} has that server already, under ${name}; change its weight instead`
+  }
+  if (there.leavesMs === undefined) return `${group} has a target ${JSON.stringify(id)} already`
   const leaves = new Date(wallTime(there.leavesMs, facts.clock)).toISOString()
   return `${group} still has a target ${JSON.stringify(id)}, which leaves at ${leaves}; set its state to active to keep it, or delete it with ?now=true`
 }

@@ -91,6 +91,13 @@ export function parseTargetAddress(text: string): Parsed<TargetAddress> {
   return { ok: true, value: { text, host, port } }
 }
 
+/** One text for all spellings of a server: IPv6 in one form, mapped IPv4 as IPv4, names in lower case, localhost as what it is. */
+export function canonicalTarget(host: string, port: number): string {
+  const name = host.toLowerCase()
+  const address = name === 'localhost' ? '127.0.0.1' : name
+  return `${isIP(address) === 0 ? address : ipaddr.process(address).toString()} ${port}`
+}
+
 /** Checks `10.0.0.0/8` or `2001:db8::/32`; gives it back as written. */
 export function parseCidr(text: string): Parsed<string> {
   const slash = text.lastIndexOf('/')

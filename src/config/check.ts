@@ -1,5 +1,13 @@
 import type { AdminListen, ListenAddress } from '../core/config.js'
-import { clash, formatAddress, isLoopback, parseAdminListen, parseListenAddress } from './addresses.js'
+import {
+  canonicalTarget,
+  clash,
+  formatAddress,
+  isLoopback,
+  parseAdminListen,
+  parseListenAddress,
+  parseTargetAddress,
+} from './addresses.js'
 import { checkGroupTls, checkListenerTls } from './check-tls.js'
 import type { Path } from './problems.js'
 import { didYouMean } from './suggest.js'
@@ -113,6 +121,7 @@ function checkGroup(group: Entry, report: Report): void {
   const targets = entries(group.fields, 'targets', group.path)
   const idOf = (target: Entry): string | undefined => text(target.fields.id) ?? text(target.fields.address)
   unique(targets, idOf, (target) => (target.fields.id === undefined ? 'address' : 'id'), report)
+  checkServers(targets, idOf, report)
   if (
     carriesBytes(protocol) === false &&
     proxyProtocol !== undefined &&
@@ -203,6 +212,23 @@ function checkAddresses(root: Fields, listeners: readonly Entry[], report: Repor
       }
     } else {
       take(address(text(fields.listen)), [...path, 'listen'], by)
+    }
+  }
+}
+
+/** The same server twice would get double the traffic, however it is spelled and called. */
+function checkServers(targets: readonly Entry[], idOf: (target: Entry) => string | undefined, report: Report): void {
+  const first = new Map<string, Entry>()
+  for (const target of targets) {
+    const written = text(target.fields.address)
+    const parsed = written === undefined ? undefined : parseTargetAddress(written)
+    if (!parsed?.ok) continue
+    const server = canonicalTarget(parsed.value.host, parsed.value.port)
+    const before = first.get(server)
+    if (before === undefined) first.set(server, target)
+    else if (idOf(before) !== idOf(target)) {
+      const where = before.path.join('.')
+      report([...target.path, 'address'], `"${written}" is the same server as ${where}; list it once, by its weight`)
     }
   }
 }

@@ -1,3 +1,4 @@
+import { canonicalTarget } from '../config/addresses.js'
 import type { TargetConfig, TargetGroupConfig } from '../core/config.js'
 import type { GroupTargets, ListedTarget } from '../core/directory.js'
 import {
@@ -96,10 +97,10 @@ export class TargetRegistry {
 
   /** Adds a target, which gets no traffic before it has passed a check, where the group's targets are checked. */
   async add(group: number, target: TargetConfig, nowMs: () => number): Promise<AddOutcome> {
-    if (this.#has(group, target.id)) return 'exists'
+    if (this.#has(group, target)) return 'exists'
     // First, so that the first check does not fail for want of an address.
     await this.#parts.addresses.resolve(target.host, target.port)
-    if (this.#has(group, target.id)) return 'exists'
+    if (this.#has(group, target)) return 'exists'
     const slot = this.#slots.take()
     if (slot === undefined) return 'full'
     this.#place(group, target, slot, nowMs())
@@ -213,8 +214,16 @@ export class TargetRegistry {
     return !isSticky && nowMs - drainsSinceMs >= SETTLE_MS && this.#parts.columns.inFlight(target.slot) === 0
   }
 
-  #has(group: number, id: string): boolean {
-    return this.#groups[group]!.targets.some((target) => target.id === id)
+  /** Whether the group has a target of that id, or the same server by another id, spelling or name. */
+  #has(group: number, { id, host, port }: TargetConfig): boolean {
+    const address = this.#parts.addresses.of(host, port)
+    const server = canonicalTarget(host, port)
+    return this.#groups[group]!.targets.some(
+      (target) =>
+        target.id === id ||
+        canonicalTarget(target.host, target.port) === server ||
+        (address !== '' && canonicalTarget(target.address, target.port) === canonicalTarget(address, port)),
+    )
   }
 
   #find(slot: number): [number, Listed] {

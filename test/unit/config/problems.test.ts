@@ -313,6 +313,18 @@ table('values that do not go together are found', [
       '11:18: targetGroups.0.targets.1.address: "127.0.0.1:9001" is already used by targetGroups.0.targets.0; give each its own',
     ],
   },
+  ...[
+    ['a target twice, in capitals', 'app.example:9002', 'APP.example:9002'],
+    ['a target twice, by two forms of IPv6', '[2001:db8::1]:9002', '[2001:DB8:0:0::0:1]:9002'],
+    ['a target twice, as IPv4 and as IPv4 in IPv6', '10.0.0.1:9002', '[::ffff:10.0.0.1]:9002'],
+    ['a target twice, by name and by address', '127.0.0.1:9002', 'localhost:9002'],
+  ].map(([title, one, other]) => ({
+    title: title!,
+    text: withLine(10, `      - { address: "${one}" }\n      - { address: "${other}", id: other }`),
+    says: [
+      `11:20: targetGroups.0.targets.1.address: "${other}" is the same server as targetGroups.0.targets.0; list it once, by its weight`,
+    ],
+  })),
   {
     title: 'a target id twice',
     text: withLine(10, '      - { address: a:1, id: one }\n      - { address: b:1, id: one }'),

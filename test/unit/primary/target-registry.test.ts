@@ -66,7 +66,8 @@ function setting(config = CONFIG) {
   return { columns, table, published, gone, resolved, names, registry, takeOn }
 }
 
-const target = (id: string, host = '10.0.0.9') => ({ id, host, port: 80, weight: 7 })
+let hosts = 0
+const target = (id: string, host = `10.9.0.${++hosts}`) => ({ id, host, port: 80, weight: 7 })
 const slotOf = (registry: TargetRegistry, id: string): number => registry.all.find((each) => each.id === id)!.slot
 const add = (registry: TargetRegistry, id: string, host?: string) => registry.add(0, target(id, host), () => NOW_MS)
 
@@ -277,4 +278,23 @@ t.test('slow start begins with whatever brings a target back that had no traffic
   registry.setState(quick, 'maintenance', NOW_MS)
   registry.setState(quick, 'active', LATER_MS)
   t.equal(table.rampFromMs(quick), 0, 'a group without slow start')
+})
+
+t.test('the same server is added once, whatever it is called', async (t) => {
+  const { registry, names } = setting()
+  names.set('app.example', '10.0.0.1')
+  const server = (id: string, host: string, port = 80) => ({ id, host, port, weight: 7 })
+  for (const [id, host] of [
+    ['again', '10.0.0.1'],
+    ['mapped', '::ffff:10.0.0.1'],
+    ['named', 'app.example'],
+  ] as const) {
+    t.equal(await registry.add(0, server(id, host), () => NOW_MS), 'exists', id)
+  }
+  t.equal(
+    await registry.add(0, server('port', '10.0.0.1', 81), () => NOW_MS),
+    'added',
+    'another port is another server',
+  )
+  t.equal(await registry.add(1, server('group', '10.0.0.1'), () => NOW_MS), 'added', 'as is another group’s')
 })
