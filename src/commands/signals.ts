@@ -1,3 +1,4 @@
+import inspector from 'node:inspector'
 import { endOnSecondSignal, endProcess } from '../native/end-process.js'
 import type { RunningCastor } from '../primary/running.js'
 import { EXIT, type ExitCode } from './exit-code.js'
@@ -6,6 +7,15 @@ import { EXIT, type ExitCode } from './exit-code.js'
 const SECOND_MS = 1_500
 /** The same where the primary thread does not even hear of the signal. */
 const DEAF_MS = 3_000
+
+const PARENT_LOOK_MS = 250
+
+/** Each stops in order, and the second at once. */
+const STOPS = ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const
+/** Log rotation. Of the first Node itself would open its inspector, where anybody on the host can run code. */
+const REOPENS = ['SIGUSR1', 'SIGUSR2'] as const
+/** Would end the process, and mean nothing to it. */
+const IGNORED = ['SIGALRM', 'SIGVTALRM', 'SIGIO'] as const
 
 export interface Signals {
   /** Resolves when the balancer has ended. */
@@ -30,8 +40,11 @@ export function watchSignals(say: (line: string) => void): Signals {
     if (asked === 2) setTimeout(() => endProcess(EXIT.failed), SECOND_MS)
     obey()
   }
-  process.on('SIGTERM', onStop)
-  process.on('SIGINT', onStop)
+  for (const signal of STOPS) process.on(signal, onStop)
+  for (const signal of REOPENS) process.on(signal, () => void running?.reopenLogs())
+  for (const signal of IGNORED) process.on(signal, () => {})
+  closeInspector(say)
+  watchNpm(onStop)
   process.on('SIGHUP', () => {
     say('SIGHUP: reload is not supported yet in this version; restart to change the configuration')
   })
@@ -49,4 +62,27 @@ export function watchSignals(say: (line: string) => void): Signals {
       return asked <= 1 ? EXIT.ok : EXIT.failed
     },
   }
+}
+
+/** A SIGUSR1 that came before it was watched for has opened the inspector: only a flag of Node's at the start may. */
+function closeInspector(say: (line: string) => void): void {
+  const url = inspector.url()
+  if (url === undefined) return
+  const flags = [...process.execArgv, process.env.NODE_OPTIONS ?? '']
+  if (flags.some((flag) => flag.includes('--inspect'))) say(`the inspector is open on ${url}; the watchdog is off`)
+  else inspector.close()
+}
+
+/** Whoever stops a thread with a debugger does not want it replaced. */
+export const isInspected = (): boolean => inspector.url() !== undefined
+
+/** npm runs a command by way of a shell, which ends by a signal and does not pass it on: its end is the signal. */
+function watchNpm(onGone: () => void): void {
+  if (process.env.npm_command === undefined) return
+  const parent = process.ppid
+  const watching = setInterval(() => {
+    if (process.ppid === parent) return
+    clearInterval(watching)
+    onGone()
+  }, PARENT_LOOK_MS).unref()
 }

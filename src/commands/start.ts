@@ -11,7 +11,7 @@ import { configFile, DEFAULT_CONFIG_FILE } from './config-file.js'
 import { EXIT, type ExitCode } from './exit-code.js'
 import { demoConfigFile } from './package-files.js'
 import { collectSet } from './set-option.js'
-import { watchSignals } from './signals.js'
+import { isInspected, watchSignals } from './signals.js'
 
 /** For what is left once everything was given back: the demo's thread, and what exiting itself waits for. */
 const EXIT_MS = 2_000
@@ -33,8 +33,8 @@ export function addStart(program: Command): void {
     .addHelpText(
       'after',
       `
-SIGTERM or SIGINT (Ctrl-C) stop accepting and let what is in flight finish, at most shutdownTimeout long;
-a second one stops at once. Exits 0 after a clean stop, 1 after a failure, 2 for wrong configuration or usage.
+SIGTERM, SIGQUIT or SIGINT (Ctrl-C) stop accepting and let what is in flight finish, at most shutdownTimeout long;
+a second one stops at once. SIGUSR1 and SIGUSR2 open the access log anew, as after a rotation. Exits 0 after a clean stop, 1 after a failure, 2 for wrong configuration or usage.
 
 Examples:
   castor start -c castor.yaml
@@ -88,7 +88,8 @@ export async function run(
   // Loaded only now: the other commands need neither the threads nor the native addon.
   const { startCastor } = await import('../primary/assemble.js')
   try {
-    const castor = await startCastor(config, { configWarnings, ownsProcess: true, ...more })
+    const watched = isInspected() ? { ...config, watchdogMs: 0 } : config
+    const castor = await startCastor(watched, { configWarnings, ownsProcess: true, ...more })
     openNotes(1).say(readyLines(config, castor))
     const code = await signals.drive(castor)
     endProcessWithin(EXIT_MS, code)

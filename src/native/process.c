@@ -94,7 +94,7 @@ static napi_value exit_after(napi_env env, napi_callback_info info) {
   return int_result(env, error);
 }
 
-static const int stop_signals[] = {SIGTERM, SIGINT};
+static const int stop_signals[] = {SIGTERM, SIGINT, SIGQUIT};
 #define STOP_SIGNALS (sizeof stop_signals / sizeof stop_signals[0])
 static struct sigaction handlers_before[STOP_SIGNALS];
 static sem_t stops;
@@ -124,7 +124,7 @@ static void *await_second_signal(void *data) {
 }
 
 /*
- * endOnSecondSignal(ms) → 0 or a negative errno: from the second SIGTERM or SIGINT on the process has so long to end by
+ * endOnSecondSignal(ms) → 0 or a negative errno: from the second SIGTERM, SIGINT or SIGQUIT on the process has so long to end by
  * itself, whatever its threads are at. To be called once, after the handlers of the loop are set: those are called as well.
  */
 static napi_value end_on_second_signal(napi_env env, napi_callback_info info) {

@@ -1,5 +1,6 @@
+import type { FromProxy, ToProxy } from '../core/messages.js'
 import { AccessWriter } from '../observe/access-writer.js'
-import type { Logger } from '../observe/log.js'
+import type { LogDestination, Logger } from '../observe/log.js'
 import type { Columns } from '../shm/columns.js'
 import { WORKER_ACCESS_RECORDS_DROPPED } from '../shm/layout.js'
 
@@ -13,4 +14,33 @@ export function openAccessLog(access: string, log: Logger, columns: Columns): Pr
       columns.words[dropped]! += records
     },
   })
+}
+
+/** Goes on in a new file, as after a rotation. */
+export async function reopenAccessLog(access: AccessWriter | undefined, log: Logger): Promise<void> {
+  try {
+    await access?.reopen()
+    log.info('the logs were opened anew')
+  } catch (err) {
+    log.error({ err }, 'the access log could not be opened anew; it goes on in the old file')
+  }
+}
+
+/** What proxy threads have to say all goes into one of the two logs. */
+export function takeMessage(
+  message: FromProxy,
+  reply: (message: ToProxy) => void,
+  destination: LogDestination,
+  access: AccessWriter | undefined,
+): void {
+  switch (message.type) {
+    case 'log':
+      destination.write(message.line)
+      return
+    case 'access':
+      access?.write(message.lines, (bytes) => reply({ type: 'logged', bytes }))
+      return
+    case 'ready':
+      return
+  }
 }

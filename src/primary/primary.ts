@@ -4,7 +4,6 @@ import { type Clock, SystemClock } from '../core/clock.js'
 import type { ClusterConfig, Config, TargetConfig } from '../core/config.js'
 import type { GroupTargets, ListedTarget } from '../core/directory.js'
 import type { CastorError } from '../core/errors.js'
-import type { FromProxy, ToProxy } from '../core/messages.js'
 import type { SessionStore, SessionTotals } from '../core/session-store.js'
 import type { AdminState } from '../core/target-state.js'
 import type { TicketKeyStore } from '../core/ticket-keys.js'
@@ -20,7 +19,7 @@ import { SessionTable } from '../shm/sessions.js'
 import { SessionCensus } from '../shm/sessions-census.js'
 import { SessionMemory } from '../shm/sessions-layout.js'
 import { TargetTable } from '../shm/targets.js'
-import { openAccessLog } from './access-log.js'
+import { openAccessLog, reopenAccessLog, takeMessage } from './access-log.js'
 import type { Certificates } from './certificates.js'
 import { chooseAddon } from './choose-addon.js'
 import { ClusterLink } from './cluster-link.js'
@@ -144,7 +143,7 @@ export class Primary implements RunningCastor, AdminFacts {
         wake: (fd) => addon.wake(fd),
         close: (fd) => addon.closeFd(fd, 0),
       },
-      onMessage: (message, reply) => this.#onMessage(message, reply),
+      onMessage: (message, reply) => takeMessage(message, reply, destination, this.#access),
       onDeath: (slot) => {
         this.#sessions.breakLocks(slot.column)
         this.#placement.replace(slot)
@@ -254,6 +253,10 @@ export class Primary implements RunningCastor, AdminFacts {
 
   drainHost(): void {
     this.stop().catch((err: unknown) => this.log.error({ err }, 'draining this host failed'))
+  }
+
+  reopenLogs(): Promise<void> {
+    return reopenAccessLog(this.#access, this.log)
   }
 
   stop(): Promise<void> {
@@ -382,19 +385,6 @@ export class Primary implements RunningCastor, AdminFacts {
       tls: this.#certificates.current,
       ticketKeys: this.#ticketKeys.current,
       ...(listeningFds === undefined ? {} : { listeningFds }),
-    }
-  }
-
-  #onMessage(message: FromProxy, reply: (message: ToProxy) => void): void {
-    switch (message.type) {
-      case 'log':
-        this.#destination.write(message.line)
-        return
-      case 'access':
-        this.#access?.write(message.lines, (bytes) => reply({ type: 'logged', bytes }))
-        return
-      case 'ready':
-        return
     }
   }
 }

@@ -9,6 +9,8 @@ export interface RunningCastor {
   /** Where the admin API is; address and port are those of its first TCP address, empty and 0 where there is none. */
   readonly admin: { readonly listening: readonly AdminListen[]; readonly address: string; readonly port: number }
   readonly workers: readonly WorkerFacts[]
+  /** Opens the access log's file anew, as after a rotation. */
+  reopenLogs(): Promise<void>
   /** Takes no new connections, lets what is in flight finish for `shutdownTimeout`, then ends. Idempotent. */
   stop(): Promise<void>
   stopNow(): Promise<void>

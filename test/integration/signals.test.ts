@@ -1,0 +1,89 @@
+import { spawn } from 'node:child_process'
+import { existsSync, readFileSync, renameSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { onePair } from './support/balancer.js'
+import { type ChildCastor, configFile, MAIN, startChild } from './support/child-castor.js'
+import { get, RawClient, request } from './support/raw-client.js'
+import { RawTarget } from './support/raw-target.js'
+import { until } from './support/until.js'
+
+async function start(t: Test, log: object = { access: 'off' }, nodeOptions: string[] = []): Promise<ChildCastor> {
+  const target = await RawTarget.start()
+  t.teardown(() => target.stop())
+  return startChild(t, { ...onePair('http', [target.address]), log }, { nodeOptions })
+}
+
+const refused = (port: number): Promise<boolean> =>
+  RawClient.connect(port).then(
+    () => false,
+    () => true,
+  )
+
+t.test('SIGUSR1 and SIGUSR2 open the access log anew, and no inspector', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'castor-test-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  const access = join(folder, 'access.log')
+  const castor = await start(t, { access })
+  const lines = (file: string): number => (existsSync(file) ? readFileSync(file, 'utf8').split('\n').length - 1 : 0)
+  let rotated = 0
+  for (const signal of ['SIGUSR1', 'SIGUSR2'] as const) {
+    t.equal((await request(castor.port(), get('/'))).status, 200)
+    await until('its record', () => lines(access) === 1)
+    renameSync(access, join(folder, `access.${++rotated}`))
+    castor.child.kill(signal)
+    await until('a new file', () => existsSync(access))
+    t.equal(lines(join(folder, `access.${rotated}`)), 1)
+  }
+  t.equal((await request(castor.port(), get('/'))).status, 200)
+  await until('its record', () => lines(access) === 1)
+  t.notMatch(castor.stderr, /Debugger listening/)
+  t.equal(castor.stderr.split('the logs were opened anew').length, 3)
+})
+
+t.test('an access log that cannot be opened anew goes on in the old file', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'castor-test-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  const castor = await start(t, { access: join(folder, 'logs', 'access.log') })
+  renameSync(join(folder, 'logs'), join(folder, 'old'))
+  // A file where the folder was.
+  renameSync(join(folder, 'old', 'access.log'), join(folder, 'logs'))
+  castor.child.kill('SIGUSR1')
+  await until('the reason', () => castor.stderr.includes('the access log could not be opened anew'))
+  t.equal((await request(castor.port(), get('/'))).status, 200)
+  await until('its record', () => readFileSync(join(folder, 'logs'), 'utf8').includes('"uri":"/"'))
+})
+
+t.test('SIGQUIT drains; SIGALRM does nothing', async (t) => {
+  const castor = await start(t)
+  const idle = await RawClient.connect(castor.port())
+  castor.child.kill('SIGALRM')
+  t.equal((await idle.exchange(get('/'))).status, 200)
+  castor.child.kill('SIGQUIT')
+  t.equal(await idle.ending(), 'end')
+  t.equal(await castor.ended(), 0)
+  t.match(castor.stderr, /"draining"/)
+})
+
+t.test('with the inspector open by a flag the watchdog is off', async (t) => {
+  const castor = await start(t, { access: 'off' }, ['--inspect=127.0.0.1:0'])
+  await until('the note', () => castor.stderr.includes('the watchdog is off'))
+})
+
+t.test('a stop of npm, which runs it by way of a shell, stops it as well', async (t) => {
+  const target = await RawTarget.start()
+  t.teardown(() => target.stop())
+  const file = await configFile(t, onePair('http', [target.address]))
+  const child = spawn('sh', ['-c', '"$@"; true', 'sh', process.execPath, MAIN, 'start', '-c', file], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+    env: { ...process.env, npm_command: 'exec' },
+  })
+  t.teardown(() => child.kill('SIGKILL'))
+  let said = ''
+  child.stdout!.on('data', (data) => (said += String(data)))
+  const port = await until('it being ready', () => /^listening on \S+:(\d+) /m.exec(said)?.[1], 15_000)
+  child.kill('SIGTERM')
+  await until('it being gone', () => refused(Number(port)))
+})
