@@ -106,7 +106,7 @@ const listener = z
       .array(cidr())
       .prefault([])
       .describe(
-        'CIDRs whose X-Forwarded-For is kept and appended to, on an http or https listener; from anyone else it is replaced. Default none. Too wide lets clients forge their address; too narrow hides clients behind the proxy in front.',
+        'CIDRs whose X-Forwarded-For is kept and appended to, and says who the client is, on an http or https listener; from anyone else it is replaced. Default none. Too wide lets clients forge their address; too narrow hides clients behind the proxy in front.',
       ),
     limits: z
       .strictObject({ connections: unlimited(), requestsPerSecond: unlimited() })

@@ -6,6 +6,7 @@ import type { RequestHeadOptions } from '../../http/request-writer.js'
 import type { Timed } from '../../net/timer-wheel.js'
 import { BodyPace } from '../../protect/body-pace.js'
 import { type ClientOrigin, type ForwardedLines, formatHost, forwardedLines } from '../client-origin.js'
+import { ForwardedClients } from '../forwarded-client.js'
 import type { Listener } from '../listener.js'
 import type { Session } from '../plane.js'
 import type { Target } from '../target.js'
@@ -36,9 +37,11 @@ export abstract class ClientLink implements Timed, Session {
   readonly plane: Http1Plane
   readonly listener: Listener
   readonly conn: Conn
-  readonly origin: ClientOrigin
-  /** The peer is one of `trustForwardedFrom`. */
-  readonly trusted: boolean
+  /** Whom the request under way is from: the connection's peer, or whom it names where it is trusted. */
+  origin: ClientOrigin
+  /** Undefined where the peer, or whom its PROXY header names, is none of `trustForwardedFrom`. */
+  protected readonly clients: ForwardedClients | undefined
+  readonly #peer: ClientOrigin
   inputEnded = false
   protected state: number = READING
   protected exchange: Exchange | undefined
@@ -59,7 +62,8 @@ export abstract class ClientLink implements Timed, Session {
     this.listener = listener
     this.conn = conn
     this.origin = origin
-    this.trusted = listener.trusted.has(conn.peer)
+    this.#peer = origin
+    this.clients = listener.trusted.has(origin.client) ? new ForwardedClients(origin, listener.trusted) : undefined
     // A handshake's bytes were counted by themselves.
     this.#receivedCounted = origin.tls === undefined ? 0 : conn.bytesRead
   }
@@ -89,8 +93,9 @@ export abstract class ClientLink implements Timed, Session {
   abstract cut(): void
 
   get forwarded(): ForwardedLines {
+    // Each proxy says whom it was asked by, whoever the client is.
     return (this.#forwarded ??= forwardedLines(
-      this.origin,
+      this.#peer,
       this.listener.group.config.forwarded,
       this.listener.asksForCertificates,
     ))
@@ -103,7 +108,7 @@ export abstract class ClientLink implements Timed, Session {
     options.clientAddress = forwarded.clientAddress
     options.fixedLines = forwarded.fixedLines
     options.forwardedPrefix = forwarded.forwardedPrefix
-    options.appendForwarded = this.trusted
+    options.appendForwarded = this.clients !== undefined
     options.forwardHost = config.forwarded.host
     options.via = config.forwarded.via
     options.requestId = facts.requestIdBytes
@@ -185,6 +190,7 @@ export abstract class ClientLink implements Timed, Session {
 
   /** Answers a request that never became an exchange, and closes. `parser` has the request as far as it was understood. */
   protected refuse(status: number, reason: ReasonCode, parser: RequestParser | undefined): void {
+    this.origin = this.#peer
     this.state = LINGERING
     writeRefusal(this.plane, this, status, reason, parser, this.headStartedMs)
     this.headStartedMs = -1

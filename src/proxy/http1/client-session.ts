@@ -203,6 +203,7 @@ export class ClientSession extends ClientLink implements ConnHandler, Requester 
   }
 
   #begin(parser: RequestParser, buffer: Uint8Array, start: number, end: number): number {
+    if (this.clients !== undefined) this.origin = this.clients.of(parser, buffer, start)
     if (answersItself(this.listener)) return this.#redirect(parser, buffer, start)
     const exchange = this.#exchanges.take()
     this.exchange = exchange

@@ -41,7 +41,7 @@ export function serverConnection(
     lingerMs: DEFAULT_H2_LIMITS.lingerMs,
   }
   // A proxy that is trusted brings the requests of many clients: its connections answer for themselves alone.
-  const history = listener.trusted.has(conn.peer) ? undefined : shared.sources.open(origin.client)
+  const history = listener.trusted.has(origin.client) ? undefined : shared.sources.open(origin.client)
   return new Http2Connection(conn, { role: 'server', settings, limits, handler, clock, turn: shared.flushes, history })
 }
 
