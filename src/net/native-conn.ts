@@ -4,13 +4,10 @@ import { CastorError } from '../core/errors.js'
 import type { ServerTls, TlsInfo } from '../core/tls.js'
 import { EAGAIN, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, type NativeAddon } from '../native/addon.js'
 import { AddressedConn } from './addressed-conn.js'
-import type { NativeConnHost } from './native-conn-host.js'
+import { type NativeConnHost, READ_BYTES } from './native-conn-host.js'
 import { type Closing, errorOf, type Opening, SHAKING_HANDS } from './native-opening.js'
 import { sendBytes } from './native-send.js'
 import type { NativeTls } from './native-tls.js'
-
-/** Bytes read at once at the most. Larger reads save system calls on bodies and cost cache; one buffer serves a thread. */
-export const READ_BYTES = 128 * 1024
 
 /** Reads at the most of what a peer sent before it reset the connection in the middle of a write. */
 const LAST_READS = 64
