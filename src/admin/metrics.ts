@@ -278,10 +278,14 @@ function workers(out: Exposition, columns: Columns, { workers, primaryLoopDelay 
 function processItself(out: Exposition, facts: ProcessFacts): void {
   out.family('castor_build_info', 'gauge', 'Always 1; the labels say what runs.')
   out.sample({ version: facts.version, node_version: process.version, node: facts.node }, 1)
-  out.family('process_cpu_seconds_total', 'counter', 'CPU time of all threads, in seconds.')
-  out.sample({}, facts.cpuSeconds)
-  out.family('process_resident_memory_bytes', 'gauge', 'Resident memory.')
-  out.sample({}, facts.residentBytes)
+  if (facts.cpuSeconds !== undefined) {
+    out.family('process_cpu_seconds_total', 'counter', 'CPU time of all threads, in seconds.')
+    out.sample({}, facts.cpuSeconds)
+  }
+  if (facts.residentBytes !== undefined) {
+    out.family('process_resident_memory_bytes', 'gauge', 'Resident memory.')
+    out.sample({}, facts.residentBytes)
+  }
   if (facts.openFds !== undefined) {
     out.family('process_open_fds', 'gauge', 'Open file descriptors.')
     out.sample({}, facts.openFds)

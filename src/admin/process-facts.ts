@@ -9,9 +9,9 @@ export interface ProcessFacts {
   readonly version: string
   readonly startedAtMs: number
   readonly workers: readonly WorkerFacts[]
-  readonly cpuSeconds: number
-  readonly residentBytes: number
-  /** Undefined where the system does not tell. */
+  /** Each undefined where the system does not tell, as without /proc. */
+  readonly cpuSeconds: number | undefined
+  readonly residentBytes: number | undefined
   readonly openFds: number | undefined
   readonly cluster: ClusterFacts | undefined
   readonly primaryLoopDelay: LoopDelaySample
@@ -21,11 +21,22 @@ export interface ProcessFacts {
 
 /** CPU of all threads, resident memory and open descriptors, as of now. */
 export async function measureProcess(): Promise<Pick<ProcessFacts, 'cpuSeconds' | 'residentBytes' | 'openFds'>> {
-  const { user, system } = process.cpuUsage()
+  const cpuSeconds = told(() => {
+    const { user, system } = process.cpuUsage()
+    return (user + system) / 1e6
+  })
   // One of the entries is the folder itself, open while it is read.
   const openFds = await readdir('/proc/self/fd').then(
     (entries) => entries.length - 1,
     () => undefined,
   )
-  return { cpuSeconds: (user + system) / 1e6, residentBytes: process.memoryUsage.rss(), openFds }
+  return { cpuSeconds, residentBytes: told(() => process.memoryUsage.rss()), openFds }
+}
+
+function told(measure: () => number): number | undefined {
+  try {
+    return measure()
+  } catch {
+    return undefined
+  }
 }
