@@ -94,6 +94,8 @@ async function runFile(file) {
     TAP_TIMEOUT: String(TEST_TIMEOUT_S),
     // Balancers under test keep their secrets here rather than with the user's.
     XDG_STATE_HOME: stateHome,
+    // A file that is killed cannot clean up: what it left goes with the run.
+    TMPDIR: stateHome,
     STATE_DIRECTORY: '',
   }
   const stdio = ['ignore', 'pipe', 'pipe']
