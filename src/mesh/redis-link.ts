@@ -62,11 +62,11 @@ export class RedisLink {
       this.#fault = cause
       if ('stream' in client) muffle(client)
     })
-    if (!('nodes' in client)) client.on('connect', () => filterReplies(client))
+    if (!('nodes' in client)) client.on('connect', () => filterReplies(client, client))
     else {
       client.on('+node', (node: Redis) => {
         node.on('error', () => muffle(node))
-        node.on('connect', () => filterReplies(node))
+        node.on('connect', () => filterReplies(node, client))
       })
     }
   }
@@ -76,12 +76,13 @@ export class RedisLink {
  * The library has no limit to what it keeps of an answer, and no place where one could be set: so what comes from the
  * socket is filtered before the library's listeners are given it.
  */
-function filterReplies({ stream }: Redis): void {
+function filterReplies({ stream }: Redis, client: RedisClient): void {
   const socket = stream as Socket
   const filter = new ReplyFilter()
   const push = socket.push
   socket.push = (chunk: Buffer | null, encoding?: BufferEncoding): boolean => {
     if (chunk === null) return push.call(socket, null, encoding)
+    heardAtMs.set(client, performance.now())
     const seen = filter.next(chunk)
     if (seen === undefined) {
       socket.destroy(new Error('it answers with something that is not Redis’s protocol'))
@@ -96,10 +97,26 @@ function muffle({ stream }: Redis): void {
   stream?.on('error', () => {})
 }
 
-/** Rejects when the answer takes too long. The command itself cannot be taken back. */
-export function within<T>(answer: Promise<T>, ms = COMMAND_MS): Promise<T> {
+/** When bytes came last through a client's connections, by `performance.now`. */
+const heardAtMs = new WeakMap<RedisClient, number>()
+/** However long an answer is. */
+const LONGEST_ANSWER_MS = 60_000
+
+/**
+ * Rejects when the answer takes too long; with `client`, when nothing comes for so long, since what is too long for this
+ * host is read as well, and left out. The command itself cannot be taken back.
+ */
+export function within<T>(answer: Promise<T>, ms = COMMAND_MS, client?: RedisClient): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms)
+    const begunMs = performance.now()
+    const look = (): void => {
+      const nowMs = performance.now()
+      const heardMs = client === undefined ? begunMs : Math.max(begunMs, heardAtMs.get(client) ?? 0)
+      const restMs = Math.min(heardMs + ms, begunMs + LONGEST_ANSWER_MS) - nowMs
+      if (restMs > 0) timer = setTimeout(look, restMs)
+      else reject(new Error(`no answer within ${ms} ms`))
+    }
+    let timer = setTimeout(look, ms)
     answer.then(resolve, reject).finally(() => clearTimeout(timer))
   })
 }

@@ -1,3 +1,4 @@
+import { COMMAND_MS } from './redis-clients.js'
 import { type RedisLink, within } from './redis-link.js'
 import { tailOf } from './redis-stream.js'
 
@@ -12,8 +13,8 @@ export async function tryRights({ writer, reader }: RedisLink, prefix: string): 
   const tail = await tailOf(reader, stream)
   await Promise.all([
     within(writer.ping()),
-    within(reader.xread('COUNT', 1, 'STREAMS', stream, tail)),
-    within(reader.xrange(stream, '-', '+', 'COUNT', 1)),
+    within(reader.xread('COUNT', 1, 'STREAMS', stream, tail), COMMAND_MS, reader),
+    within(reader.xrange(stream, '-', '+', 'COUNT', 1), COMMAND_MS, reader),
     within(reader.mget(`${prefix}:epoch`)),
     tryToAdd(writer, stream),
   ])

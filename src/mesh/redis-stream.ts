@@ -14,7 +14,7 @@ export interface StreamPosition {
 
 /** The id after which everything that is added from now on comes. */
 export async function tailOf(client: RedisClient, stream: string): Promise<string> {
-  const last = await within(client.xrevrange(stream, '+', '-', 'COUNT', 1))
+  const last = await within(client.xrevrange(stream, '+', '-', 'COUNT', 1), COMMAND_MS, client)
   return last[0]?.[0] ?? '0-0'
 }
 
@@ -25,7 +25,7 @@ export async function tailOf(client: RedisClient, stream: string): Promise<strin
  */
 export async function whetherFollows(client: RedisClient, stream: string, at: StreamPosition): Promise<boolean> {
   const tail = await tailOf(client, stream)
-  const first = await within(client.xrange(stream, '-', '+', 'COUNT', 1))
+  const first = await within(client.xrange(stream, '-', '+', 'COUNT', 1), COMMAND_MS, client)
   const firstId = first[0]?.[0]
   if (at.id === undefined || isAfter(at.id, tail)) return false
   return firstId === undefined ? at.id === '0-0' : !isAfter(firstId, at.id)
@@ -43,7 +43,7 @@ export async function followStream(
 ): Promise<readonly Buffer[]> {
   const before = at.id ?? '0-0'
   const poll = client.xreadBuffer('COUNT', READ_COUNT, 'BLOCK', POLL_MS, 'STREAMS', stream, at.id ?? '$')
-  const answer: unknown = await within(poll, POLL_MS + COMMAND_MS)
+  const answer: unknown = await within(poll, POLL_MS + COMMAND_MS, client)
   const frames: Buffer[] = []
   for (const [id, fields] of entriesOf(answer)) {
     at.id = id.toString()
@@ -51,7 +51,7 @@ export async function followStream(
     frames.push(fields[1] ?? NO_FRAME)
   }
   if (frames.length >= READ_COUNT) {
-    const first = await within(client.xrange(stream, '-', '+', 'COUNT', 1))
+    const first = await within(client.xrange(stream, '-', '+', 'COUNT', 1), COMMAND_MS, client)
     if (first[0] !== undefined && isAfter(first[0][0], before)) at.id = undefined
   }
   return frames

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import type { RedisConfig } from '../core/config.js'
 import type { MeshTransport, MeshTransportEvents } from '../core/mesh.js'
-import { reconnectMs } from './redis-clients.js'
+import { COMMAND_MS, type RedisClient, reconnectMs } from './redis-clients.js'
 import { RedisLink, within } from './redis-link.js'
 import { evictionPolicyOf } from './redis-policy.js'
 import { isRefusal, reasonOf } from './redis-reasons.js'
@@ -141,18 +141,18 @@ export class RedisTransport implements MeshTransport {
     // The end first: what is added while the keys are read comes by the stream as well. Kept only when all is read.
     this.#position.id = undefined
     const tail = await tailOf(link.writer, `${this.#prefix}:stream`)
-    for (const node of nodesOf(link)) await this.#readKept(node)
+    for (const node of nodesOf(link.reader)) await this.#readKept(link, node)
     this.#position.id = tail
   }
 
-  async #readKept(node: Redis): Promise<void> {
+  async #readKept(link: RedisLink, node: Redis): Promise<void> {
     let cursor = '0'
     do {
       const [next, keys] = await within(node.scan(cursor, 'MATCH', `${this.#prefix}:k:*`, 'COUNT', SCAN_COUNT))
       cursor = next
       const names = keys.filter((key) => key.length > 0 && key.length <= MAX_KEY_BYTES)
       for (let at = 0; at < names.length; at += KEPT_COUNT) {
-        const frames = await within(node.mgetBuffer(names.slice(at, at + KEPT_COUNT)))
+        const frames = await within(node.mgetBuffer(names.slice(at, at + KEPT_COUNT)), COMMAND_MS, link.reader)
         for (const frame of frames) if (frame !== null) this.#events?.onFrame(frame)
       }
     } while (cursor !== '0')
@@ -171,7 +171,8 @@ export class RedisTransport implements MeshTransport {
     for (let probes = 0; ; probes++) {
       if (probes % PROBES_A_POLICY === 0) {
         const policies: string[] = []
-        for (const node of nodesOf(link)) policies.push(await evictionPolicyOf(node))
+        // By the writer: the reader's answers come when there is news.
+        for (const node of nodesOf(link.writer)) policies.push(await evictionPolicyOf(node))
         this.#onPolicy(policies.find((policy) => policy !== '') ?? '')
       }
       await this.#pause(PROBE_MS)
@@ -191,6 +192,6 @@ export class RedisTransport implements MeshTransport {
   }
 }
 
-function nodesOf({ reader }: RedisLink): readonly Redis[] {
-  return 'nodes' in reader ? reader.nodes('master') : [reader]
+function nodesOf(client: RedisClient): readonly Redis[] {
+  return 'nodes' in client ? client.nodes('master') : [client]
 }

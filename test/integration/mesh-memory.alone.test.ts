@@ -3,6 +3,7 @@ import { RedisTransport } from '../../src/mesh/redis-transport.js'
 import { toolOrSkip } from '../tools.js'
 import type { Test } from './support/castor.js'
 import { RedisServer, redisAt } from './support/redis.js'
+import { slowLine } from './support/slow-proxy.js'
 import { until } from './support/until.js'
 import { WireEnd } from './support/wire-end.js'
 
@@ -45,6 +46,20 @@ t.test(
     const late = joining(t, redis.url)
     await late.up()
     t.same([...late.frames].sort(), ['', '', 'a good one'])
-    t.ok(highest < 40 * 1024 * 1024, `grown by ${(highest / 2 ** 20).toFixed(1)} MiB`)
+    t.ok(highest < 64 * 1024 * 1024, `grown by ${(highest / 2 ** 20).toFixed(1)} MiB`)
   },
 )
+
+t.test('an answer that takes long for its length is waited for, and what comes behind it is read', async (t) => {
+  if (toolOrSkip(t, 'redis-server') === undefined) return
+  const redis = await RedisServer.start(t)
+  const end = joining(t, `redis://127.0.0.1:${await slowLine(t, redis.port, 1_500_000)}`)
+  await end.up()
+  // Six seconds' worth; an answer is waited for for three.
+  const long = `local long = string.rep(string.rep('x', 1000), 9000)
+    redis.call('XADD', KEYS[1], '*', 'f', long)
+    redis.call('XADD', KEYS[1], '*', 'f', 'behind it')`
+  await redis.client.eval(long, 1, STREAM)
+  await until('what is behind it', () => end.frames.includes('behind it'), 30_000)
+  t.same([end.downs, end.ups], [[], [true]])
+})
