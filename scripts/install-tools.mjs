@@ -15,6 +15,7 @@ const TOOLS = [
   { commands: ['keepalived'], packages: ['keepalived'], use: 'addresses that move between hosts' },
   { commands: ['iptables'], packages: ['iptables'], use: 'targets behind a firewall' },
   { commands: ['chromium', 'chromium-browser', 'google-chrome'], packages: ['chromium'], use: 'the dashboard' },
+  { commands: ['promtool'], packages: ['prometheus'], use: 'the linter of metrics' },
   { commands: ['ip'], packages: ['iproute2'], use: 'network namespaces' },
   { commands: ['prlimit'], packages: ['util-linux'], use: 'small open-file limits' },
 ]

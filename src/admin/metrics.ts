@@ -255,12 +255,12 @@ function workers(out: Exposition, columns: Columns, { workers, primaryLoopDelay 
   out.family(
     'castor_event_loop_delay_seconds',
     'gauge',
-    'Lateness of timers in the last second, by thread; quantile 1 is the maximum.',
+    'Lateness of timers in the last second, by thread; percentile 100 is the maximum.',
   )
   const delay = (thread: string, p50: number, p99: number, max: number): void => {
-    out.sample({ thread, quantile: '0.5' }, p50 / 1000)
-    out.sample({ thread, quantile: '0.99' }, p99 / 1000)
-    out.sample({ thread, quantile: '1' }, max / 1000)
+    out.sample({ thread, percentile: '50' }, p50 / 1000)
+    out.sample({ thread, percentile: '99' }, p99 / 1000)
+    out.sample({ thread, percentile: '100' }, max / 1000)
   }
   delay('primary', primaryLoopDelay.p50Ms, primaryLoopDelay.p99Ms, primaryLoopDelay.maxMs)
   for (const { id } of workers) {

@@ -18,41 +18,73 @@ interface HostAndPort {
 }
 
 const MAX_PORT = 65_535
+const TARGET_EXAMPLE = '127.0.0.1:9001'
 const HOST_LABEL = /^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$/
 
+/** `example` is what is proposed where nothing of the text can be kept; a proposal is one that would be taken. */
 function split(text: string, example: string): Parsed<HostAndPort> {
   const fail = (why: string): Parsed<HostAndPort> => ({ ok: false, problem: `${JSON.stringify(text)} ${why}` })
   const scheme = /^[a-z][a-z0-9+.-]*:\/\/([^/]*)/i.exec(text)
-  if (scheme) return fail(`is a URL; write host and port only${scheme[1] ? `, like ${scheme[1]}` : ''}`)
-  if (isIP(text) === 6) return fail(`has no port; write "[${text}]:PORT"`)
+  if (scheme) {
+    const rest = scheme[1]!
+    const numeric = /^(\[[0-9a-f:]+\]|[\d.]+):\d+$/i.test(rest)
+    const usable = (numeric || (example === TARGET_EXAMPLE && /^[\w.-]+:\d+$/.test(rest))) && split(rest, example).ok
+    return fail(`is a URL; write host and port only, like ${usable ? rest : example}`)
+  }
+  if (isIP(text) === 6) {
+    if (text.includes('%')) return fail(ZONE)
+    const mapped = mappedAddress(text)
+    return fail(`has no port; write ${mapped === undefined ? `"[${text}]:PORT"` : `${mapped}:PORT`}`)
+  }
   const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::([^:]*))?$/.exec(text)
   if (!match) return fail(`is not host:port; write it like ${example}, an IPv6 address in brackets`)
   const bracketed = match[1] !== undefined
   const host = match[1] ?? match[2]!
   const portText = match[3]
   if (portText === undefined || portText === '') {
-    if (/^\d+$/.test(host)) return fail(`has no address; write ${example.slice(0, example.lastIndexOf(':'))}:${host}`)
-    return fail(`has no port; write it like ${bracketed ? `"[${host}]:8080"` : `${host || '0.0.0.0'}:8080`}`)
+    if (/^\d+$/.test(host)) {
+      const proposed = Number(host) <= MAX_PORT ? `${example.slice(0, example.lastIndexOf(':'))}:${host}` : example
+      return fail(`has no address; write ${proposed}`)
+    }
+    const known = bracketed
+      ? isIP(host) === 6 && !host.includes('%') && mappedAddress(host) === undefined
+      : isIP(host) === 4 || (host !== '' && example === TARGET_EXAMPLE)
+    return fail(`has no port; write it like ${known ? (bracketed ? `"[${host}]:8080"` : `${host}:8080`) : example}`)
   }
   const port = /^\d{1,5}$/.test(portText) ? Number(portText) : Number.NaN
   if (!(port <= MAX_PORT)) return fail(`has the port ${JSON.stringify(portText)}; a port is a number up to ${MAX_PORT}`)
   if (bracketed && isIP(host) !== 6) return fail('has no IPv6 address between the brackets')
-  if (bracketed && host.includes('%')) {
-    return fail(`names a zone; link-local addresses cannot be used, write one that is valid without a zone`)
-  }
+  if (bracketed && host.includes('%')) return fail(ZONE)
+  const mapped = bracketed ? mappedAddress(host) : undefined
+  // The kernel takes them only on sockets that speak both families, which Castor does not open.
+  if (mapped !== undefined) return fail(`is IPv4 written as IPv6; write ${mapped}:${port}`)
   return { ok: true, value: { host, port, bracketed } }
 }
 
-/** `0.0.0.0:8080` or `[::]:8080`; port 0 = any free one. Names are refused: what they mean could change under us. */
-export function parseListenAddress(text: string): Parsed<ListenAddress> {
-  const parts = split(text, '0.0.0.0:8080')
+const ZONE = 'names a zone; link-local addresses cannot be used, write one that is valid without a zone'
+
+/** `::ffff:10.0.0.1` → `10.0.0.1`; undefined for what is no IPv4 address written as IPv6. */
+function mappedAddress(address: string): string | undefined {
+  if (isIP(address) !== 6) return undefined
+  const parsed = ipaddr.IPv6.parse(address)
+  return parsed.isIPv4MappedAddress() ? parsed.toIPv4Address().toString() : undefined
+}
+
+/**
+ * `0.0.0.0:8080` or `[::]:8080`; port 0 = any free one. Names are refused: what they mean could change under us.
+ * `example` has the address that is proposed for one that is missing.
+ */
+export function parseListenAddress(text: string, example = '0.0.0.0:8080'): Parsed<ListenAddress> {
+  const parts = split(text, example)
   if (!parts.ok) return parts
   const { host, port } = parts.value
+  const all = `${example.slice(0, example.lastIndexOf(':'))}:${port}`
   if (host === '' || host === '*') {
-    return { ok: false, problem: `${JSON.stringify(text)} has no address; write 0.0.0.0:${port} for all of IPv4` }
+    const what = all.startsWith('0.0.0.0') ? ' for all of IPv4' : ''
+    return { ok: false, problem: `${JSON.stringify(text)} has no address; write ${all}${what}` }
   }
   if (isIP(host) === 0) {
-    const instead = host === 'localhost' ? `127.0.0.1:${port}` : `0.0.0.0:${port}`
+    const instead = host === 'localhost' ? `127.0.0.1:${port}` : all
     return { ok: false, problem: `${JSON.stringify(host)} is not an IP address; write one, like ${instead}` }
   }
   return { ok: true, value: { address: host, port } }
@@ -63,7 +95,7 @@ const MAX_SOCKET_PATH_BYTES = 97
 
 /** `127.0.0.1:9900`, `[::1]:9900`, or `unix:/run/castor/admin.sock`. */
 export function parseAdminListen(text: string): Parsed<AdminListen> {
-  if (!text.startsWith('unix:')) return parseListenAddress(text)
+  if (!text.startsWith('unix:')) return parseListenAddress(text, '127.0.0.1:9900')
   const fail = (why: string): Parsed<AdminListen> => ({ ok: false, problem: `${JSON.stringify(text)} ${why}` })
   const path = text.slice('unix:'.length).replace(/^\/+/, '/')
   if (!path.startsWith('/')) return fail('needs an absolute path; write it like unix:/run/castor/admin.sock')
@@ -77,7 +109,7 @@ export function parseAdminListen(text: string): Parsed<AdminListen> {
 
 /** `10.0.0.5:9001`, `app.internal:9001` or `[2001:db8::5]:9001`. */
 export function parseTargetAddress(text: string): Parsed<TargetAddress> {
-  const parts = split(text, '127.0.0.1:9001')
+  const parts = split(text, TARGET_EXAMPLE)
   if (!parts.ok) return parts
   const { host, port, bracketed } = parts.value
   if (port === 0) return { ok: false, problem: `${JSON.stringify(text)} has port 0; a target needs its real port` }
@@ -110,6 +142,16 @@ export function parseCidr(text: string): Parsed<string> {
     }
   }
   const bits = family === 4 ? 32 : 128
+  const mapped = mappedAddress(address)
+  if (mapped !== undefined) {
+    return {
+      ok: false,
+      problem: `${JSON.stringify(text)} is IPv4 written as IPv6; write the IPv4 address and its length, like ${mapped}/32`,
+    }
+  }
+  if (address.includes('%')) {
+    return { ok: false, problem: `${JSON.stringify(text)} names a zone; write the address without it` }
+  }
   if (slash < 0)
     return { ok: false, problem: `${JSON.stringify(text)} has no length; write ${text}/${bits} for this one address` }
   const length = text.slice(slash + 1)
@@ -117,15 +159,6 @@ export function parseCidr(text: string): Parsed<string> {
     return {
       ok: false,
       problem: `${JSON.stringify(text)} has the length ${JSON.stringify(length)}; it goes from 0 to ${bits}`,
-    }
-  }
-  if (address.includes('%')) {
-    return { ok: false, problem: `${JSON.stringify(text)} names a zone; write ${address.split('%')[0]}/${length}` }
-  }
-  if (family === 6 && ipaddr.IPv6.parse(address).isIPv4MappedAddress()) {
-    return {
-      ok: false,
-      problem: `${JSON.stringify(text)} is IPv4 written as IPv6; write the IPv4 address and its length`,
     }
   }
   return { ok: true, value: text }

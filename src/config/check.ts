@@ -96,7 +96,9 @@ function checkHealthCheck(group: Entry, report: Report): void {
   for (const key of HTTP_CHECK_KEYS) {
     if (healthCheck[key] === undefined || protocol === 'https' || (protocol === 'http' && key !== 'verify')) continue
     const path = [...group.path, 'healthCheck', key]
-    report(path, `${key} has no effect on a ${String(protocol)} check; leave it out`, 'key')
+    // Whoever leaves the protocol out, or writes tcp, and names a path wants to ask for that path.
+    const meant = protocol !== 'tcp' ? '' : `write protocol: ${key === 'verify' ? 'https' : 'http'} beside it, or `
+    report(path, `${key} has no effect on a ${String(protocol)} check; ${meant}leave it out`, 'key')
   }
 }
 

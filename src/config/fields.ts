@@ -50,30 +50,48 @@ function within(parse: (text: string) => Parsed<number>, min: number, max: numbe
   }
 }
 
-const noUnit = (usual: string) => (n: number) => `${n} has no unit; write ${n}${usual}`
+/** Proposes the first unit with which the number would be taken. */
+function noUnit(units: readonly string[], parse: (text: string) => Parsed<number>) {
+  return (n: number): string => {
+    const proposed = units.map((unit) => `${n}${unit}`).find((text) => parse(text).ok)
+    if (proposed !== undefined) return `${n} has no unit; write ${proposed}`
+    const refused = parse(`${n}${units[0]}`)
+    return `${n} has no unit (${units.join(', ')})${refused.ok || n < 0 ? '' : `; ${refused.problem}`}`
+  }
+}
 
 /** A duration in milliseconds, bounds included. */
 export function duration(minMs: number, maxMs: number) {
-  return parsed(within(parseDuration, minMs, maxMs, formatDuration), '^\\d+(\\.\\d+)?(ms|s|m|h)$', noUnit('s'))
+  const parse = within(parseDuration, minMs, maxMs, formatDuration)
+  return parsed(parse, '^\\d+(\\.\\d+)?(ms|s|m|h)$', noUnit(['s', 'ms', 'm', 'h'], parse))
 }
 
 /** A size in bytes, bounds included. */
 export function size(minBytes: number, maxBytes: number) {
-  return parsed(within(parseSize, minBytes, maxBytes, formatSize), '^\\d+(\\.\\d+)?(B|KiB|MiB|GiB)$', noUnit('KiB'))
+  const parse = within(parseSize, minBytes, maxBytes, formatSize)
+  return parsed(parse, '^\\d+(\\.\\d+)?(B|KiB|MiB|GiB)$', noUnit(['KiB', 'B', 'MiB', 'GiB'], parse))
 }
 
 /** A rate in bytes a second, bounds included. */
 export function byteRate(min: number, max: number) {
   const format = (value: number): string => `${formatSize(value)}/s`
-  return parsed(within(parseByteRate, min, max, format), '^\\d+(\\.\\d+)?(B|KiB|MiB|GiB)/s$', noUnit('B/s'))
+  const parse = within(parseByteRate, min, max, format)
+  return parsed(parse, '^\\d+(\\.\\d+)?(B|KiB|MiB|GiB)/s$', noUnit(['B/s', 'KiB/s'], parse))
 }
 
-const onlyPort = (n: number): string => `${n} is a port without an address; write 0.0.0.0:${n}`
+const aPort = (n: number, otherwise: number): number => (Number.isInteger(n) && n > 0 && n <= 65_535 ? n : otherwise)
+
+const onlyPort = (n: number): string => `${n} is a port without an address; write 0.0.0.0:${aPort(n, 8080)}`
 
 export const listenAddress = () => parsed(parseListenAddress, undefined, onlyPort)
-export const adminListen = () => parsed(parseAdminListen, undefined, onlyPort)
+export const adminListen = () =>
+  parsed(
+    parseAdminListen,
+    undefined,
+    (n) => `${n} is a port without an address; write ${`127.0.0.1:${aPort(n, 9900)}`}`,
+  )
 export const targetAddress = () =>
-  parsed(parseTargetAddress, undefined, (n) => `${n} is a port without an address; write 127.0.0.1:${n}`)
+  parsed(parseTargetAddress, undefined, (n) => `${n} is a port without an address; write 127.0.0.1:${aPort(n, 9001)}`)
 export const cidr = () => parsed(parseCidr, undefined)
 
 /** Listeners, groups, targets and nodes are named in metrics, URLs and cookies, so the letters are few. */

@@ -71,6 +71,7 @@ export function resolveConfig(file: ConfigFile, machine: Machine, directory: str
     log: file.log,
     admin: file.admin,
     shutdownTimeoutMs: file.shutdownTimeout,
+    drainDelayMs: file.drainDelay,
     stateDir: file.stateDir === '' ? machine.stateDirectory() : path(file.stateDir),
     secret: file.secret,
     watchdogMs: file.watchdog === 'off' ? 0 : file.watchdog,

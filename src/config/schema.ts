@@ -9,6 +9,7 @@ import {
   mustBe,
   name,
   off,
+  show,
   size,
   targetAddress,
   wholeNumber,
@@ -116,15 +117,24 @@ const listener = z
   .describe('One place where clients connect.')
 
 export const target = z
-  .strictObject({
-    address: targetAddress().describe('Where the target is: address:port, name:port or "[IPv6]:port".'),
-    id: name().optional().describe('Name of the target, unique in its group. Default: the address as written.'),
-    weight: wholeNumber(0, 100)
-      .prefault(10)
-      .describe(
-        'Share of new traffic beside the other targets. 0 to 100, default 10; 0 takes no new traffic. Twice the weight is twice the traffic.',
-      ),
-  })
+  .strictObject(
+    {
+      address: targetAddress().describe('Where the target is: address:port, name:port or "[IPv6]:port".'),
+      id: name().optional().describe('Name of the target, unique in its group. Default: the address as written.'),
+      weight: wholeNumber(0, 100)
+        .prefault(10)
+        .describe(
+          'Share of new traffic beside the other targets. 0 to 100, default 10; 0 takes no new traffic. Twice the weight is twice the traffic.',
+        ),
+    },
+    {
+      // Not what the value is, but what it should be: most write the address alone once.
+      error: ({ code, input }) =>
+        code === 'invalid_type' && typeof input === 'string'
+          ? `must be a map, not ${show(input)}; write { address: ${/^[\w.-]+:\d+$/.test(input) ? input : '10.0.0.11:9001'} }`
+          : undefined,
+    },
+  )
   .describe('One server.')
 
 const forwarded = z
@@ -258,10 +268,10 @@ const protection = z
       .describe(
         'Least speed of the request bodies on a connection; bytes sent early pay for time later. Bytes a second, 0B/s (no demand) to 1GiB/s, default 500B/s. Higher cuts clients on bad links; lower lets slow attackers hold connections.',
       ),
-    maxHeaderBytes: size(KIB, MIB)
+    maxHeaderBytes: size(KIB, 128 * KIB)
       .prefault('32KiB')
       .describe(
-        'Longest request head; then 431. Size, 1KiB to 1MiB, default 32KiB. Higher costs memory for each connection that sends that much; lower refuses large cookies.',
+        'Longest request head, then 431, and longest response head, then 502. Size, 1KiB to 128KiB, default 32KiB. Higher costs memory for each connection that sends that much; lower refuses large cookies.',
       ),
     maxHeaders: wholeNumber(1, 10_000)
       .prefault(128)
@@ -314,6 +324,11 @@ export const fileSchema = z
       ),
     log,
     admin,
+    drainDelay: duration(0, HOUR)
+      .prefault('0s')
+      .describe(
+        'How long a stop waits, with /readyz at 503 and everything else as before, until the listeners close: so long as the balancer or DNS in front takes to send clients elsewhere. Duration, 0s to 1h, default 0s. Higher delays every stop; lower refuses clients that are still sent here. A second signal ends the wait.',
+      ),
     shutdownTimeout: duration(0, 24 * HOUR)
       .prefault('30s')
       .describe(

@@ -11,6 +11,8 @@ export interface Config {
   readonly log: LogConfig
   readonly admin: AdminConfig
   readonly shutdownTimeoutMs: number
+  /** How long `/readyz` says no before the listeners close; 0 = not at all. */
+  readonly drainDelayMs: number
   /** Where what must outlive the process is kept; empty = nowhere. */
   readonly stateDir: string
   /** Keys sticky cookies where there is no cluster; empty = one is made and kept in `stateDir`. */

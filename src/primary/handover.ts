@@ -48,6 +48,12 @@ export async function handOver({ vips, listenings, log, drain, giveUp }: Handove
   return drained
 }
 
+/** While `/readyz` says no already, everything else goes on as before; ends early with the signal. */
+export async function delayDrain(ms: number, log: Logger, signal: AbortSignal): Promise<void> {
+  log.info({ drainDelayMs: ms }, 'not ready any more; the listeners close after drainDelay')
+  await sleep(ms, undefined, { signal }).catch(() => {})
+}
+
 async function leave(vips: readonly VipConfig[], giveUp: () => void): Promise<void> {
   giveUp()
   const untilMs = performance.now() + LEAVE_MS

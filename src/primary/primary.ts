@@ -28,7 +28,7 @@ import { type DescriptorPlan, openFileLimit, planDescriptors, tellOfCut } from '
 import { buildDirectory, capacityFor } from './directory.js'
 import { endAll, FLUSH_NOW_MS, giveUp } from './ending.js'
 import { type Entrances, listenerFacts, type OpenListener, openNative, openShared } from './entrances.js'
-import { handOver, holdsVip, IDLE_GRACE_MS } from './handover.js'
+import { delayDrain, handOver, holdsVip, IDLE_GRACE_MS } from './handover.js'
 import { Placement } from './place.js'
 import { firstChecksMs, ProbeKeeper } from './probe-thread.js'
 import { TargetAddresses } from './resolve.js'
@@ -81,6 +81,7 @@ export class Primary implements RunningCastor, AdminFacts {
   #limit: ConnectionLimit | undefined
   #access: AccessWriter | undefined
   #admin: Admin | undefined
+  readonly #delay = new AbortController()
   #stopping: Promise<void> | undefined
   #stoppingNow: Promise<void> | undefined
   #markFinished: () => void = () => {}
@@ -264,12 +265,18 @@ export class Primary implements RunningCastor, AdminFacts {
   }
 
   stopNow(): Promise<void> {
+    this.#delay.abort()
     this.#stopping ??= this.finished
     return (this.#stoppingNow ??= this.#end(FLUSH_NOW_MS))
   }
 
   async #stop(timeoutMs: number): Promise<void> {
     const { log, config } = this
+    if (config.drainDelayMs > 0 && this.state === 'running') {
+      this.state = 'draining'
+      await delayDrain(config.drainDelayMs, log, this.#delay.signal)
+      if (this.#stoppingNow !== undefined) return this.#stoppingNow
+    }
     const untilMs = performance.now() + timeoutMs
     log.info({ timeoutMs }, 'draining')
     if (this.state === 'running' && holdsVip(config.vips)) {

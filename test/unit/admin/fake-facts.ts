@@ -96,6 +96,7 @@ function config(admin: AdminConfig): Config {
     log: { level: 'silent', format: 'json', access: 'off' },
     admin,
     watchdogMs: 0,
+    drainDelayMs: 0,
     shutdownTimeoutMs: 30_000,
     stateDir: '',
     secret: '',

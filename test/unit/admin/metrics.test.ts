@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Counter, Histogram, Registry } from 'prom-client'
@@ -26,8 +27,10 @@ import {
 } from '../../../src/shm/layout.js'
 import { packageRoot } from '../../meta/sources.js'
 import { SEED, seededRandom } from '../../random.js'
+import { toolOrSkip } from '../../tools.js'
 import { type ReadFamily, readExposition, sampleKey } from '../observe/prometheus-reader.js'
 import { CLUSTER, FakeFacts } from './fake-facts.js'
+import { tlsFacts } from './tls-facts.js'
 
 const process: ProcessFacts = {
   node: 'lb-a',
@@ -107,8 +110,8 @@ t.test('counts of all workers, and what dead ones left behind, are added up', as
     ['castor_worker_restarts_total', { worker: '2', reason: 'stuck' }, 1],
     ['castor_retries_total', {}, 10],
     ['castor_access_log_dropped_total', {}, 12],
-    ['castor_event_loop_delay_seconds', { thread: 'primary', quantile: '0.99' }, 0.001],
-    ['castor_event_loop_delay_seconds', { thread: 'proxy-2', quantile: '1' }, 0.3],
+    ['castor_event_loop_delay_seconds', { thread: 'primary', percentile: '99' }, 0.001],
+    ['castor_event_loop_delay_seconds', { thread: 'proxy-2', percentile: '100' }, 0.3],
     ['castor_build_info', { version: '0.1.0', node_version: globalThis.process.version, node: 'lb-a' }, 1],
     ['process_cpu_seconds_total', {}, 12.5],
     ['process_resident_memory_bytes', {}, 1e8],
@@ -199,6 +202,17 @@ t.test('the process measures itself', async (t) => {
   t.ok(cpuSeconds! > 0)
   t.ok(residentBytes! > 1e7)
   t.ok(openFds === undefined || openFds >= 3)
+})
+
+t.test('Prometheus’s own linter is content', async (t) => {
+  if (toolOrSkip(t, 'promtool') === undefined) return
+  const facts = Object.assign(tlsFacts(), { cluster: CLUSTER })
+  facts.traffic(100, seededRandom(SEED))
+  const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], {
+    input: renderMetrics(facts, process),
+    encoding: 'utf8',
+  })
+  t.same({ status, stdout, stderr }, { status: 0, stdout: '', stderr: '' })
 })
 
 t.test('docs/METRICS.md names every metric and no other', async (t) => {

@@ -3,6 +3,7 @@ import {
   clash,
   formatAddress,
   isLoopback,
+  parseAdminListen,
   parseCidr,
   parseListenAddress,
   parseTargetAddress,
@@ -126,4 +127,74 @@ t.test('IPv6 addresses get brackets before a port', (t) => {
   t.equal(formatAddress('::1', 80), '[::1]:80')
   t.equal(formatAddress('app.internal', 80), 'app.internal:80')
   t.end()
+})
+
+t.test('what a complaint proposes would be taken', async (t) => {
+  const parsers = [
+    ['listen', parseListenAddress],
+    ['target', parseTargetAddress],
+    ['admin', parseAdminListen],
+    ['cidr', parseCidr],
+  ] as const
+  const written = [
+    ...[
+      '[::ffff:127.0.0.1]:8099',
+      '::ffff:127.0.0.1',
+      '[::ffff:10.0.0.1]',
+      '[fe80::1%lo]:80',
+      'fe80::1%lo',
+      '[fe80::1%lo]',
+      '::1',
+    ],
+    ...[
+      'http://localhost:8080',
+      'http://[::1]:80/x',
+      'https://10.0.0.1:443',
+      'tcp://',
+      'localhost:80',
+      'localhost',
+      ':80',
+      '*:80',
+    ],
+    ...[
+      '8080',
+      '99999',
+      '10.0.0.1',
+      '[::1]',
+      '',
+      '::ffff:10.0.0.0/104',
+      '::ffff:10.0.0.1',
+      '10.0.0.1',
+      '::1',
+      'fe80::1%lo/64',
+    ],
+  ]
+  for (const [kind, parse] of parsers) {
+    for (const text of written) {
+      const parsed = parse(text)
+      if (parsed.ok) continue
+      const proposed =
+        / (?:write|like) (?:it like )?"?(\[[^\]]+\]:\w+|[\w.]+:(?:\d+|PORT)|[0-9a-f.:]+\/\d+)"?(?=$|[ ,;])/.exec(
+          parsed.problem,
+        )?.[1]
+      if (proposed === undefined) continue
+      const answer = parse(proposed.replace('PORT', '80'))
+      t.ok(answer.ok, `${kind} ${text}: ${parsed.problem}`)
+    }
+  }
+  t.match(parseListenAddress('[::ffff:127.0.0.1]:8099'), { ok: false, problem: /write 127\.0\.0\.1:8099$/ })
+  t.match(parseTargetAddress('[::ffff:10.0.0.1]:80'), { ok: false, problem: /write 10\.0\.0\.1:80$/ })
+  t.match(parseAdminListen('localhost:9900'), { ok: false, problem: /like 127\.0\.0\.1:9900$/ })
+  t.match(parseAdminListen('*:9900'), { ok: false, problem: /write 127\.0\.0\.1:9900$/ })
+  for (const text of ['[fe80::1%lo]:80', 'fe80::1%lo'])
+    t.match(parseListenAddress(text), { ok: false, problem: /zone/ })
+})
+
+t.test('an admin address may be a Unix socket by its absolute path', async (t) => {
+  t.same(parseAdminListen('unix:/run/castor/admin.sock'), { ok: true, value: { path: '/run/castor/admin.sock' } })
+  t.same(parseAdminListen('unix:///run/a.sock'), { ok: true, value: { path: '/run/a.sock' } })
+  t.same(parseAdminListen('[::1]:9900'), { ok: true, value: { address: '::1', port: 9900 } })
+  for (const text of ['unix:', 'unix:a.sock', 'unix:/run/', `unix:/${'x'.repeat(97)}`, 'unix:/a\0b']) {
+    t.notOk(parseAdminListen(text).ok, text)
+  }
 })

@@ -9,6 +9,7 @@ t.test('the smallest file gets every documented default', (t) => {
     log: { level: 'info', format: 'json', access: 'stdout' },
     admin: { listen: [{ address: '127.0.0.1', port: 9900 }], token: '', hosts: [] },
     shutdownTimeoutMs: 30_000,
+    drainDelayMs: 0,
     stateDir: '/state',
     secret: '',
     watchdogMs: 10_000,
@@ -87,6 +88,7 @@ workers: 2
 log: { level: debug, format: pretty, access: /var/log/castor/access.log }
 admin: { listen: "[::]:9901", token: s3cret }
 shutdownTimeout: 2m
+drainDelay: 3s
 listeners:
   - name: db
     protocol: tcp
@@ -124,6 +126,7 @@ protection: { headerTimeout: 3s, bodyMinRate: 1KiB/s, maxHeaderBytes: 64KiB, max
   t.same(config.log, { level: 'debug', format: 'pretty', access: '/var/log/castor/access.log' })
   t.same(config.admin, { listen: [{ address: '::', port: 9901 }], token: 's3cret', hosts: [] })
   t.equal(config.shutdownTimeoutMs, 120_000)
+  t.equal(config.drainDelayMs, 3_000)
   const [db, web] = config.listeners
   t.same(db?.listen, [
     { address: '10.0.0.1', port: 5432 },

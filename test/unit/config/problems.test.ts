@@ -183,7 +183,7 @@ table('a value out of its range is shown with the range', [
   {
     title: 'size',
     text: `protection: { maxHeaderBytes: 2MiB }\n${SMALL}`,
-    says: ['1:31: protection.maxHeaderBytes: must be from 1KiB to 1MiB, not 2MiB'],
+    says: ['1:31: protection.maxHeaderBytes: must be from 1KiB to 128KiB, not 2MiB'],
   },
   {
     title: 'word',
@@ -487,4 +487,33 @@ t.test('a file that cannot be read is an error of its own', (t) => {
   ])
   t.match(codeOf(directory), ['CONFIG_UNREADABLE', /it is a directory/])
   t.end()
+})
+
+t.test('a complaint proposes what was probably meant, and what would be taken', async (t) => {
+  const withCheck = (check: string): string => `${SMALL}    healthCheck: ${check}\n`
+  const cases: [string, RegExp][] = [
+    [
+      withCheck('{ path: /health }'),
+      /path has no effect on a tcp check; write protocol: http beside it, or leave it out/,
+    ],
+    [withCheck('{ protocol: tcp, codes: 200 }'), /codes has no effect on a tcp check; write protocol: http beside it/],
+    [withCheck('{ verify: false }'), /verify has no effect on a tcp check; write protocol: https beside it/],
+    [
+      SMALL.replace('- address: 127', '- 127'),
+      /targets\.0: must be a map, not "127\.0\.0\.1:9001"; write \{ address: 127\.0\.0\.1:9001 \}/,
+    ],
+    [SMALL.replace('- address: 127.0.0.1:9001', '- one'), /targets\.0: must be a map, not "one"; write \{ address: /],
+    [`shutdownTimeout: 30\n${SMALL}`, /write 30s$/],
+    [`shutdownTimeout: 100000\n${SMALL}`, /write 100000ms$/],
+    [`shutdownTimeout: 99999999999\n${SMALL}`, /99999999999 has no unit .*must be from 0ms to 24h/],
+    [`protection: { maxHeaderBytes: 16384 }\n${SMALL}`, /write 16384B$/],
+    [`admin: { listen: 9901 }\n${SMALL}`, /like 127\.0\.0\.1:9900 or unix:/],
+  ]
+  for (const [text, expected] of cases) {
+    const problems = problemsOf(text)
+    t.ok(
+      problems.some((problem) => expected.test(problem)),
+      problems.join(' | '),
+    )
+  }
 })
