@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import type { AdminListen, Config, HostConfig, VipConfig } from '../core/config.js'
 
 /** Priorities, of 255: the host that an address is preferred on, and the others in the order of `cluster.hosts`. */
@@ -34,7 +35,8 @@ export function keepalivedConfig(config: Config, options: KeepalivedOptions): st
       'enable_script_security',
       'script_user root',
       `vrrp_garp_master_refresh ${GARP_REFRESH_S}`,
-      ...(vips.some(({ advertIntervalMs }) => advertIntervalMs % 1000 !== 0) ? ['vrrp_version 3'] : []),
+      // IPv6, and intervals of less than a second, are of version 3.
+      ...(vips.some((vip) => vip.advertIntervalMs % 1000 !== 0 || familyOf(vip) === 6) ? ['vrrp_version 3'] : []),
     ]),
     block('vrrp_script castor_ready', [
       `script "${options.readyScript} ${'path' in options.admin ? `unix:${options.admin.path}` : `${options.admin.address} ${options.admin.port}`}"`,
@@ -64,7 +66,8 @@ function instance(
     `priority ${priorityOf(vip, node, hosts)}`,
     `advert_int ${seconds}`,
     `preempt_delay ${PREEMPT_DELAY_S}`,
-    ...(self !== undefined && others.length > 0
+    // Hosts speak to each other by the family of the address; by multicast where theirs is the other one.
+    ...(self !== undefined && others.length > 0 && isIP(self.address) === familyOf(vip)
       ? [
           `unicast_src_ip ${self.address}`,
           ...block(
@@ -89,6 +92,8 @@ function priorityOf({ prefer }: VipConfig, node: string, hosts: readonly HostCon
   const place = hosts.findIndex((host) => host.node === node)
   return OTHERS - Math.max(0, place)
 }
+
+const familyOf = ({ address }: VipConfig): number => isIP(address.split('/')[0]!)
 
 function block(head: string, lines: readonly string[]): string {
   return `${head} {\n${lines.map((line) => `    ${line}\n`).join('')}}\n`

@@ -7,6 +7,7 @@ import type { AdminListen, Config } from '../core/config.js'
 import { CastorError } from '../core/errors.js'
 import { keepalivedConfig } from './keepalived-config.js'
 import { packageRoot } from './package-files.js'
+import { whyNotRootOnly } from './root-only.js'
 
 /** Characters that keepalived's file gives a meaning, or has no way to hold, inside a quoted command. */
 const UNSAFE = /[^\x20-\x7e]|["'\\!#${}@~]/
@@ -16,6 +17,7 @@ interface KeepalivedFlags {
   readonly config: string
   readonly output?: string
   readonly notify?: string
+  readonly readyScript?: string
 }
 
 /** `keepalived`: this host's part of moving the addresses in `vips`. */
@@ -26,6 +28,7 @@ export function addKeepalived(program: Command): void {
     .description('Prints the configuration by which keepalived moves the addresses in vips to a host that is ready.')
     .requiredOption('-c, --config <file>', 'the configuration, with vips and cluster.hosts')
     .option('-o, --output <file>', 'write it to this file instead')
+    .option('--ready-script <file>', 'where castor-ready is (default: where Castor is installed)')
     .option('--notify <command>', 'run this when the host gets or loses an address; keepalived adds what happened')
     .addHelpText(
       'after',
@@ -40,7 +43,7 @@ Example, as root on each host:
 function write(flags: KeepalivedFlags): void {
   const config = loadConfig(flags.config)
   check(config, flags.config)
-  const readyScript = resolve(packageRoot(), 'scripts/castor-ready')
+  const readyScript = resolve(flags.readyScript ?? resolve(packageRoot(), 'scripts/castor-ready'))
   if (UNSAFE.test(flags.notify ?? '')) {
     throw new CastorError(
       'CONFIG_INVALID',
@@ -59,6 +62,14 @@ function write(flags: KeepalivedFlags): void {
     admin,
     notify: flags.notify,
   })
+  const refused = whyNotRootOnly(readyScript)
+  if (refused !== undefined) {
+    process.stderr.write(
+      `warning: keepalived will not run ${readyScript}, and a host that is not ready keeps its addresses: ${refused}\n` +
+        `  put it where only root can: install -m 755 ${readyScript} /usr/local/sbin/castor-ready\n` +
+        '  and add: --ready-script /usr/local/sbin/castor-ready\n',
+    )
+  }
   if (flags.output === undefined) process.stdout.write(text)
   else writeFileSync(flags.output, text, { mode: 0o644 })
 }
@@ -98,11 +109,9 @@ function check({ vips, cluster, node, admin }: Config, file: string): void {
       if (!hosts.some((host) => host.node === prefer)) {
         problems.push(`vips: ${address} is preferred on ${prefer}, which cluster.hosts does not name`)
       }
-      for (const host of hosts) {
-        if (isIP(host.address) !== isIP(address.split('/')[0]!)) {
-          problems.push(`vips: ${address} and the address of ${host.node}, ${host.address}, are not of one family`)
-        }
-      }
+    }
+    if (new Set(hosts.map(({ address }) => isIP(address))).size > 1) {
+      problems.push('cluster.hosts: has addresses of both families; give all hosts addresses of one')
     }
   }
   if (problems.length > 0) {
