@@ -1,6 +1,7 @@
 import type { Page } from 'playwright-core'
 import t from 'tap'
 import { type Admin, startAdmin } from '../../src/admin/server.js'
+import { CHECK_UNHEALTHY, HEALTH_REASONS } from '../../src/core/target-state.js'
 import { SEED, seededRandom } from '../random.js'
 import { CLUSTER, FakeFacts, SECRET } from '../unit/admin/fake-facts.js'
 import { tlsFacts } from '../unit/admin/tls-facts.js'
@@ -151,6 +152,34 @@ t.test('the dashboard', async (t) => {
     await page.emulateMedia({ reducedMotion: 'reduce' })
     t.equal(await inPage(page, 'document.getAnimations().length'), 0, 'and nothing moves for who wants that')
   })
+
+  for (const width of [1440, 360]) {
+    await t.test(`the reason of a failing target is whole, and beside nothing else, at ${width} pixels`, async (t) => {
+      const { page } = await openBrowser(t, executablePath, { viewport: { width, height: 900 } })
+      const facts = fullHouse()
+      facts.table.setCheck(0, CHECK_UNHEALTHY, HEALTH_REASONS.indexOf('RECEIVE_RESPONSE_TIMEOUT'), Date.now())
+      const { url } = await start(t, facts)
+      await page.goto(url)
+      const reason = page.locator('.targets .reason', { hasText: 'RECEIVE_RESPONSE_TIMEOUT' })
+      await reason.waitFor()
+      await reason.scrollIntoViewIfNeeded()
+      if (process.env.CASTOR_SCREENSHOTS) {
+        await page.screenshot({ path: `${process.env.CASTOR_SCREENSHOTS}/targets-${width}.png`, fullPage: true })
+      }
+      const fit = await inPage(
+        page,
+        `(() => {
+          const element = [...document.querySelectorAll('.targets .reason')].find((e) => e.textContent !== '')
+          const cell = element.closest('td')
+          const state = cell.querySelector('.dot').getBoundingClientRect()
+          const { top, right } = element.getBoundingClientRect()
+          const cut = cell.scrollWidth > cell.clientWidth || right > cell.getBoundingClientRect().right
+          return { cut, below: top >= state.bottom - 1 }
+        })()`,
+      )
+      t.same(fit, { cut: false, below: true })
+    })
+  }
 
   for (const colorScheme of ['light', 'dark'] as const) {
     await t.test(`in ${colorScheme} colours every text stands out from its ground`, async (t) => {
