@@ -5,7 +5,7 @@ import { type AdminDoor, adminDoor, askAdmin, DEFAULT_ADMIN, type DoorOptions } 
 import { EXIT, type ExitCode } from './exit-code.js'
 import { readStatusReport, type StatusReport } from './status-report.js'
 import { statusView } from './status-view.js'
-import { paletteFor } from './table.js'
+import { fitScreen, paletteFor } from './table.js'
 
 interface StatusOptions extends DoorOptions {
   readonly json?: boolean
@@ -63,7 +63,9 @@ async function show(door: AdminDoor, json: boolean, clear: string): Promise<Exit
     process.stderr.write(`${error.message}\n`)
     return EXIT.unreachable
   }
-  const shown = json ? `${answer.text.trimEnd()}\n` : statusView(answer.report, paletteFor(process.stdout))
+  const whole = json ? `${answer.text.trimEnd()}\n` : statusView(answer.report, paletteFor(process.stdout))
+  const { columns = 80, rows = 24 } = process.stdout
+  const shown = clear !== '' && !json ? fitScreen(whole, columns, rows) : whole
   process.stdout.write(clear + shown)
   return answer.report.health === 'healthy' ? EXIT.ok : EXIT.failed
 }

@@ -54,6 +54,28 @@ export function table(columns: readonly Column[], rows: readonly (readonly strin
   return [line(titles), ...rows.map(line)].join('\n')
 }
 
+/**
+ * The top of a text that may be coloured, as much of it as a terminal shows at once, so that it stands still when it is
+ * drawn again. Ends without a newline, which would make a full screen scroll.
+ */
+export function fitScreen(text: string, columns: number, rows: number): string {
+  const lines = text.trimEnd().split('\n')
+  const shown = lines.length <= rows ? lines : [...lines.slice(0, rows - 1), `… ${lines.length - rows + 1} more lines`]
+  return shown.map((line) => cut(line, columns)).join('\n')
+}
+
+function cut(line: string, columns: number): string {
+  if (width(line) <= columns) return line
+  let left = columns - 1
+  // Colours take no room, and end after the cut as before it.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: a colour begins with the control character ESC
+  return line.replace(/\u001b\[\d+m|./gsu, (part) => {
+    if (part.startsWith('\u001b')) return part
+    left--
+    return left >= 0 ? part : left === -1 ? '…' : ''
+  })
+}
+
 /** 1234567 → `1,234,567`. */
 export function count(value: number): string {
   return Math.round(value).toLocaleString('en-US')

@@ -1,3 +1,4 @@
+import { CastorError } from '../core/errors.js'
 import type { FromProxy, ToProxy } from '../core/messages.js'
 import { AccessWriter } from '../observe/access-writer.js'
 import type { LogDestination, Logger } from '../observe/log.js'
@@ -5,15 +6,22 @@ import type { Columns } from '../shm/columns.js'
 import { WORKER_ACCESS_RECORDS_DROPPED } from '../shm/layout.js'
 
 /** Opens the access log's writer, if there is one; what it loses is counted in the primary's column. */
-export function openAccessLog(access: string, log: Logger, columns: Columns): Promise<AccessWriter | undefined> {
+export async function openAccessLog(access: string, log: Logger, columns: Columns): Promise<AccessWriter | undefined> {
   const dropped = columns.workerAt(0) + WORKER_ACCESS_RECORDS_DROPPED
-  return AccessWriter.open(access, {
-    onFailing: (err) => log.error({ err }, 'the access log cannot be written; its lines are lost'),
-    onRecovered: (lostBytes) => log.warn({ lostBytes }, 'the access log is written again'),
-    onDropped: (records) => {
+  const events = {
+    onFailing: (err: NodeJS.ErrnoException) =>
+      log.error({ err }, 'the access log cannot be written; its lines are lost'),
+    onRecovered: (lostBytes: number) => log.warn({ lostBytes }, 'the access log is written again'),
+    onDropped: (records: number) => {
       columns.words[dropped]! += records
     },
-  })
+  }
+  try {
+    return await AccessWriter.open(access, events)
+  } catch (cause) {
+    const why = (cause as Error).message
+    throw new CastorError('CONFIG_INVALID', `log.access: ${access} cannot be opened for writing: ${why}`, { cause })
+  }
 }
 
 /** Goes on in a new file, as after a rotation. */

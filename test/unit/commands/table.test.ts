@@ -1,5 +1,5 @@
 import t from 'tap'
-import { bytes, count, milliseconds, paletteFor, table, uptime } from '../../../src/commands/table.js'
+import { bytes, count, fitScreen, milliseconds, paletteFor, table, uptime } from '../../../src/commands/table.js'
 
 t.test('numbers are written for people', (t) => {
   const cases: [string, string][] = [
@@ -44,4 +44,18 @@ t.test('columns are as wide as their widest cell, numbers to the right', (t) => 
   )
   t.equal(table(columns, [], plain), 'NAME  N')
   t.end()
+})
+
+t.test('a screen shows the top, no wider and no longer than it is', async (t) => {
+  const long = Array.from({ length: 40 }, (_, i) => `line ${i} ${'x'.repeat(100)}`).join('\n')
+  const lines = fitScreen(`${long}\n`, 80, 24).split('\n')
+  t.equal(lines.length, 24)
+  t.match(lines[0], /^line 0 x+…$/)
+  t.equal(lines.at(-1), '… 17 more lines')
+  t.ok(lines.every((line) => [...line].length <= 80))
+  t.equal(fitScreen('a\nb\n', 80, 24), 'a\nb')
+  const red = '\u001b[31m'
+  const off = '\u001b[0m'
+  t.equal(fitScreen(`${red}abcdef${off} ${red}g${off}`, 4, 24), `${red}abc…${off}${red}${off}`)
+  t.equal(fitScreen(`${red}abc${off}`, 3, 24), `${red}abc${off}`)
 })

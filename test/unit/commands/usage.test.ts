@@ -1,8 +1,12 @@
+import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { packageRoot } from '../../../src/commands/package-files.js'
-import { castor } from './castor.js'
+import { castor, SMALL_CONFIG } from './castor.js'
+
+const MAIN = fileURLToPath(new URL('../../../src/main.js', import.meta.url))
 
 interface Case {
   readonly args: readonly string[]
@@ -58,4 +62,21 @@ t.test('the JSON Schema that is printed is the one that is shipped', async (t) =
   const { code, stdout } = await castor(['schema'])
   t.equal(code, 0)
   t.equal(stdout, readFileSync(join(packageRoot(), 'config', 'schema.json'), 'utf8'))
+})
+
+t.test('a command whose reader has gone ends quietly', async (t) => {
+  for (const args of ['schema', '--help', 'check --help']) {
+    const { stderr } = spawnSync('bash', ['-c', `"$0" "$1" ${args} | true`, process.execPath, MAIN], {
+      encoding: 'utf8',
+    })
+    t.equal(stderr, '', args)
+  }
+})
+
+t.test('an access log that cannot be opened is told by its key', async (t) => {
+  const set = ['listeners.0.listen=127.0.0.1:0', 'admin.listen=127.0.0.1:0', 'workers=1', 'log.access=/dev/null/x']
+  const file = join(t.testdir({ 'castor.yaml': SMALL_CONFIG }), 'castor.yaml')
+  const { code, stderr } = await castor(['start', '-c', file, ...set.flatMap((each) => ['--set', each])])
+  t.equal(code, 2)
+  t.match(stderr, /^log\.access: \/dev\/null\/x cannot be opened for writing: ENOTDIR/m)
 })
