@@ -12,6 +12,7 @@ import { checkGroupTls, checkListenerTls } from './check-tls.js'
 import type { Path } from './problems.js'
 import { didYouMean } from './suggest.js'
 import { type Entry, entries, type Fields, flagOf, isFields, type Report, text } from './tree.js'
+import { parseDuration } from './units.js'
 
 /**
  * What no single value shows: names used twice, groups that are missing, protocols and addresses that do not go
@@ -74,17 +75,28 @@ function carriesBytes(protocol: unknown): boolean | undefined {
   return REQUESTS.includes(protocol) ? false : undefined
 }
 
+const MOST_HTTP_IDLE_MS = 24 * 3_600_000
 const HTTP_LISTENER_KEYS = ['websocketIdleTimeout', 'trustForwardedFrom']
 
 /** A key that could have no effect is refused: whoever wrote it counts on it. */
 function checkListenerKeys(listener: Entry, report: Report): void {
-  const { protocol } = listener.fields
+  const { protocol, idleTimeout } = listener.fields
+  if (carriesBytes(protocol) === false && isTooLong(idleTimeout)) {
+    report([...listener.path, 'idleTimeout'], `must be from 1s to 24h, not ${String(idleTimeout)}`, 'value')
+  }
   if (!carriesBytes(protocol)) return
   for (const key of HTTP_LISTENER_KEYS) {
     const value = listener.fields[key]
     if (value === undefined || (Array.isArray(value) && value.length === 0)) continue
     report([...listener.path, key], `${key} has no effect on a ${String(protocol)} listener; leave it out`, 'key')
   }
+}
+
+/** For requests: connections that carry bytes may be silent for as long as their peers like. */
+function isTooLong(idleTimeout: unknown): boolean {
+  if (idleTimeout === 'off' || idleTimeout === false) return true
+  const parsed = typeof idleTimeout === 'string' ? parseDuration(idleTimeout) : undefined
+  return parsed?.ok === true && parsed.value > MOST_HTTP_IDLE_MS
 }
 
 const HTTP_CHECK_KEYS = ['path', 'host', 'codes', 'httpVersion', 'verify']

@@ -19,6 +19,7 @@ import { resolveGroupTls, resolveListenerTls } from './resolve-tls.js'
 import type { ConfigFile, ListenerFile, TargetFile, TargetGroupFile } from './schema.js'
 import { DEFAULT_FAILURES } from './schema-health.js'
 import { HTTP2_DEFAULTS, type Http2File } from './schema-http2.js'
+import type { KeepAliveFile } from './schema-keep-alive.js'
 import { stateDirectory } from './state-directory.js'
 
 /** What defaults need to know of the machine. */
@@ -102,7 +103,8 @@ function resolveCluster(
 }
 
 function resolveListener(listener: ListenerFile, path: ResolvePath): ListenerConfig {
-  const idleTimeoutMs = listener.idleTimeout ?? (isHttpListener(listener.protocol) ? HTTP_IDLE_MS : TCP_IDLE_MS)
+  const wanted = listener.idleTimeout === 'off' ? Number.POSITIVE_INFINITY : listener.idleTimeout
+  const idleTimeoutMs = wanted ?? (isHttpListener(listener.protocol) ? HTTP_IDLE_MS : TCP_IDLE_MS)
   const http2 = resolveHttp2(listener)
   const redirectToHttps = resolveRedirect(listener.redirectToHttps)
   return {
@@ -111,6 +113,7 @@ function resolveListener(listener: ListenerFile, path: ResolvePath): ListenerCon
     listen: listener.listen,
     targetGroup: listener.targetGroup ?? '',
     idleTimeoutMs,
+    keepAliveSeconds: seconds(listener.keepAlive),
     websocketIdleTimeoutMs: listener.websocketIdleTimeout ?? idleTimeoutMs,
     acceptProxyProtocol: listener.acceptProxyProtocol,
     trustForwardedFrom: listener.trustForwardedFrom,
@@ -121,6 +124,11 @@ function resolveListener(listener: ListenerFile, path: ResolvePath): ListenerCon
 }
 
 /** undefined where clients cannot come by HTTP/2. */
+/** The system counts in whole seconds. */
+function seconds(keepAlive: KeepAliveFile): number {
+  return keepAlive === 'off' ? 0 : Math.max(1, Math.round(keepAlive.idle / 1000))
+}
+
 function resolveHttp2({ protocol, http2, tls }: ListenerFile): Http2Config | undefined {
   const offered = protocol === 'https' && (tls?.alpn === undefined || tls.alpn.includes('h2'))
   if (!(http2 ?? offered)) return undefined
@@ -159,6 +167,7 @@ function resolveGroup(group: TargetGroupFile, path: ResolvePath): TargetGroupCon
     algorithm: group.algorithm,
     targets: group.targets.map(resolveTarget),
     proxyProtocol: group.proxyProtocol,
+    keepAliveSeconds: seconds(group.keepAlive),
     forwarded: group.forwarded ?? DEFAULT_FORWARDED,
     retries: group.retries === 'off' ? NO_RETRIES : (group.retries ?? DEFAULT_RETRIES),
     hashOn: group.hashOn,

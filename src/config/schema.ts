@@ -18,6 +18,7 @@ import { admin } from './schema-admin.js'
 import { cluster, vips } from './schema-cluster.js'
 import { healthCheck, outlierDetection, panicPercent } from './schema-health.js'
 import { http2, redirectToHttps } from './schema-http2.js'
+import { keepAlive } from './schema-keep-alive.js'
 import { maxConnectionsPerTarget, queue } from './schema-queue.js'
 import { stickiness } from './schema-stickiness.js'
 import { groupTls, listenerTls } from './schema-tls.js'
@@ -87,10 +88,12 @@ const listener = z
     tls: listenerTls,
     http2,
     redirectToHttps,
-    idleTimeout: duration(SECOND, 24 * HOUR)
+    keepAlive: keepAlive('a client'),
+    idleTimeout: z
+      .union([off(), duration(SECOND, 8_760 * HOUR)], mustBe('off or a duration from 1s to 8760h'))
       .optional()
       .describe(
-        'How long nothing may be sent either way before both sides are closed. Duration, 1s to 24h. Default 60s for http and https, 1800s for tcp and tls. Higher keeps slow or silent clients and costs memory for dead ones; lower frees memory and cuts long polls and quiet connections.',
+        'How long nothing may be sent either way before both sides are closed. Duration, 1s to 24h, on tcp and tls listeners to 8760h, or off. Default 60s for http and https, 1800s for tcp and tls. Higher keeps slow or silent clients and costs memory for dead ones; lower frees memory and cuts long polls and quiet connections.',
       ),
     websocketIdleTimeout: duration(SECOND, 24 * HOUR)
       .optional()
@@ -218,6 +221,7 @@ const targetGroup = z
       .prefault('source')
       .describe('What maglev hashes: source (the client’s address, default), path, header:NAME or cookie:NAME.'),
     targets: z.array(target).describe('The servers of the group.'),
+    keepAlive: keepAlive('a target'),
     proxyProtocol: z
       .union([off(), z.enum(['v1', 'v2'])], mustBe('off, v1 or v2'))
       .prefault('off')

@@ -9,6 +9,8 @@ export interface ListenSpec {
   readonly ipv6Only: boolean
   /** Linux TCP_DEFER_ACCEPT in seconds; 0 = off. */
   readonly deferAcceptSeconds: number
+  /** After so many seconds of silence the system asks whether the client is still there; 0 or nothing = never. */
+  readonly keepAliveSeconds?: number
 }
 
 /**

@@ -139,7 +139,10 @@ export interface ListenerConfig {
   readonly listen: readonly ListenAddress[]
   /** Empty only where every request is redirected. */
   readonly targetGroup: string
+  /** Infinite on tcp and tls listeners where it is off. */
   readonly idleTimeoutMs: number
+  /** Silence of a client before TCP asks whether it is still there; 0 = never. */
+  readonly keepAliveSeconds: number
   /** For WebSocket tunnels on http listeners; the file's default is the listener's `idleTimeout`. */
   readonly websocketIdleTimeoutMs: number
   /** CIDRs, as written. */
@@ -216,6 +219,8 @@ export interface TargetGroupConfig {
   readonly algorithm: Algorithm
   readonly targets: readonly TargetConfig[]
   readonly proxyProtocol: 'off' | 'v1' | 'v2'
+  /** Silence of a target before TCP asks whether it is still there; 0 = never. */
+  readonly keepAliveSeconds: number
   readonly forwarded: ForwardedConfig
   readonly retries: RetryConfig
   readonly hashOn: HashOn

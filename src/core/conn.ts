@@ -94,6 +94,7 @@ export interface Transport {
    * `address` is an IP address in text; with `tls`, spoken to over TLS by it, after `inClear`, a few hundred bytes at most,
    * which are the transport's from here on. Writes before `onOpen` are kept. Where this host has no socket for it, or
    * `share` holds too many, it waits for one for a moment, and ends with LOCAL_SHORTAGE where none comes.
+   * After `keepAliveSeconds` of silence the system asks whether the target is still there; 0 or nothing = never.
    */
   dial(
     address: string,
@@ -102,6 +103,7 @@ export interface Transport {
     tls?: ClientTls,
     inClear?: Uint8Array,
     share?: SocketShare,
+    keepAliveSeconds?: number,
   ): Conn
   /** Whether a client with this share may hold one more socket to a target, were there one. */
   mayHold(share: SocketShare | undefined): boolean

@@ -7,8 +7,16 @@ import { fileURLToPath } from 'node:url'
  * arguments are errors of that kind too. Arrays that it was given to keep must not be transferred to another thread.
  */
 export interface NativeAddon {
-  listenTcp(address: string, port: number, backlog: number, ipv6Only: number, deferAcceptSeconds: number): number
-  connectTcp(address: string, port: number): number
+  /** Keep-alive in seconds of silence before the first probe, 0 or nothing for none. */
+  listenTcp(
+    address: string,
+    port: number,
+    backlog: number,
+    ipv6Only: number,
+    deferAcceptSeconds: number,
+    keepAliveSeconds?: number,
+  ): number
+  connectTcp(address: string, port: number, keepAliveSeconds?: number): number
   /** Fills family, port and address of `record`; `peer` 1 asks for the other side's, 0 for this side's. */
   address(fd: number, peer: 0 | 1, record: Int32Array): number
   /** 0, or the negative errno the socket is in, which is cleared by asking. */

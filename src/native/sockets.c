@@ -54,7 +54,18 @@ static socklen_t parse_address(napi_env env, napi_value text, int port, struct s
 
 static int set_flag(int fd, int level, int option, int value) { return setsockopt(fd, level, option, &value, sizeof value); }
 
-/* listenTcp(address, port, backlog, ipv6Only, deferAcceptSeconds) → fd */
+/* Seconds between probes that are not answered, and how many of those end a connection. */
+#define KEEP_INTERVAL 10
+#define KEEP_PROBES 6
+
+/* Accepted sockets inherit it from the one that listens. */
+static bool keep_alive_failed(int fd, int idle_seconds) {
+  if (idle_seconds <= 0) return false;
+  return set_flag(fd, SOL_SOCKET, SO_KEEPALIVE, 1) || set_flag(fd, IPPROTO_TCP, TCP_KEEPIDLE, idle_seconds) ||
+         set_flag(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEP_INTERVAL) || set_flag(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEP_PROBES);
+}
+
+/* listenTcp(address, port, backlog, ipv6Only, deferAcceptSeconds, keepAliveSeconds: 0 is off) → fd */
 static napi_value listen_tcp(napi_env env, napi_callback_info info) {
   napi_value values[8];
   arguments(env, info, values);
@@ -67,7 +78,8 @@ static napi_value listen_tcp(napi_env env, napi_callback_info info) {
   /* TCP_NODELAY is inherited by accepted sockets, which saves a system call for each. */
   if (set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1) || set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1) ||
       (storage.ss_family == AF_INET6 && set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, only)) ||
-      (defer > 0 && set_flag(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, defer)) || bind(fd, (struct sockaddr *)&storage, size) ||
+      (defer > 0 && set_flag(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, defer)) ||
+      keep_alive_failed(fd, int_argument(env, values[5])) || bind(fd, (struct sockaddr *)&storage, size) ||
       listen(fd, backlog)) {
     int error = errno;
     close(fd);
@@ -86,7 +98,7 @@ static bool has_source(const struct sockaddr_storage *storage, socklen_t size) {
   return reaches;
 }
 
-/* connectTcp(address, port) → fd of a connection under way */
+/* connectTcp(address, port, keepAliveSeconds: 0 is off) → fd of a connection under way */
 static napi_value connect_tcp(napi_env env, napi_callback_info info) {
   napi_value values[8];
   arguments(env, info, values);
@@ -96,6 +108,7 @@ static napi_value connect_tcp(napi_env env, napi_callback_info info) {
   int fd = socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return int_result(env, -errno);
   set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  keep_alive_failed(fd, int_argument(env, values[2]));
   if (connect(fd, (struct sockaddr *)&storage, size) != 0 && errno != EINPROGRESS) {
     int error = errno;
     close(fd);

@@ -13,8 +13,9 @@ export class NativeAcceptor implements Acceptor {
 
   async listen(spec: ListenSpec, events: AcceptorEvents): Promise<Listening> {
     const addon = this.#addon
-    const fd =
-      spec.fd ?? addon.listenTcp(spec.address, spec.port, spec.backlog, spec.ipv6Only ? 1 : 0, spec.deferAcceptSeconds)
+    const { address, port, backlog, deferAcceptSeconds, keepAliveSeconds = 0 } = spec
+    const ipv6Only = spec.ipv6Only ? 1 : 0
+    const fd = spec.fd ?? addon.listenTcp(address, port, backlog, ipv6Only, deferAcceptSeconds, keepAliveSeconds)
     if (fd < 0) throw new CastorError('LISTEN_FAILED', `${spec.address} port ${spec.port}: ${addon.errorName(fd)}`)
     const bound = new Int32Array(RECORD_WORDS)
     addon.address(fd, 0, bound)

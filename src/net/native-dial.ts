@@ -6,7 +6,13 @@ import type { NativeConn } from './native-conn.js'
 /** What makes the sockets of dials. */
 export interface NativeDialler {
   /** 0, or a negative errno where this host has no socket for it. */
-  tryBegin(conn: NativeConn, address: string, port: number, share: SocketShare | undefined): number
+  tryBegin(
+    conn: NativeConn,
+    address: string,
+    port: number,
+    share: SocketShare | undefined,
+    keepAliveSeconds: number,
+  ): number
 }
 
 /** A dial that this host had no socket for. */
@@ -16,14 +22,23 @@ export class NativeDial implements WaitingDial {
   readonly #conn: NativeConn
   readonly #address: string
   readonly #port: number
+  readonly #keepAliveSeconds: number
   /** What was missing the last time; where the budget was used up, what would have been missing without it. */
   #error = EMFILE
 
-  constructor(dialler: NativeDialler, conn: NativeConn, address: string, port: number, share: SocketShare | undefined) {
+  constructor(
+    dialler: NativeDialler,
+    conn: NativeConn,
+    address: string,
+    port: number,
+    share: SocketShare | undefined,
+    keepAliveSeconds: number,
+  ) {
     this.#dialler = dialler
     this.#conn = conn
     this.#address = address
     this.#port = port
+    this.#keepAliveSeconds = keepAliveSeconds
     this.share = share
   }
 
@@ -32,7 +47,7 @@ export class NativeDial implements WaitingDial {
   }
 
   tryBegin(): boolean {
-    const error = this.#dialler.tryBegin(this.#conn, this.#address, this.#port, this.share)
+    const error = this.#dialler.tryBegin(this.#conn, this.#address, this.#port, this.share, this.#keepAliveSeconds)
     if (error !== 0) this.#error = error
     return error === 0
   }

@@ -91,6 +91,7 @@ export class NativeTransport implements Transport, NativeConnHost {
     tls?: ClientTls,
     inClear?: Uint8Array,
     share?: SocketShare,
+    keepAliveSeconds = 0,
   ): Conn {
     const opening = tls === undefined ? DIALLING : new TlsDialling(tls, address, port, inClear)
     const conn = new NativeConn(this, -1, this.#nextTag(), handler, opening)
@@ -98,18 +99,24 @@ export class NativeTransport implements Transport, NativeConnHost {
     this.size++
     let detail = ''
     if (this.#disposed || this.room.tryTake(share)) {
-      const error = this.tryBegin(conn, address, port, share)
+      const error = this.tryBegin(conn, address, port, share, keepAliveSeconds)
       if (error === 0) return conn
       this.room.giveBack()
       detail = this.addon.errorName(error)
     }
-    this.room.wait(new NativeDial(this, conn, address, port, share), detail)
+    this.room.wait(new NativeDial(this, conn, address, port, share, keepAliveSeconds), detail)
     return conn
   }
 
   /** For a dial that has a place in the budget. Fails it where that is not for want of a socket. */
-  tryBegin(conn: NativeConn, address: string, port: number, share: SocketShare | undefined): number {
-    const fd = this.#disposed ? ECANCELED : this.addon.connectTcp(address, port)
+  tryBegin(
+    conn: NativeConn,
+    address: string,
+    port: number,
+    share: SocketShare | undefined,
+    keepAliveSeconds: number,
+  ): number {
+    const fd = this.#disposed ? ECANCELED : this.addon.connectTcp(address, port, keepAliveSeconds)
     const error = fd < 0 ? fd : this.addon.adopt(fd, conn.tag)
     // The number may be another connection's before this one is closed, which therefore never gets to know it.
     if (error < 0 && fd >= 0) this.addon.closeFd(fd, 1)

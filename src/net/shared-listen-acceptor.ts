@@ -21,7 +21,9 @@ export class SharedListenAcceptor implements Acceptor {
         reject(new CastorError('LISTEN_FAILED', `${spec.address} port ${spec.port}: EINVAL`))
         return
       }
-      const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true })
+      const { keepAliveSeconds = 0 } = spec
+      const keepAlive = { keepAlive: keepAliveSeconds > 0, keepAliveInitialDelay: keepAliveSeconds * 1000 }
+      const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true, ...keepAlive })
       const listening = new SharedListening(server, spec, events)
       const refuse = (cause: NodeJS.ErrnoException): void => {
         reject(

@@ -62,6 +62,7 @@ export class SocketTransport implements Transport {
     tls?: ClientTls,
     inClear?: Uint8Array,
     share?: SocketShare,
+    keepAliveSeconds = 0,
   ): Conn {
     const socket = new Socket({ allowHalfOpen: true })
     const conn = new SocketConn(socket, this.clock, handler, undefined, this.#forget)
@@ -70,7 +71,10 @@ export class SocketTransport implements Transport {
     const begin = (): boolean => {
       conn.dialledMs = this.#dialNow()
       charge(conn, share)
-      socket.connect({ host: address, port, noDelay: true })
+      // Here, since Node looks for neither in the options of `connect`.
+      socket.setNoDelay(true)
+      if (keepAliveSeconds > 0) socket.setKeepAlive(true, keepAliveSeconds * 1000)
+      socket.connect({ host: address, port })
       if (tls !== undefined) {
         if (inClear !== undefined) socket.write(inClear)
         conn.speakTls((carrier) => (tls as SocketClientTls).wrap(carrier, address, port))

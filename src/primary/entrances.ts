@@ -35,14 +35,18 @@ export async function openNative(
   const listenings: Listening[] = []
   try {
     for (const { listener, address, port } of addresses(config)) {
+      const { keepAliveSeconds } = config.listeners[listener]!
       const entrance = list.length
-      const listening = await acceptor.listen(spec(address, port), {
-        onAccepted: ({ records, count }) => {
-          for (let i = 0; i < count; i++) records[i * RECORD_WORDS + RECORD_LISTENER] = entrance
-          onAccepted(records, count)
+      const listening = await acceptor.listen(
+        { ...spec(address, port), keepAliveSeconds },
+        {
+          onAccepted: ({ records, count }) => {
+            for (let i = 0; i < count; i++) records[i * RECORD_WORDS + RECORD_LISTENER] = entrance
+            onAccepted(records, count)
+          },
+          onOutOfDescriptors: (pausedMs) => log.warn({ pausedMs }, 'out of file descriptors: new connections wait'),
         },
-        onOutOfDescriptors: (pausedMs) => log.warn({ pausedMs }, 'out of file descriptors: new connections wait'),
-      })
+      )
       listening.pause()
       listenings.push(listening)
       list.push({ listener, address: listening.address, port: listening.port })

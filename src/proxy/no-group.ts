@@ -7,6 +7,7 @@ export const NO_GROUP: TargetGroupConfig = {
   algorithm: 'round-robin',
   targets: [],
   proxyProtocol: 'off',
+  keepAliveSeconds: 0,
   forwarded: { proto: false, port: false, host: false, vip: false, clientPort: false, rfc7239: false, via: false },
   retries: { attempts: 0, on: [], budgetPercent: 0 },
   hashOn: { by: 'source' },

@@ -25,7 +25,9 @@ export async function openIntake(task: ProxyTask, thread: ProxyThread): Promise<
   const acceptor = new SharedListenAcceptor()
   const listenings = await Promise.all(
     (task.listeningFds ?? []).map((fd, entrance) => {
-      const spec = { ...task.entrances[entrance]!, fd, backlog: 0, ipv6Only: false, deferAcceptSeconds: 0 }
+      const at = task.entrances[entrance]!
+      const { keepAliveSeconds } = task.config.listeners[at.listener]!
+      const spec = { ...at, fd, backlog: 0, ipv6Only: false, deferAcceptSeconds: 0, keepAliveSeconds }
       return acceptor.listen(spec, {
         onAccepted: (batch) => adoptBatch(task, thread, batch, entrance),
         onOutOfDescriptors: () => thread.log.warn('out of file descriptors: new connections wait'),

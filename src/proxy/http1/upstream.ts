@@ -371,8 +371,10 @@ export class Upstream implements ConnHandler, Claimant, SpareTaker {
     this.#epoch = target.epoch
     const { transport } = this.#plane
     const { address, port, tls } = target
-    const { share } = this.#session.conn
-    const conn = target.streams?.dial(this) ?? transport.dial(address, port, this, tls, undefined, share)
+    const { conn: client, listener } = this.#session
+    const { keepAliveSeconds } = listener.group.config
+    const conn =
+      target.streams?.dial(this) ?? transport.dial(address, port, this, tls, undefined, client.share, keepAliveSeconds)
     conn.readSize = this.#session.firstReadBytes
     this.conn = conn
     if (this.#pinned) target.streams?.retire(conn)

@@ -221,9 +221,17 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
     this.tried.push(target.slot)
     this.#inFlight = true
     this.#plane.wheel.schedule(this, this.#listener.group.config.timeouts.connectMs)
-    const { proxyProtocol } = this.#listener.group.config
+    const { proxyProtocol, keepAliveSeconds } = this.#listener.group.config
     const inClear = proxyProtocol === 'off' || target.tls === undefined ? undefined : this.#header(proxyProtocol)
-    this.#upstream = this.#plane.transport.dial(target.address, target.port, this, target.tls, inClear)
+    this.#upstream = this.#plane.transport.dial(
+      target.address,
+      target.port,
+      this,
+      target.tls,
+      inClear,
+      undefined,
+      keepAliveSeconds,
+    )
   }
 
   #retry(reason: ReasonCode, cause?: CastorError): void {

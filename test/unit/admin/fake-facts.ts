@@ -32,6 +32,7 @@ const listener = (name: string, protocol: 'http' | 'tcp', port: number, targetGr
   protocol,
   listen: [{ address: '0.0.0.0', port }],
   targetGroup,
+  keepAliveSeconds: 60,
   idleTimeoutMs: 60_000,
   websocketIdleTimeoutMs: 60_000,
   acceptProxyProtocol: [],
@@ -52,6 +53,7 @@ const group = (
     return { id: `10.0.0.${11 + index}:${port}`, host: `10.0.0.${11 + index}`, port, weight }
   }),
   proxyProtocol: 'off',
+  keepAliveSeconds: 60,
   forwarded: { proto: true, port: true, host: true, vip: false, clientPort: false, rfc7239: false, via: false },
   retries: { attempts: 1, on: ['connect-failure'], budgetPercent: 20 },
   hashOn: { by: 'source' },

@@ -20,6 +20,7 @@ t.test('the smallest file gets every documented default', (t) => {
         listen: [{ address: '127.0.0.1', port: 8080 }],
         targetGroup: 'app',
         idleTimeoutMs: 60_000,
+        keepAliveSeconds: 60,
         websocketIdleTimeoutMs: 60_000,
         acceptProxyProtocol: [],
         trustForwardedFrom: [],
@@ -32,6 +33,7 @@ t.test('the smallest file gets every documented default', (t) => {
         algorithm: 'round-robin',
         targets: [{ id: '127.0.0.1:9001', host: '127.0.0.1', port: 9001, weight: 10 }],
         proxyProtocol: 'off',
+        keepAliveSeconds: 60,
         forwarded: { proto: true, port: true, host: true, vip: false, clientPort: false, rfc7239: false, via: false },
         retries: { attempts: 1, on: ['connect-failure', 'reset-before-response'], budgetPercent: 20 },
         hashOn: { by: 'source' },
@@ -69,6 +71,7 @@ t.test('the smallest file gets every documented default', (t) => {
     ],
     protection: {
       headerTimeoutMs: 10_000,
+      firstByteTimeoutMs: 10_000,
       bodyMinRateBytesPerSecond: 500,
       maxHeaderBytes: 32_768,
       maxHeaders: 128,
@@ -161,6 +164,7 @@ protection: { headerTimeout: 3s, bodyMinRate: 1KiB/s, maxHeaderBytes: 64KiB, max
   t.same(app?.queue, { size: 5_000, timeoutMs: 250 })
   t.same(config.protection, {
     headerTimeoutMs: 3_000,
+    firstByteTimeoutMs: 10_000,
     bodyMinRateBytesPerSecond: 1_024,
     maxHeaderBytes: 65_536,
     maxHeaders: 50,

@@ -168,7 +168,7 @@ table('a value out of its range is shown with the range', [
   {
     title: 'short',
     text: withLine(5, '    targetGroup: app\n    idleTimeout: 999ms'),
-    says: ['6:18: listeners.0.idleTimeout: must be from 1s to 24h, not 999ms'],
+    says: ['6:18: listeners.0.idleTimeout: must be from 1s to 8760h, not 999ms'],
   },
   {
     title: 'long',
