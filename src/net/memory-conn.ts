@@ -1,6 +1,7 @@
 import type { Conn, ConnHandler, Endpoint, Silence, SocketShare } from '../core/conn.js'
 import { CastorError, type ErrorCode } from '../core/errors.js'
 import type { MemoryTransport } from './memory-transport.js'
+import { endSilence } from './silence.js'
 
 /** As much as Node reads at once; smaller than the capacity, so that bytes arrive in several calls. */
 const READ_BYTES = 64 * 1024
@@ -211,7 +212,7 @@ export class MemoryConn implements Conn {
     }
     this.#inboxBytes -= length
     this.bytesRead += length
-    this.#endSilence()
+    endSilence(this)
     this.lastActiveMs = clock.nowMs
     this.#other?.roomMade()
     this.handler.onData(this, readBuffer, length)
@@ -260,7 +261,7 @@ export class MemoryConn implements Conn {
 
   #finish(code?: ErrorCode, reason?: string): void {
     this.closed = true
-    this.#endSilence()
+    endSilence(this)
     this.#queue.length = 0
     this.#inbox.length = 0
     this.#inboxBytes = 0
@@ -270,11 +271,5 @@ export class MemoryConn implements Conn {
 
   #wake(): void {
     if (!this.closed) this.#transport.list(this)
-  }
-
-  #endSilence(): void {
-    const { silence } = this
-    this.silence = undefined
-    silence?.over()
   }
 }

@@ -8,6 +8,7 @@ import { type NativeConnHost, READ_BYTES } from './native-conn-host.js'
 import { type Closing, errorOf, type Opening, SHAKING_HANDS } from './native-opening.js'
 import { sendBytes } from './native-send.js'
 import type { NativeTls } from './native-tls.js'
+import { endSilence } from './silence.js'
 
 /** Reads at the most of what a peer sent before it reset the connection in the middle of a write. */
 const LAST_READS = 64
@@ -258,7 +259,7 @@ export class NativeConn extends AddressedConn implements Conn {
     if (count > 0) {
       this.bytesRead += count
       this.lastActiveMs = transport.clock.nowMs
-      if (this.silence !== undefined) this.#endSilence()
+      if (this.silence !== undefined) endSilence(this)
       // Less than was asked for means the kernel has no more now (epoll(7)), unless the end is known to be behind it.
       const more = this.#engine === undefined ? count === limit || mayHaveEnded : this.#engine.more
       this.#unread = more
@@ -373,15 +374,9 @@ export class NativeConn extends AddressedConn implements Conn {
     this.#transport.failLater(this)
   }
 
-  #endSilence(): void {
-    const { silence } = this
-    this.silence = undefined
-    silence?.over()
-  }
-
   #finish(cause: CastorError | undefined, how: Closing): void {
     this.closed = true
-    this.#endSilence()
+    endSilence(this)
     this.#queue = undefined
     this.forgetAddresses()
     if (this.fd >= 0) this.#transport.drop(this.fd, how)

@@ -6,6 +6,7 @@ import type { Conn, ConnHandler, Endpoint, Silence, SocketShare } from '../core/
 import { CastorError } from '../core/errors.js'
 import type { TlsInfo } from '../core/tls.js'
 import { isLocalShortage } from './local-shortage.js'
+import { endSilence } from './silence.js'
 import { isOfTls, type SocketServerTls, type TlsWrapping } from './socket-tls.js'
 
 const UNKNOWN: Endpoint = { family: 4, address: '0.0.0.0', port: 0 }
@@ -253,7 +254,7 @@ export class SocketConn implements Conn {
     if (this.closed) return
     this.#clock.refresh()
     this.lastActiveMs = this.#clock.nowMs
-    this.#endSilence()
+    endSilence(this)
     this.handler.onData(this, chunk, chunk.length)
   }
 
@@ -271,18 +272,12 @@ export class SocketConn implements Conn {
   readonly #onClose = (): void => {
     if (this.closed || this.#rest !== undefined) return
     this.closed = true
-    this.#endSilence()
+    endSilence(this)
     this.#forget(this)
     this.handler.onClose(
       this,
       this.#aborting || (this.#ending && this.#shaking !== undefined) ? undefined : this.#cause(),
     )
-  }
-
-  #endSilence(): void {
-    const { silence } = this
-    this.silence = undefined
-    silence?.over()
   }
 
   #cause(): CastorError | undefined {
