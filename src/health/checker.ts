@@ -123,7 +123,12 @@ export class Checker implements Timed {
     this.#probe = probe
     this.#begunMs = this.#services.clock.steadyMs
     wheel.schedule(this, this.#target.config.timeoutMs)
-    this.#target.dial(probe)
+    try {
+      this.#target.dial(probe)
+    } catch (fault) {
+      // Such as what OpenSSL says of credentials: one target's failure, not the end of all checks.
+      probe.failedToDial(fault)
+    }
   }
 
   #onResult(probe: Probe, outcome: ProbeOutcome, detail: string): void {

@@ -47,6 +47,11 @@ export class Probe implements ConnHandler {
     this.#finish('CONNECT_FAILED')
   }
 
+  /** Dialling threw before there was a connection. */
+  failedToDial(fault: unknown): void {
+    this.#finish('CONNECT_FAILED', fault instanceof Error ? fault.message : String(fault))
+  }
+
   /** It took too long. */
   expire(): void {
     switch (this.#step) {
