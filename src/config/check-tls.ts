@@ -4,6 +4,9 @@ import { type Entry, type Fields, flagOf, isFields, type Report, text } from './
 
 /** Keys of TLS and HTTP/2 that do not go together, or have no effect where they stand. */
 
+/** What an https listener may agree on by ALPN. */
+const HTTPS_PROTOCOLS: readonly string[] = ['h2', 'http/1.1', 'http/1.0']
+
 export function checkListenerTls(listener: Entry, report: Report): void {
   const { protocol, tls } = listener.fields
   const encrypted = protocol === 'tls' || protocol === 'https'
@@ -45,8 +48,8 @@ function checkTls({ path, fields }: Entry, protocol: string, report: Report): vo
   }
   if (protocol !== 'https' || !Array.isArray(fields.alpn)) return
   for (const [index, name] of fields.alpn.entries()) {
-    if (typeof name !== 'string' || name === 'h2' || name === 'http/1.1') continue
-    report([...path, 'alpn', index], `an https listener speaks h2 and http/1.1, not ${JSON.stringify(name)}`)
+    if (typeof name !== 'string' || HTTPS_PROTOCOLS.includes(name)) continue
+    report([...path, 'alpn', index], `an https listener speaks h2, http/1.1 and http/1.0, not ${JSON.stringify(name)}`)
   }
 }
 

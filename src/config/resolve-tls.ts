@@ -40,7 +40,7 @@ export function resolveListenerTls(
 }
 
 function defaultAlpn(http2: Http2Config | undefined): string[] {
-  return http2 === undefined ? ['http/1.1'] : ['h2', 'http/1.1']
+  return http2 === undefined ? ['http/1.1', 'http/1.0'] : ['h2', 'http/1.1', 'http/1.0']
 }
 
 export function resolveGroupTls(tls: TargetGroupFile['tls'], path: (written: string) => string): GroupTlsConfig {

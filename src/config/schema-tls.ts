@@ -115,7 +115,7 @@ export const listenerTls = z
       .array(z.string().regex(/^[\x21-\x7e]{1,64}$/, mustBe('the name of a protocol')))
       .optional()
       .describe(
-        'Protocols offered by ALPN, by preference. Default [h2, http/1.1] for https, none for tls. Without h2 clients speak HTTP/1.1.',
+        'Protocols offered by ALPN, by preference. Default [h2, http/1.1, http/1.0] for https, none for tls. Without h2 clients speak HTTP/1.1.',
       ),
     clientCertificates,
     sessionTickets: flag()

@@ -5,6 +5,7 @@ import { connect, constants, createSecureServer } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { promisify } from 'node:util'
 import t from 'tap'
+import { toolOrSkip } from '../tools.js'
 import { startTestCastor, type Test } from './support/castor.js'
 import { ask, Http2Target } from './support/http2-peers.js'
 import { ok, RawTarget } from './support/raw-target.js'
@@ -64,6 +65,18 @@ t.test('h2load over TLS, and no HTTP/2 where it is off', async (t) => {
     (await run('curl', ['-sk', '-m', '10', '--http2', '-o', '/dev/null', '-w', '%{http_version}', url])).stdout,
     '1.1',
   )
+})
+
+t.test('nghttp over TLS takes what it is given', async (t) => {
+  const nghttp = toolOrSkip(t, 'nghttp')
+  if (nghttp === undefined) return
+  const target = await Http2Target.start(t)
+  const castor = await startTestCastor(t, [target.address], {
+    listener: secured([front]),
+    group: { protocol: 'h2c' },
+  })
+  const { stdout } = await run(nghttp, [`https://127.0.0.1:${castor.port}/n`])
+  t.equal(stdout, 'hello /n')
 })
 
 t.test('a target that speaks HTTP/2 over TLS', async (t) => {

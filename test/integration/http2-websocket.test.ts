@@ -1,10 +1,11 @@
 import { once } from 'node:events'
-import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2'
+import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:http2'
 import t from 'tap'
 import { WebSocket, WebSocketServer } from 'ws'
 import { startTestCastor, type Test } from './support/castor.js'
 import { answerOf, connectTo, Http2Target, NGHTTP2_CANCEL } from './support/http2-peers.js'
 import { RawTarget } from './support/raw-target.js'
+import { authorityFor, secured } from './support/tls.js'
 import { within } from './support/waiting.js'
 
 /** A masked text frame of less than 126 bytes, its mask all zeros (RFC 6455 5.2). */
@@ -78,6 +79,24 @@ t.test('a WebSocket over a stream (RFC 8441) reaches a server of HTTP/1.1', asyn
   t.equal((await bytesOf(second, 6)).subarray(2).toString(), '/b x')
   const [record] = await castor.accessRecords(1)
   t.match(record, { protocol: 'HTTP/2.0', method: 'GET', status: 101, uri: '/chat' })
+})
+
+t.test('a WebSocket over a stream (RFC 8441) runs through TLS', async (t) => {
+  const { address } = await echoServer(t)
+  const front = authorityFor(t).issue('front')
+  const castor = await startTestCastor(t, [address], { listener: secured([front]), accessLog: true })
+  const session = connect(`https://127.0.0.1:${castor.port}`, { rejectUnauthorized: false })
+  session.on('error', () => {})
+  t.teardown(() => session.destroy())
+  await settingsOf(session)
+  const stream = extendedConnect(session, '/secret')
+  const [headers] = await within('an answer', once(stream, 'response'))
+  t.equal(headers[':status'], 200)
+  stream.write(frame('hush'))
+  t.equal((await bytesOf(stream, 14)).subarray(2).toString(), '/secret hush')
+  stream.close(NGHTTP2_CANCEL)
+  const [record] = await castor.accessRecords(1)
+  t.match(record, { protocol: 'HTTP/2.0', scheme: 'https', status: 101, uri: '/secret' })
 })
 
 t.test('both sides of a WebSocket end in order', async (t) => {

@@ -1,15 +1,20 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { WebSocket } from 'ws'
+import { HANDSHAKE } from '../tls-peer/record-keys.js'
+import { RecordPeer } from '../tls-peer/record-peer.js'
 import { toolOrSkip } from '../tools.js'
 import { onePair, startBalancer } from './support/balancer.js'
 import { castorBefore } from './support/castor.js'
 import { ok, type Script } from './support/raw-target.js'
-import { ask, authorityFor, handshake, secured } from './support/tls.js'
-import { within } from './support/waiting.js'
+import { ask, authorityFor, handshake, refusedHandshake, secured } from './support/tls.js'
+import { eventually, within } from './support/waiting.js'
 
 const run = promisify(execFile)
 const authority = authorityFor(t)
@@ -77,6 +82,67 @@ t.test('policies hold', async (t) => {
   t.equal(await versions('intermediate', 'TLSv1.2', 'TLSv1.3'), 'TLSv1.3')
   t.equal(await versions('modern', 'TLSv1.2', 'TLSv1.3'), 'TLSv1.3')
   t.equal(await versions('modern', 'TLSv1.2', 'TLSv1.2'), 'refused')
+})
+
+t.test('the policy modern serves an RSA certificate', async (t) => {
+  const { port } = await castorBefore(t, {}, { listener: secured([shopRsa], { policy: 'modern' }) })
+  const socket = await handshake(port, { servername: 'shop.example' })
+  t.equal(socket.getProtocol(), 'TLSv1.3')
+  t.equal((socket.getPeerCertificate() as { asn1Curve?: string }).asn1Curve, undefined)
+  socket.destroy()
+  t.match(await ask(port, { servername: 'shop.example', path: '/rsa' }), { status: 200, text: '/rsa' })
+})
+
+t.test('a client that offers http/1.0 by ALPN gets HTTP/1.0', async (t) => {
+  const { port, target } = await castorBefore(t, {}, { listener: secured([shop]) })
+  const socket = await handshake(port, { ALPNProtocols: ['http/1.0'] })
+  t.equal(socket.alpnProtocol, 'http/1.0')
+  let text = ''
+  socket.on('data', (data) => (text += String(data)))
+  socket.write('GET /old HTTP/1.0\r\nHost: shop.example\r\n\r\n')
+  await within('the end', once(socket, 'end'))
+  t.match(text, /^HTTP\/1\.1 200 /)
+  t.ok(text.endsWith('\r\n\r\n/old'), text)
+  t.equal(target.requests[0]?.target, '/old')
+  const both = await handshake(port, { ALPNProtocols: ['http/1.0', 'http/1.1'] })
+  t.equal(both.alpnProtocol, 'http/1.1', 'the newer one is preferred')
+  both.destroy()
+  for (const name of ['http/0.9', 'spdy/3']) {
+    t.match(await refusedHandshake(port, { ALPNProtocols: [name] }), /NO_APPLICATION_PROTOCOL/, `${name} is refused`)
+  }
+})
+
+t.test('early data is refused: no ticket allows any, and none reaches a target', async (t) => {
+  const openssl = toolOrSkip(t, 'openssl')
+  if (openssl === undefined) return
+  const { port, target } = await castorBefore(t, {}, { listener: secured([shop]) })
+  const peer = await RecordPeer.connect(port, { version: 'TLSv1.3' })
+  const tickets = (): Buffer[] => peer.opened.filter(({ type }) => type === HANDSHAKE).map(({ content }) => content)
+  await eventually('tickets', () => tickets().length > 0)
+  peer.close()
+  for (const ticket of tickets()) t.equal(ticket.readUInt16BE(ticket.length - 2), 0, 'a ticket without extensions')
+  const folder = mkdtempSync(join(tmpdir(), 'castor-early-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const session = join(folder, 'session')
+  const early = join(folder, 'early')
+  writeFileSync(early, 'GET /early HTTP/1.1\r\nHost: shop.example\r\n\r\n')
+  const args = ['s_client', '-connect', `127.0.0.1:${port}`, '-tls1_3', '-ign_eof']
+  const asked = async (more: readonly string[]): Promise<string> => {
+    const client = spawn(openssl, [...args, ...more], { timeout: 10_000 })
+    let said = ''
+    client.stdout.on('data', (data) => (said += String(data)))
+    client.stdin.write('GET /late HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n\r\n')
+    await once(client, 'close')
+    return said
+  }
+  await asked(['-sess_out', session])
+  const resumed = await asked(['-sess_in', session, '-early_data', early])
+  t.match(resumed, /Reused, TLSv1\.3/)
+  t.match(resumed, /Early data was (not sent|rejected)/)
+  t.same(
+    target.requests.map((request) => request.target),
+    ['/late', '/late'],
+  )
 })
 
 t.test('HSTS goes with every answer of an https listener, once', async (t) => {

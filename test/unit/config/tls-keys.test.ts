@@ -36,7 +36,7 @@ t.test('an https listener offers HTTP/2, speaks intermediate TLS and asks nobody
       'ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:' +
       'ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305',
     cipherSuites: 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256',
-    alpn: ['h2', 'http/1.1'],
+    alpn: ['h2', 'http/1.1', 'http/1.0'],
     clientCertificates: { mode: 'none', ca: '' },
     sessionTickets: true,
     handshakeTimeoutMs: 10_000,
@@ -104,7 +104,7 @@ t.test('a policy says which versions and ciphers are agreed to', (t) => {
 t.test('HTTP/2 is spoken where ALPN offers it, and on http listeners when asked for', (t) => {
   const listener = (...set: string[]) => keys(set).listeners[0]!
   t.equal(listener('listeners.0.http2=off').http2, undefined)
-  t.same(listener('listeners.0.http2=off').tls?.alpn, ['http/1.1'])
+  t.same(listener('listeners.0.http2=off').tls?.alpn, ['http/1.1', 'http/1.0'])
   t.equal(listener('listeners.0.tls.alpn=[http/1.1]').http2, undefined)
   t.equal(listener('listeners.0.http2={ maxConcurrentStreams: 7, maxResets: 5 }').http2?.maxStreams, 7)
   const plain = SECURE.replace(/ {4}tls:\n.*\n/, '').replace('protocol: https', 'protocol: http')
@@ -184,7 +184,7 @@ const FAULTS: readonly (readonly [string, readonly string[], RegExp | string])[]
   [
     'another protocol by ALPN',
     ['listeners.0.tls.alpn=[spdy/3]'],
-    /alpn\.0: an https listener speaks h2 and http\/1\.1, not "spdy\/3"/,
+    /alpn\.0: an https listener speaks h2, http\/1\.1 and http\/1\.0, not "spdy\/3"/,
   ],
   [
     'HTTP/2 on that is not offered',
