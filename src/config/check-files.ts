@@ -4,6 +4,7 @@ import { TLS_VERSIONS } from '../core/tls.js'
 import type { Finding } from './certificate.js'
 import type { ReadFile } from './pem.js'
 import type { Path } from './problems.js'
+import { unservedCiphers } from './served-ciphers.js'
 import { readGroupFiles, readListenerFiles } from './tls-files.js'
 import { isDeprecated } from './tls-policy.js'
 import { type Entry, entries, flagOf, isFields, text } from './tree.js'
@@ -37,7 +38,8 @@ export function checkFiles(tree: unknown, directory: string, read: ReadFile | un
     const clients = isFields(tls.clientCertificates) ? tls.clientCertificates : {}
     const asked = clients.mode === 'request' || clients.mode === 'require'
     const clientCertificates = { mode: 'none', ca: asked ? path(clients.ca) : '' } as const
-    tell(at, readListenerFiles({ certificates, clientCertificates }, read, nowMs).findings)
+    const { findings, facts } = readListenerFiles({ certificates, clientCertificates }, read, nowMs)
+    tell(at, [...findings, ...unservedCiphers(tls.policy, facts)])
   }
   for (const { path: at, fields } of entries(root, 'targetGroups')) {
     const { tls, protocol } = fields

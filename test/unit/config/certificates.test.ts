@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import type { Finding } from '../../../src/config/certificate.js'
+import { unservedCiphers } from '../../../src/config/served-ciphers.js'
 import { readGroupFiles, readListenerFiles } from '../../../src/config/tls-files.js'
 import { Authority, type CertificateFiles, openssl } from '../../certificates.js'
 
@@ -199,6 +200,26 @@ t.test('one name with two keys of one type is an error that domains settle', (t)
     'error certificates.2.cert: again.pem is for shop.example with a key of type ECDSA, and so is certificates.1; say with domains which one serves it',
   ])
   t.same(told(readPairs([shop, { ...again, domains: ['again.example'] }]).findings), [])
+  t.end()
+})
+
+t.test('ciphers of TLS 1.2 that no certificate can serve are warned of', (t) => {
+  const rsa = authority.issue('rsa', { type: 'rsa' })
+  const ciphersFor = (certs: Parameters<typeof readPairs>[0], ciphers: string, minVersion = 'TLSv1.2') =>
+    told(unservedCiphers({ ciphers, minVersion }, readPairs(certs).facts))
+  const both = 'ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256'
+  t.match(ciphersFor([shop], 'ECDHE-RSA-AES128-GCM-SHA256:AES128-GCM-SHA256'), [
+    /^warning policy\.ciphers: no cipher in it can be served by a certificate with a key of type ECDSA/,
+  ])
+  t.match(ciphersFor([rsa], both), [
+    /^warning policy\.ciphers: no certificate can serve ECDHE-ECDSA-AES128-GCM-SHA256: /,
+  ])
+  t.match(ciphersFor([rsa], 'ECDHE+AESGCM:!aRSA'), [/^warning policy\.ciphers: no cipher in it/])
+  t.same(ciphersFor([shop, rsa], both), [])
+  t.same(ciphersFor([rsa], 'ECDHE+AESGCM:AES128-SHA'), [], 'a group of ciphers is for whom it fits')
+  t.same(ciphersFor([shop], 'ECDHE-RSA-AES128-GCM-SHA256', 'TLSv1.3'), [], 'none of them is spoken')
+  t.same(ciphersFor([shop], ''), [])
+  t.same(ciphersFor([shop], '', 'TLSv1'), [], 'the lists of the product are for both kinds')
   t.end()
 })
 
