@@ -172,7 +172,7 @@ function resolveGroup(group: TargetGroupFile, path: ResolvePath): TargetGroupCon
     retries: group.retries === 'off' ? NO_RETRIES : (group.retries ?? DEFAULT_RETRIES),
     hashOn: group.hashOn,
     failOpen: group.failOpen,
-    healthCheck: resolveHealthCheck(group.healthCheck),
+    healthCheck: resolveHealthCheck(group.healthCheck, group.proxyProtocol),
     outlierDetection: resolveOutlier(group.outlierDetection),
     panicPercent: group.panicPercent,
     stickiness: resolveStickiness(group.stickiness),
@@ -189,9 +189,14 @@ export function resolveTarget({ id, address, weight }: TargetFile): TargetConfig
   return { id: id ?? address.text, host: address.host, port: address.port, weight }
 }
 
-function resolveHealthCheck(check: TargetGroupFile['healthCheck']): HealthCheckConfig {
+function resolveHealthCheck(
+  check: TargetGroupFile['healthCheck'],
+  ofGroup: TargetGroupFile['proxyProtocol'],
+): HealthCheckConfig {
   const { interval, timeout, ...rest } = check
-  return { ...rest, intervalMs: interval, timeoutMs: timeout }
+  // What listens on a port of its own for checks need not be what takes the traffic.
+  const proxyProtocol = check.proxyProtocol ?? (check.port === 0 ? ofGroup : 'off')
+  return { ...rest, proxyProtocol, intervalMs: interval, timeoutMs: timeout }
 }
 
 function resolveStickiness(stickiness: TargetGroupFile['stickiness']): StickinessConfig {

@@ -59,6 +59,12 @@ export const healthCheck = z
       .describe(
         'https: whether a certificate that does not verify fails the check; trusted is tls.ca of the group, else what this host trusts. Default false.',
       ),
+    proxyProtocol: z
+      .union([off(), z.enum(['v1', 'v2'])], mustBe('off, v1 or v2'))
+      .optional()
+      .describe(
+        'PROXY protocol header that checks begin with, which names no client: off, v1 or v2. Default: as the group’s proxyProtocol, and off where port names another port. A target that expects the header takes checks without it for broken clients.',
+      ),
   })
   .prefault({})
   .describe('Active checks of every target. Default { protocol: tcp }.')

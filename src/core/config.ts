@@ -181,6 +181,8 @@ export interface HealthCheckConfig {
   readonly httpVersion: '1.0' | '1.1'
   /** https: refuse a certificate that does not verify. */
   readonly verify: boolean
+  /** The header that checks begin with. */
+  readonly proxyProtocol: 'off' | 'v1' | 'v2'
 }
 
 export type StickinessConfig =

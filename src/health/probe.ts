@@ -12,6 +12,8 @@ const INTERRUPTIONS: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ECON
 export interface ProbeDialogue {
   /** What is sent once connected; nothing for a probe that only connects. */
   readonly request: Uint8Array | undefined
+  /** What goes ahead of it, and also where nothing follows. */
+  readonly preface?: Uint8Array | undefined
   /** Looks at what came: `NONE` when it is a good answer, a reason when it is not, undefined while more is needed. */
   onData(buffer: Uint8Array, length: number): HealthReason | undefined
 }
@@ -71,7 +73,8 @@ export class Probe implements ConnHandler {
 
   onOpen(conn: Conn): void {
     this.#conn = conn
-    const { request } = this.#dialogue
+    const { preface, request } = this.#dialogue
+    if (preface !== undefined) conn.write(preface, 0, preface.length)
     if (request === undefined) {
       this.#finish('NONE')
       return
@@ -123,8 +126,9 @@ export class Probe implements ConnHandler {
   #finish(outcome: ProbeOutcome, detail = ''): void {
     if (this.#step === 'done') return
     this.#step = 'done'
-    // A reset spares both sides a connection in TIME_WAIT for each check.
-    this.#conn?.abort()
+    // A reset spares both sides a connection in TIME_WAIT for each check, and would overtake a preface.
+    if (this.#dialogue.preface !== undefined && outcome === 'NONE') this.#conn?.close()
+    else this.#conn?.abort()
     this.#conn = undefined
     this.#onResult(outcome, detail)
   }
@@ -132,3 +136,22 @@ export class Probe implements ConnHandler {
 
 /** A target that accepts connections is well. */
 export const TCP_DIALOGUE: ProbeDialogue = { request: undefined, onData: () => undefined }
+
+/** The same talk behind something that the target must be told first. */
+export class PrefacedDialogue implements ProbeDialogue {
+  readonly preface: Uint8Array
+  readonly #dialogue: ProbeDialogue
+
+  constructor(preface: Uint8Array, dialogue: ProbeDialogue) {
+    this.preface = preface
+    this.#dialogue = dialogue
+  }
+
+  get request(): Uint8Array | undefined {
+    return this.#dialogue.request
+  }
+
+  onData(buffer: Uint8Array, length: number): HealthReason | undefined {
+    return this.#dialogue.onData(buffer, length)
+  }
+}

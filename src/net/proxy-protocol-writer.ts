@@ -10,6 +10,7 @@ import {
   TLV_UNIQUE_ID,
   UNIQUE_ID_MAX_BYTES,
   V2_ADDRESS_BYTES,
+  V2_COMMAND_LOCAL,
   V2_COMMAND_PROXY,
   V2_FAMILY_INET,
   V2_FAMILY_INET6,
@@ -28,6 +29,15 @@ export interface ProxyV2Options {
 }
 
 const addresses = new Uint8Array(32)
+
+/** The header of a connection that is the proxy's own, such as a health check: nobody stands behind it. */
+export function ownProxyHeader(version: 'v1' | 'v2'): Uint8Array {
+  if (version === 'v1') return Buffer.from('PROXY UNKNOWN\r\n', 'latin1')
+  const header = new Uint8Array(V2_HEADER_BYTES)
+  header.set(V2_SIGNATURE)
+  header[V2_SIGNATURE.length] = (V2_VERSION << 4) | V2_COMMAND_LOCAL
+  return header
+}
 
 /**
  * Writes a version 1 line at `at` and returns where it ends; `out` needs room for PROXY_V1_MAX_BYTES, else RangeError.

@@ -1,5 +1,5 @@
 import { isIP, Socket } from 'node:net'
-import { connect as connectTls, type SecureContext } from 'node:tls'
+import { connect as connectTls, type SecureContext, type TLSSocket } from 'node:tls'
 import type { Clock } from '../core/clock.js'
 import type { Conn, ConnHandler, SocketShare, Transport } from '../core/conn.js'
 import { recordPeer } from '../core/connection-record.js'
@@ -121,13 +121,23 @@ export class SocketTransport implements Transport {
     ;(conn as SocketConn).secure(context as SocketServerTls, early)
   }
 
-  /** The same through TLS: open once the handshake is done. `verify` refuses certificates that do not verify. */
-  dialTls(address: string, port: number, tls: DialTls, handler: ConnHandler): Conn {
+  /**
+   * The same through TLS: open once the handshake is done. `verify` refuses certificates that do not verify; `inClear`
+   * goes out before the handshake.
+   */
+  dialTls(address: string, port: number, tls: DialTls, handler: ConnHandler, inClear?: Uint8Array): Conn {
     // RFC 6066 3: server names are no addresses.
     const name = isIP(tls.serverName) === 0 ? { servername: tls.serverName } : {}
     const { verify: rejectUnauthorized, credentials } = tls
     const shown = credentials === undefined ? {} : { secureContext: credentials }
-    const socket = connectTls({ host: address, port, rejectUnauthorized, ...shown, ...name })
+    const options = { rejectUnauthorized, ...shown, ...name }
+    let socket: TLSSocket
+    if (inClear === undefined) socket = connectTls({ host: address, port, ...options })
+    else {
+      const carrier = new Socket().connect({ host: address, port, noDelay: true })
+      carrier.write(inClear)
+      socket = connectTls({ socket: carrier, ...options })
+    }
     const conn = new SocketConn(socket, this.clock, handler, undefined, this.#forget, 'secureConnect')
     conn.dialledMs = this.#dialNow()
     this.room.take()

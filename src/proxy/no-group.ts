@@ -24,6 +24,7 @@ export const NO_GROUP: TargetGroupConfig = {
     codes: [],
     httpVersion: '1.1',
     verify: false,
+    proxyProtocol: 'off',
   },
   outlierDetection: {
     on: 0,

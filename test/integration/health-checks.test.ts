@@ -3,7 +3,7 @@ import { startTestCastor, type Test, type TestCastor } from './support/castor.js
 import { shown } from './support/operator.js'
 import { get, request } from './support/raw-client.js'
 import { RawTarget, type Script } from './support/raw-target.js'
-import { refusingAddress, silentAddress } from './support/tcp-peers.js'
+import { refusingAddress, silentAddress, TcpTarget } from './support/tcp-peers.js'
 import { until } from './support/until.js'
 import { timed } from './support/waiting.js'
 
@@ -131,4 +131,36 @@ t.test('with every target down clients get 503, with failOpen the target itself'
   t.ok(answer.header('retry-after'))
   const open = await startTestCastor(t, [down.address], { group: { healthCheck: CHECK, failOpen: true } })
   t.equal((await request(open.port, get('/'))).status, 200)
+})
+
+t.test('checks of a group with proxyProtocol send the header, of nobody', async (t) => {
+  for (const [version, header] of [
+    ['v1', Buffer.from('PROXY UNKNOWN\r\n')],
+    ['v2', Buffer.from('0d0a0d0a000d0a515549540a20000000', 'hex')],
+  ] as const) {
+    for (const protocol of ['tcp', 'http']) {
+      const seen: Buffer[] = []
+      const peer = await TcpTarget.start(t, (socket) => {
+        const parts: Buffer[] = []
+        socket.on('data', (data: Buffer) => {
+          parts.push(data)
+          const all = Buffer.concat(parts)
+          if (!all.subarray(0, header.length).equals(header)) socket.resetAndDestroy()
+          else if (all.includes('\r\n\r\n', header.length)) socket.write(OK)
+        })
+        socket.on('end', () => {
+          seen.push(Buffer.concat(parts))
+          socket.end()
+        })
+      })
+      const castor = await startTestCastor(t, [peer.address], {
+        listener: { protocol: 'tcp' },
+        group: { protocol: 'tcp', proxyProtocol: version, healthCheck: { protocol, interval: '100ms' } },
+      })
+      await until('a check that was read to its end', () => seen.length > 0)
+      t.same(seen[0]!.subarray(0, header.length), header, `${version} ahead of ${protocol}`)
+      t.equal(seen[0]!.length > header.length, protocol === 'http')
+      t.equal((await shown(castor, peer.address)).health, 'healthy')
+    }
+  }
 })

@@ -6,9 +6,10 @@ import type { ProbeTask } from '../../src/core/messages.js'
 import { CHECK_HEALTHY, CHECK_STATES, type CheckState, type HealthReason } from '../../src/core/target-state.js'
 import { type CheckedTarget, Checker, type CheckServices, CheckSlots } from '../../src/health/checker.js'
 import { HttpDialogue, serverName } from '../../src/health/http-dialogue.js'
-import { TCP_DIALOGUE } from '../../src/health/probe.js'
+import { PrefacedDialogue, type ProbeDialogue, TCP_DIALOGUE } from '../../src/health/probe.js'
 import { nativeAddon } from '../../src/native/addon.js'
 import { NativeTransport } from '../../src/net/native-transport.js'
+import { ownProxyHeader } from '../../src/net/proxy-protocol-writer.js'
 import { SocketTransport } from '../../src/net/socket-transport.js'
 import { TimerWheel } from '../../src/net/timer-wheel.js'
 import type { Logger } from '../../src/observe/log.js'
@@ -95,11 +96,16 @@ function checked(
   const port = check.port === 0 ? placed.port : check.port
   const host = placed.host.includes(':') ? `[${placed.host}]` : placed.host
   const httpCheck = { path: check.path, host: check.host, version: check.httpVersion, codes: check.codes }
+  const header = check.proxyProtocol === 'off' ? undefined : ownProxyHeader(check.proxyProtocol)
+  // Before TLS it goes ahead of the handshake.
+  const preface = check.protocol === 'https' ? undefined : header
+  const begin = (): ProbeDialogue =>
+    check.protocol === 'tcp' ? TCP_DIALOGUE : new HttpDialogue(httpCheck, `${host}:${port}`)
   return {
     slot,
     config: check,
     slowStartMs,
-    dialogue: () => (check.protocol === 'tcp' ? TCP_DIALOGUE : new HttpDialogue(httpCheck, `${host}:${port}`)),
+    dialogue: () => (preface === undefined ? begin() : new PrefacedDialogue(preface, begin())),
     dial: (probe) => {
       const { address } = target.placed
       if (address === '') {
@@ -113,7 +119,7 @@ function checked(
       const named = check.host === '' ? group.tls?.serverName || placed.host : serverName(check.host)
       const shown = credentials.of(placed.group, check.verify)
       const tls = { serverName: named, verify: check.verify, credentials: shown }
-      probe.attach(streams.dialTls(address, port, tls, probe))
+      probe.attach(streams.dialTls(address, port, tls, probe, header))
     },
   }
 }

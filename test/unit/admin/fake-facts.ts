@@ -70,6 +70,7 @@ const group = (
     codes: [[200, 399]],
     httpVersion: '1.1',
     verify: false,
+    proxyProtocol: 'off',
   },
   maxConnectionsPerTarget: 0,
   queue: { size: 0, timeoutMs: 1_000 },

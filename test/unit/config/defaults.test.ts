@@ -50,6 +50,7 @@ t.test('the smallest file gets every documented default', (t) => {
           codes: [[200, 399]],
           httpVersion: '1.1',
           verify: false,
+          proxyProtocol: 'off',
         },
         outlierDetection: {
           on: FAILURE_CONNECT | FAILURE_RESET | FAILURE_TIMEOUT | FAILURE_GATEWAY,
