@@ -1,5 +1,6 @@
 import { startConfigFiles } from './config-files.js'
 import { startHttp } from './fuzzer.js'
+import { startHostileTargets } from './h2-targets.js'
 import { startRedisFrames } from './redis-frames.js'
 import type { StartSubject } from './subject.js'
 import { TlsRecords } from './tls-records.js'
@@ -10,4 +11,5 @@ export const SUBJECTS: Readonly<Record<string, StartSubject>> = {
   http: (random) => startHttp(random),
   redis: startRedisFrames,
   tls: (random) => TlsRecords.start(random),
+  'h2-targets': startHostileTargets,
 }
