@@ -101,6 +101,9 @@ function checkRedirect({ path, fields }: Entry, report: Report): void {
 
 export function checkGroupTls({ path, fields }: Entry, report: Report): void {
   const { protocol, tls } = fields
+  if (fields.http2 !== undefined && protocol !== 'h2' && protocol !== 'h2c') {
+    report([...path, 'http2'], `http2 has no effect in ${a(protocol)} group; leave it out`, 'key')
+  }
   if (tls === undefined) return
   const instead = PLAIN_GROUPS[String(protocol)]
   if (instead !== undefined) {

@@ -11,14 +11,14 @@ import type {
   TargetConfig,
   TargetGroupConfig,
 } from '../core/config.js'
-import type { Http2Config, RedirectToHttpsConfig } from '../core/config-tls.js'
+import type { Http2Config, RedirectToHttpsConfig, TargetHttp2Config } from '../core/config-tls.js'
 import { failureMask } from '../core/failure-kinds.js'
 import { isHttpListener, isTlsGroup } from '../core/protocols.js'
 import { usableCores } from './cores.js'
 import { resolveGroupTls, resolveListenerTls } from './resolve-tls.js'
 import type { ConfigFile, ListenerFile, TargetFile, TargetGroupFile } from './schema.js'
 import { DEFAULT_FAILURES } from './schema-health.js'
-import { HTTP2_DEFAULTS, type Http2File } from './schema-http2.js'
+import { HTTP2_DEFAULTS, type Http2File, TARGET_HTTP2_DEFAULTS } from './schema-http2.js'
 import type { KeepAliveFile } from './schema-keep-alive.js'
 import { stateDirectory } from './state-directory.js'
 
@@ -181,8 +181,14 @@ function resolveGroup(group: TargetGroupFile, path: ResolvePath): TargetGroupCon
     timeouts: { connectMs: group.timeouts.connect, responseMs: group.timeouts.response ?? RESPONSE_MS },
     maxConnectionsPerTarget: group.maxConnectionsPerTarget === 'unlimited' ? 0 : group.maxConnectionsPerTarget,
     queue: { size: group.queue.size, timeoutMs: group.queue.timeout },
+    ...(group.protocol === 'h2' || group.protocol === 'h2c' ? { http2: resolveTargetHttp2(group.http2) } : {}),
     ...(isTlsGroup(group.protocol) ? { tls: resolveGroupTls(group.tls, path) } : {}),
   }
+}
+
+function resolveTargetHttp2(limits: TargetGroupFile['http2']): TargetHttp2Config {
+  const { rateWindow, pingAfter, pingTimeout, ...counts } = limits ?? TARGET_HTTP2_DEFAULTS
+  return { ...counts, rateWindowMs: rateWindow, pingAfterMs: pingAfter, pingTimeoutMs: pingTimeout }
 }
 
 export function resolveTarget({ id, address, weight }: TargetFile): TargetConfig {

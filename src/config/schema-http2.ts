@@ -108,6 +108,63 @@ export const http2 = z
 export const HTTP2_DEFAULTS = limits.parse({})
 export type Http2File = z.output<typeof limits>
 
+const targetLimits = z.strictObject({
+  rateWindow: duration(SECOND, 10 * MINUTE)
+    .prefault('10s')
+    .describe(
+      'The time that the following counts are for. Duration, 1s to 10m, default 10s. Higher lets bursts through; lower cuts bursts.',
+    ),
+  maxResets: wholeNumber(1, 10_000_000)
+    .prefault(50_000)
+    .describe(
+      'Requests that a target may reset within rateWindow, beyond those that it answered in full. 1 to 10000000, default 50000. Higher lets broken targets cost more CPU; lower loses the other requests of a busy connection.',
+    ),
+  maxSettings: wholeNumber(1, 10_000_000)
+    .prefault(1_000)
+    .describe(
+      'SETTINGS frames within rateWindow. 1 to 10000000, default 1000. Higher lets broken targets cost more CPU; lower cuts those that tune their windows.',
+    ),
+  maxPings: wholeNumber(1, 10_000_000)
+    .prefault(50_000)
+    .describe(
+      'PING frames within rateWindow, beyond one for each DATA frame either way. 1 to 10000000, default 50000. Higher lets broken targets cost more CPU; lower cuts gRPC servers, which ping at every round trip while they measure the line.',
+    ),
+  maxUselessFrames: wholeNumber(1, 10_000_000)
+    .prefault(20_000)
+    .describe(
+      'Frames within rateWindow that carry nothing or belong to nothing. 1 to 10000000, default 20000. Higher lets broken targets cost more CPU; lower cuts those whose answers are cancelled often.',
+    ),
+  maxWindowUpdates: wholeNumber(1, 10_000_000)
+    .prefault(100_000)
+    .describe(
+      'WINDOW_UPDATE frames within rateWindow, beyond four for each DATA frame sent. 1 to 10000000, default 100000. Higher lets broken targets cost more CPU; lower cuts those that give back every byte by itself.',
+    ),
+  maxTinyFrames: wholeNumber(1, 10_000_000)
+    .prefault(20_000)
+    .describe(
+      'DATA frames within rateWindow that the target’s windows make smaller than 256 bytes, beyond those of some size. 1 to 10000000, default 20000. Higher costs CPU; lower cuts slow readers.',
+    ),
+  pingAfter: duration(SECOND, HOUR)
+    .prefault('10s')
+    .describe(
+      'How long a connection may say nothing while requests are under way on it, before it is asked by PING whether it is still there. Duration, 1s to 1h, default 10s. Higher finds dead connections later; lower costs frames, which some servers take for a flood.',
+    ),
+  pingTimeout: duration(100, 10 * MINUTE)
+    .prefault('5s')
+    .describe(
+      'How long the answer to that PING may take, or to the one after a response time-out, before the connection is closed. Duration, 100ms to 10m, default 5s. Higher keeps dead connections; lower closes those of busy targets.',
+    ),
+})
+
+export const groupHttp2 = targetLimits
+  .optional()
+  .describe(
+    'h2 and h2c groups: what their targets may do, beyond which their connection is closed, and when one is taken for dead.',
+  )
+
+/** Every limit towards targets at its default. */
+export const TARGET_HTTP2_DEFAULTS = targetLimits.parse({})
+
 export const redirectToHttps = z
   .union(
     [

@@ -17,7 +17,7 @@ import {
 import { admin } from './schema-admin.js'
 import { cluster, vips } from './schema-cluster.js'
 import { healthCheck, outlierDetection, panicPercent } from './schema-health.js'
-import { http2, redirectToHttps } from './schema-http2.js'
+import { groupHttp2, http2, redirectToHttps } from './schema-http2.js'
 import { keepAlive } from './schema-keep-alive.js'
 import { maxConnectionsPerTarget, queue } from './schema-queue.js'
 import { stickiness } from './schema-stickiness.js'
@@ -211,6 +211,7 @@ const targetGroup = z
         'What the targets speak: http and https (HTTP/1.1), h2 and h2c (HTTP/2 with and without TLS, for gRPC), tcp and tls (bytes). https, h2 and tls are encrypted to the target.',
       ),
     tls: groupTls,
+    http2: groupHttp2,
     algorithm: z
       .enum(['round-robin', 'least-connections', 'source-ip', 'random-two', 'peak-ewma', 'maglev'])
       .prefault('round-robin')

@@ -79,3 +79,17 @@ export interface Http2Config {
   readonly stallTimeoutMs: number
   readonly settingsTimeoutMs: number
 }
+
+/** What targets of HTTP/2 may do, and when one is asked whether it is still there. */
+export interface TargetHttp2Config {
+  readonly rateWindowMs: number
+  readonly maxResets: number
+  readonly maxSettings: number
+  readonly maxPings: number
+  readonly maxUselessFrames: number
+  readonly maxWindowUpdates: number
+  readonly maxTinyFrames: number
+  /** How long it may say nothing while requests are under way, before it is pinged. */
+  readonly pingAfterMs: number
+  readonly pingTimeoutMs: number
+}

@@ -1,4 +1,10 @@
-import type { GroupTlsConfig, Http2Config, ListenerTlsConfig, RedirectToHttpsConfig } from './config-tls.js'
+import type {
+  GroupTlsConfig,
+  Http2Config,
+  ListenerTlsConfig,
+  RedirectToHttpsConfig,
+  TargetHttp2Config,
+} from './config-tls.js'
 
 /**
  * The configuration as the program sees it: checked, every default filled in, durations in milliseconds, sizes in
@@ -242,6 +248,8 @@ export interface TargetGroupConfig {
   readonly queue: { readonly size: number; readonly timeoutMs: number }
   /** Of groups whose targets speak TLS, and of no others. */
   readonly tls?: GroupTlsConfig
+  /** h2 and h2c groups only. */
+  readonly http2?: TargetHttp2Config
 }
 
 /** Which headers about the client go to the targets, beside X-Forwarded-For. */

@@ -1,10 +1,10 @@
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
 import { FLAG, FRAME } from '../../src/http/h2/frames.js'
+import { wholeFrames } from '../integration/support/http2-raw.js'
 import {
   END,
   frame,
-  framesOf,
   headers,
   OK,
   PREFACE,
@@ -176,11 +176,4 @@ export class HostileH2Target {
     if (cut > 0) socket.write(bytes.subarray(0, cut))
     socket.write(bytes.subarray(cut))
   }
-}
-
-function wholeFrames(bytes: Buffer): SeenFrame[] {
-  let end = 0
-  while (end + 9 <= bytes.length && end + 9 + bytes.readUIntBE(end, 3) <= bytes.length)
-    end += 9 + bytes.readUIntBE(end, 3)
-  return framesOf(bytes.subarray(0, end))
 }

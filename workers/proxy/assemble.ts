@@ -177,6 +177,7 @@ function multiplexing(config: TargetGroupConfig, http2: Http2Plane): (target: Ta
     new TargetStreams(target, http2, {
       scheme: config.protocol === 'h2' ? 'https' : 'http',
       connectTimeoutMs: connectMs,
+      http2: config.http2!,
       dial: ({ address, port, tls }, handler) =>
         http2.plane.transport.dial(address, port, handler, tls, undefined, undefined, config.keepAliveSeconds),
     })

@@ -39,8 +39,8 @@ export class BodyToData {
     this.#decoder.reset()
   }
 
-  /** Sends what of [start, end) belongs to the body. Returns the first byte that does not. */
-  pass(stream: H2Stream, buffer: Uint8Array, start: number, end: number): number {
+  /** Sends what of [start, end) belongs to the body, and trailers `after` one of known length. Returns the first byte behind it. */
+  pass(stream: H2Stream, buffer: Uint8Array, start: number, end: number, after?: Uint8Array): number {
     this.blocked = false
     if (this.done || this.malformed || start === end) return start
     if (this.#framing === FRAMING_CHUNKED) return this.#passChunks(stream, buffer, start, end)
@@ -51,7 +51,9 @@ export class BodyToData {
     const stop = Math.min(end, start + this.#remaining)
     this.#remaining -= stop - start
     this.done = this.#remaining === 0
-    this.#send(stream, buffer, start, stop, this.done)
+    const trailed = this.done && after !== undefined
+    this.#send(stream, buffer, start, stop, this.done && !trailed)
+    if (trailed) this.#sendTrailers(stream, after, after.length)
     return stop
   }
 
@@ -92,14 +94,14 @@ export class BodyToData {
         if (at > 0) this.#send(stream, gathered, 0, at, false)
         if (to > from || bare) this.#send(stream, buffer, from, to, bare)
       }
-      if (last && !bare) this.#sendTrailers(stream, decoder)
+      if (last && !bare) this.#sendTrailers(stream, decoder.trailers, decoder.trailersLength)
       return next
     }
   }
 
-  #sendTrailers(stream: H2Stream, decoder: ChunkedDecoder): void {
+  #sendTrailers(stream: H2Stream, lines: Uint8Array, length: number): void {
     trailers.clear()
-    linesToTrailers(decoder.trailers, decoder.trailersLength, trailers)
+    linesToTrailers(lines, length, trailers)
     stream.sendFields(trailers, true)
   }
 

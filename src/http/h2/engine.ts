@@ -71,7 +71,7 @@ export type H2FailureReason =
   | 'SLOW_FRAME'
   /** No preface and SETTINGS, or no acknowledgement of ours, within `settingsTimeoutMs`. */
   | 'SETTINGS_TIMEOUT'
-  /** A PING was not answered within `settingsTimeoutMs`. */
+  /** A PING was not answered within `pingTimeoutMs`. */
   | 'PING_TIMEOUT'
   /** The layer above called `fail`. */
   | 'LAYER_ABOVE'
@@ -128,8 +128,10 @@ export interface H2Limits {
   readonly stallTimeoutMs: number
   /** How long a frame or header block that was begun may take to be whole. */
   readonly blockTimeoutMs: number
-  /** How long SETTINGS, their acknowledgement and the answer to a PING may take. */
+  /** How long SETTINGS and their acknowledgement may take. */
   readonly settingsTimeoutMs: number
+  /** How long the answer to a PING may take. */
+  readonly pingTimeoutMs: number
   /** How long a connection that the engine has ended may stay open, waiting for the peer to close, before it is reset. */
   readonly lingerMs: number
 }
@@ -160,6 +162,7 @@ export const DEFAULT_H2_LIMITS: H2Limits = {
   stallTimeoutMs: 60_000,
   blockTimeoutMs: 10_000,
   settingsTimeoutMs: 10_000,
+  pingTimeoutMs: 10_000,
   lingerMs: 1000,
 }
 
@@ -233,6 +236,8 @@ export interface H2Stream {
   readonly id: number
   /** The peer has ended its side. */
   readonly remoteEnded: boolean
+  /** The frame that ends the peer's side has begun to come; `onEnd` follows. */
+  readonly remoteEnding: boolean
   /** Our side was ended by the layer above; what is queued may still be on its way out. */
   readonly localEnded: boolean
   readonly closed: boolean

@@ -329,6 +329,7 @@ export class Incoming {
       connection.streamError(id, FLOW_CONTROL_ERROR)
     } else {
       this.#dataStream = stream
+      if ((this.reader.flags & FLAG.END_STREAM) !== 0) stream.remoteEnding = true
     }
   }
 

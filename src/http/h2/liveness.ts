@@ -93,7 +93,7 @@ export class Liveness {
         return
       }
     }
-    if (this.#pingSentMs >= 0 && nowMs - this.#pingSentMs >= limits.settingsTimeoutMs) {
+    if (this.#pingSentMs >= 0 && nowMs - this.#pingSentMs >= limits.pingTimeoutMs) {
       connection.end(H2_ERROR.NO_ERROR, 'PING_TIMEOUT', 'no answer to PING')
       return
     }

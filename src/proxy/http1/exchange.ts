@@ -5,6 +5,7 @@ import type { ReasonCode } from '../../core/reasons.js'
 import type { RequestParser } from '../../http/request-parser.js'
 import { writeRequestHead } from '../../http/request-writer.js'
 import { FRAMING_NONE } from '../../http/response-parser.js'
+import { RefusedRequest } from '../refused-request.js'
 import { requestFraming } from './body-relay.js'
 import { AWAITING, CONNECTING, FINISHING, OVER, STREAMING } from './exchange-phase.js'
 import { ExchangeResponse } from './exchange-response.js'
@@ -145,9 +146,12 @@ export class Exchange extends ExchangeResponse {
       'target closed before it answered',
     )
     if (this.head.begun || !this.upstream.isStale) this.upstream.blame(FAILURE_RESET, cause)
-    // Only the head is kept to be sent again: a body, be it one empty chunk, would be missing from the second try.
-    const again = !this.head.begun && this.requestBody.none && (this.facts.idempotent || cause?.retryable === true)
-    const state = again ? this.upstream.resend() : UPSTREAM_NONE
+    // Only the head is kept to be sent again: a body, be it one empty chunk, would be missing from the second try, unless
+    // a target of HTTP/2 turned it away unread and what was sent of it is still held.
+    const held = cause instanceof RefusedRequest ? cause.held : undefined
+    const refused = cause?.retryable === true
+    const again = held !== undefined || (this.requestBody.none && (this.facts.idempotent || refused))
+    const state = this.head.begun || !again ? UPSTREAM_NONE : this.upstream.resend(refused, held)
     if (state === UPSTREAM_NONE) this.fail(502, 'TARGET_RESET')
     else this.#retried(state)
   }

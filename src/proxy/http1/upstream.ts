@@ -233,12 +233,24 @@ export class Upstream implements ConnHandler, Claimant, SpareTaker {
    * connection where this was an old one that the target may have closed while it was idle, else as `retries` allows. The
    * target may have read it each time, so both are retries that the budget knows of.
    */
-  resend(): UpstreamState {
+  resend(refused: boolean, held: Uint8Array | undefined): UpstreamState {
+    if (refused) {
+      if (held !== undefined) this.#rememberHeld(held)
+      const state = this.connectElsewhere('connect-failure')
+      if (state !== UPSTREAM_NONE || held !== undefined) return state
+    }
     if (!this.#reused) return this.connectElsewhere('reset-before-response')
     if (!this.#session.listener.group.retryBudget.tryRetry()) return UPSTREAM_NONE
     this.#resent = true
     this.#plane.countRetry()
     return this.#dial(this.target!)
+  }
+
+  /** A request that was turned away unread goes out as it was: its head, and what followed of its body. */
+  #rememberHeld(held: Uint8Array): void {
+    const { scratch } = this.#plane.transport
+    scratch.set(held)
+    this.rememberHead(scratch, held.length)
   }
 
   /** Tries another target where `retries`, its budget and the other targets allow. The head is written again. */

@@ -158,6 +158,7 @@ export class ClientConnection implements ConnHandler, Timed, Session, H2Handler,
   onTimeout(nowMs: number): number {
     this.#countBytes()
     this.#connection.tick(nowMs)
+    for (let i = this.#open.length - 1; i >= 0; i--) this.#open[i]!.checkAwaited(nowMs)
     if (this.#open.length === 0 && nowMs - this.#idleSinceMs >= this.listener.config.idleTimeoutMs) {
       this.#connection.close()
     }

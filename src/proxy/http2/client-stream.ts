@@ -47,6 +47,9 @@ export class ClientStream extends StreamConn {
   /** Where the head lies in the arena while the request waits for the end of the turn. */
   #headAt = 0
   #headLength = 0
+  /** The head of a request of no content whose stream has not ended yet, and since when. */
+  #awaited: Uint8Array | undefined
+  #awaitedMs = 0
   #webSocketKey = ''
 
   constructor(shared: Http2Plane, home: StreamHome) {
@@ -88,6 +91,13 @@ export class ClientStream extends StreamConn {
     this.#webSocketKey = head.webSocketKey
     this.rawIn = head.webSocketKey !== ''
     this.toBody.begin(endStream ? 0 : head.contentLength, head.chunked)
+    if (!endStream && head.contentLength === 0) {
+      // Content may still follow that may not be there (RFC 9113 8.1.1): the stream's end tells.
+      this.#awaited = head.head.bytes.slice(0, head.head.length)
+      this.#awaitedMs = this.shared.plane.clock.nowMs
+      this.waits = true
+      return
+    }
     // Not now: what else came with it may take it back, or spoil it, and then no target is to hear of it.
     this.#headAt = this.shared.heads.keep(head.head.bytes, head.head.length)
     this.#headLength = head.head.length
@@ -96,8 +106,38 @@ export class ClientStream extends StreamConn {
   }
 
   override step(): void {
-    if (this.waits) this.#begin()
+    if (this.#awaited === undefined) {
+      if (this.waits) this.#begin()
+      super.step()
+      return
+    }
+    if (this.stream !== undefined && !this.stream.remoteEnded) {
+      super.step()
+      return
+    }
+    const head = this.#awaited
+    if (this.stream === undefined) this.#record(499, 'CLIENT_RESET')
+    this.#awaited = undefined
+    this.waits = false
+    if (this.stream !== undefined) {
+      this.session.start(undefined)
+      this.handler.onData(this, head, head.length)
+    }
     super.step()
+  }
+
+  override onEnd(stream: H2Stream): void {
+    super.onEnd(stream)
+    if (this.#awaited !== undefined && stream === this.stream) this.stepLater()
+  }
+
+  /** A head whose stream does not end in time is none. */
+  checkAwaited(nowMs: number): void {
+    if (this.#awaited === undefined || this.stream === undefined) return
+    if (nowMs - this.#awaitedMs < this.shared.plane.protection.headerTimeoutMs) return
+    this.stream.reset(H2_ERROR.CANCEL)
+    this.#record(408, 'HEADER_TIMEOUT')
+    this.finish(undefined)
   }
 
   /** The turn is over: unless the client has taken the request back by now, it is served. */
@@ -193,8 +233,9 @@ export class ClientStream extends StreamConn {
   }
 
   protected override finish(cause: CastorError | undefined): void {
-    if (this.waits) this.shared.heads.giveBack()
+    if (this.waits && this.#awaited === undefined) this.shared.heads.giveBack()
     this.waits = false
+    this.#awaited = undefined
     super.finish(cause)
   }
 

@@ -40,6 +40,8 @@ export class Http2Plane {
   readonly requestHead = new RequestToHttp1()
   readonly responseHead = new ResponseToHttp1()
   readonly trailerLines = new HeadBuffer()
+  /** Trailers that came beside a length, while the end of their body is handed on in one call. */
+  trailersBeside: Uint8Array | undefined = undefined
   readonly requests: RequestParser
   readonly responses: ResponseParser
   /** For heads and trailers that Castor wrote. */

@@ -1,3 +1,4 @@
+import type { TargetHttp2Config } from '../../core/config-tls.js'
 import type { Conn } from '../../core/conn.js'
 import { Http2Connection } from '../../http/h2/connection.js'
 import {
@@ -38,6 +39,7 @@ export function serverConnection(
     maxBlockBytes: fields * 2,
     maxDecodedBytes: fields * 4,
     blockTimeoutMs: protection.headerTimeoutMs,
+    pingTimeoutMs: config.settingsTimeoutMs,
     lingerMs: DEFAULT_H2_LIMITS.lingerMs,
   }
   // A proxy that is trusted brings the requests of many clients: its connections answer for themselves alone.
@@ -45,8 +47,13 @@ export function serverConnection(
   return new Http2Connection(conn, { role: 'server', settings, limits, handler, clock, turn: shared.flushes, history })
 }
 
-/** An engine for a connection to a target. */
-export function clientConnection(shared: Http2Plane, conn: Conn, handler: H2Handler): H2Connection {
+/** An engine for a connection to a target, held to what its group allows. */
+export function clientConnection(
+  shared: Http2Plane,
+  config: TargetHttp2Config,
+  conn: Conn,
+  handler: H2Handler,
+): H2Connection {
   const settings: H2Settings = {
     ...DEFAULT_H2_SETTINGS,
     // What a stream may have at first; more where the client takes it.
@@ -57,6 +64,7 @@ export function clientConnection(shared: Http2Plane, conn: Conn, handler: H2Hand
   }
   const limits: H2Limits = {
     ...DEFAULT_H2_LIMITS,
+    ...config,
     maxBlockBytes: shared.limits.maxHeaderBytes,
     maxDecodedBytes: shared.limits.maxHeaderBytes * 2,
   }

@@ -54,6 +54,10 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
   readonly #inbox = new KeptBytes()
   /** Bytes of DATA that were received and that the peer has no window for yet. */
   #unconsumed = 0
+  /** The body is here as far as it was promised, and the end of the stream is not. */
+  #held = false
+  /** Trailers beside a length, as lines. */
+  #trailers: Uint8Array | undefined
   #endReceived = false
   #endDelivered = false
   #listed = false
@@ -88,6 +92,8 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
     this.#paused = false
     this.#inbox.clear()
     this.#unconsumed = 0
+    this.#held = false
+    this.#trailers = undefined
     this.#endReceived = false
     this.#endDelivered = false
     this.#closing = false
@@ -117,7 +123,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
     }
     if (this.out === OUT_TUNNEL) return at === end || stream.sendData(buffer, at, end, false)
     if (this.out !== OUT_BODY) return stream.queuedBytes === 0
-    this.toData.pass(stream, buffer, at, end)
+    this.toData.pass(stream, buffer, at, end, this.shared.trailersBeside)
     if (this.toData.malformed) {
       this.#breakOff('the body that was written is malformed')
       return false
@@ -194,6 +200,8 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
       return
     }
     if (this.rawIn || !this.toBody.chunked) {
+      // Trailers may follow, or more than was promised: the body's end is passed on when the stream's end has come.
+      if (!this.rawIn && this.toBody.whole && !stream.remoteEnding) this.#held = true
       this.deliver(buffer, start, end)
     } else {
       for (let at = start; at < end && !this.closed; at += MOST_FRAMED_BYTES) {
@@ -202,7 +210,8 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
       }
     }
     if (!this.isServer && this.bytesRead >= SHARE_BYTES / 2) stream.widenWindow(this.readSize)
-    if (!this.#paused && !this.waits && this.#inbox.empty && !this.closed && this.stream === stream) this.#consume()
+    if (!this.#paused && !this.#held && !this.waits && this.#inbox.empty && !this.closed && this.stream === stream)
+      this.#consume()
   }
 
   onEnd(stream: H2Stream): void {
@@ -217,6 +226,10 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
     if (!this.toBody.whole) {
       this.malformed('8.1.1: less DATA than Content-Length')
       return
+    }
+    if (this.#held) {
+      this.#held = false
+      this.stepLater()
     }
     if (!this.toBody.chunked) return
     this.toBody.chunked = false
@@ -245,11 +258,14 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
       this.finish(this.#lost)
       return
     }
-    if (this.#paused) return
+    if (this.#paused || this.#held) return
     if (!this.#inbox.empty) {
       const { buffer, length } = this.#inbox
       this.#inbox.clear()
+      const { shared } = this
+      shared.trailersBeside = this.#trailers
       this.handler.onData(this, buffer, length)
+      shared.trailersBeside = undefined
       if (this.closed || this.#paused) return
       if (!this.#inbox.empty) {
         this.stepLater()
@@ -269,7 +285,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
 
   /** Gives HTTP/1.1 bytes to the handler, or keeps them for it. */
   protected deliver(bytes: Uint8Array, from: number, to: number): void {
-    if (this.#paused || this.waits || !this.#inbox.empty) {
+    if (this.#paused || this.#held || this.waits || !this.#inbox.empty) {
       this.#inbox.append(bytes, from, to)
       return
     }
@@ -298,8 +314,11 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
       this.malformed('8.1: malformed trailers')
       return
     }
-    // Behind a length HTTP/1.1 has no place for them (RFC 9110 6.5.1: they may be dropped).
-    if (!this.toBody.chunked) return
+    if (!this.toBody.chunked) {
+      // Behind a length HTTP/1.1 has no place for them; whoever speaks HTTP/2 on the other side takes them from here.
+      if (this.#held) this.#trailers = trailerLines.bytes.slice(LAST_CHUNK_BEFORE_TRAILERS.length, trailerLines.length)
+      return
+    }
     this.toBody.chunked = false
     trailerLines.endLine()
     this.deliver(trailerLines.bytes, 0, trailerLines.length)

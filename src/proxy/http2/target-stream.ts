@@ -1,7 +1,7 @@
 // Hot path: one a request to a target that speaks HTTP/2.
 import type { ConnHandler, Endpoint } from '../../core/conn.js'
 import type { CastorError } from '../../core/errors.js'
-import { H2_ERROR, type H2Stream } from '../../http/h2/engine.js'
+import type { H2Stream } from '../../http/h2/engine.js'
 import type { FieldList } from '../../http/h2/field-list.js'
 import { idOf } from '../../http/h2/field-rules.js'
 import { requestFields } from '../../http/h2/fields-from-http1.js'
@@ -9,8 +9,10 @@ import { PARSE_COMPLETE, VALUE_END, VALUE_START } from '../../http/head-layout.j
 import { METHOD_HEAD } from '../../http/methods.js'
 import { FRAMING_CHUNKED, FRAMING_LENGTH, FRAMING_NONE } from '../../http/response-parser.js'
 import { ABANDONED } from '../abandoned.js'
+import { RefusedRequest } from '../refused-request.js'
 import type { Http2Plane } from './http2-plane.js'
 import { OUT_BODY, OUT_DONE, OUT_HEAD, OUT_TUNNEL, StreamConn } from './stream-conn.js'
+import type { TargetConnection } from './target-connection.js'
 
 const ID_WEBSOCKET_KEY = idOf('sec-websocket-key')
 /** So much of a request is kept until it is answered, to be sent again where the target has turned it away unread. */
@@ -36,6 +38,7 @@ export class TargetStream extends StreamConn {
   /** It has, or has had, a stream. */
   opened = false
   readonly #source: StreamSource
+  #connection: TargetConnection | undefined
   /** What was written before there was a stream, and what of it may have to be written again. */
   #kept: Buffer = NOTHING
   #keptLength = 0
@@ -77,14 +80,21 @@ export class TargetStream extends StreamConn {
   }
 
   /** Has a stream from now on; what was written waits no longer. */
-  attach(stream: H2Stream): void {
+  attach(stream: H2Stream, connection: TargetConnection): void {
     this.opened = true
+    this.#connection = connection
     this.stream = stream
     this.out = OUT_HEAD
     if (this.#last) stream.connection.drain()
     if (this.#keptLength === 0) return
     super.write(this.#kept, 0, this.#keptLength)
     if (!this.#hasBody || this.#keptLength > REPLAY_BYTES) this.#forgetSent()
+  }
+
+  /** Given up, whether by its client or because it took too long. */
+  override abort(): void {
+    if (!this.closed && this.opened && !this.#answered) this.#connection?.doubt(this.lastActiveMs)
+    super.abort()
   }
 
   /** Its connection takes no other request after this one. */
@@ -166,14 +176,14 @@ export class TargetStream extends StreamConn {
 
   override onReset(stream: H2Stream, code: number, retryable: boolean): void {
     if (stream !== this.stream) return
-    if (retryable && this.#replayable && this.#keptLength > 0 && this.#replays < MAX_REPLAYS) {
-      this.#replays++
+    // The answer is whole: whatever the target thinks of the rest of the request, it is delivered.
+    if (stream.remoteEnded && !this.tunnelled) return
+    if (retryable && this.#replayable && this.#keptLength > 0) {
       this.stream = undefined
-      this.#source.requeue(this)
+      if (this.#replays++ < MAX_REPLAYS) this.#source.requeue(this)
+      else this.lose(new RefusedRequest(this.#kept.slice(0, this.#keptLength), `HTTP/2 error ${code}`))
       return
     }
-    // The rest of a request whose answer is whole is of no interest to the target (RFC 9113 8.1).
-    if (code === H2_ERROR.NO_ERROR && stream.remoteEnded) return
     super.onReset(stream, code, retryable)
   }
 

@@ -1,4 +1,5 @@
 // Hot path: every request to a target that speaks HTTP/2 gets its stream here.
+import type { TargetHttp2Config } from '../../core/config-tls.js'
 import type { Conn, ConnHandler, Endpoint } from '../../core/conn.js'
 import { CastorError } from '../../core/errors.js'
 import type { ClientTls } from '../../core/tls.js'
@@ -29,6 +30,7 @@ export interface StreamTarget {
 export interface StreamDialling {
   readonly scheme: 'http' | 'https'
   readonly connectTimeoutMs: number
+  readonly http2: TargetHttp2Config
   dial(target: StreamTarget, handler: ConnHandler): Conn
 }
 
@@ -198,12 +200,12 @@ export class TargetStreams implements MultiplexingPool, StreamSource, TargetConn
   #attach(stream: TargetStream, connection: TargetConnection): boolean {
     const opened = connection.openStream(stream)
     if (opened === undefined) return false
-    stream.attach(opened)
+    stream.attach(opened, connection)
     return true
   }
 
   #connect(): void {
-    const connection = new TargetConnection(this.#shared, this, this.#dialling.connectTimeoutMs, (handler) =>
+    const connection = new TargetConnection(this.#shared, this, this.#dialling, (handler) =>
       this.#dialling.dial(this.#target, handler),
     )
     this.#connections.push(connection)

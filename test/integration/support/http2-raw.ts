@@ -55,11 +55,7 @@ export class RawHttp2Client {
 
   /** Whole frames that have come so far. */
   get frames(): SeenFrame[] {
-    let end = 0
-    const bytes = this.#received
-    while (end + 9 <= bytes.length && end + 9 + bytes.readUIntBE(end, 3) <= bytes.length)
-      end += 9 + bytes.readUIntBE(end, 3)
-    return framesOf(bytes.subarray(0, end))
+    return wholeFrames(this.#received)
   }
 
   /** Once all that was sent was read: a PING behind it is answered, or the connection was ended. */
@@ -91,4 +87,12 @@ export class RawHttp2Client {
   answered(id: number): Promise<SeenFrame> {
     return this.frame(`an answer to ${id}`, (frame) => frame.type === FRAME.HEADERS && frame.id === id)
   }
+}
+
+/** The frames that are all there. */
+export function wholeFrames(bytes: Buffer): SeenFrame[] {
+  let end = 0
+  while (end + 9 <= bytes.length && end + 9 + bytes.readUIntBE(end, 3) <= bytes.length)
+    end += 9 + bytes.readUIntBE(end, 3)
+  return framesOf(bytes.subarray(0, end))
 }
