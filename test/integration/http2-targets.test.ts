@@ -11,8 +11,8 @@ import { RawHttp2Client, wholeFrames } from './support/http2-raw.js'
 import { until } from './support/until.js'
 
 // Nearly all of their time is waiting: they wait together.
-t.jobs = 4
-t.setTimeout(60_000)
+t.jobs = 3
+t.setTimeout(120_000)
 
 const { NGHTTP2_REFUSED_STREAM, NGHTTP2_INTERNAL_ERROR } = constants
 const TOGETHER = { buffered: true } as const
@@ -43,7 +43,7 @@ t.test('a target that pings at every DATA frame, as gRPC servers do, loses no re
   const { castor, target } = await before(t, pinging)
   const session = await connectTo(t, castor.port)
   const statuses = new Set<string>()
-  for (let n = 0; n < 60; n++) {
+  for (let n = 0; n < 30; n++) {
     const answers = await Promise.all(Array.from({ length: 20 }, () => ask(session, { ':method': 'POST' }, 'ping')))
     for (const { status, code, body } of answers) statuses.add(`${status} ${code} ${body}`)
   }
@@ -104,7 +104,7 @@ t.test(
       })
       const session = await connectTo(t, castor.port)
       for (const method of ['POST', 'PUT', 'GET', 'PATCH']) {
-        for (const length of method === 'GET' ? [0] : [1, 9_000, 15_000]) {
+        for (const length of method === 'GET' ? [0] : [9_000, 15_000]) {
           for (let n = 0; n < 2; n++) {
             const body = length === 0 ? undefined : Buffer.alloc(length, 'b')
             const answer = await ask(session, { ':method': method }, body)
