@@ -245,6 +245,8 @@ export interface H2Stream {
   readonly stalled: boolean
   /** Bytes given to `sendData` that no window or no room had a place for yet. */
   readonly queuedBytes: number
+  /** Loop time at which that last became less, or began; 0 before. */
+  readonly movedMs: number
   /** Bytes of DATA received, without padding, and of DATA sent. */
   readonly dataReceived: number
   readonly dataSent: number

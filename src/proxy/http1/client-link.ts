@@ -54,6 +54,8 @@ export abstract class ClientLink implements Timed, Session {
   #forwarded: ForwardedLines | undefined
   #bodyPace: BodyPace | undefined
   #pinned: PinnedConnections | undefined
+  /** Bytes that had gone out when an answer's end was last waited for. */
+  #deliveredBytes = 0
   #receivedCounted: number
   #sentCounted = 0
 
@@ -159,10 +161,19 @@ export abstract class ClientLink implements Timed, Session {
     this.kept.clear()
     this.state = LINGERING
     this.lingerUntilMs = this.plane.clock.nowMs + lingerMs
+    this.#deliveredBytes = this.conn.bytesWritten
     this.lookWithin(lingerMs)
     this.conn.end()
     if (this.inputEnded) this.conn.close()
     else this.conn.resume()
+  }
+
+  /** An answer that its client still takes, however slowly, has as long again from each time that some of it went out. */
+  protected followDelivery(nowMs: number): void {
+    const { bytesWritten } = this.conn
+    if (bytesWritten === this.#deliveredBytes) return
+    this.#deliveredBytes = bytesWritten
+    this.lingerUntilMs = Math.max(this.lingerUntilMs, nowMs + this.listener.config.idleTimeoutMs)
   }
 
   /** What is still thrown away is awaited no longer than a moment. */
@@ -202,6 +213,7 @@ export abstract class ClientLink implements Timed, Session {
   protected closeAfterAnswer(): void {
     this.state = LINGERING
     this.lingerUntilMs = this.plane.clock.nowMs + this.listener.config.idleTimeoutMs
+    this.#deliveredBytes = this.conn.bytesWritten
     this.conn.close()
   }
 

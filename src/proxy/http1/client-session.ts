@@ -129,6 +129,7 @@ export class ClientSession extends ClientLink implements ConnHandler, Requester 
         if (restMs <= 0) this.conn.abort()
         break
       case LINGERING:
+        this.followDelivery(nowMs)
         restMs = this.lingerUntilMs - nowMs
         if (restMs <= 0) this.conn.abort()
         break

@@ -35,8 +35,6 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
   /** Of a stream to a target: how far that may be ahead, once half a share has come. Reads are as large as frames are. */
   readSize = 0
   bytesRead = 0
-  bytesWritten = 0
-  lastActiveMs = 0
   closed = true
   share: SocketShare | undefined = undefined
   readonly peerReset = false
@@ -50,6 +48,8 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
   protected readonly toBody = new DataToBody()
   /** What comes is kept until `step`: the handler does not have yet what came before it. */
   protected waits = false
+  #activeMs = 0
+  #written = 0
   #paused = false
   readonly #inbox = new KeptBytes()
   /** Bytes of DATA that were received and that the peer has no window for yet. */
@@ -72,6 +72,17 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
     this.peer = peer
     this.local = local
     this.toData = new BodyToData(shared.limits)
+  }
+
+  /** What is queued leaves it frame by frame: each is a sign of life. */
+  get lastActiveMs(): number {
+    const { stream } = this
+    return stream === undefined ? this.#activeMs : Math.max(this.#activeMs, stream.movedMs)
+  }
+
+  /** Without what is still queued. */
+  get bytesWritten(): number {
+    return this.#written - (this.stream?.queuedBytes ?? 0)
   }
 
   /** A head, or trailers: what `onFields` brought, before what is behind it is passed on. */
@@ -99,8 +110,8 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
     this.#closing = false
     this.#lost = undefined
     this.bytesRead = 0
-    this.bytesWritten = 0
-    this.lastActiveMs = this.shared.plane.clock.nowMs
+    this.#written = 0
+    this.#activeMs = this.shared.plane.clock.nowMs
     this.toBody.begin(-1, false)
   }
 
@@ -111,8 +122,8 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
   write(buffer: Uint8Array, start: number, end: number): boolean {
     const { stream } = this
     if (this.closed || stream === undefined || stream.closed || this.#closing) return false
-    this.lastActiveMs = this.shared.plane.clock.nowMs
-    this.bytesWritten += end - start
+    this.#activeMs = this.shared.plane.clock.nowMs
+    this.#written += end - start
     let at = start
     while (at < end && this.out === OUT_HEAD) {
       at = this.sendHead(stream, buffer, at, end)
@@ -182,7 +193,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
 
   onFields(stream: H2Stream, fields: FieldList, endStream: boolean): void {
     if (stream !== this.stream) return
-    this.lastActiveMs = this.shared.plane.clock.nowMs
+    this.#activeMs = this.shared.plane.clock.nowMs
     if (this.awaitsHead) this.readHead(stream, fields, endStream)
     else this.#readTrailers(fields)
   }
@@ -191,7 +202,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
 
   onData(stream: H2Stream, buffer: Uint8Array, start: number, end: number): void {
     if (stream !== this.stream) return
-    this.lastActiveMs = this.shared.plane.clock.nowMs
+    this.#activeMs = this.shared.plane.clock.nowMs
     const length = end - start
     this.bytesRead += length
     this.#unconsumed += length
@@ -238,7 +249,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
 
   onWritable(stream: H2Stream): void {
     if (stream !== this.stream) return
-    this.lastActiveMs = this.shared.plane.clock.nowMs
+    this.#activeMs = this.shared.plane.clock.nowMs
     if (this.#closing) this.finish(undefined)
     else this.handler.onWritable(this)
   }
