@@ -40,7 +40,7 @@ export class Exchange extends ExchangeResponse {
       this.fail(431, 'HEADER_TOO_LARGE')
       return next
     }
-    this.upstream.rememberHead(scratch, headEnd)
+    this.upstream.head.keep(headEnd)
     const state = this.upstream.connect()
     this.#proceed(state)
     return state === UPSTREAM_READY ? this.#send(scratch, headEnd, buffer, next, end) : next

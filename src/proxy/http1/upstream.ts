@@ -17,12 +17,8 @@ import type { Binding } from '../stickiness.js'
 import type { Target } from '../target.js'
 import type { Claimant } from '../wait-list.js'
 import type { Http1Plane } from './http1-plane.js'
+import { KeptHead } from './kept-head.js'
 import type { Requester } from './requester.js'
-
-const FIRST_HEAD_BYTES = 1024
-const WORD_BYTES = Int32Array.BYTES_PER_ELEMENT
-/** Heads up to this length are copied word by word, which is done before a view for the engine's own copy is made. */
-const COPY_WORDS = 256 / WORD_BYTES
 
 /** What became of an attempt to reach a target. */
 export const UPSTREAM_NONE = 0
@@ -58,10 +54,7 @@ export class Upstream implements ConnHandler, Claimant, SpareTaker {
   readonly #user: UpstreamUser
   #session!: Requester
   /** The head as it goes to the target, kept until the response begins: it may have to go to another. */
-  #head: Buffer = Buffer.allocUnsafeSlow(FIRST_HEAD_BYTES)
-  #headWords = wordsOf(this.#head)
-  #headLength = 0
-  readonly #scratchWords: Int32Array
+  readonly head: KeptHead
   #attemptsLeft = 0
   hash = -1
   binding!: Binding
@@ -92,7 +85,7 @@ export class Upstream implements ConnHandler, Claimant, SpareTaker {
 
   constructor(plane: Http1Plane, user: UpstreamUser) {
     this.#plane = plane
-    this.#scratchWords = wordsOf(plane.transport.scratch)
+    this.head = new KeptHead(plane.transport.scratch)
     this.#user = user
   }
 
@@ -132,21 +125,6 @@ export class Upstream implements ConnHandler, Claimant, SpareTaker {
     if (this.conn !== undefined) this.target!.streams?.retire(this.conn)
   }
 
-  /** Keeps the head that was written into scratch, up to `end`. */
-  rememberHead(scratch: Uint8Array, end: number): void {
-    if (end > this.#head.length) {
-      this.#head = Buffer.allocUnsafeSlow(end * 2)
-      this.#headWords = wordsOf(this.#head)
-    }
-    this.#headLength = end
-    const words = Math.ceil(end / WORD_BYTES)
-    if (words > COPY_WORDS) {
-      this.#head.set(scratch.subarray(0, end))
-      return
-    }
-    for (let i = 0; i < words; i++) this.#headWords[i] = this.#scratchWords[i]!
-  }
-
   /** Claims a target and a connection to it. */
   connect(): UpstreamState {
     const claimed = this.#session.listener.group.claim(this)
@@ -170,7 +148,7 @@ export class Upstream implements ConnHandler, Claimant, SpareTaker {
       return
     }
     const state = this.#reach(target)
-    if (state === UPSTREAM_READY) this.conn!.write(this.#head, 0, this.#headLength)
+    if (state === UPSTREAM_READY) this.conn!.write(this.head.bytes, 0, this.head.length)
     this.#user.onUpstreamTurn(state)
   }
 
@@ -223,7 +201,7 @@ export class Upstream implements ConnHandler, Claimant, SpareTaker {
     if (!this.#plane.transport.mayHold(this.#session.conn.share)) return SPARE_LATER
     this.#letGo()
     this.#reuse(conn)
-    conn.write(this.#head, 0, this.#headLength)
+    conn.write(this.head.bytes, 0, this.head.length)
     this.#user.onUpstreamTurn(UPSTREAM_READY)
     return SPARE_TAKEN
   }
@@ -235,7 +213,7 @@ export class Upstream implements ConnHandler, Claimant, SpareTaker {
    */
   resend(refused: boolean, held: Uint8Array | undefined): UpstreamState {
     if (refused) {
-      if (held !== undefined) this.#rememberHeld(held)
+      if (held !== undefined) this.head.keepAll(held)
       const state = this.connectElsewhere('connect-failure')
       if (state !== UPSTREAM_NONE || held !== undefined) return state
     }
@@ -244,13 +222,6 @@ export class Upstream implements ConnHandler, Claimant, SpareTaker {
     this.#resent = true
     this.#plane.countRetry()
     return this.#dial(this.target!)
-  }
-
-  /** A request that was turned away unread goes out as it was: its head, and what followed of its body. */
-  #rememberHeld(held: Uint8Array): void {
-    const { scratch } = this.#plane.transport
-    scratch.set(held)
-    this.rememberHead(scratch, held.length)
   }
 
   /** Tries another target where `retries`, its budget and the other targets allow. The head is written again. */
@@ -265,7 +236,7 @@ export class Upstream implements ConnHandler, Claimant, SpareTaker {
     this.#attemptsLeft--
     this.#plane.countRetry()
     const state = this.connect()
-    if (state === UPSTREAM_READY) this.conn!.write(this.#head, 0, this.#headLength)
+    if (state === UPSTREAM_READY) this.conn!.write(this.head.bytes, 0, this.head.length)
     return state
   }
 
@@ -390,7 +361,7 @@ export class Upstream implements ConnHandler, Claimant, SpareTaker {
     conn.readSize = this.#session.firstReadBytes
     this.conn = conn
     if (this.#pinned) target.streams?.retire(conn)
-    conn.write(this.#head, 0, this.#headLength)
+    conn.write(this.head.bytes, 0, this.head.length)
     if (conn.dialledMs < 0) target.pool.awaitSpare(this)
     return UPSTREAM_DIALLING
   }
@@ -403,8 +374,4 @@ export class Upstream implements ConnHandler, Claimant, SpareTaker {
     this.connecting = false
     conn.abort()
   }
-}
-
-function wordsOf(bytes: Uint8Array): Int32Array {
-  return new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2)
 }
