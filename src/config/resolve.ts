@@ -114,6 +114,7 @@ function resolveListener(listener: ListenerFile, path: ResolvePath): ListenerCon
     targetGroup: listener.targetGroup ?? '',
     idleTimeoutMs,
     keepAliveSeconds: seconds(listener.keepAlive),
+    halfClose: listener.halfClose,
     websocketIdleTimeoutMs: listener.websocketIdleTimeout ?? idleTimeoutMs,
     acceptProxyProtocol: listener.acceptProxyProtocol,
     trustForwardedFrom: listener.trustForwardedFrom,

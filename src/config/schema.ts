@@ -95,6 +95,12 @@ const listener = z
       .describe(
         'How long nothing may be sent either way before both sides are closed. Duration, 1s to 24h, on tcp and tls listeners to 8760h, or off. Default 60s for http and https, 1800s for tcp and tls. Higher keeps slow or silent clients and costs memory for dead ones; lower frees memory and cuts long polls and quiet connections.',
       ),
+    halfClose: z
+      .enum(['cancel', 'keep'])
+      .default('cancel')
+      .describe(
+        'What the end of a client’s sending means while its answer is under way, on http and https listeners. cancel (default): a client whose answer stands still for a second or two has left, and its request is cancelled; keep: it waits for the rest.',
+      ),
     websocketIdleTimeout: duration(SECOND, 24 * HOUR)
       .optional()
       .describe(

@@ -150,6 +150,8 @@ export interface ListenerConfig {
   /** Silence of a client before TCP asks whether it is still there; 0 = never. */
   readonly keepAliveSeconds: number
   /** For WebSocket tunnels on http listeners; the file's default is the listener's `idleTimeout`. */
+  /** What the end of a client's sending means while its answer is under way. */
+  readonly halfClose: 'cancel' | 'keep'
   readonly websocketIdleTimeoutMs: number
   /** CIDRs, as written. */
   readonly acceptProxyProtocol: readonly string[]

@@ -199,8 +199,14 @@ export class ResponseParser extends HeadParser {
 
   protected override finish(): void {
     const { status } = this
-    if (status < 200 || status === 204) {
+    if (status < 200) {
       if (this.chunked || this.contentLength > 0) {
+        this.malformed('body where none may be')
+        return
+      }
+      this.contentLength = -1
+    } else if (status === 204) {
+      if (this.contentLength > 0) {
         this.malformed('body where none may be')
         return
       }

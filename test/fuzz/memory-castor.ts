@@ -117,6 +117,7 @@ export class MemoryCastor {
   answer: (peer: TargetPeer, index: number) => void = answerOk
   /** Connections to the target since `begin`. */
   targets: TargetPeer[] = []
+  readonly #clock: ManualClock
   readonly #plane: Plane
   readonly #group: TargetGroup
   readonly #move: (address: string) => void
@@ -126,6 +127,7 @@ export class MemoryCastor {
   constructor({ capacityBytes, protection = {} }: MemoryCastorOptions = {}) {
     const config = configOf(protection)
     const clock = new ManualClock()
+    this.#clock = clock
     const shared = createSharedCounters({ workers: 1, listeners: 1, series: 1, groups: 1, targets: 1, sessions: 64 })
     const columns = new Columns(shared)
     const table = new TargetTable(shared.targets)
@@ -230,6 +232,13 @@ export class MemoryCastor {
       this.transport.flush()
     }
     return client
+  }
+
+  /** Time passes. */
+  elapse(ms: number): void {
+    this.#clock.advance(ms)
+    this.#plane.wheel.tick()
+    this.transport.flush()
   }
 
   /** The client ends its side, and then, where it must, the rest. */

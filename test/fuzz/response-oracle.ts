@@ -4,6 +4,9 @@ import { type Message, type Reading, readResponses } from './llhttp.js'
 import type { MemoryCastor, Peer } from './memory-castor.js'
 import { cutAt } from './pieces.js'
 
+/** Longer than Castor takes. */
+const CUT_MS = 1_200
+
 export interface ResponseInput {
   readonly bytes: Buffer
   readonly cuts: readonly number[]
@@ -40,6 +43,8 @@ export function checkResponse(castor: MemoryCastor, input: ResponseInput): strin
   const length = method === 'POST' ? 'Content-Length: 0\r\n' : ''
   client.send(`${method} / HTTP/1.${minor}\r\nHost: h\r\n${length}\r\n`)
   castor.transport.flush()
+  // What has no framing of its own is cut once what came of it has arrived.
+  if (reading.end === 'cut' && minor === 0) castor.elapse(CUT_MS)
   faults.push(...checkClient(client, reading, input))
   if (castor.idleTargets > 0 && (reading.end !== 'whole' || reading.extra)) {
     faults.push('a connection that cannot be trusted is kept')

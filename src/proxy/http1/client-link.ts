@@ -19,6 +19,8 @@ import type { RequestFacts } from './request-facts.js'
 import {
   BODY_READ_BYTES,
   CONTINUE,
+  CUT_MS,
+  CUTTING,
   ENDED,
   LINGER_MS,
   LINGERING,
@@ -174,6 +176,20 @@ export abstract class ClientLink implements Timed, Session {
     if (bytesWritten === this.#deliveredBytes) return
     this.#deliveredBytes = bytesWritten
     this.lingerUntilMs = Math.max(this.lingerUntilMs, nowMs + this.listener.config.idleTimeoutMs)
+  }
+
+  cutUnframed(blocked: boolean): void {
+    this.exchange = undefined
+    if (this.state === ENDED) return
+    this.kept.clear()
+    this.state = CUTTING
+    this.conn.pause()
+    this.resetWithin(blocked ? this.listener.config.idleTimeoutMs : CUT_MS)
+  }
+
+  protected resetWithin(delayMs: number): void {
+    this.lingerUntilMs = this.plane.clock.nowMs + delayMs
+    this.lookWithin(delayMs)
   }
 
   /** What is still thrown away is awaited no longer than a moment. */

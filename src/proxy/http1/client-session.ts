@@ -12,6 +12,8 @@ import { answersItself, writeRedirect } from './own-answer.js'
 import type { Requester } from './requester.js'
 import {
   BODY_READ_BYTES,
+  CUT_MS,
+  CUTTING,
   ENDED,
   EXCHANGING,
   FLUSHING,
@@ -101,6 +103,7 @@ export class ClientSession extends ClientLink implements ConnHandler, Requester 
 
   onWritable(): void {
     if (this.state === FLUSHING) this.#next()
+    else if (this.state === CUTTING) this.resetWithin(CUT_MS)
     else this.exchange?.onClientWritable()
   }
 
@@ -126,6 +129,10 @@ export class ClientSession extends ClientLink implements ConnHandler, Requester 
         break
       case FLUSHING:
         restMs = this.conn.lastActiveMs + this.listener.config.idleTimeoutMs - nowMs
+        if (restMs <= 0) this.conn.abort()
+        break
+      case CUTTING:
+        restMs = this.lingerUntilMs - nowMs
         if (restMs <= 0) this.conn.abort()
         break
       case LINGERING:

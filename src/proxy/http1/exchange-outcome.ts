@@ -137,8 +137,10 @@ export abstract class ExchangeOutcome implements UpstreamUser {
     const session = this.session
     // Without framing of its own a body's end looks like its whole: only a reset tells.
     const framed = this.facts.versionMinor === 1 || this.head.parser.contentLength >= 0
+    const { blocked } = this.responseBody
     this.release(reason)
-    session.cutShort(!framed)
+    if (framed) session.cutShort(false)
+    else session.cutUnframed(blocked)
   }
 
   /** Lets go of the target and accounts for what was; the client's connection is the caller's to deal with. */

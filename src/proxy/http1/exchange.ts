@@ -15,12 +15,16 @@ import { UPSTREAM_DIALLING, UPSTREAM_NONE, UPSTREAM_READY, UPSTREAM_WAITING, typ
 
 /** A target that has answered and takes nothing of the request for so long is done with it. */
 const STUCK_MS = 2_000
+/** A client that has ended is taken for one that has left when its answer stands still for so long. */
+const LEFT_MS = 1_000
 
 /**
  * One request and its response: pick and connect, send, receive, relay, log. The first two are here, `ExchangeResponse`
  * has receive and relay, `ExchangeOutcome` the ways to end. Its client belongs to the session.
  */
 export class Exchange extends ExchangeResponse {
+  #clientEndedMs = 0
+
   /** Takes the request on. Returns the first byte after what it has consumed: the head and, where it could, body. */
   begin(session: Requester, parser: RequestParser, buffer: Uint8Array, start: number, end: number): number {
     const plane = this.plane
@@ -68,7 +72,9 @@ export class Exchange extends ExchangeResponse {
       session.cutShort(true)
       return
     }
+    this.#clientEndedMs = this.plane.clock.nowMs
     if (this.phase <= AWAITING && this.facts.versionMinor === 1) this.session.probe()
+    else this.session.lookWithin(LEFT_MS)
   }
 
   onClientGone(reason: ReasonCode): void {
@@ -79,6 +85,12 @@ export class Exchange extends ExchangeResponse {
   /** Milliseconds until it wants to be asked again. Ends what has taken too long. */
   checkTime(nowMs: number): number {
     const { listener, conn } = this.session
+    if (this.session.inputEnded && this.#clientHasLeft(nowMs)) {
+      const session = this.session
+      this.release('CLIENT_CLOSED')
+      session.cutShort(true)
+      return 0
+    }
     if (this.phase === CONNECTING) return this.upstream.checkTime(nowMs)
     if (this.phase === FINISHING) return this.#checkFinishing(nowMs)
     if (this.phase === AWAITING && this.requestBody.done) {
@@ -93,6 +105,17 @@ export class Exchange extends ExchangeResponse {
     else if (this.requestBody.blocked) this.fail(504, 'RESPONSE_TIMEOUT')
     else this.fail(408, 'BODY_TOO_SLOW')
     return restMs
+  }
+
+  /**
+   * A client that has ended, and to whom nothing goes any more, has left, unless its listener says otherwise. While
+   * something goes to it, or could be probed for, its system would say so with a reset.
+   */
+  #clientHasLeft(nowMs: number): boolean {
+    const { listener, conn } = this.session
+    const quiet = this.phase === STREAMING ? !this.responseBody.blocked : this.facts.versionMinor === 0
+    if (!quiet || this.phase === FINISHING || listener.config.halfClose === 'keep') return false
+    return nowMs - Math.max(conn.lastActiveMs, this.#clientEndedMs) >= LEFT_MS
   }
 
   /** The client has its answer. A target that takes no more of the request is not waited for. */
@@ -210,6 +233,7 @@ export class Exchange extends ExchangeResponse {
   #reset(session: Requester): void {
     this.session = session
     this.binding.reset()
+    this.#clientEndedMs = 0
     this.head.reset()
     this.responseBody.begin(FRAMING_NONE, 0, false)
     this.keepClient = false

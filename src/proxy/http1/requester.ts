@@ -48,6 +48,11 @@ export interface Requester {
   onExchangeDone(keep: boolean, requestComplete: boolean, blocked: boolean): void
   /** The response was cut off; `reset` where nothing in its framing would tell. */
   cutShort(reset: boolean): void
+  /**
+   * The response was cut off, and nothing in its framing tells: what came of it is delivered, and then a reset.
+   * `blocked`: not all of it is with the kernel yet.
+   */
+  cutUnframed(blocked: boolean): void
   /** From here on a tunnel owns the connection, and is drained or cut instead. Returns what the client sent ahead, if anything. */
   becomeTunnel(): Uint8Array | undefined
   onTunnelClosed(): void

@@ -34,6 +34,7 @@ const listener = (name: string, protocol: 'http' | 'tcp', port: number, targetGr
   targetGroup,
   keepAliveSeconds: 60,
   idleTimeoutMs: 60_000,
+  halfClose: 'cancel',
   websocketIdleTimeoutMs: 60_000,
   acceptProxyProtocol: [],
   trustForwardedFrom: [],

@@ -21,6 +21,7 @@ t.test('the smallest file gets every documented default', (t) => {
         targetGroup: 'app',
         idleTimeoutMs: 60_000,
         keepAliveSeconds: 60,
+        halfClose: 'cancel',
         websocketIdleTimeoutMs: 60_000,
         acceptProxyProtocol: [],
         trustForwardedFrom: [],
@@ -105,6 +106,7 @@ listeners:
     targetGroup: app
     idleTimeout: 5m
     websocketIdleTimeout: 24h
+    halfClose: keep
     trustForwardedFrom: [192.0.2.0/24]
 targetGroups:
   - name: replicas
@@ -140,6 +142,7 @@ protection: { headerTimeout: 3s, bodyMinRate: 1KiB/s, maxHeaderBytes: 64KiB, max
   t.same(db?.acceptProxyProtocol, ['10.0.0.0/8', '::1/128'])
   t.equal(web?.idleTimeoutMs, 300_000)
   t.equal(web?.websocketIdleTimeoutMs, 86_400_000)
+  t.equal(web?.halfClose, 'keep')
   t.same(web?.trustForwardedFrom, ['192.0.2.0/24'])
   const [replicas, app] = config.targetGroups
   t.equal(replicas?.proxyProtocol, 'v2')

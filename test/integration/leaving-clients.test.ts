@@ -1,0 +1,121 @@
+import t from 'tap'
+import { CutShort } from './support/byte-reader.js'
+import { castorBefore } from './support/castor.js'
+import { connectTo } from './support/http2-peers.js'
+import { get, RawClient } from './support/raw-client.js'
+import { answer, ok } from './support/raw-target.js'
+import { until } from './support/until.js'
+import { timed } from './support/waiting.js'
+
+// Nearly all of their time is waiting: they wait together.
+t.jobs = 4
+const TOGETHER = { buffered: true } as const
+
+const EVENTS = answer('200 OK', ['Content-Type: text/event-stream', 'Transfer-Encoding: chunked'], '5\r\nhello\r\n')
+const http10 = get('/').replace('HTTP/1.1', 'HTTP/1.0')
+
+t.test('a client that leaves a quiet stream is noticed, by FIN alone', TOGETHER, async (t) => {
+  const { castor, target, port } = await castorBefore(
+    t,
+    { answer: (_, connection) => connection.write(EVENTS) },
+    { accessLog: true },
+  )
+  const client = await RawClient.connect(port)
+  t.teardown(() => client.close())
+  client.send(get('/events'))
+  await until('the first event', () => client.reader.has('hello'))
+  client.half()
+  const { ms } = await timed(target.connections[0]!.ending())
+  t.ok(ms > 500 && ms < 4_000, `after ${Math.round(ms)} ms`)
+  t.match(await castor.accessRecords(1), [{ status: 200, reason: 'CLIENT_CLOSED' }])
+})
+
+t.test('halfClose: keep lets it wait', TOGETHER, async (t) => {
+  const { target, port } = await castorBefore(
+    t,
+    { answer: (_, connection) => connection.write(EVENTS) },
+    { listener: { halfClose: 'keep' } },
+  )
+  const client = await RawClient.connect(port)
+  t.teardown(() => client.close())
+  client.send(get('/events'))
+  await until('the first event', () => client.reader.has('hello'))
+  client.half()
+  await t.rejects(target.connections[0]!.ending(3_000))
+  target.connections[0]!.write('5\r\nagain\r\n0\r\n\r\n')
+  t.equal((await client.response()).text, 'helloagain')
+})
+
+t.test('a client that only half-closed goes on getting an answer that flows', TOGETHER, async (t) => {
+  const { target, port } = await castorBefore(t, { answer: (_, connection) => connection.write(EVENTS) })
+  const client = await RawClient.connect(port)
+  t.teardown(() => client.close())
+  client.send(get('/events'))
+  client.half()
+  await target.received(1)
+  for (let i = 0; i < 12; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 250))
+    target.connections[0]!.write('1\r\nx\r\n')
+  }
+  target.connections[0]!.write('0\r\n\r\n')
+  t.equal((await client.response()).text, `hello${'x'.repeat(12)}`)
+})
+
+t.test('an HTTP/1.0 client that leaves while it waits is noticed', TOGETHER, async (t) => {
+  const { target, port } = await castorBefore(t, { answer: () => {} })
+  const client = await RawClient.connect(port)
+  t.teardown(() => client.close())
+  client.send(http10)
+  client.half()
+  await target.received(1)
+  const { ms } = await timed(target.connections[0]!.ending())
+  t.ok(ms < 4_000, `after ${Math.round(ms)} ms`)
+})
+
+t.test('an HTTP/1.0 client that half-closes gets an answer that is not long in coming', TOGETHER, async (t) => {
+  const { port } = await castorBefore(t, {
+    answer: (_, connection) => setTimeout(() => connection.write(ok('here')), 300),
+  })
+  const client = await RawClient.connect(port)
+  t.teardown(() => client.close())
+  client.send(http10)
+  client.half()
+  t.equal((await client.response()).text, 'here')
+})
+
+t.test('an HTTP/2 client that leaves is noticed', TOGETHER, async (t) => {
+  const { target, port } = await castorBefore(
+    t,
+    { answer: (_, connection) => connection.write(EVENTS) },
+    { listener: { http2: true } },
+  )
+  const session = await connectTo(t, port)
+  const stream = session.request({ ':path': '/events' })
+  stream.on('error', () => {})
+  await new Promise((resolve) => stream.once('data', resolve))
+  session.destroy()
+  await target.connections[0]!.ending()
+})
+
+t.test('an HTTP/1.0 client gets what had come of an answer that its target cut, and a reset', TOGETHER, async (t) => {
+  const part = 'x'.repeat(300_000)
+  const { port } = await castorBefore(t, {
+    answer: (_, connection) =>
+      connection.end(
+        answer('200 OK', ['Transfer-Encoding: chunked'], `${part.length.toString(16)}\r\n${part}\r\n5\r\nhe`),
+      ),
+  })
+  const client = await RawClient.connect(port)
+  t.teardown(() => client.close())
+  client.socket.pause()
+  client.send(http10)
+  setTimeout(() => client.socket.resume(), 500)
+  const fault = await client.response('GET', 8_000).then(
+    () => undefined,
+    (error: unknown) => error,
+  )
+  t.type(fault, CutShort)
+  t.match((fault as CutShort).got.toString('latin1').slice(-2), 'he')
+  t.equal((fault as CutShort).got.length, part.length + 2)
+  t.equal(await client.ending(), 'reset')
+})
