@@ -237,8 +237,7 @@ export abstract class HeadParser {
   }
 
   /**
-   * Transfer-Encoding: `chunked`, once (RFC 9112 6.1), with nothing behind it: llhttp in its lenient mode takes `chunked`
-   * and a tab for an unknown coding. Returns false when a coding is merely unknown.
+   * Transfer-Encoding: `chunked`, once (RFC 9112 6.1). Returns false when a coding is merely unknown.
    */
   protected takeTransferEncoding(buffer: Uint8Array, from: number, to: number): boolean {
     if (this.chunked) {
@@ -247,7 +246,7 @@ export abstract class HeadParser {
     }
     const coding = readTransferEncoding(buffer, from, to)
     if (coding === CODING_UNKNOWN) return false
-    if (coding === CODING_CHUNKED && buffer[to] === CR) this.chunked = true
+    if (coding === CODING_CHUNKED) this.chunked = true
     else this.malformed('invalid Transfer-Encoding')
     return true
   }

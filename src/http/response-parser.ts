@@ -44,8 +44,9 @@ const MAX_TIMEOUT_SECONDS = 86_400
  * Reads a response head by RFC 9112 as strictly as `RequestParser` reads requests; the rules for bytes, offsets and
  * repeated calls are the same. Refused beside what is malformed: versions other than HTTP/1.0 and 1.1, a status outside
  * 100–599, the space after the status missing (RFC 9112 4), more than one Content-Length, any Transfer-Encoding but
- * one `chunked` in HTTP/1.1, both together, and a 1xx or 204 with Transfer-Encoding or a Content-Length above 0
- * (RFC 9112 6.1, RFC 9110 8.6; a length of 0 there says nothing wrong and is dropped).
+ * one `chunked` in HTTP/1.1, both together, a 1xx with Transfer-Encoding, and a 1xx or 204 with a Content-Length above 0
+ * (RFC 9112 6.1, RFC 9110 8.6; a length of 0 there says nothing wrong and is dropped). A 204 or 304 with Transfer-Encoding
+ * has no body all the same (RFC 9112 6.3), and ends its connection.
  */
 export class ResponseParser extends HeadParser {
   status = 0
@@ -212,7 +213,11 @@ export class ResponseParser extends HeadParser {
       }
       this.contentLength = -1
     }
+    // Chunks may follow after all, which are nobody's: the connection is of no further use.
+    const stray = this.chunked && (status === 204 || status === 304)
+    if (stray) this.chunked = false
     this.keepAlive =
+      !stray &&
       (this.connection & CONNECTION_CLOSE) === 0 &&
       (this.versionMinor === 1 || (this.connection & CONNECTION_KEEP_ALIVE) !== 0)
     this.upgrade =

@@ -80,7 +80,6 @@ const REFUSED: readonly [section: string, head: string, detail: string][] = [
     'HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n',
     'Transfer-Encoding in HTTP/1.0',
   ],
-  ['RFC 9112 6.1: no coding in 204', 'HTTP/1.1 204 No\r\nTransfer-Encoding: chunked\r\n\r\n', 'body where none may be'],
   ['RFC 9112 6.1: no coding in 1xx', 'HTTP/1.1 100 C\r\nTransfer-Encoding: chunked\r\n\r\n', 'body where none may be'],
   ['RFC 9110 8.6: no length in 204', 'HTTP/1.1 204 No\r\nContent-Length: 5\r\n\r\n', 'body where none may be'],
   ['RFC 9110 8.6: no length in 1xx', 'HTTP/1.1 103 E\r\nContent-Length: 5\r\n\r\n', 'body where none may be'],
