@@ -126,7 +126,7 @@ export interface ResponseReading {
 }
 
 const responseParser = new ResponseParser(LIMITS)
-const MAX_INTERIM = 16
+const MAX_INTERIM = 100
 
 /** What the engine makes of the bytes that answer one request, after which the target ends its stream where `closes`. */
 export function readResponseAsCastor(bytes: Uint8Array, method: number, closes: boolean): ResponseReading {

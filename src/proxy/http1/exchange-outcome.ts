@@ -43,7 +43,7 @@ export abstract class ExchangeOutcome implements UpstreamUser {
   ) {
     this.#home = home
     this.plane = plane
-    this.head = new ResponseHead(parser)
+    this.head = new ResponseHead(parser, plane.clock)
     this.upstream = new Upstream(plane, this)
     this.requestBody = request
     this.responseBody = response

@@ -94,7 +94,8 @@ export class Exchange extends ExchangeResponse {
     if (this.phase === CONNECTING) return this.upstream.checkTime(nowMs)
     if (this.phase === FINISHING) return this.#checkFinishing(nowMs)
     if (this.phase === AWAITING && this.requestBody.done) {
-      const restMs = this.tally.requestDoneMs + listener.group.config.timeouts.responseMs - nowMs
+      const sinceMs = Math.max(this.tally.requestDoneMs, this.head.interimMs)
+      const restMs = sinceMs + listener.group.config.timeouts.responseMs - nowMs
       if (restMs <= 0) this.blameAndFail(FAILURE_TIMEOUT, 504, 'RESPONSE_TIMEOUT')
       return restMs
     }

@@ -1,4 +1,5 @@
 // Hot path: every response's head is read here.
+import type { Clock } from '../../core/clock.js'
 import { PARSE_COMPLETE, PARSE_INCOMPLETE } from '../../http/head-layout.js'
 import type { ResponseParser } from '../../http/response-parser.js'
 import { KeptBytes } from './kept-bytes.js'
@@ -13,8 +14,10 @@ export const HEAD_SWITCHING = 3
 /** What came is no response; `fault` says why. */
 export const HEAD_REFUSED = 4
 
-/** Interim responses before the final one; more is a target that has lost its way. */
-const MAX_INTERIM = 16
+/** Interim responses within a second, and their bytes; more is a target that has lost its way. */
+const MAX_INTERIMS = 100
+const MAX_INTERIM_BYTES = 1024 * 1024
+const WINDOW_MS = 1_000
 
 /** Reads the heads that answer one request, interim ones included, however the bytes are cut. */
 export class ResponseHead {
@@ -27,17 +30,25 @@ export class ResponseHead {
   begun = false
   fault = ''
   readonly #kept = new KeptBytes()
+  /** Loop time of the last interim response, −1 without one. */
+  interimMs = -1
+  readonly #clock: Clock
+  #windowMs = 0
   #interims = 0
+  #interimBytes = 0
 
-  constructor(parser: ResponseParser) {
+  constructor(parser: ResponseParser, clock: Clock) {
     this.parser = parser
+    this.#clock = clock
   }
 
   reset(): void {
     this.parser.reset()
     this.#kept.clear()
     this.begun = false
+    this.interimMs = -1
     this.#interims = 0
+    this.#interimBytes = 0
   }
 
   /** First byte behind the head. */
@@ -75,8 +86,20 @@ export class ResponseHead {
     const { status } = this.parser
     if (status >= 200) return HEAD_FINAL
     if (status === 101) return HEAD_SWITCHING
-    if (++this.#interims > MAX_INTERIM) return this.#refuse('too many interim responses')
-    return HEAD_INTERIM
+    return this.#mayFollow() ? HEAD_INTERIM : this.#refuse('too many interim responses')
+  }
+
+  /** A target may say for hours that it is at work, so that only how often counts. */
+  #mayFollow(): boolean {
+    const { nowMs } = this.#clock
+    if (this.interimMs < 0 || nowMs - this.#windowMs >= WINDOW_MS) {
+      this.#windowMs = nowMs
+      this.#interims = 0
+      this.#interimBytes = 0
+    }
+    this.interimMs = nowMs
+    this.#interimBytes += this.parser.headLength
+    return ++this.#interims <= MAX_INTERIMS && this.#interimBytes <= MAX_INTERIM_BYTES
   }
 
   #refuse(fault: string): number {
