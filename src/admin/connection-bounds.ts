@@ -6,6 +6,8 @@ export interface BoundsOptions {
   readonly max: number
   /** Of them from one source: an IPv4 address, an IPv6 /64, or a Unix socket. */
   readonly maxPerSource: number
+  /** Requests on one connection whose answers are not out yet. */
+  readonly maxInFlight: number
 }
 
 interface Entry {
@@ -18,7 +20,8 @@ interface Entry {
 /**
  * Bounds the connections of one admin address. A new connection is always taken, so that nobody can lock out those who
  * ask after the health of the host by opening connections: at the bound, the source with the most connections loses its
- * oldest one that waits for a request, else its oldest.
+ * oldest one that waits for a request, else its oldest. A connection that asks on and on without waiting for its answers
+ * is cut: one read brings a thousand requests, and what is asked for at once is answered within one turn of the loop.
  */
 export class ConnectionBounds {
   readonly #options: BoundsOptions
@@ -60,15 +63,20 @@ export class ConnectionBounds {
   }
 
   #onRequest({ socket }: IncomingMessage, response: ServerResponse): void {
-    this.#count(socket, 1)
-    response.once('close', () => this.#count(socket, -1))
+    const entry = this.#entries.get(socket)
+    // One that is not counted any more is an event stream, which is its connection's last answer.
+    if (entry === undefined || entry.inFlight >= this.#options.maxInFlight) {
+      socket.destroy()
+      return
+    }
+    this.#count(entry, 1)
+    response.once('close', () => this.#count(entry, -1))
   }
 
-  #count(socket: Socket, change: 1 | -1): void {
-    const entry = this.#entries.get(socket)
-    if (entry === undefined) return
+  #count(entry: Entry, change: 1 | -1): void {
+    const { socket } = entry
     entry.inFlight += change
-    this.#entries.delete(socket)
+    if (!this.#entries.delete(socket)) return
     this.#entries.set(socket, entry)
   }
 

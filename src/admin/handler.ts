@@ -12,6 +12,8 @@ export function requestHandler(context: AdminContext, config: AdminConfig, liste
   const knowsHost = hostCheck(config, listen)
   const { log } = context.facts
   return (request, response) => {
+    // Cut, and what came in the same read is still parsed.
+    if (request.socket.destroyed) return
     setSecurityHeaders(response)
     const { headers } = request
     const method = request.method ?? ''

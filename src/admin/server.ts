@@ -50,7 +50,7 @@ const LIMITS = {
   maxHeaderSize: 16 * 1024,
 } as const
 /** At each address. */
-const BOUNDS = { max: 128, maxPerSource: 64 } as const
+const BOUNDS = { max: 128, maxPerSource: 64, maxInFlight: 4 } as const
 /** A connection on which nothing moves for so long is cut; event streams move every second. */
 const SOCKET_IDLE_MS = 30_000
 const CLOSE_GRACE_MS = 1_000
@@ -64,6 +64,18 @@ export async function startAdmin({ config, facts, dashboardFolder }: AdminOption
   }
   const latency = new LatencyWindow(facts.columns, () => facts.targets)
   const loop = watchLoop()
+  const render = async (): Promise<string> =>
+    renderMetrics(facts, {
+      node: facts.config.node,
+      version: facts.version,
+      startedAtMs: facts.startedAtMs,
+      workers: facts.workers,
+      cluster: facts.cluster,
+      primaryLoopDelay: loop.latest,
+      certificates: (listener) => facts.certificates(listener),
+      ...(await measureProcess()),
+    })
+  let rendering: Promise<string> | undefined
   const context: ProcessContext = {
     facts,
     dashboard: await loadDashboard(dashboardFolder),
@@ -72,17 +84,11 @@ export async function startAdmin({ config, facts, dashboardFolder }: AdminOption
       (error) => facts.log.error({ err: error, path: '/api/v1/events' }, 'admin request failed'),
     ),
     status: () => buildStatus(facts, latency),
-    metrics: async () =>
-      renderMetrics(facts, {
-        node: facts.config.node,
-        version: facts.version,
-        startedAtMs: facts.startedAtMs,
-        workers: facts.workers,
-        cluster: facts.cluster,
-        primaryLoopDelay: loop.latest,
-        certificates: (listener) => facts.certificates(listener),
-        ...(await measureProcess()),
-      }),
+    // Whoever asks while a page is being made gets that one.
+    metrics: () =>
+      (rendering ??= render().finally(() => {
+        rendering = undefined
+      })),
   }
   const opened: Opened[] = []
   const close = async (): Promise<void> => {

@@ -115,3 +115,40 @@ t.test('a source is an IPv4 address or an IPv6 network of 64 bits', async (t) =>
     sourceOf({ remoteAddress: '::ffff:10.0.0.2' } as Socket),
   )
 })
+
+t.test('a connection that asks on and on without waiting for answers is cut, and holds nobody up', async (t) => {
+  const admin = await start(t)
+  const pages = ['/metrics', '/api/v1/status', '/nowhere', '/readyz']
+  // The first of them is an event stream on one connection: nothing may be asked for behind it either.
+  const texts = [...pages.map((page) => [page]), ['/api/v1/events', '/metrics']].map(([first, next = first]) => {
+    const rest = `GET ${next} HTTP/1.1\r\n${HEAD}\r\n`.repeat(1_000)
+    return `GET ${first} HTTP/1.1\r\n${HEAD}\r\n${rest}`
+  })
+  for (const text of texts) {
+    const socket = connect({ host: admin.address, port: admin.port })
+    t.teardown(() => socket.destroy())
+    let received = ''
+    socket.on('data', (bytes: Buffer) => {
+      received += bytes.toString('latin1')
+    })
+    socket.on('error', () => {})
+    socket.write(text)
+    await once(socket, 'close')
+    const answers = received.split('HTTP/1.1 ').length - 1
+    t.ok(answers <= 4, `${answers} answers to a thousand requests for ${text.slice(4, 20)}`)
+    t.equal(await statusOf(admin, '/readyz'), 200)
+  }
+})
+
+t.test('a few requests behind one another on a connection are all answered', async (t) => {
+  const admin = await start(t)
+  const socket = connect({ host: admin.address, port: admin.port })
+  t.teardown(() => socket.destroy())
+  const ask = (path: string, more: string): string => `GET ${path} HTTP/1.1\r\n${HEAD}${more}\r\n`
+  socket.write(
+    ask('/readyz', '') + ask('/metrics', '') + ask('/api/v1/status', '') + ask('/healthz', 'Connection: close\r\n'),
+  )
+  let received = ''
+  for await (const bytes of socket as AsyncIterable<Buffer>) received += bytes.toString('latin1')
+  t.equal(received.match(/^HTTP\/1\.1 200 OK\r$/gm)?.length, 4)
+})
