@@ -52,7 +52,7 @@ t.test('a target that is none is refused, and the answer says why', async (t) =>
   t.equal(nowhere.code, 404)
   t.match(nowhere.text, /UNKNOWN_TARGET_GROUP.*there are: app/)
   t.equal((await post(castor, { address: target.address })).code, 409)
-  const again = await post(castor, { address: `[::ffff:127.0.0.1]:${target.port}`, id: 'again' })
+  const again = await post(castor, { address: `localhost:${target.port}`, id: 'again' })
   t.equal(again.code, 409, 'nor by another spelling and id')
   t.match(again.text, /has that server already, under the id/)
   for (const [query, code] of [

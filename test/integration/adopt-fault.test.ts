@@ -46,6 +46,7 @@ t.test('a fault while a connection is taken in costs that connection: it is clos
   const { address, port } = listening
   const task = {
     listeningFds: [await listening.duplicate()],
+    config: { listeners: [{ keepAliveSeconds: 0 }] },
     entrances: [{ listener: 0, address, port }],
     maxConnections: 10,
   } as unknown as ProxyTask
