@@ -65,6 +65,8 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
   #closing = false
   /** To tell the handler of, once no call of its own is under way. */
   #lost: CastorError | undefined
+  /** To tell it of once all that came before has been delivered. */
+  #lostBehind: CastorError | undefined
 
   constructor(shared: Http2Plane, handler: ConnHandler, peer: Endpoint, local: Endpoint) {
     this.shared = shared
@@ -109,6 +111,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
     this.#endDelivered = false
     this.#closing = false
     this.#lost = undefined
+    this.#lostBehind = undefined
     this.bytesRead = 0
     this.#written = 0
     this.#activeMs = this.shared.plane.clock.nowMs
@@ -150,7 +153,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
   resume(): void {
     if (!this.#paused) return
     this.#paused = false
-    if (!this.#inbox.empty || (this.#endReceived && !this.#endDelivered)) this.stepLater()
+    if (!this.#inbox.empty || (this.#endReceived && !this.#endDelivered) || this.#lostBehind) this.stepLater()
     else this.#consume()
   }
 
@@ -284,6 +287,10 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
       }
     }
     this.#consume()
+    if (this.#lostBehind !== undefined) {
+      this.finish(this.#lostBehind)
+      return
+    }
     if (!this.#endReceived || this.#endDelivered) return
     this.#endDelivered = true
     this.handler.onEnd(this)
@@ -314,6 +321,12 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
   /** Ends it with a cause, once the calls under way have returned. */
   protected lose(cause: CastorError): void {
     this.#lost = cause
+    this.stepLater()
+  }
+
+  /** The same, once all that came before has been delivered. */
+  protected loseBehind(cause: CastorError): void {
+    this.#lostBehind = cause
     this.stepLater()
   }
 

@@ -1,6 +1,6 @@
 // Hot path: one a request to a target that speaks HTTP/2.
 import type { ConnHandler, Endpoint } from '../../core/conn.js'
-import type { CastorError } from '../../core/errors.js'
+import { CastorError } from '../../core/errors.js'
 import type { H2Stream } from '../../http/h2/engine.js'
 import type { FieldList } from '../../http/h2/field-list.js'
 import { idOf } from '../../http/h2/field-rules.js'
@@ -176,8 +176,11 @@ export class TargetStream extends StreamConn {
 
   override onReset(stream: H2Stream, code: number, retryable: boolean): void {
     if (stream !== this.stream) return
-    // The answer is whole: whatever the target thinks of the rest of the request, it is delivered.
-    if (stream.remoteEnded && !this.tunnelled) return
+    // The answer is whole: it is delivered, and then the target takes no more of the request.
+    if (stream.remoteEnded && !this.tunnelled) {
+      this.loseBehind(new CastorError('PEER_RESET', `HTTP/2 error ${code}`))
+      return
+    }
     if (retryable && this.#replayable && this.#keptLength > 0) {
       this.stream = undefined
       if (this.#replays++ < MAX_REPLAYS) this.#source.requeue(this)
