@@ -33,7 +33,7 @@ export function cookieSecret(config: Config, log: Logger): string {
   // Where no group issues cookies there is nothing to keep.
   if (!config.targetGroups.some(({ stickiness }) => stickiness.type === 'cookie')) return made
   try {
-    if (config.stateDir === '') throw new Error('this user has no home directory')
+    if (config.stateDir === '') throw new Error('this user has no home directory; set stateDir, or secret')
     return keptSecret(config.stateDir, made, log)
   } catch (err) {
     const { stateDir } = config
@@ -70,12 +70,14 @@ function readSecret(file: string, log: Logger): string | undefined {
     // Not through a link, and without waiting for whoever may write into a FIFO.
     fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    const { code } = cause as NodeJS.ErrnoException
+    if (code === 'ENOENT') return undefined
+    if (code === 'ELOOP') throw new Error(notPlain(file))
     throw cause
   }
   try {
     const facts = fstatSync(fd)
-    if (!facts.isFile()) throw new Error(`${file} is not a plain file; remove it, and a new secret is made`)
+    if (!facts.isFile()) throw new Error(notPlain(file))
     if ((facts.mode & OTHERS) !== 0) {
       log.warn({ file }, 'the secret of sticky cookies could be read by others; now only its owner can')
       fchmodSync(fd, 0o600)
@@ -91,4 +93,8 @@ function readSecret(file: string, log: Logger): string | undefined {
   } finally {
     closeSync(fd)
   }
+}
+
+function notPlain(file: string): string {
+  return `${file} is not a plain file; remove it, and a new secret is made`
 }

@@ -1,4 +1,14 @@
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
@@ -82,6 +92,7 @@ t.test('what lies in the secret’s place and is none is not overwritten', async
   for (const [what, make] of [
     ['an empty file', (path: string) => writeFileSync(path, '')],
     ['a directory', (path: string) => mkdirSync(path)],
+    ['a symbolic link', (path: string) => symlinkSync('/dev/null', path)],
   ] as const) {
     const { folder, lines, secretOf } = rig(t)
     make(join(folder, 'secret'))
