@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { z } from 'zod'
 import { canonicalTarget, formatAddress } from '../config/addresses.js'
-import { validateTarget } from '../config/validate.js'
+import { describe, validateTarget } from '../config/validate.js'
 import { wallTime } from '../core/clock.js'
 import type { TargetConfig } from '../core/config.js'
 import type { ListedTarget } from '../core/directory.js'
@@ -31,7 +31,7 @@ export async function patchTarget(asked: TargetRequest, id: string): Promise<voi
   const target = findTarget(asked, id)
   if (target === undefined || hasParameters(request, response)) return
   const given = await readJson(request)
-  const wanted = change.safeParse(given)
+  const wanted = change.safeParse(given, { error: (issue) => describe(issue) })
   if (!wanted.success) {
     const problems =
       given === undefined ? [NO_JSON] : wanted.error.issues.map(({ path, message }) => [...path, message].join(': '))

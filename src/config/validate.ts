@@ -61,7 +61,7 @@ function isOtherKind(issue: z.core.$ZodIssue): boolean {
 }
 
 /** The message of an issue for which the field has none of its own. */
-function describe(issue: z.core.$ZodRawIssue): string | undefined {
+export function describe(issue: z.core.$ZodRawIssue): string | undefined {
   const input: unknown = issue.input
   if (input === undefined) return 'is required and missing'
   if (input === null) return 'is empty; give it a value or leave the key out'

@@ -15,9 +15,9 @@ async function pair(t: Test, group: object = {}): Promise<{ castor: TestCastor; 
 const BAD: readonly [string, unknown, string][] = [
   ['no JSON', '{', 'no JSON'],
   ['nothing to change', {}, 'give weight, state or both'],
-  ['too heavy', { weight: 101 }, 'weight'],
-  ['a fraction', { weight: 1.5 }, 'weight'],
-  ['no such state', { state: 'asleep' }, 'state'],
+  ['too heavy', { weight: 101 }, 'weight: must be at most 100, not 101'],
+  ['a fraction', { weight: 1.5 }, 'weight: must be a whole number, not 1.5'],
+  ['no such state', { state: 'asleep' }, 'state: must be one of active, draining, maintenance'],
   ['an unknown key', { wait: 1 }, 'wait'],
   ['too long', { state: 'x'.repeat(5_000) }, 'too long'],
 ]
