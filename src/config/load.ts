@@ -78,7 +78,7 @@ export function parseConfig(text: string, fileName: string, options: LoadOptions
   crossCheck(tree, (path, message, at = 'value') => report({ path, message, at }))
   if (options.exposed !== undefined) {
     for (const path of writtenSecrets(tree, yaml.referenced)) {
-      const message = `is a secret, and of this file holds: ${options.exposed}; chmod 640 it, or take the value from the environment`
+      const message = `is a secret that this file holds, and ${options.exposed}; chmod 640 it, or take the value from the environment`
       options.onWarning?.(locate({ path, message, at: 'value' }))
     }
   }
