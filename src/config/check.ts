@@ -159,6 +159,14 @@ function checkGroup(group: Entry, report: Report): void {
   if (hashOn !== undefined && hashOn !== 'source') {
     report([...group.path, 'hashOn'], `${kind} has nothing to hash but the source; leave hashOn out`)
   }
+  const { outlierDetection } = group.fields
+  const on = isFields(outlierDetection) ? outlierDetection.on : undefined
+  if (Array.isArray(on) && on.length > 0 && !on.includes('connect')) {
+    report(
+      [...group.path, 'outlierDetection', 'on'],
+      `${kind} sees no failures but connect; write [connect], or leave on out`,
+    )
+  }
   if (group.fields.forwarded !== undefined) {
     report([...group.path, 'forwarded'], `forwarded has no effect in ${kind}; leave it out`, 'key')
   }

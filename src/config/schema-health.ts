@@ -79,7 +79,7 @@ export const outlierDetection = z
       z.strictObject({
         on: z
           .array(z.enum(FAILURE_KINDS))
-          .min(1, mustBe('off, or outlierDetection a list of at least one kind of failure'))
+          .min(1, 'must have at least one kind of failure; to count none write outlierDetection: off')
           .prefault([...DEFAULT_FAILURES])
           .describe(
             'What counts as a failure: connect (refused, not accepted in time, no TLS), reset (closed before the answer was whole, or no answer at all), timeout (timeouts.response), gateway (502, 503, 504), 5xx (any other, too). Default [connect, reset, timeout, gateway]. With 5xx a fault of the application ejects targets.',

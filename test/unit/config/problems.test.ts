@@ -340,13 +340,14 @@ table('values that do not go together are found', [
     title: 'http keys on a tcp listener and in a tcp group',
     text: withLine(3, '    protocol: tcp\n    websocketIdleTimeout: 5s\n    trustForwardedFrom: [10.0.0.0/8]').replace(
       '  - name: app\n    protocol: http',
-      '  - name: app\n    protocol: tcp\n    forwarded: {}\n    timeouts: { response: 5s }',
+      '  - name: app\n    protocol: tcp\n    forwarded: {}\n    timeouts: { response: 5s }\n    outlierDetection: { on: [gateway, 5xx] }',
     ),
     says: [
       '4:5: listeners.0.websocketIdleTimeout: websocketIdleTimeout has no effect on a tcp listener; leave it out',
       '5:5: listeners.0.trustForwardedFrom: trustForwardedFrom has no effect on a tcp listener; leave it out',
       '11:5: targetGroups.0.forwarded: forwarded has no effect in a tcp group; leave it out',
       '12:17: targetGroups.0.timeouts.response: timeouts.response has no effect in a tcp group; use the listener’s idleTimeout',
+      '13:29: targetGroups.0.outlierDetection.on: a tcp group sees no failures but connect; write [connect], or leave on out',
     ],
   },
   {
