@@ -330,6 +330,13 @@ table('values that do not go together are found', [
     says: ['11:29: targetGroups.0.targets.1.id: "one" is already used by targetGroups.0.targets.0; give each its own'],
   },
   {
+    title: 'a target as IPv4 in IPv6',
+    text: withLine(10, '      - { address: 10.0.0.1:9002 }\n      - { address: "[::ffff:10.0.0.1]:9002" }'),
+    says: [
+      '11:20: targetGroups.0.targets.1.address: "[::ffff:10.0.0.1]:9002" is IPv4 written as IPv6; write 10.0.0.1:9002',
+    ],
+  },
+  {
     title: 'admin in the open without a token',
     text: `admin: { listen: 0.0.0.0:9900 }\n${SMALL}`,
     says: [
