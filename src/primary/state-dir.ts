@@ -79,8 +79,8 @@ function readSecret(file: string, log: Logger): string | undefined {
     const facts = fstatSync(fd)
     if (!facts.isFile()) throw new Error(notPlain(file))
     if ((facts.mode & OTHERS) !== 0) {
-      log.warn({ file }, 'the secret of sticky cookies could be read by others; now only its owner can')
       fchmodSync(fd, 0o600)
+      log.warn({ file }, 'the secret of sticky cookies could be read by others; now only its owner can')
     }
     const bytes = Buffer.alloc(MAX_FILE_BYTES)
     const secret = bytes.toString('utf8', 0, readSync(fd, bytes, 0, MAX_FILE_BYTES, 0)).trim()
