@@ -25,8 +25,10 @@ export function crossCheck(tree: unknown, report: Report): void {
   const groups = entries(root, 'targetGroups')
   unique(listeners, (entry) => text(entry.fields.name), 'name', report)
   unique(groups, (entry) => text(entry.fields.name), 'name', report)
+  const groupsByName = byName(groups)
+  let hints = MAX_HINTS
   for (const listener of listeners) {
-    checkGroupOf(listener, groups, report)
+    if (!checkGroupOf(listener, groupsByName, hints > 0, report)) hints--
     checkListenerKeys(listener, report)
     checkListenerTls(listener, report)
   }
@@ -47,23 +49,44 @@ function checkRedis({ cluster }: Fields, report: Report): void {
   }
 }
 
-function checkGroupOf(listener: Entry, groups: readonly Entry[], report: Report): void {
+/** Listeners of unknown groups for which a proposal is looked for, and names that are listed where there is none. */
+const MAX_HINTS = 20
+const MAX_NAMES = 20
+
+function hintOf(wanted: string, names: readonly string[]): string {
+  const meant = didYouMean(wanted, names)
+  if (meant !== '' || names.length === 0) return meant
+  const rest = names.length > MAX_NAMES ? `, and ${names.length - MAX_NAMES} more` : ''
+  return `; there are: ${names.slice(0, MAX_NAMES).join(', ')}${rest}`
+}
+
+function byName(groups: readonly Entry[]): Map<string, Entry> {
+  const named = new Map<string, Entry>()
+  for (const group of groups) {
+    const name = text(group.fields.name)
+    if (name !== undefined && !named.has(name)) named.set(name, group)
+  }
+  return named
+}
+
+/** False where the listener names a group that is not there. */
+function checkGroupOf(listener: Entry, groups: ReadonlyMap<string, Entry>, withHint: boolean, report: Report): boolean {
   const wanted = text(listener.fields.targetGroup)
-  if (wanted === undefined) return
-  const names = groups.flatMap((group) => text(group.fields.name) ?? [])
-  const group = groups.find((candidate) => text(candidate.fields.name) === wanted)
+  if (wanted === undefined) return true
+  const group = groups.get(wanted)
   const path = [...listener.path, 'targetGroup']
   if (group === undefined) {
-    const hint = didYouMean(wanted, names) || (names.length > 0 ? `; there are: ${names.join(', ')}` : '')
+    const hint = withHint ? hintOf(wanted, [...groups.keys()]) : ''
     report(path, `no target group is named "${wanted}"${hint}`)
-    return
+    return false
   }
   const own = listener.fields.protocol
   const theirs = group.fields.protocol
   const bytes = carriesBytes(own)
-  if (bytes === undefined || carriesBytes(theirs) === undefined || bytes === carriesBytes(theirs)) return
+  if (bytes === undefined || carriesBytes(theirs) === undefined || bytes === carriesBytes(theirs)) return true
   const allowed = bytes ? 'tcp or tls' : 'http, https, h2 or h2c'
   report(path, `the listener speaks ${own} and the group "${wanted}" ${theirs}; it must be ${allowed}`)
+  return true
 }
 
 const BYTES: readonly unknown[] = ['tcp', 'tls']

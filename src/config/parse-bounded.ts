@@ -16,6 +16,8 @@ import {
 export const MAX_NODES = 100_000
 /** What the text is cut into: words, punctuation, white space, comments. */
 const MAX_LEXEMES = 5 * MAX_NODES
+/** In double quotes. The library makes an error, with its trace, of each that is wrong. */
+const MAX_ESCAPES = 20_000
 /** Lists and maps within each other. */
 export const MAX_DEPTH = 32
 export const TOO_DEEP = `lists and maps stand within each other more than ${MAX_DEPTH} deep`
@@ -45,7 +47,9 @@ export function parseBounded(text: string): BoundedYaml {
   for (const document of new Composer(options).compose(tokens, true, text.length)) {
     if (first === undefined) {
       first = document as Document.Parsed
-      complaints.push(...document.errors, ...document.warnings)
+      // One for each wrong escape, say: more than a call takes arguments.
+      for (const complaint of document.errors) complaints.push(complaint)
+      for (const complaint of document.warnings) complaints.push(complaint)
     } else {
       complaints.push({ code: 'MULTIPLE_DOCS', message: '', pos: [document.range[0], document.range[1]] } as YAMLError)
       break
@@ -71,8 +75,11 @@ function tokenize(text: string): CST.Token[] | Excess {
   const tokens: CST.Token[] = []
   let lexemes = 0
   let scalars = 0
+  let escapes = 0
   let offset = 0
   for (const lexeme of new Lexer().lex(text)) {
+    if (lexeme.startsWith('"')) escapes += lexeme.split('\\').length - 1
+    if (escapes > MAX_ESCAPES) return { refused: `the file holds more than ${MAX_ESCAPES} escapes`, offset }
     tokens.push(...parser.next(lexeme))
     // The lexer's marks are no part of the text; one stands before each scalar.
     if (lexeme === CST.SCALAR) scalars++

@@ -1,9 +1,18 @@
+/** Longer than any name or key; each pair of letters of two texts is compared. */
+const MAX_CHARACTERS = 64
+/** As many as are compared with a name. */
+const MAX_CANDIDATES = 200
+
 /** The candidate that was probably meant by `name`, or undefined when none is near enough to be worth saying. */
 export function suggest(name: string, candidates: Iterable<string>): string | undefined {
+  if (name.length > MAX_CHARACTERS) return undefined
   const plainName = plain(name)
+  let compared = 0
   let best: string | undefined
   let bestDistance = Number.POSITIVE_INFINITY
   for (const candidate of candidates) {
+    if (++compared > MAX_CANDIDATES) break
+    if (candidate.length > MAX_CHARACTERS) continue
     const plainCandidate = plain(candidate)
     // A third of the letters may be wrong: more than that and the proposal is a riddle, not a help.
     const allowed = Math.max(1, Math.floor(Math.max(plainName.length, plainCandidate.length) / 3))

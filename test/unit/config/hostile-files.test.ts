@@ -19,6 +19,9 @@ const ALIAS_LISTS = `a0: &a0 [1, 2]\n${Array.from({ length: 40 }, (_, i) => `a${
 const ALIAS_CHAIN = `a0: &a0 [1]\n${Array.from({ length: 8_000 }, (_, i) => `a${i + 1}: &a${i + 1} [*a${i}]\n`).join('')}`
 const MERGE_MAPS = `a0: &a0 { x: 1 }\n${Array.from({ length: 60 }, (_, i) => `a${i + 1}: &a${i + 1} { <<: [*a${i}, *a${i}], y${i}: 1 }\n`).join('')}`
 
+const UNKNOWN_GROUPS = `listeners:\n${Array.from({ length: 1_000 }, (_, i) => `  - { targetGroup: ${'h'.repeat(50)}${i} }\n`).join('')}targetGroups:\n${Array.from({ length: 1_000 }, (_, i) => `  - { name: ${'g'.repeat(50)}${i} }\n`).join('')}`
+const NEARLY_RIGHT = `listeners: [{ targetGroup: ${'h'.repeat(100_000)} }]\ntargetGroups: [{ name: ${'g'.repeat(100_000)} }]\n`
+
 const HOSTILE: readonly (readonly [string, string, RegExp])[] = [
   ['a merge key that names its own map', 'a: &a { <<: *a }\n', /1:13: a: an alias repeats the value/],
   ['a merge key that names a list that holds itself', 'a: &a [*a]\nb: { <<: *a }\n', /an alias repeats the value/],
@@ -57,6 +60,13 @@ const HOSTILE: readonly (readonly [string, string, RegExp])[] = [
   ],
   ['a line of colons in brackets', `a: [${':'.repeat(100_000)}\nb: ]]\n`, /^test.yaml:\d+:\d+: is not YAML/],
   ['20,000 syntax errors', 'a: ]\n'.repeat(20_000), /^test.yaml:\d+:\d+: /],
+  ['200,000 wrong escapes', `node: "${'\\q'.repeat(200_000)}"\n`, /1:7: the file holds more than 20000 escapes/],
+  [
+    'thousands of listeners of as many unknown groups',
+    UNKNOWN_GROUPS,
+    /no target group is named "h{50}0"; there are: /,
+  ],
+  ['a group name of 100,000 letters, nearly right', NEARLY_RIGHT, /no target group is named "h/],
   ['a number of a megabyte', `workers: ${'9'.repeat(1_000_000)}\n`, /workers/],
   [
     'a text of a megabyte where an address is wanted',
