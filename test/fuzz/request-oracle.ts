@@ -15,6 +15,8 @@ export function checkRequests(castor: MemoryCastor, input: Buffer, cuts: readonl
   const reading = readAsCastor(input)
   const faults: string[] = []
   for (const lenient of [false, true]) {
+    // Alone among all that were tried, this one takes a tab there for another coding (docs/THREAT-MODEL.md).
+    if (lenient && hasTabBehindCoding(input)) continue
     faults.push(
       ...compareWithInput(reading, readRequests(input, lenient)).map((fault) => `${nameOf(lenient)} ${fault}`),
     )
@@ -25,6 +27,11 @@ export function checkRequests(castor: MemoryCastor, input: Buffer, cuts: readonl
   castor.close(client)
   if (castor.sessions > 0) faults.push('a session is left over')
   return faults
+}
+
+/** Whether a Transfer-Encoding ends in white space with a tab in it, which RFC 9110 5.5 leaves out of the value. */
+export function hasTabBehindCoding(bytes: Uint8Array): boolean {
+  return /transfer-encoding:[^\r\n]*\t[ \t]*\r\n/i.test(Buffer.from(bytes).toString('latin1'))
 }
 
 const nameOf = (lenient: boolean): string => `llhttp, ${lenient ? 'lenient' : 'strict'}:`

@@ -3,6 +3,7 @@ import { type ResponseReading, readResponseAsCastor } from './castor-reading.js'
 import { type Message, type Reading, readResponses } from './llhttp.js'
 import type { MemoryCastor, Peer } from './memory-castor.js'
 import { cutAt } from './pieces.js'
+import { hasTabBehindCoding } from './request-oracle.js'
 
 /** Longer than Castor takes. */
 const CUT_MS = 1_200
@@ -27,6 +28,7 @@ export function checkResponse(castor: MemoryCastor, input: ResponseInput): strin
   const head = method === 'HEAD'
   if (reading.end === 'whole') {
     for (const lenient of [false, true]) {
+      if (lenient && hasTabBehindCoding(bytes)) continue
       const fault = compareWhole(reading, readResponses(bytes, lenient, head))
       if (fault !== '') faults.push(`${nameOf(lenient)} of the target's bytes: ${fault}`)
     }

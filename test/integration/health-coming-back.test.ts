@@ -62,7 +62,8 @@ t.test('a target starts slowly once its ejection ends', async (t) => {
   })
   ejected.script = {}
   await until('the end of its ejection', async () => (await shareOf(ejected, 'ejected', 11)) > 0)
-  t.equal(await shareOf(ejected, 'ejected', 44), 4)
+  const share = await shareOf(ejected, 'ejected', 44)
+  t.ok(share > 0 && share < 11, `${share} of 44, where its full share is 22`)
 })
 
 t.test('a target that comes back to peak-ewma is not given every request until it has answered', async (t) => {

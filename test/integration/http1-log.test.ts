@@ -180,6 +180,8 @@ t.test('/metrics agrees with what was sent', async (t) => {
   const nonsense = 'nonsense\r\n\r\n'
   await bad.exchange(nonsense)
   await bad.ending()
+  // Until it has read why it was refused, its connection is kept.
+  bad.close()
   await eventually(
     'the refused connection is counted as closed',
     async () => (await castor.metrics()).get('castor_connections_active{listener="web"}') === 1,
