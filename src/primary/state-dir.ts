@@ -20,6 +20,7 @@ const SECRET_BYTES = 32
 const MIN_SECRET_CHARACTERS = 16
 const MAX_FILE_BYTES = 1_024
 const OTHERS = 0o077
+const ROOT = 0
 
 /**
  * What keys the sticky cookies of this host: the cluster's secret, the one that is configured, or a random one, which is
@@ -78,6 +79,11 @@ function readSecret(file: string, log: Logger): string | undefined {
   try {
     const facts = fstatSync(fd)
     if (!facts.isFile()) throw new Error(notPlain(file))
+    if (![process.getuid?.(), ROOT].includes(facts.uid)) {
+      throw new Error(
+        `${file} belongs to another user (uid ${facts.uid}), who knows it; remove it, and a new one is made`,
+      )
+    }
     if ((facts.mode & OTHERS) !== 0) {
       fchmodSync(fd, 0o600)
       log.warn({ file }, 'the secret of sticky cookies could be read by others; now only its owner can')

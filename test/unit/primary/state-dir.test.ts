@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  chownSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -100,6 +101,18 @@ t.test('what lies in the secret’s place and is none is not overwritten', async
     t.match(lines.join(''), /remove it/, what)
   }
 })
+
+t.test(
+  'a secret that another user has put there is not taken',
+  { skip: process.getuid?.() !== 0 && 'only root can give files away' },
+  async (t) => {
+    const { folder, lines, secretOf } = rig(t)
+    const known = secretOf(folder)
+    chownSync(join(folder, 'secret'), 12_345, 12_345)
+    t.not(secretOf(folder), known)
+    t.match(lines.join(''), /belongs to another user \(uid 12345\)/)
+  },
+)
 
 t.test('a secret that others could read is closed to them, and said', async (t) => {
   const { folder, lines, secretOf } = rig(t)
