@@ -103,7 +103,7 @@ function byFile(name: string, file: string, reason: string): (nginx: Nginx) => F
   return ({ folder }) => ({
     name,
     reasons: [reason],
-    seenByTraffic: file !== 'answers-404',
+    seenByTraffic: !file.startsWith('answers-'),
     begin: () => writeFile(join(folder, file), ''),
     end: () => rm(join(folder, file)),
   })

@@ -282,7 +282,13 @@ t.test('window given back for data that was sent is no flood', async (t) => {
 })
 
 t.test('time limits', async (t) => {
-  const limits = { settingsTimeoutMs: 1000, blockTimeoutMs: 2000, stallTimeoutMs: 3000, lingerMs: 500 }
+  const limits = {
+    settingsTimeoutMs: 1000,
+    pingTimeoutMs: 1000,
+    blockTimeoutMs: 2000,
+    stallTimeoutMs: 3000,
+    lingerMs: 500,
+  }
   const later = (rig: Rig, ms: number): void => {
     rig.clock.advance(ms)
     rig.connection.tick(rig.clock.nowMs)
