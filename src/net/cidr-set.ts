@@ -38,6 +38,8 @@ export class CidrSet {
   }
 
   has(endpoint: Endpoint): boolean {
+    // Most listeners name no network at all, and are asked at each connection.
+    if (this.size === 0) return false
     const length = ipToBytes(endpoint.address, scratch, 0)
     return length !== 0 && this.hasBytes(scratch, 0, length)
   }
