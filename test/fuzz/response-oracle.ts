@@ -28,7 +28,8 @@ export function checkResponse(castor: MemoryCastor, input: ResponseInput): strin
   const head = method === 'HEAD'
   if (reading.end === 'whole') {
     for (const lenient of [false, true]) {
-      if (lenient && hasTabBehindCoding(bytes)) continue
+      // Of answers Node's parser takes a tab there for another coding in both modes.
+      if (hasTabBehindCoding(bytes)) continue
       const fault = compareWhole(reading, readResponses(bytes, lenient, head))
       if (fault !== '') faults.push(`${nameOf(lenient)} of the target's bytes: ${fault}`)
     }
