@@ -57,6 +57,7 @@ export class Exchange extends ExchangeResponse {
   }
 
   onClientWritable(): void {
+    this.responseBody.blocked = false
     this.upstream.conn?.resume()
   }
 

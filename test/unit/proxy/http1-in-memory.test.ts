@@ -6,6 +6,7 @@ import { escapeBytes } from '../../fuzz/escapes.js'
 import { Generator } from '../../fuzz/generator.js'
 import { MemoryCastor, type Peer } from '../../fuzz/memory-castor.js'
 import { cutAt } from '../../fuzz/pieces.js'
+import { checkResponse } from '../../fuzz/response-oracle.js'
 import { SEED, seededRandom } from '../../random.js'
 
 t.comment(`seed ${SEED}`)
@@ -118,6 +119,16 @@ t.test('a body that nothing frames for an HTTP/1.0 client ends by a reset when i
     const framed = /content-length/i.test(client.received)
     t.equal(client.ended, framed ? 'end' : 'reset', entry.name)
     castor.close(client)
+  }
+})
+
+t.test('a client that was waited for and has taken everything is shown a cut at once', async (t) => {
+  const castor = new MemoryCastor({ capacityBytes: 64 })
+  const bytes = Buffer.from(
+    'HTTP/1.1 200 OK\r\nX-Long: of more than the buffer holds\r\nTransfer-Encoding: chunked\r\n\r\n',
+  )
+  for (const method of ['GET', 'POST'] as const) {
+    t.same(checkResponse(castor, { bytes, cuts: [32, 39, 69], method, minor: 0, closes: true }), [], method)
   }
 })
 
