@@ -27,10 +27,9 @@ export function checkResponse(castor: MemoryCastor, input: ResponseInput): strin
   const reading = readResponseAsCastor(bytes, (METHOD_NAMES as readonly string[]).indexOf(method), closes)
   const faults: string[] = []
   const head = method === 'HEAD'
-  if (reading.end === 'whole') {
+  // Of answers Node's parser takes a tab there for another coding in both modes.
+  if (reading.end === 'whole' && !hasTabBehindCoding(bytes)) {
     for (const lenient of [false, true]) {
-      // Of answers Node's parser takes a tab there for another coding in both modes.
-      if (hasTabBehindCoding(bytes)) continue
       const fault = compareWhole(reading, readResponses(bytes, lenient, head))
       if (fault !== '') faults.push(`${nameOf(lenient)} of the target's bytes: ${fault}`)
     }
