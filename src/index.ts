@@ -1,5 +1,5 @@
 export { loadConfig, parseConfig } from './config/load.js'
+export { startCastor } from './control/assemble.js'
+export type { RunningCastor, StartOptions } from './control/running.js'
 export type { Config } from './core/config.js'
 export { CastorError, type ErrorCode } from './core/errors.js'
-export { startCastor } from './primary/assemble.js'
-export type { RunningCastor, StartOptions } from './primary/running.js'

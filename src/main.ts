@@ -1,17 +1,17 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander'
-import { addBench } from './commands/bench.js'
-import { addCheck } from './commands/check.js'
-import { addDrainHost } from './commands/drain-host.js'
-import { EXIT, type ExitCode } from './commands/exit-code.js'
-import { addKeepalived } from './commands/keepalived.js'
-import { addSchema } from './commands/schema.js'
-import { addStart } from './commands/start.js'
-import { addStatus } from './commands/status.js'
-import { addTargetCommands } from './commands/target.js'
+import { addBench } from './cli/bench.js'
+import { addCheck } from './cli/check.js'
+import { addDrainHost } from './cli/drain-host.js'
+import { EXIT, type ExitCode } from './cli/exit-code.js'
+import { addKeepalived } from './cli/keepalived.js'
+import { addSchema } from './cli/schema.js'
+import { addStart } from './cli/start.js'
+import { addStatus } from './cli/status.js'
+import { addTargetCommands } from './cli/target.js'
+import { version } from './control/version.js'
 import { CastorError, ERROR_KINDS, type ErrorCode } from './core/errors.js'
 import { endProcess } from './native/end-process.js'
-import { version } from './primary/version.js'
 
 const USAGE_ERRORS: readonly ErrorCode[] = ['CONFIG_INVALID', 'CONFIG_UNREADABLE', 'USAGE']
 

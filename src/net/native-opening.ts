@@ -1,7 +1,7 @@
 import { CastorError } from '../core/errors.js'
 import type { ClientTls } from '../core/tls.js'
 import { ECONNRESET, EPOLLERR, EPOLLHUP, EPOLLOUT } from '../native/addon.js'
-import { TLS_BROKEN } from '../native/tls-doors.js'
+import { TLS_BROKEN } from '../native/tls-addon.js'
 import { isLocalShortage } from './local-shortage.js'
 import type { NativeConnHost } from './native-conn-host.js'
 import type { NativeTls } from './native-tls.js'

@@ -10,7 +10,7 @@ import {
   type TlsVersion,
 } from '../core/tls.js'
 import type { NativeAddon } from '../native/addon.js'
-import { TLS_BROKEN, TLS_CUT, TLS_KEPT, TLS_MORE, TLS_WORDS, type TlsDoors } from '../native/tls-doors.js'
+import { TLS_BROKEN, TLS_CUT, TLS_KEPT, TLS_MORE, TLS_WORDS, type TlsDoors } from '../native/tls-addon.js'
 import { systemTrust } from './system-trust.js'
 import { cutOff, handshakeBroken, handshakeLeft } from './tls-faults.js'
 import { describeIdentity, groupIdentities, TLS_VERSION_NUMBERS } from './tls-groups.js'

@@ -6,7 +6,7 @@ import { HEADER_X_FORWARDED_FOR } from '../http/header-names.js'
 import type { RequestParser } from '../http/request-parser.js'
 import type { CidrSet } from '../net/cidr-set.js'
 import { ipFromBytes, ipToBytes } from '../net/ip-bytes.js'
-import type { ClientOrigin, KeyOfClient } from './client-origin.js'
+import type { ClientOrigin, KeyOfClient } from './client-address.js'
 
 const bytes = new Uint8Array(16)
 

@@ -2,9 +2,9 @@ import type { Conn, ConnHandler } from '../core/conn.js'
 import { REASON, type ReasonCode } from '../core/reasons.js'
 import { PROXY_DONE, PROXY_NEED_MORE, ProxyProtocolReader } from '../net/proxy-protocol-reader.js'
 import type { Timed } from '../net/timer-wheel.js'
-import type { ClientOrigin } from './client-origin.js'
+import type { ClientOrigin } from './client-address.js'
 import type { Listener } from './listener.js'
-import type { Plane, Session } from './plane.js'
+import type { Plane, Session } from './worker-context.js'
 
 /** Reads the PROXY protocol header that a trusted proxy in front must send, then lets the connection in as its client's. */
 export class ProxyGate implements ConnHandler, Timed, Session {

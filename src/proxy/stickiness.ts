@@ -7,7 +7,7 @@ import type { ResponseParser } from '../http/response-parser.js'
 import { type KeyHash, nameNumber } from '../shm/key-hash.js'
 import { InsertedCookie } from '../sticky/inserted-cookie.js'
 import { LearnedSessions, type SessionServices } from '../sticky/learned-sessions.js'
-import type { ClientOrigin, KeyOfClient } from './client-origin.js'
+import type { ClientOrigin, KeyOfClient } from './client-address.js'
 
 /** Cookies of the same name that are looked at, as a client may have of several paths; more is an attempt to keep us busy. */
 const MOST_COOKIES = 8

@@ -13,7 +13,7 @@ import { awaitedLatency, fadedLatency, failedLatency, peakEwma } from '../health
 import { isPanic } from '../health/outlier.js'
 import { OutlierDetection } from '../health/outlier-detection.js'
 import { isRamping, nextRiseMs, rampedWeight } from '../health/slow-start.js'
-import { RetryBudget } from '../protect/retry-budget.js'
+import { RetryBudget } from '../limits/retry-budget.js'
 import type { Columns } from '../shm/columns.js'
 import type { TargetTable } from '../shm/targets.js'
 import { Stickiness } from './stickiness.js'

@@ -4,9 +4,9 @@ import { isHttpListener } from '../core/protocols.js'
 import { type TlsFault, TlsHandshakeError } from '../core/tls.js'
 import { writeReply } from '../http/reply.js'
 import type { Timed } from '../net/timer-wheel.js'
-import { type ClientOrigin, SecuredOrigin } from './client-origin.js'
+import { type ClientOrigin, SecuredOrigin } from './client-address.js'
 import type { Listener } from './listener.js'
-import type { Plane, Session } from './plane.js'
+import type { Plane, Session } from './worker-context.js'
 
 /** How long a client that was told to use https may take to read it. */
 const LINGER_MS = 1_000

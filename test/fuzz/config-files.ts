@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { packageRoot } from '../../src/commands/package-files.js'
+import { packageRoot } from '../../src/cli/package-files.js'
 import { parseConfig } from '../../src/config/load.js'
 import { ConfigError } from '../../src/config/problems.js'
 import type { FuzzSubject } from './subject.js'

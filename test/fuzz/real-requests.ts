@@ -1,6 +1,6 @@
 import { parseConfig } from '../../src/config/load.js'
-import { startCastor } from '../../src/primary/assemble.js'
-import type { RunningCastor } from '../../src/primary/running.js'
+import { startCastor } from '../../src/control/assemble.js'
+import type { RunningCastor } from '../../src/control/running.js'
 import { type CastorReading, readAsCastor } from './castor-reading.js'
 import { type Neighbour, type NeighbourName, startNeighbour } from './neighbours.js'
 import { Origin } from './origin.js'

@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url'
 import { BroadcastChannel } from 'node:worker_threads'
 import { loadConfig } from '../../src/config/load.js'
-import { startCastor } from '../../src/primary/assemble.js'
+import { startCastor } from '../../src/control/assemble.js'
 import { FAULTS } from './faulty-worker.js'
 
 export type ToBalancer = { readonly kill: number } | 'stop'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { castor, closedPort } from '../unit/commands/castor.js'
+import { castor, closedPort } from '../unit/cli/castor.js'
 import { onePair } from './support/balancer.js'
 import { startChild } from './support/child-castor.js'
 import { get, RawClient } from './support/raw-client.js'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { LocalTicketKeys } from '../../src/primary/ticket-keys.js'
+import { LocalTicketKeys } from '../../src/control/ticket-keys.js'
 import { toolOrSkip } from '../tools.js'
 import { type Balancer, startBalancer } from './support/balancer.js'
 import { addressesOf, memberConfig, numbered } from './support/mesh-pair.js'

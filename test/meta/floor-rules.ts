@@ -7,14 +7,14 @@ export const FLOORS: readonly (readonly string[])[] = [
   ['src/core', 'src/native'],
   ['src/config', 'src/shm', 'src/observe'],
   ['src/net', 'src/http'],
-  ['src/route', 'src/balance', 'src/health', 'src/sticky', 'src/protect', 'src/mesh', 'src/scale'],
+  ['src/route', 'src/balance', 'src/health', 'src/sticky', 'src/limits', 'src/mesh', 'src/scale'],
   ['src/proxy', 'src/admin'],
-  ['src/primary', 'workers/*'],
+  ['src/control', 'workers/*'],
   ['src'],
 ]
 
 /** The top floor is one folder: the command line, the commands and the library's entry are parts of one thing. */
-const TOP = ['src/main.ts', 'src/index.ts', 'src/commands/']
+const TOP = ['src/main.ts', 'src/index.ts', 'src/cli/']
 
 const MAX_LINES = 400
 const VAGUE_NAMES = /(^|[-/.])(utils?|helpers?|common|managers?|misc)([-/.]|$)/i

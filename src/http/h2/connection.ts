@@ -15,7 +15,6 @@ import {
   type H2StreamHandler,
   type H2Turn,
 } from './engine.js'
-import { Farewell } from './farewell.js'
 import type { FieldList } from './field-list.js'
 import { FLOOD, type Flood } from './flood.js'
 import type { FloodHistory } from './flood-history.js'
@@ -23,6 +22,7 @@ import { FloodMeter } from './flood-meter.js'
 import { FrameOutput, type OutputOwner } from './frame-output.js'
 import { CLIENT_PREFACE } from './frame-reader.js'
 import { DEFAULT_WINDOW_BYTES, LARGEST_STREAM_ID } from './frames.js'
+import { Farewell } from './graceful-shutdown.js'
 import { HpackEncoder } from './hpack-encoder.js'
 import { Incoming } from './incoming.js'
 import { Liveness } from './liveness.js'

@@ -5,15 +5,15 @@ import { REASON, REASONS, type ReasonCode } from '../../core/reasons.js'
 import { PROXY_V2_MAX_BYTES } from '../../net/proxy-protocol.js'
 import { writeProxyV1, writeProxyV2 } from '../../net/proxy-protocol-writer.js'
 import type { Timed } from '../../net/timer-wheel.js'
-import { ABANDONED } from '../abandoned.js'
-import type { ClientOrigin } from '../client-origin.js'
+import type { ClientOrigin } from '../client-address.js'
+import { ABANDONED } from '../discard.js'
 import type { Listener } from '../listener.js'
-import type { Plane, Session } from '../plane.js'
 import type { Sheddable } from '../silent-clients.js'
 import { Binding } from '../stickiness.js'
 import type { Target } from '../target.js'
 import { Tunnel, type TunnelEnd, type TunnelOwner } from '../tunnel.js'
 import type { Claimant } from '../wait-list.js'
+import type { Plane, Session } from '../worker-context.js'
 
 const END_REASONS: Record<TunnelEnd, ReasonCode> = {
   closed: 'NONE',

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { packageRoot } from '../../../src/commands/package-files.js'
+import { packageRoot } from '../../../src/cli/package-files.js'
 import { configJsonSchema, configJsonSchemaText } from '../../../src/config/json-schema.js'
 import { loadConfig } from '../../../src/config/load.js'
 import { MACHINE } from './support.js'

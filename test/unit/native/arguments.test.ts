@@ -2,7 +2,7 @@ import { fstatSync, openSync } from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'
 import { EVENT_BATCH, EVENT_WORDS, type NativeAddon, nativeAddon } from '../../../src/native/addon.js'
-import type { TlsDoors } from '../../../src/native/tls-doors.js'
+import type { TlsDoors } from '../../../src/native/tls-addon.js'
 import { SEED } from '../../random.js'
 
 const addon = nativeAddon()

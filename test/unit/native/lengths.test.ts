@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { EVENT_BATCH, EVENT_WORDS, type NativeAddon, nativeAddon } from '../../../src/native/addon.js'
-import type { TlsDoors } from '../../../src/native/tls-doors.js'
+import type { TlsDoors } from '../../../src/native/tls-addon.js'
 import { toolOrSkip } from '../../tools.js'
 
 const addon = nativeAddon()

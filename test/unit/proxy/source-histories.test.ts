@@ -1,6 +1,6 @@
 import t from 'tap'
 import { FLOOD } from '../../../src/http/h2/flood.js'
-import { SourceHistories, sourceOf } from '../../../src/proxy/http2/source-histories.js'
+import { SourceHistories, sourceOf } from '../../../src/proxy/h2/source-histories.js'
 
 const WINDOW_MS = 10_000
 const at = (address: string, port = 1) => ({

@@ -1,0 +1,88 @@
+import inspector from 'node:inspector'
+import type { RunningCastor } from '../control/running.js'
+import { endOnSecondSignal, endProcess } from '../native/end-process.js'
+import { EXIT, type ExitCode } from './exit-code.js'
+
+/** After the second signal: so long for giving everything back, then the process ends as it is. */
+const SECOND_MS = 1_500
+/** The same where the primary thread does not even hear of the signal. */
+const DEAF_MS = 3_000
+
+const PARENT_LOOK_MS = 250
+
+/** Each stops in order, and the second at once. */
+const STOPS = ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const
+/** Log rotation. Of the first Node itself would open its inspector, where anybody on the host can run code. */
+const REOPENS = ['SIGUSR1', 'SIGUSR2'] as const
+/** Would end the process, and mean nothing to it. */
+const IGNORED = ['SIGALRM', 'SIGVTALRM', 'SIGIO'] as const
+
+export interface Signals {
+  /** Resolves when the balancer has ended. */
+  drive(castor: RunningCastor): Promise<ExitCode>
+}
+
+/** From before the start, so that a Ctrl-C in the middle of it is obeyed as soon as there is something to stop. */
+export function watchSignals(say: (line: string) => void): Signals {
+  let asked = 0
+  let running: RunningCastor | undefined
+  let fail: (cause: unknown) => void = () => {}
+
+  const obey = (): void => {
+    if (asked === 1) running?.stop().catch(fail)
+    else running?.stopNow().catch(fail)
+  }
+  const onStop = (): void => {
+    asked++
+    // Whoever asks for the third time means it.
+    if (asked > 2) endProcess(EXIT.failed)
+    say(asked === 1 ? 'stopping: finishing what is in flight; once more to stop at once' : 'stopping at once')
+    if (asked === 2) setTimeout(() => endProcess(EXIT.failed), SECOND_MS)
+    obey()
+  }
+  for (const signal of STOPS) process.on(signal, onStop)
+  for (const signal of REOPENS) process.on(signal, () => void running?.reopenLogs())
+  for (const signal of IGNORED) process.on(signal, () => {})
+  closeInspector(say)
+  watchNpm(onStop)
+  process.on('SIGHUP', () => {
+    say('SIGHUP: reload is not supported yet in this version; restart to change the configuration')
+  })
+  endOnSecondSignal(DEAF_MS)
+
+  return {
+    async drive(castor) {
+      running = castor
+      const failed = new Promise<never>((_, reject) => {
+        fail = reject
+      })
+      if (asked > 0) obey()
+      await Promise.race([castor.finished, failed])
+      // Asked twice, connections were cut: it stopped, but not cleanly.
+      return asked <= 1 ? EXIT.ok : EXIT.failed
+    },
+  }
+}
+
+/** A SIGUSR1 that came before it was watched for has opened the inspector: only a flag of Node's at the start may. */
+function closeInspector(say: (line: string) => void): void {
+  const url = inspector.url()
+  if (url === undefined) return
+  const flags = [...process.execArgv, process.env.NODE_OPTIONS ?? '']
+  if (flags.some((flag) => flag.includes('--inspect'))) say(`the inspector is open on ${url}; the watchdog is off`)
+  else inspector.close()
+}
+
+/** Whoever stops a thread with a debugger does not want it replaced. */
+export const isInspected = (): boolean => inspector.url() !== undefined
+
+/** npm runs a command by way of a shell, which ends by a signal and does not pass it on: its end is the signal. */
+function watchNpm(onGone: () => void): void {
+  if (process.env.npm_command === undefined) return
+  const parent = process.ppid
+  const watching = setInterval(() => {
+    if (process.ppid === parent) return
+    clearInterval(watching)
+    onGone()
+  }, PARENT_LOOK_MS).unref()
+}

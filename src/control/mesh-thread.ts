@@ -1,0 +1,79 @@
+import { randomUUID } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
+import type { MeshStatus, OperatorEntry } from '../core/mesh.js'
+import type { FromMesh, MeshTask, ToMesh } from '../core/messages.js'
+import type { Logger } from '../observe/log.js'
+import { KeptService } from './supervised-service.js'
+import type { Watchdog } from './watchdog.js'
+
+const MESH_FILE = fileURLToPath(new URL('../../workers/mesh/entry.js', import.meta.url))
+
+export interface MeshKeeperParts {
+  /** What the thread is started with; called anew for each start. */
+  readonly task: () => Omit<MeshTask, 'port' | 'boot' | 'again'>
+  readonly watchdog: Watchdog
+  readonly row: number
+  readonly log: Logger
+  readonly onLine: (line: string) => void
+  readonly onOperator: (entry: OperatorEntry) => void
+  readonly onTickets: (keys: Uint8Array) => void
+  /** The thread died; what it held in shared memory is to be let go. */
+  readonly onDeath: () => void
+}
+
+/** Keeps the mesh thread running. Without it this host goes on alone. */
+export class MeshKeeper {
+  readonly boot = randomUUID()
+  status: MeshStatus | undefined
+  readonly #parts: MeshKeeperParts
+  readonly #service: KeptService<ToMesh, FromMesh>
+
+  constructor(parts: MeshKeeperParts) {
+    this.#parts = parts
+    this.#service = new KeptService(MESH_FILE, parts.log, {
+      watchdog: parts.watchdog,
+      name: 'mesh',
+      row: parts.row,
+      task: (again): Omit<MeshTask, 'port'> => ({ ...parts.task(), boot: this.boot, again }),
+      onMessage: (message) => this.#onMessage(message),
+      onDeath: (err) => {
+        parts.onDeath()
+        if (this.#service.stopping) return
+        parts.log.error({ err }, 'the mesh thread died; this host goes on alone until it is back')
+      },
+    })
+  }
+
+  /** Resolves when what the other hosts know is here, or after `patienceMs`. */
+  start(patienceMs: number): Promise<void> {
+    return this.#service.start(patienceMs)
+  }
+
+  send(message: ToMesh): void {
+    this.#service.send(message)
+  }
+
+  stop(): Promise<void> {
+    return this.#service.stop()
+  }
+
+  #onMessage(message: FromMesh): void {
+    switch (message.type) {
+      case 'joined':
+        this.#service.ready()
+        return
+      case 'log':
+        this.#parts.onLine(message.line)
+        return
+      case 'status':
+        this.status = message.status
+        return
+      case 'operator':
+        this.#parts.onOperator(message.entry)
+        return
+      case 'tickets':
+        this.#parts.onTickets(message.keys)
+        return
+    }
+  }
+}

@@ -1,0 +1,250 @@
+// Hot path: once per request and less. What a client's connection is answered and ended with.
+import type { Conn } from '../../core/conn.js'
+import type { ReasonCode } from '../../core/reasons.js'
+import type { RequestParser } from '../../http/request-parser.js'
+import type { RequestHeadOptions } from '../../http/request-writer.js'
+import { BodyPace } from '../../limits/body-pace.js'
+import type { Timed } from '../../net/timer-wheel.js'
+import { type ClientOrigin, type ForwardedLines, formatHost, forwardedLines } from '../client-address.js'
+import { ForwardedClients } from '../forwarded-client.js'
+import type { Listener } from '../listener.js'
+import type { Target } from '../target.js'
+import type { Session } from '../worker-context.js'
+import type { Exchange } from './exchange.js'
+import type { Http1Plane } from './h1-context.js'
+import { KeptBytes } from './kept-bytes.js'
+import { writeRefusal } from './own-answer.js'
+import { PinnedConnections } from './pinned-connections.js'
+import type { RequestFacts } from './request-info.js'
+import {
+  BODY_READ_BYTES,
+  CONTINUE,
+  CUT_MS,
+  CUTTING,
+  ENDED,
+  LINGER_MS,
+  LINGERING,
+  LOOK_MS,
+  READING,
+  TUNNELLING,
+} from './session-state.js'
+
+/** A client's connection, whatever is read from it: what targets are told of the client, and the ways in which it ends. */
+export abstract class ClientLink implements Timed, Session {
+  abstract readonly protocol: string
+  timerNext: Timed | null = null
+  timerPrevious: Timed | null = null
+  timerSlot = -1
+  timerDeadlineMs = 0
+  readonly plane: Http1Plane
+  readonly listener: Listener
+  readonly conn: Conn
+  /** Whom the request under way is from: the connection's peer, or whom it names where it is trusted. */
+  origin: ClientOrigin
+  /** Undefined where the peer, or whom its PROXY header names, is none of `trustForwardedFrom`. */
+  protected readonly clients: ForwardedClients | undefined
+  readonly #peer: ClientOrigin
+  inputEnded = false
+  protected state: number = READING
+  protected exchange: Exchange | undefined
+  protected parser: RequestParser | undefined
+  /** Bytes not dealt with yet: an unfinished head, a pipelined request, a body that its target is not ready for. */
+  protected readonly kept = new KeptBytes()
+  /** Loop time of the first byte of an unfinished head; −1 between requests. */
+  protected headStartedMs = -1
+  protected lingerUntilMs = 0
+  #forwarded: ForwardedLines | undefined
+  #bodyPace: BodyPace | undefined
+  #pinned: PinnedConnections | undefined
+  /** Bytes that had gone out when an answer's end was last waited for. */
+  #deliveredBytes = 0
+  #receivedCounted: number
+  #sentCounted = 0
+
+  constructor(plane: Http1Plane, listener: Listener, conn: Conn, origin: ClientOrigin) {
+    this.plane = plane
+    this.listener = listener
+    this.conn = conn
+    this.origin = origin
+    this.#peer = origin
+    this.clients = listener.trusted.has(origin.client) ? new ForwardedClients(origin, listener.trusted) : undefined
+    // A handshake's bytes were counted by themselves.
+    this.#receivedCounted = origin.tls === undefined ? 0 : conn.bytesRead
+  }
+
+  get bodyPace(): BodyPace {
+    const { bodyMinRateBytesPerSecond } = this.plane.protection
+    return (this.#bodyPace ??= new BodyPace(bodyMinRateBytesPerSecond, this.listener.config.idleTimeoutMs))
+  }
+
+  get receivedBytes(): number {
+    return this.conn.bytesRead
+  }
+
+  get pinned(): PinnedConnections | undefined {
+    return this.#pinned
+  }
+
+  pin(conn: Conn, target: Target, keepClient: boolean): void {
+    this.#pinned ??= new PinnedConnections()
+    this.#pinned.put(conn, target)
+    if (!keepClient) this.#pinned.closeAll()
+  }
+
+  abstract onTimeout(nowMs: number): number
+  abstract drain(): void
+  abstract leave(targetSlot: number): void
+  abstract cut(): void
+
+  get forwarded(): ForwardedLines {
+    // Each proxy says whom it was asked by, whoever the client is.
+    return (this.#forwarded ??= forwardedLines(
+      this.#peer,
+      this.listener.group.config.forwarded,
+      this.listener.asksForCertificates,
+    ))
+  }
+
+  headOptions(facts: RequestFacts): RequestHeadOptions {
+    const { forwarded } = this
+    const { config } = this.listener.group
+    const options = this.plane.headOptions
+    options.clientAddress = forwarded.clientAddress
+    options.fixedLines = forwarded.fixedLines
+    options.forwardedPrefix = forwarded.forwardedPrefix
+    options.appendForwarded = this.clients !== undefined
+    options.forwardHost = config.forwarded.host
+    options.via = config.forwarded.via
+    options.requestId = facts.requestIdBytes
+    // An HTTP/1.0 client may leave Host out; what it dialled is what it must mean.
+    if (!facts.hasHost) options.defaultHost = Buffer.from(formatHost(this.origin), 'latin1')
+    return options
+  }
+
+  get firstReadBytes(): number {
+    return BODY_READ_BYTES
+  }
+
+  widen(upstream: Conn): void {
+    upstream.readSize = BODY_READ_BYTES
+  }
+
+  lookWithin(delayMs: number): void {
+    if (delayMs < LOOK_MS && this.plane.clock.nowMs + delayMs < this.timerDeadlineMs)
+      this.plane.wheel.schedule(this, delayMs)
+  }
+
+  countBytes(): void {
+    this.listener.countBytes(this.conn.bytesRead - this.#receivedCounted, this.conn.bytesWritten - this.#sentCounted)
+    this.#receivedCounted = this.conn.bytesRead
+    this.#sentCounted = this.conn.bytesWritten
+  }
+
+  cutShort(reset: boolean): void {
+    this.exchange = undefined
+    if (this.state === ENDED) return
+    this.kept.clear()
+    if (reset) this.conn.abort()
+    else this.closeAfterAnswer()
+  }
+
+  /**
+   * The client has half-closed while its answer is awaited. Nobody can tell one that only stopped sending from one that
+   * is gone. An interim response, which every client must be able to skip (RFC 9110 15.2), can: the system of one that
+   * is gone answers it with a reset.
+   */
+  probe(): void {
+    this.conn.write(CONTINUE, 0, CONTINUE.length)
+  }
+
+  /** The answer is out and the connection is to end, but the client may not have sent all it wanted to. */
+  linger(): void {
+    const lingerMs = this.plane.draining ? LINGER_MS : this.listener.config.idleTimeoutMs
+    this.kept.clear()
+    this.state = LINGERING
+    this.lingerUntilMs = this.plane.clock.nowMs + lingerMs
+    this.#deliveredBytes = this.conn.bytesWritten
+    this.lookWithin(lingerMs)
+    this.conn.end()
+    if (this.inputEnded) this.conn.close()
+    else this.conn.resume()
+  }
+
+  /** An answer that its client still takes, however slowly, has as long again from each time that some of it went out. */
+  protected followDelivery(nowMs: number): void {
+    const { bytesWritten } = this.conn
+    if (bytesWritten === this.#deliveredBytes) return
+    this.#deliveredBytes = bytesWritten
+    this.lingerUntilMs = Math.max(this.lingerUntilMs, nowMs + this.listener.config.idleTimeoutMs)
+  }
+
+  cutUnframed(blocked: boolean): void {
+    this.exchange = undefined
+    if (this.state === ENDED) return
+    this.kept.clear()
+    this.state = CUTTING
+    this.conn.pause()
+    this.resetWithin(blocked ? this.listener.config.idleTimeoutMs : CUT_MS)
+  }
+
+  protected resetWithin(delayMs: number): void {
+    this.lingerUntilMs = this.plane.clock.nowMs + delayMs
+    this.lookWithin(delayMs)
+  }
+
+  /** What is still thrown away is awaited no longer than a moment. */
+  protected hurry(): void {
+    if (this.state !== LINGERING) return
+    this.lingerUntilMs = Math.min(this.lingerUntilMs, this.plane.clock.nowMs + LINGER_MS)
+  }
+
+  becomeTunnel(): Uint8Array | undefined {
+    const ahead = this.kept.empty ? undefined : this.kept.buffer.subarray(0, this.kept.length)
+    this.kept.clear()
+    this.state = TUNNELLING
+    this.exchange = undefined
+    this.#pinned?.closeAll()
+    this.plane.wheel.cancel(this)
+    this.plane.sessions.delete(this)
+    this.conn.readSize = BODY_READ_BYTES
+    return ahead
+  }
+
+  onTunnelClosed(): void {
+    this.state = ENDED
+    this.finish()
+  }
+
+  /** Answers a request that never became an exchange, and closes. `parser` has the request as far as it was understood. */
+  protected refuse(status: number, reason: ReasonCode, parser: RequestParser | undefined): void {
+    this.origin = this.#peer
+    this.state = LINGERING
+    writeRefusal(this.plane, this, status, reason, parser, this.headStartedMs)
+    this.headStartedMs = -1
+    this.linger()
+    // Who was too slow already is not waited for much longer.
+    if (status === 408) this.hurry()
+  }
+
+  protected closeAfterAnswer(): void {
+    this.state = LINGERING
+    this.lingerUntilMs = this.plane.clock.nowMs + this.listener.config.idleTimeoutMs
+    this.#deliveredBytes = this.conn.bytesWritten
+    this.conn.close()
+  }
+
+  protected finish(): void {
+    this.plane.wheel.cancel(this)
+    this.plane.sessions.delete(this)
+    if (this.parser !== undefined) this.plane.giveParser(this.parser)
+    this.parser = undefined
+    this.kept.clear()
+    this.#pinned?.closeAll()
+    this.onEnded()
+  }
+
+  protected onEnded(): void {
+    this.countBytes()
+    this.listener.connectionClosed()
+  }
+}

@@ -1,0 +1,268 @@
+// Hot path: every request passes here. No closures or promises; bytes are kept only when a head came in pieces.
+import type { Conn, ConnHandler } from '../../core/conn.js'
+import type { CastorError } from '../../core/errors.js'
+import { REASON } from '../../core/reasons.js'
+import { PARSE_COMPLETE, PARSE_INCOMPLETE, type RequestParser } from '../../http/request-parser.js'
+import type { ClientOrigin } from '../client-address.js'
+import type { Listener } from '../listener.js'
+import { ClientLink } from './client-link.js'
+import type { ExchangePool } from './exchange-pool.js'
+import type { Http1Plane } from './h1-context.js'
+import { answersItself, writeRedirect } from './own-answer.js'
+import type { Requester } from './requester.js'
+import {
+  BODY_READ_BYTES,
+  CUT_MS,
+  CUTTING,
+  ENDED,
+  EXCHANGING,
+  FLUSHING,
+  goneReason,
+  HEAD_READ_BYTES,
+  LINGER_BYTES,
+  LINGERING,
+  LOOK_MS,
+  READING,
+  TUNNELLING,
+} from './session-state.js'
+
+/** One client connection of an http listener: reads requests one after the other and hands each to an exchange. */
+export class ClientSession extends ClientLink implements ConnHandler, Requester {
+  readonly protocol: string = ''
+  readonly #exchanges: ExchangePool
+  #lingerBytes = 0
+  /** A loop over kept requests is under way further up the stack. */
+  #reading = false
+
+  constructor(plane: Http1Plane, exchanges: ExchangePool, listener: Listener, conn: Conn, origin: ClientOrigin) {
+    super(plane, listener, conn, origin)
+    this.#exchanges = exchanges
+  }
+
+  /** `early` is what came behind a PROXY header in the same read; borrowed. */
+  start(early: Uint8Array | undefined): void {
+    this.state = READING
+    this.inputEnded = false
+    this.plane.sessions.add(this)
+    this.conn.handler = this
+    this.conn.readSize = HEAD_READ_BYTES
+    this.plane.wheel.schedule(this, Math.min(this.listener.config.idleTimeoutMs, LOOK_MS))
+    if (early !== undefined && early.length > 0) this.#read(early, 0, early.length)
+  }
+
+  drain(): void {
+    if (this.state === READING && this.headStartedMs < 0) this.conn.close()
+    else this.hurry()
+  }
+
+  leave(targetSlot: number): void {
+    this.exchange?.leave(targetSlot)
+    this.pinned?.leave(targetSlot)
+  }
+
+  cut(): void {
+    if (this.state === EXCHANGING) this.exchange!.shutDown()
+    else this.conn.abort()
+  }
+
+  onOpen(): void {}
+
+  onData(_conn: Conn, buffer: Uint8Array, length: number): void {
+    switch (this.state) {
+      case READING:
+        if (this.kept.empty) this.#read(buffer, 0, length)
+        else {
+          this.kept.append(buffer, 0, length)
+          this.#read(this.kept.buffer, 0, this.kept.length)
+        }
+        return
+      case EXCHANGING:
+        this.#whileExchanging(buffer, 0, length)
+        return
+      case LINGERING:
+        this.#lingerBytes += length
+        if (this.#lingerBytes > LINGER_BYTES) this.conn.abort()
+        return
+    }
+  }
+
+  onEnd(): void {
+    this.inputEnded = true
+    switch (this.state) {
+      case READING:
+        this.conn.close()
+        return
+      case EXCHANGING:
+        this.exchange!.onClientEnd()
+        return
+      case LINGERING:
+        this.conn.close()
+        return
+    }
+  }
+
+  onWritable(): void {
+    if (this.state === FLUSHING) this.#next()
+    else if (this.state === CUTTING) this.resetWithin(CUT_MS)
+    else this.exchange?.onClientWritable()
+  }
+
+  onClose(_conn: Conn, cause?: CastorError): void {
+    const exchange = this.exchange
+    const state = this.state
+    this.state = ENDED
+    this.exchange = undefined
+    if (exchange !== undefined) exchange.onClientGone(goneReason(cause))
+    if (state === READING && this.headStartedMs >= 0) this.listener.countReason(REASON.CLIENT_CLOSED)
+    this.finish()
+  }
+
+  onTimeout(nowMs: number): number {
+    this.countBytes()
+    let restMs = LOOK_MS
+    switch (this.state) {
+      case READING:
+        restMs = this.#checkReading(nowMs)
+        break
+      case EXCHANGING:
+        restMs = this.exchange!.checkTime(nowMs)
+        break
+      case FLUSHING:
+        restMs = this.conn.lastActiveMs + this.listener.config.idleTimeoutMs - nowMs
+        if (restMs <= 0) this.conn.abort()
+        break
+      case CUTTING:
+        restMs = this.lingerUntilMs - nowMs
+        if (restMs <= 0) this.conn.abort()
+        break
+      case LINGERING:
+        this.followDelivery(nowMs)
+        restMs = this.lingerUntilMs - nowMs
+        if (restMs <= 0) this.conn.abort()
+        break
+    }
+    if (this.state === ENDED || this.state === TUNNELLING) return 0
+    return Math.min(Math.max(restMs, 1), LOOK_MS)
+  }
+
+  onExchangeDone(keep: boolean, requestComplete: boolean, blocked: boolean): void {
+    this.exchange = undefined
+    if (this.state === ENDED) return
+    this.countBytes()
+    if (!keep) {
+      // A client that pipelined more than it will get would lose the answer to a reset.
+      if ((requestComplete && this.kept.empty) || this.inputEnded) this.closeAfterAnswer()
+      else this.linger()
+      return
+    }
+    if (blocked) {
+      this.state = FLUSHING
+      this.conn.pause()
+      return
+    }
+    this.#next()
+  }
+
+  feedBody(): void {
+    if (!this.kept.empty) {
+      const { buffer, length } = this.kept
+      this.kept.clear()
+      this.#whileExchanging(buffer, 0, length)
+    }
+    if (this.kept.empty && this.state === EXCHANGING) this.conn.resume()
+  }
+
+  #checkReading(nowMs: number): number {
+    if (this.headStartedMs >= 0) {
+      const restMs = this.headStartedMs + this.plane.protection.headerTimeoutMs - nowMs
+      if (restMs <= 0) this.refuse(408, 'HEADER_TIMEOUT', undefined)
+      return restMs
+    }
+    const restMs = this.conn.lastActiveMs + this.listener.config.idleTimeoutMs - nowMs
+    if (restMs <= 0) this.conn.close()
+    return restMs
+  }
+
+  /** Reads requests from [start, end), which begins where a request does. */
+  #read(buffer: Uint8Array, start: number, end: number): void {
+    this.#reading = true
+    let at = start
+    while (at < end && this.state === READING) {
+      const parser = (this.parser ??= this.plane.takeParser())
+      const outcome = parser.parse(buffer, at, end)
+      if (outcome === PARSE_COMPLETE) {
+        this.headStartedMs = -1
+        this.parser = undefined
+        this.kept.clear()
+        at = this.#begin(parser, buffer, at, end)
+      } else if (outcome === PARSE_INCOMPLETE) {
+        this.#awaitRest(buffer, at, end)
+        at = end
+      } else {
+        this.parser = undefined
+        this.refuse(parser.errorStatus, parser.errorReason, parser)
+        this.plane.giveParser(parser)
+        at = end
+      }
+    }
+    this.#reading = false
+    // More is here than can be dealt with now.
+    if (at < end && (this.state === EXCHANGING || this.state === FLUSHING)) this.#keepPaused(buffer, at, end)
+  }
+
+  #begin(parser: RequestParser, buffer: Uint8Array, start: number, end: number): number {
+    if (this.clients !== undefined) this.origin = this.clients.of(parser, buffer, start)
+    if (answersItself(this.listener)) return this.#redirect(parser, buffer, start)
+    const exchange = this.#exchanges.take()
+    this.exchange = exchange
+    this.state = EXCHANGING
+    if (parser.hasBody) this.conn.readSize = BODY_READ_BYTES
+    const next = exchange.begin(this, parser, buffer, start, end)
+    this.plane.giveParser(parser)
+    return next
+  }
+
+  /** No target is asked: the client is sent to https. */
+  #redirect(parser: RequestParser, buffer: Uint8Array, start: number): number {
+    const next = start + parser.headLength
+    const keep = parser.keepAlive && !parser.hasBody && !this.plane.draining
+    const blocked = !writeRedirect(this.plane, this, parser, buffer, start, !keep)
+    this.plane.giveParser(parser)
+    this.onExchangeDone(keep, !parser.hasBody, blocked)
+    return next
+  }
+
+  #whileExchanging(buffer: Uint8Array, start: number, end: number): void {
+    const next = this.exchange!.onRequestBytes(buffer, start, end)
+    if (next < end && this.state === EXCHANGING) this.#keepPaused(buffer, next, end)
+  }
+
+  #keepPaused(buffer: Uint8Array, start: number, end: number): void {
+    this.conn.pause()
+    this.kept.append(buffer, start, end)
+  }
+
+  #awaitRest(buffer: Uint8Array, start: number, end: number): void {
+    if (this.headStartedMs < 0) {
+      this.headStartedMs = this.plane.clock.nowMs
+      this.lookWithin(this.plane.protection.headerTimeoutMs)
+    }
+    // What was kept from before is what is being read: it lies there already.
+    if (this.kept.empty || start > 0) this.kept.replace(buffer, start, end)
+  }
+
+  #next(): void {
+    this.state = READING
+    this.conn.readSize = HEAD_READ_BYTES
+    // Called from within the loop over what was read: that loop goes on by itself.
+    if (this.#reading) return
+    if (!this.kept.empty) this.#read(this.kept.buffer, 0, this.kept.length)
+    if (this.state === READING) {
+      if (this.inputEnded || (this.plane.draining && this.headStartedMs < 0)) this.conn.close()
+      else this.conn.resume()
+    } else if (this.state === EXCHANGING && this.kept.empty) {
+      // Paused for what was kept: the rest of this request's body, or the client's going, would never be seen.
+      this.conn.resume()
+    }
+  }
+}

@@ -1,0 +1,163 @@
+// Hot path: every request ends here, well or not.
+import type { CastorError } from '../../core/errors.js'
+import { FAILURE_RESET, type FailureKind } from '../../core/failure-kinds.js'
+import type { ReasonCode } from '../../core/reasons.js'
+import type { ResponseParser } from '../../http/response-parser.js'
+import { Binding } from '../stickiness.js'
+import type { BodyRelay } from './body-relay.js'
+import { FINISHING, OVER, type Phase } from './exchange-phase.js'
+import { writeFailure } from './failure-reply.js'
+import type { Http1Plane } from './h1-context.js'
+import { Tally } from './record.js'
+import { RequestPace } from './request-pace.js'
+import type { Requester } from './requester.js'
+import { ResponseHead } from './response-head.js'
+import { Upstream, type UpstreamState, type UpstreamUser } from './upstream.js'
+
+/** What an exchange holds while it lasts, and the ways in which it ends: answered, failed, cut, logged. */
+export abstract class ExchangeOutcome implements UpstreamUser {
+  protected readonly plane: Http1Plane
+  protected readonly head: ResponseHead
+  protected readonly upstream: Upstream
+  protected readonly requestBody: BodyRelay
+  protected readonly responseBody: BodyRelay
+  protected readonly tally = new Tally()
+  protected readonly facts = this.tally.facts
+  protected readonly binding = new Binding()
+  protected session!: Requester
+  protected phase: Phase = OVER
+  protected keepClient = false
+  protected keepUpstream = false
+  protected readonly pace = new RequestPace()
+  /** Its client was asked whether more may be fetched ahead. */
+  protected wide = false
+  readonly #home: ExchangeOutcome[]
+
+  /** `home` takes it back when it is over. */
+  constructor(
+    plane: Http1Plane,
+    parser: ResponseParser,
+    request: BodyRelay,
+    response: BodyRelay,
+    home: ExchangeOutcome[],
+  ) {
+    this.#home = home
+    this.plane = plane
+    this.head = new ResponseHead(parser, plane.clock)
+    this.upstream = new Upstream(plane, this)
+    this.requestBody = request
+    this.responseBody = response
+  }
+
+  abstract onUpstreamTurn(state: UpstreamState): void
+  abstract onUpstreamOpen(): void
+  abstract onUpstreamData(buffer: Uint8Array, length: number): void
+  abstract onUpstreamEnd(): void
+  abstract onUpstreamWritable(): void
+  abstract onConnectFailed(reason: ReasonCode, cause?: CastorError): void
+  abstract onUpstreamLost(cause: CastorError | undefined): void
+
+  /** The thread ends: whoever still waits for an answer is told so. */
+  shutDown(): void {
+    if (this.phase === FINISHING) this.conclude(true)
+    else if (this.tally.headSent) this.cut('SHUTTING_DOWN')
+    else this.fail(503, 'SHUTTING_DOWN')
+  }
+
+  /** The target's time is over while it serves this request. */
+  leave(targetSlot: number): void {
+    if (this.upstream.target?.slot !== targetSlot) return
+    if (this.phase === FINISHING) this.conclude(true)
+    else if (this.tally.headSent) this.cut('TARGET_REMOVED')
+    else this.fail(503, 'TARGET_REMOVED')
+  }
+
+  /** All of the response is out. `extra`: the target's connection cannot be trusted with another request. */
+  protected complete(extra: boolean): void {
+    const { requestBody, facts } = this
+    // A client that was to be told to go on will not. Any other has begun, and reads when it is through (RFC 9112 9.6).
+    const unasked = facts.expectContinue && requestBody.bytes === 0
+    const more = !extra && !requestBody.done && !unasked && !this.session.inputEnded
+    if (!more || this.upstream.conn === undefined) {
+      this.conclude(extra)
+      return
+    }
+    this.phase = FINISHING
+    this.session.conn.end()
+  }
+
+  /** Nothing more is relayed in either direction. */
+  protected conclude(extra: boolean, reason: ReasonCode = 'NONE'): void {
+    const session = this.session
+    const requestDone = this.requestBody.done
+    if (this.phase === FINISHING && requestDone) this.upstream.close()
+    else if (extra || !this.keepUpstream || !requestDone) this.upstream.drop()
+    else this.upstream.giveBack(this.head.parser.keepAliveTimeoutSeconds, this.keepClient)
+    const keep = this.keepClient
+    const blocked = this.responseBody.blocked
+    this.account(reason, 0, 0)
+    session.onExchangeDone(keep, requestDone, blocked)
+  }
+
+  protected nonsense(detail: string): void {
+    const { log, targetLines } = this.plane
+    if (targetLines.take()) {
+      log.warn({ target: this.upstream.target?.id, detail, ...targetLines.omitted() }, 'target answered nonsense')
+    }
+    this.blameAndFail(FAILURE_RESET, 502, 'BAD_RESPONSE')
+  }
+
+  protected blameAndFail(kind: FailureKind, status: number, reason: ReasonCode): void {
+    this.upstream.blame(kind)
+    this.fail(status, reason)
+  }
+
+  /** Castor answers in the target's stead. */
+  protected fail(status: number, reason: ReasonCode): void {
+    const session = this.session
+    const requestDone = this.requestBody.done
+    const keep = this.facts.keepAlive && requestDone && !this.plane.draining
+    const { scratch } = this.plane.transport
+    const end = writeFailure(scratch, status, this.facts, !keep, session.listener)
+    const blocked = !session.conn.write(scratch, 0, end)
+    this.tally.sentHeadBytes += end
+    this.tally.status = status
+    this.release(reason)
+    session.onExchangeDone(keep, requestDone, blocked)
+  }
+
+  /** The same where the target is what broke it off. */
+  protected cutByTarget(reason: ReasonCode): void {
+    this.upstream.blameCut(this.tally.status)
+    this.cut(reason)
+  }
+
+  /** The response cannot be finished: the client must see that it was cut. */
+  protected cut(reason: ReasonCode): void {
+    const session = this.session
+    // Without framing of its own a body's end looks like its whole: only a reset tells.
+    const framed = this.facts.versionMinor === 1 || this.head.parser.contentLength >= 0
+    const { blocked } = this.responseBody
+    this.release(reason)
+    if (framed) session.cutShort(false)
+    else session.cutUnframed(blocked)
+  }
+
+  /** Lets go of the target and accounts for what was; the client's connection is the caller's to deal with. */
+  protected release(reason: ReasonCode): void {
+    this.upstream.drop()
+    this.account(reason, 0, 0)
+  }
+
+  /** The last act: after it the exchange serves another request. Bytes are what a tunnel carried. */
+  protected account(reason: ReasonCode, tunnelReceived: number, tunnelSent: number): void {
+    this.phase = OVER
+    this.pace.end(this.plane.clock.nowMs, this.session)
+    const received = this.requestBody.bytes + tunnelReceived
+    const sent = this.responseBody.bytes + tunnelSent
+    this.tally.record(this.plane, this.session, this.upstream, this.head.parser.status, received, sent, reason)
+    this.upstream.finish()
+    this.head.reset()
+    this.#home.push(this)
+  }
+}

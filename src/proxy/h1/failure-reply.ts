@@ -1,0 +1,31 @@
+import type { ReasonCode } from '../../core/reasons.js'
+import { writeReply } from '../../http/reply.js'
+import type { Listener } from '../listener.js'
+import type { RequestFacts } from './request-info.js'
+
+const RETRY_AFTER_SECONDS = 1
+
+/** What a client is told of a target that could not be reached, for one reason or another. */
+export function dialFailureStatus(reason: ReasonCode): number {
+  if (reason === 'LOCAL_SHORTAGE') return 503
+  return reason === 'CONNECT_TIMEOUT' ? 504 : 502
+}
+
+/** Castor's own answer to a request that no target answered; returns where it ends. */
+export function writeFailure(
+  scratch: Uint8Array,
+  status: number,
+  facts: RequestFacts,
+  close: boolean,
+  listener: Listener,
+): number {
+  return writeReply(scratch, 0, {
+    status,
+    requestId: facts.requestIdBytes,
+    close,
+    head: facts.isHead,
+    versionMinor: facts.versionMinor,
+    lines: listener.hstsLine,
+    ...(status === 503 ? { retryAfterSeconds: RETRY_AFTER_SECONDS } : {}),
+  })
+}

@@ -1,0 +1,113 @@
+import type { Logger } from 'pino'
+import type { HeadLimits } from '../../http/head-layout.js'
+import { RequestParser } from '../../http/request-parser.js'
+import type { RequestHeadOptions } from '../../http/request-writer.js'
+import type { ResponseHeadOptions } from '../../http/response-writer.js'
+import { WORKER_RETRIES_TOTAL } from '../../shm/layout.js'
+import { LineBudget } from '../line-budget.js'
+import type { Plane } from '../worker-context.js'
+import { RequestFacts } from './request-info.js'
+
+/** The request target may not be longer than this; an URL that no browser would send. */
+const MAX_TARGET_BYTES = 8 * 1024
+
+/**
+ * What the HTTP/1.1 connections of a thread share: beside the plane, parsers that are used again and again, so
+ * that an idle connection holds none.
+ */
+export class Http1Plane {
+  readonly transport: Plane['transport']
+  readonly clock: Plane['clock']
+  readonly wheel: Plane['wheel']
+  readonly protection: Plane['protection']
+  readonly accessLog: Plane['accessLog']
+  readonly entry: Plane['entry']
+  readonly requestIds: Plane['requestIds']
+  readonly sessions: Plane['sessions']
+  readonly tlsLog: Plane['tlsLog']
+  readonly log: Logger
+  /** For lines that targets can cause at will. */
+  readonly targetLines: LineBudget
+  readonly limits: HeadLimits
+  /** For answers of Castor's own, which are recorded as soon as they are given. */
+  readonly facts = new RequestFacts()
+  /** Set for each request and read before the next. */
+  readonly headOptions: RequestHeadOptions = {
+    clientAddress: new Uint8Array(0),
+    appendForwarded: false,
+    fixedLines: new Uint8Array(0),
+    forwardHost: true,
+    forwardedPrefix: undefined,
+    requestId: new Uint8Array(0),
+    via: false,
+  }
+  readonly #responseOptions: ResponseHeadOptions = {
+    clientMinor: 1,
+    chunked: false,
+    close: false,
+    keepAliveHeader: false,
+    via: false,
+  }
+  readonly #workerAt: number
+  readonly #plane: Plane
+  readonly #parsers: RequestParser[] = []
+
+  constructor(plane: Plane, log: Logger) {
+    this.#plane = plane
+    this.#workerAt = plane.columns.workerAt(plane.column)
+    this.log = log
+    this.targetLines = new LineBudget(plane.clock)
+    this.transport = plane.transport
+    this.clock = plane.clock
+    this.wheel = plane.wheel
+    this.protection = plane.protection
+    this.accessLog = plane.accessLog
+    this.entry = plane.entry
+    this.requestIds = plane.requestIds
+    this.sessions = plane.sessions
+    this.tlsLog = plane.tlsLog
+    this.limits = {
+      maxHeaderBytes: plane.protection.maxHeaderBytes,
+      maxHeaders: plane.protection.maxHeaders,
+      maxTargetBytes: MAX_TARGET_BYTES,
+    }
+  }
+
+  get draining(): boolean {
+    return this.#plane.draining
+  }
+
+  countRetry(): void {
+    this.#plane.columns.words[this.#workerAt + WORKER_RETRIES_TOTAL]!++
+  }
+
+  /** One object for the whole thread: read before the next call. */
+  responseOptions(
+    clientMinor: 0 | 1,
+    chunked: boolean,
+    close: boolean,
+    via: boolean,
+    extraLines: Uint8Array | undefined,
+    hstsLine: Uint8Array | undefined,
+  ): ResponseHeadOptions {
+    const options = this.#responseOptions
+    options.clientMinor = clientMinor
+    options.chunked = chunked
+    options.close = close
+    options.keepAliveHeader = clientMinor === 0 && !close
+    options.via = via
+    options.extraLines = extraLines
+    options.hstsLine = hstsLine
+    return options
+  }
+
+  takeParser(): RequestParser {
+    const parser = this.#parsers.pop() ?? new RequestParser(this.limits)
+    parser.reset()
+    return parser
+  }
+
+  giveParser(parser: RequestParser): void {
+    this.#parsers.push(parser)
+  }
+}

@@ -1,0 +1,75 @@
+import type { ReasonCode } from '../../core/reasons.js'
+import { METHOD_GET, METHOD_HEAD } from '../../http/methods.js'
+import { type Reply, writeReply } from '../../http/reply.js'
+import type { RequestParser } from '../../http/request-parser.js'
+import type { Listener } from '../listener.js'
+import type { Http1Plane } from './h1-context.js'
+import { recordAnswer, recordRefusal } from './record.js'
+import type { Requester } from './requester.js'
+
+/** Answers that Castor gives without asking a target. */
+
+const HTTPS_PORT = 443
+
+export function answersItself(listener: Listener): boolean {
+  return listener.config.redirectToHttps !== undefined
+}
+
+/** Refuses what never became a request. `parser` has it as far as it was understood; `startedMs` −1 where nothing came. */
+export function writeRefusal(
+  plane: Http1Plane,
+  session: Pick<Requester, 'listener' | 'origin' | 'conn'>,
+  status: number,
+  reason: ReasonCode,
+  parser: RequestParser | undefined,
+  startedMs: number,
+): void {
+  const requestId = plane.requestIds.next()
+  const lines = session.listener.hstsLine
+  const { scratch } = plane.transport
+  const end = writeReply(scratch, 0, { status, requestId, close: true, head: false, versionMinor: 1, lines })
+  session.conn.write(scratch, 0, end)
+  recordRefusal(plane, session, status, reason, requestId, startedMs < 0 ? 0 : plane.clock.nowMs - startedMs)
+  const client = session.origin.client.address
+  plane.log.debug({ client, status, reason, detail: parser?.errorDetail }, 'request refused')
+}
+
+/** Sends the client to the same URL over https; 400 without a host to send it to. False where the client reads slowly. */
+export function writeRedirect(
+  plane: Http1Plane,
+  session: Requester,
+  parser: RequestParser,
+  buffer: Uint8Array,
+  start: number,
+  close: boolean,
+): boolean {
+  const { port, status: wanted } = session.listener.config.redirectToHttps!
+  const { facts } = plane
+  facts.capture(parser, buffer, start, plane.requestIds.next(), plane.accessLog !== undefined)
+  const safe = parser.method === METHOD_GET || parser.method === METHOD_HEAD
+  const hosted = parser.hostNameEnd > parser.hostStart
+  const status = hosted ? wanted || (safe ? 301 : 308) : 400
+  const reply: Reply = {
+    status,
+    requestId: facts.requestIdBytes,
+    close,
+    head: facts.isHead,
+    versionMinor: facts.versionMinor,
+    lines: hosted ? locationLine(parser, buffer, start, port) : undefined,
+  }
+  const { scratch } = plane.transport
+  const end = writeReply(scratch, 0, reply)
+  recordAnswer(plane, session, facts, status, end, hosted ? 'NONE' : 'BAD_REQUEST')
+  return session.conn.write(scratch, 0, end)
+}
+
+/** Host and path were found valid by the parser, so that neither can end the line. */
+function locationLine(parser: RequestParser, buffer: Uint8Array, start: number, port: number): Uint8Array {
+  const text = (from: number, to: number): string =>
+    Buffer.from(buffer.subarray(start + from, start + to)).toString('latin1')
+  const host = text(parser.hostStart, parser.hostNameEnd)
+  const written = text(parser.pathStart, parser.pathEnd)
+  // Beside a path, an absolute target may have a query alone, and OPTIONS a star.
+  const path = written.startsWith('/') ? written : written.startsWith('?') ? `/${written}` : '/'
+  return Buffer.from(`location: https://${host}${port === HTTPS_PORT ? '' : `:${port}`}${path}\r\n`, 'latin1')
+}

@@ -1,0 +1,135 @@
+// Hot path: once a request.
+import type { Clock } from '../../core/clock.js'
+import { REASON, REASONS, type ReasonCode } from '../../core/reasons.js'
+import type { AccessEntry } from '../../observe/access-log.js'
+import { schemeOf } from '../client-address.js'
+import type { Target } from '../target.js'
+import type { Http1Plane } from './h1-context.js'
+import { RequestFacts } from './request-info.js'
+import type { Requester } from './requester.js'
+
+/** What is counted instead of a status for a client that left before its answer; never sent. */
+const CLIENT_CLOSED_STATUS = 499
+
+/** The course of one exchange in numbers, for counters and log. Loop times and durations in milliseconds, −1 for none. */
+export class Tally {
+  readonly facts = new RequestFacts()
+  /** What the client was answered; 0 until then. */
+  status = 0
+  /** The target's answer is on its way to the client. */
+  headSent = false
+  startedMs = 0
+  startedWallMs = 0
+  /** When the target had, or should have had, the whole request. */
+  requestDoneMs = 0
+  responseMs = -1
+  /** Bytes of the response heads. */
+  sentHeadBytes = 0
+
+  begin(clock: Clock): void {
+    this.status = 0
+    this.headSent = false
+    this.startedMs = clock.nowMs
+    this.startedWallMs = clock.wallMs
+    this.requestDoneMs = clock.nowMs
+    this.responseMs = -1
+    this.sentHeadBytes = 0
+  }
+
+  /** `received` and `sent` are bytes of bodies; `targetStatus` what the target's last head said. */
+  record(
+    plane: Http1Plane,
+    session: Requester,
+    upstream: { readonly lastTarget: Target | undefined; readonly connectMs: number },
+    targetStatus: number,
+    received: number,
+    sent: number,
+    reason: ReasonCode,
+  ): void {
+    const { listener } = session
+    const requestMs = plane.clock.nowMs - this.startedMs
+    const status = this.status === 0 ? CLIENT_CLOSED_STATUS : this.status
+    listener.countRequest(status, requestMs)
+    listener.countReason(REASON[reason])
+    if (plane.accessLog === undefined) return
+    const entry = describe(session, plane.entry)
+    this.facts.describe(entry)
+    if (session.protocol !== '') entry.protocol = session.protocol
+    entry.timeMs = this.startedWallMs
+    entry.target = upstream.lastTarget?.id ?? ''
+    entry.status = status
+    entry.targetStatus = this.headSent ? targetStatus : 0
+    entry.requestBytes = this.facts.headBytes + received
+    entry.sentBytes = this.sentHeadBytes + sent
+    entry.requestMs = requestMs
+    entry.connectMs = upstream.connectMs
+    entry.responseMs = this.responseMs
+    entry.reason = codeOf(reason)
+    plane.accessLog.record(entry)
+  }
+}
+
+/** A request that was answered before it could become an exchange. */
+export function recordRefusal(
+  plane: Http1Plane,
+  session: Pick<Requester, 'listener' | 'origin'>,
+  status: number,
+  reason: ReasonCode,
+  requestId: Uint8Array,
+  requestMs: number,
+): void {
+  const { listener } = session
+  listener.countRequest(status, requestMs)
+  listener.countReason(REASON[reason])
+  if (plane.accessLog === undefined) return
+  const entry = describe(session, plane.entry)
+  entry.timeMs = plane.clock.wallMs - requestMs
+  entry.requestId = requestId
+  entry.status = status
+  entry.requestMs = requestMs
+  entry.reason = codeOf(reason)
+  plane.accessLog.record(entry)
+}
+
+/** A request that Castor answered by itself, and at once. */
+export function recordAnswer(
+  plane: Http1Plane,
+  session: Requester,
+  facts: RequestFacts,
+  status: number,
+  sentBytes: number,
+  reason: ReasonCode,
+): void {
+  const { listener } = session
+  listener.countRequest(status, 0)
+  listener.countReason(REASON[reason])
+  if (plane.accessLog === undefined) return
+  const entry = describe(session, plane.entry)
+  facts.describe(entry)
+  entry.timeMs = plane.clock.wallMs
+  entry.status = status
+  entry.requestBytes = facts.headBytes
+  entry.sentBytes = sentBytes
+  entry.requestMs = 0
+  entry.reason = codeOf(reason)
+  plane.accessLog.record(entry)
+}
+
+function describe(session: Pick<Requester, 'listener' | 'origin'>, entry: AccessEntry): AccessEntry {
+  entry.reset()
+  entry.listener = session.listener.config.name
+  entry.clientIp = session.origin.client.address
+  entry.clientPort = session.origin.client.port
+  entry.vip = session.origin.vip
+  entry.vport = session.origin.vport
+  entry.targetGroup = session.listener.group.config.name
+  const { tls } = session.origin
+  entry.scheme = schemeOf(session.origin)
+  entry.tlsVersion = tls?.version ?? ''
+  entry.tlsCipher = tls?.cipher ?? ''
+  return entry
+}
+
+function codeOf(reason: ReasonCode): string {
+  return reason === 'NONE' ? '' : REASONS[REASON[reason]]!.code
+}

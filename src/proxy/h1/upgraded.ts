@@ -1,0 +1,88 @@
+import type { Conn } from '../../core/conn.js'
+import type { ReasonCode } from '../../core/reasons.js'
+import type { Binding } from '../stickiness.js'
+import type { Target } from '../target.js'
+import { Tunnel, type TunnelEnd, type TunnelOwner } from '../tunnel.js'
+import type { Session } from '../worker-context.js'
+import type { Http1Plane } from './h1-context.js'
+import type { Requester } from './requester.js'
+
+const REASONS: Record<TunnelEnd, ReasonCode> = {
+  closed: 'NONE',
+  idle: 'IDLE_TIMEOUT',
+  'client-failed': 'CLIENT_RESET',
+  'target-failed': 'TARGET_CUT',
+  cut: 'SHUTTING_DOWN',
+  // Not of one whose client has sent a request.
+  shed: 'SHED_SILENT',
+  removed: 'TARGET_REMOVED',
+}
+
+/** A WebSocket from its 101 on: a tunnel that ends the session it grew out of (RFC 6455). */
+export class UpgradedTunnel implements TunnelOwner, Session {
+  readonly #session: Requester
+  readonly #plane: Http1Plane
+  readonly #target: Target
+  readonly #binding: Binding
+  readonly #onEnded: (reason: ReasonCode, received: number, sent: number) => void
+  readonly #receivedBefore: number
+  readonly #sentBefore: number
+  #tunnel: Tunnel | undefined
+
+  /** `binding` is what the client is bound by, and stays as it is; `onEnded` is called once, with the tunnel's own bytes from and to the client. */
+  constructor(
+    session: Requester,
+    plane: Http1Plane,
+    target: Target,
+    binding: Binding,
+    onEnded: (reason: ReasonCode, received: number, sent: number) => void,
+  ) {
+    this.#session = session
+    this.#plane = plane
+    this.#target = target
+    this.#binding = binding
+    this.#onEnded = onEnded
+    this.#receivedBefore = session.conn.bytesRead
+    this.#sentBefore = session.conn.bytesWritten
+  }
+
+  /** `early` is what the target sent behind its 101; `clientReady` is false while that response is still going out. */
+  begin(upstream: Conn, early: Uint8Array, clientReady: boolean): void {
+    const session = this.#session
+    const { conn } = session
+    let ready = clientReady
+    if (early.length > 0) ready = conn.write(early, 0, early.length)
+    const ahead = session.becomeTunnel()
+    const { config, group } = session.listener
+    const keepMs = group.stickiness?.keepEveryMs ?? Number.POSITIVE_INFINITY
+    this.#tunnel = new Tunnel(conn, upstream, config.websocketIdleTimeoutMs, keepMs, this.#plane.wheel, this)
+    this.#plane.sessions.add(this)
+    if (!ready) upstream.pause()
+    if (ahead === undefined || upstream.write(ahead, 0, ahead.length)) conn.resume()
+    // The tunnel will not hear of an end that came before it.
+    if (session.inputEnded) upstream.end()
+  }
+
+  drain(): void {}
+
+  leave(targetSlot: number): void {
+    if (this.#target.slot === targetSlot) this.#tunnel?.finish('removed')
+  }
+
+  cut(): void {
+    this.#tunnel?.finish('cut')
+  }
+
+  onTunnelAlive(): void {
+    this.#session.countBytes()
+    this.#session.listener.group.stickiness?.keep(this.#binding)
+  }
+
+  onTunnelClosed(end: TunnelEnd): void {
+    const { conn } = this.#session
+    this.#plane.sessions.delete(this)
+    this.#target.connectionClosed()
+    this.#onEnded(REASONS[end], conn.bytesRead - this.#receivedBefore, conn.bytesWritten - this.#sentBefore)
+    this.#session.onTunnelClosed()
+  }
+}

@@ -1,0 +1,377 @@
+// Hot path: every request takes its way to a target here.
+import type { Conn, ConnHandler, Endpoint } from '../../core/conn.js'
+import type { CastorError } from '../../core/errors.js'
+import { FAILURE_CONNECT, type FailureKind } from '../../core/failure-kinds.js'
+import type { ReasonCode } from '../../core/reasons.js'
+import { charge } from '../../net/dial-room.js'
+import {
+  type IdlePool,
+  SPARE_LATER,
+  SPARE_TAKEN,
+  SPARE_UNWANTED,
+  type SpareOutcome,
+  type SpareTaker,
+} from '../../net/idle-pool.js'
+import { ABANDONED } from '../discard.js'
+import type { Binding } from '../stickiness.js'
+import type { Target } from '../target.js'
+import type { Claimant } from '../wait-list.js'
+import type { Http1Plane } from './h1-context.js'
+import { KeptHead } from './kept-head.js'
+import type { Requester } from './requester.js'
+
+/** What became of an attempt to reach a target. */
+export const UPSTREAM_NONE = 0
+/** A connection that was open already: the head may be written to it now. */
+export const UPSTREAM_READY = 1
+/** A connection under way; the head waits in it. */
+export const UPSTREAM_DIALLING = 2
+/** Every target is full; `onUpstreamTurn` says when it goes on. */
+export const UPSTREAM_WAITING = 3
+export type UpstreamState =
+  | typeof UPSTREAM_NONE
+  | typeof UPSTREAM_READY
+  | typeof UPSTREAM_DIALLING
+  | typeof UPSTREAM_WAITING
+
+/** Whose request it is. */
+export interface UpstreamUser {
+  /** It waits no more: the head went out, or is on its way, or there is no target for it. */
+  onUpstreamTurn(state: UpstreamState): void
+  onUpstreamOpen(): void
+  onUpstreamData(buffer: Uint8Array, length: number): void
+  onUpstreamEnd(): void
+  onUpstreamWritable(): void
+  /** The dial failed, and what was tried is let go of; whose fault that was is accounted for. */
+  onConnectFailed(reason: ReasonCode): void
+  /** The connection was lost after it had been open. */
+  onUpstreamLost(cause: CastorError | undefined): void
+}
+
+/** One request's way to a target: pick, take an open connection or dial, and where that fails, elsewhere. */
+export class Upstream implements ConnHandler, Claimant, SpareTaker {
+  readonly #plane: Http1Plane
+  readonly #user: UpstreamUser
+  #session!: Requester
+  /** The head as it goes to the target, kept until the response begins: it may have to go to another. */
+  readonly head: KeptHead
+  #attemptsLeft = 0
+  hash = -1
+  binding!: Binding
+  readonly tried: number[] = []
+  waitNext: Claimant | null = null
+  waitPrevious: Claimant | null = null
+  waitTicket = 0
+  waitSlot = -1
+  /** Loop time at which it began to wait, or to dial. */
+  #attemptMs = 0
+  /** The connection served another request before, and may have been closed by the target in the meantime. */
+  #reused = false
+  /** The request was sent once more because of that; from then on it goes on new connections only. */
+  #resent = false
+  target: Target | undefined
+  /** The last one it was with, for the log. */
+  lastTarget: Target | undefined
+  /** Why there is no target, when the state is UPSTREAM_NONE. */
+  refusal: ReasonCode = 'NO_TARGET'
+  conn: Conn | undefined
+  /** Only this client's requests may follow on the connection: it authenticates whoever uses it (RFC 9110 3.3). */
+  #pinned = false
+  connecting = false
+  /** What the target's epoch was when the connection was taken or dialled. */
+  #epoch = 0
+  /** How long the dial took; −1 where none was needed. */
+  connectMs = -1
+
+  constructor(plane: Http1Plane, user: UpstreamUser) {
+    this.#plane = plane
+    this.head = new KeptHead(plane.transport.scratch)
+    this.#user = user
+  }
+
+  get client(): Endpoint {
+    return this.#session.origin.client
+  }
+
+  /** How long it may take to reach a target: its turn in the queue, or a dial. Milliseconds. */
+  get patienceMs(): number {
+    const { queue, timeouts } = this.#session.listener.group.config
+    return this.waitTicket !== 0 ? queue.timeoutMs : timeouts.connectMs
+  }
+
+  /** `hash` as in PickKey; `connectionAuth`: the request has credentials for its connection. */
+  begin(session: Requester, hash: number, binding: Binding, connectionAuth: boolean): void {
+    this.#session = session
+    this.hash = hash
+    this.binding = binding
+    this.#attemptsLeft = session.listener.group.config.retries.attempts
+    // Not always: setting a length leaves compiled code, even where it changes nothing.
+    if (this.tried.length > 0) this.tried.length = 0
+    this.target = undefined
+    this.lastTarget = undefined
+    this.conn = undefined
+    this.connecting = false
+    this.connectMs = -1
+    this.#resent = false
+    this.#pinned = connectionAuth
+    const { pinned, listener } = session
+    // Where nothing else binds the client it is bound by the connections it has.
+    if (pinned !== undefined && binding.slot < 0 && !binding.hasKey) binding.slot = pinned.slotIn(listener.group)
+  }
+
+  /** The response has said that the connection authenticates whoever uses it. */
+  pin(): void {
+    this.#pinned = true
+    if (this.conn !== undefined) this.target!.streams?.retire(this.conn)
+  }
+
+  /** Claims a target and a connection to it. */
+  connect(): UpstreamState {
+    const claimed = this.#session.listener.group.claim(this)
+    switch (claimed) {
+      case 'none':
+        return this.#refuse('NO_TARGET')
+      case 'full':
+        return this.#refuse('QUEUE_FULL')
+      case 'waiting':
+        this.#attemptMs = this.#plane.clock.nowMs
+        return UPSTREAM_WAITING
+      default:
+        return this.#reach(claimed)
+    }
+  }
+
+  /** Its turn in the queue. The head, and what of the body was held back, can follow where the connection is open. */
+  onTurn(target: Target | undefined): void {
+    if (target === undefined) {
+      this.#user.onUpstreamTurn(this.#refuse('NO_TARGET'))
+      return
+    }
+    const state = this.#reach(target)
+    if (state === UPSTREAM_READY) this.conn!.write(this.head.bytes, 0, this.head.length)
+    this.#user.onUpstreamTurn(state)
+  }
+
+  /** Milliseconds that are left to reach a target. Ends what has taken too long. */
+  checkTime(nowMs: number): number {
+    // A dial that had to wait for a socket has its time from when it began.
+    const sinceMs = this.waitTicket === 0 ? Math.max(this.#attemptMs, this.conn?.dialledMs ?? 0) : this.#attemptMs
+    const restMs = sinceMs + this.patienceMs - nowMs
+    if (restMs > 0) return restMs
+    if (this.waitTicket === 0) {
+      this.abandonDial()
+    } else {
+      this.#session.listener.group.unclaim(this)
+      this.#user.onUpstreamTurn(this.#refuse('QUEUE_TIMEOUT'))
+    }
+    return restMs
+  }
+
+  #refuse(reason: ReasonCode): UpstreamState {
+    this.refusal = reason
+    return UPSTREAM_NONE
+  }
+
+  #reach(target: Target): UpstreamState {
+    this.target = target
+    this.lastTarget = target
+    const own = this.#session.pinned?.take(target)
+    if (own !== undefined) this.#pinned = true
+    const idle = own ?? (this.#resent ? undefined : target.pool.take())
+    if (idle === undefined) return this.#dial(target)
+    this.#attemptMs = this.#plane.clock.nowMs
+    this.#reuse(idle)
+    if (this.#pinned) target.streams?.retire(idle)
+    return UPSTREAM_READY
+  }
+
+  #reuse(conn: Conn): void {
+    this.#reused = true
+    this.#epoch = this.target!.epoch
+    conn.handler = this
+    conn.readSize = this.#session.firstReadBytes
+    this.conn = conn
+    if (this.target!.streams === undefined) charge(conn, this.#session.conn.share)
+  }
+
+  onSpare(pool: IdlePool, conn: Conn): SpareOutcome {
+    const waiting = this.conn
+    if (!this.connecting || waiting === undefined || waiting.dialledMs >= 0) return SPARE_UNWANTED
+    if (this.target!.pool !== pool || this.#resent) return SPARE_UNWANTED
+    if (!this.#plane.transport.mayHold(this.#session.conn.share)) return SPARE_LATER
+    this.#letGo()
+    this.#reuse(conn)
+    conn.write(this.head.bytes, 0, this.head.length)
+    this.#user.onUpstreamTurn(UPSTREAM_READY)
+    return SPARE_TAKEN
+  }
+
+  /**
+   * The connection was lost before a byte of the response came, and the request may be sent again: once more on a new
+   * connection where this was an old one that the target may have closed while it was idle, else as `retries` allows. The
+   * target may have read it each time, so both are retries that the budget knows of.
+   */
+  resend(refused: boolean, held: Uint8Array | undefined): UpstreamState {
+    if (refused) {
+      if (held !== undefined) this.head.keepAll(held)
+      const state = this.connectElsewhere('connect-failure')
+      if (state !== UPSTREAM_NONE || held !== undefined) return state
+    }
+    if (!this.#reused) return this.connectElsewhere('reset-before-response')
+    if (!this.#session.listener.group.retryBudget.tryRetry()) return UPSTREAM_NONE
+    this.#resent = true
+    this.#plane.countRetry()
+    return this.#dial(this.target!)
+  }
+
+  /** Tries another target where `retries`, its budget and the other targets allow. The head is written again. */
+  connectElsewhere(condition: 'connect-failure' | 'reset-before-response'): UpstreamState {
+    const { group } = this.#session.listener
+    const failed = this.target!
+    if (this.#attemptsLeft === 0 || !group.config.retries.on.includes(condition)) return UPSTREAM_NONE
+    if (!group.hasOther(failed, this.tried) || !group.retryBudget.tryRetry()) return UPSTREAM_NONE
+    failed.finish()
+    this.tried.push(failed.slot)
+    this.target = undefined
+    this.#attemptsLeft--
+    this.#plane.countRetry()
+    const state = this.connect()
+    if (state === UPSTREAM_READY) this.conn!.write(this.head.bytes, 0, this.head.length)
+    return state
+  }
+
+  /** Whether a loss says nothing about the target: it may close what has been idle. */
+  get isStale(): boolean {
+    return this.#reused
+  }
+
+  /** The target failed this request before it answered. */
+  blame(kind: FailureKind, cause?: CastorError): void {
+    if (this.target !== undefined) this.#session.listener.group.countFailure(this.target, kind, this.client, cause)
+  }
+
+  /** The target cut the answer that it had begun with this status. */
+  blameCut(status: number): void {
+    if (this.target !== undefined) this.#session.listener.group.countCut(this.target, status, this.client)
+  }
+
+  /** The dial took too long. */
+  abandonDial(): void {
+    const late = this.conn!.dialledMs < 0 ? 'LOCAL_SHORTAGE' : 'CONNECT_TIMEOUT'
+    this.#letGo()
+    this.#failDial(late)
+  }
+
+  /** What this host lacks says nothing about the target, and another one could only be lacked for too. */
+  #failDial(reason: ReasonCode, cause?: CastorError): void {
+    if (reason !== 'LOCAL_SHORTAGE') this.blame(FAILURE_CONNECT, cause)
+    this.#user.onConnectFailed(reason)
+  }
+
+  /**
+   * The exchange went well: the connection may serve another. `keepSeconds` as the target said, −1 where it did not;
+   * `keepClient`: the client stays, too.
+   */
+  giveBack(keepSeconds: number, keepClient: boolean): void {
+    const { conn, target } = this
+    this.conn = undefined
+    if (conn === undefined) return
+    conn.resume()
+    if (this.#epoch !== target!.epoch && target!.streams === undefined) {
+      // It leads to where the target was, or by certificates that it no longer has.
+      conn.handler = target!.pool
+      conn.close()
+    } else if (this.#pinned && target!.streams === undefined) {
+      this.#session.pin(conn, target!, keepClient)
+    } else {
+      target!.pool.put(conn, keepSeconds)
+    }
+  }
+
+  /** The connection has served its last request; what was written to it is still to arrive. */
+  close(): void {
+    const { conn } = this
+    this.conn = undefined
+    if (conn === undefined) return
+    conn.handler = this.target!.pool
+    conn.close()
+  }
+
+  /** The connection is of no more use to anybody. */
+  drop(): void {
+    if (this.conn !== undefined) this.#letGo()
+  }
+
+  /** The request is over, whatever became of it. */
+  finish(): void {
+    if (this.waitTicket !== 0) this.#session.listener.group.unclaim(this)
+    this.target?.finish()
+    this.target = undefined
+  }
+
+  onOpen(conn: Conn): void {
+    this.connecting = false
+    this.target!.connectionOpened()
+    this.connectMs = this.#plane.clock.nowMs - this.#attemptMs
+    this.#session.listener.countConnect(this.connectMs)
+    if (!conn.closed) this.#user.onUpstreamOpen()
+  }
+
+  onData(_conn: Conn, buffer: Uint8Array, length: number): void {
+    this.#user.onUpstreamData(buffer, length)
+  }
+
+  onEnd(): void {
+    this.#user.onUpstreamEnd()
+  }
+
+  onWritable(): void {
+    this.#user.onUpstreamWritable()
+  }
+
+  onClose(_conn: Conn, cause?: CastorError): void {
+    this.conn = undefined
+    if (this.connecting) {
+      this.connecting = false
+      this.#failDial(this.#dialFailure(cause), cause)
+    } else {
+      this.target!.connectionClosed()
+      this.#user.onUpstreamLost(cause)
+    }
+  }
+
+  #dialFailure(cause: CastorError | undefined): ReasonCode {
+    if (cause?.code === 'LOCAL_SHORTAGE') return 'LOCAL_SHORTAGE'
+    if (cause?.code !== 'TLS_HANDSHAKE_FAILED') return 'CONNECT_FAILED'
+    this.#plane.tlsLog.targetFailed(this.#session.listener.group.config.name, this.target!.id, cause.message)
+    return 'TARGET_TLS_FAILED'
+  }
+
+  #dial(target: Target): UpstreamState {
+    this.#attemptMs = this.#plane.clock.nowMs
+    this.#reused = false
+    this.connecting = true
+    this.#epoch = target.epoch
+    const { transport } = this.#plane
+    const { address, port, tls } = target
+    const { conn: client, listener } = this.#session
+    const { keepAliveSeconds } = listener.group.config
+    const conn =
+      target.streams?.dial(this) ?? transport.dial(address, port, this, tls, undefined, client.share, keepAliveSeconds)
+    conn.readSize = this.#session.firstReadBytes
+    this.conn = conn
+    if (this.#pinned) target.streams?.retire(conn)
+    conn.write(this.head.bytes, 0, this.head.length)
+    if (conn.dialledMs < 0) target.pool.awaitSpare(this)
+    return UPSTREAM_DIALLING
+  }
+
+  #letGo(): void {
+    const conn = this.conn!
+    this.conn = undefined
+    // A connection that was open is counted as closed by the pool, where all of the target's end.
+    conn.handler = this.connecting ? ABANDONED : this.target!.pool
+    this.connecting = false
+    conn.abort()
+  }
+}

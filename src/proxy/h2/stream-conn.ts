@@ -1,0 +1,391 @@
+// Hot path: every byte that goes or comes by HTTP/2 passes here.
+import type { Conn, ConnHandler, Endpoint, Silence, SocketShare } from '../../core/conn.js'
+import { CastorError } from '../../core/errors.js'
+import { LAST_CHUNK, LAST_CHUNK_BEFORE_TRAILERS } from '../../http/chunked-writer.js'
+import { BodyToData } from '../../http/h2/body-to-data.js'
+import { DataToBody, MOST_FRAMED_BYTES } from '../../http/h2/data-to-body.js'
+import { H2_ERROR, type H2Stream, type H2StreamHandler } from '../../http/h2/engine.js'
+import type { FieldList } from '../../http/h2/field-list.js'
+import { trailersToLines } from '../../http/h2/trailer-lines.js'
+import { KeptBytes } from '../h1/kept-bytes.js'
+import { SHARE_BYTES } from './ahead.js'
+import type { Http2Plane } from './h2-context.js'
+import type { Stepping } from './step-queue.js'
+
+/** What is written has not begun, or is a head that another follows. */
+export const OUT_HEAD = 0
+export const OUT_BODY = 1
+/** The message is out: END_STREAM was sent. */
+export const OUT_DONE = 2
+/** Bytes both ways, as they are (RFC 8441). */
+export const OUT_TUNNEL = 3
+
+/**
+ * An HTTP/2 stream as a connection that speaks HTTP/1.1: what is written to it is read as one HTTP/1.1 message and sent as
+ * fields and DATA; what comes is given on as the HTTP/1.1 message that says the same. Bytes that a paused handler does not
+ * take stay here, and the peer gets no window for them.
+ */
+export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
+  handler: ConnHandler
+  context: unknown = undefined
+  readonly peer: Endpoint
+  readonly local: Endpoint
+  /** That is its connection's. */
+  readonly tls = undefined
+  /** Of a stream to a target: how far that may be ahead, once half a share has come. Reads are as large as frames are. */
+  readSize = 0
+  bytesRead = 0
+  closed = true
+  share: SocketShare | undefined = undefined
+  readonly peerReset = false
+  silence: Silence | undefined = undefined
+  protected readonly shared: Http2Plane
+  protected stream: H2Stream | undefined
+  protected out: number = OUT_HEAD
+  /** DATA is to be passed on as it comes. */
+  protected rawIn = false
+  protected readonly toData: BodyToData
+  protected readonly toBody = new DataToBody()
+  /** What comes is kept until `step`: the handler does not have yet what came before it. */
+  protected waits = false
+  #activeMs = 0
+  #written = 0
+  #paused = false
+  readonly #inbox = new KeptBytes()
+  /** Bytes of DATA that were received and that the peer has no window for yet. */
+  #unconsumed = 0
+  /** The body is here as far as it was promised, and the end of the stream is not. */
+  #held = false
+  /** Trailers beside a length, as lines. */
+  #trailers: Uint8Array | undefined
+  #endReceived = false
+  #endDelivered = false
+  #listed = false
+  /** To close once all that was written has gone out. */
+  #closing = false
+  /** To tell the handler of, once no call of its own is under way. */
+  #lost: CastorError | undefined
+  /** To tell it of once all that came before has been delivered. */
+  #lostBehind: CastorError | undefined
+
+  constructor(shared: Http2Plane, handler: ConnHandler, peer: Endpoint, local: Endpoint) {
+    this.shared = shared
+    this.handler = handler
+    this.peer = peer
+    this.local = local
+    this.toData = new BodyToData(shared.limits)
+  }
+
+  /** What is queued leaves it frame by frame: each is a sign of life. */
+  get lastActiveMs(): number {
+    const { stream } = this
+    return stream === undefined ? this.#activeMs : Math.max(this.#activeMs, stream.movedMs)
+  }
+
+  /** Without what is still queued. */
+  get bytesWritten(): number {
+    return this.#written - (this.stream?.queuedBytes ?? 0)
+  }
+
+  /** A head, or trailers: what `onFields` brought, before what is behind it is passed on. */
+  protected abstract readHead(stream: H2Stream, fields: FieldList, endStream: boolean): void
+  /** Reads the head that was written at `start` and sends it. Returns the first byte behind it, −1 when it is none. */
+  protected abstract sendHead(stream: H2Stream, buffer: Uint8Array, start: number, end: number): number
+  /** The connection is over, for `onClose` was called. */
+  protected abstract onFinished(): void
+  /** A head is what is expected next, not trailers. */
+  protected abstract get awaitsHead(): boolean
+
+  /** To be called before each use. */
+  protected open(): void {
+    this.closed = false
+    this.out = OUT_HEAD
+    this.rawIn = false
+    this.waits = false
+    this.#paused = false
+    this.#inbox.clear()
+    this.#unconsumed = 0
+    this.#held = false
+    this.#trailers = undefined
+    this.#endReceived = false
+    this.#endDelivered = false
+    this.#closing = false
+    this.#lost = undefined
+    this.#lostBehind = undefined
+    this.bytesRead = 0
+    this.#written = 0
+    this.#activeMs = this.shared.plane.clock.nowMs
+    this.toBody.begin(-1, false)
+  }
+
+  get dialledMs(): number {
+    return 0
+  }
+
+  write(buffer: Uint8Array, start: number, end: number): boolean {
+    const { stream } = this
+    if (this.closed || stream === undefined || stream.closed || this.#closing) return false
+    this.#activeMs = this.shared.plane.clock.nowMs
+    this.#written += end - start
+    let at = start
+    while (at < end && this.out === OUT_HEAD) {
+      at = this.sendHead(stream, buffer, at, end)
+      if (at < 0) {
+        this.#breakOff('what was written is no message')
+        return false
+      }
+    }
+    if (this.out === OUT_TUNNEL) return at === end || stream.sendData(buffer, at, end, false)
+    if (this.out !== OUT_BODY) return stream.queuedBytes === 0
+    this.toData.pass(stream, buffer, at, end, this.shared.trailersBeside)
+    if (this.toData.malformed) {
+      this.#breakOff('the body that was written is malformed')
+      return false
+    }
+    if (this.toData.done) this.out = OUT_DONE
+    return !this.toData.blocked
+  }
+
+  pause(): void {
+    this.#paused = true
+  }
+
+  resume(): void {
+    if (!this.#paused) return
+    this.#paused = false
+    if (!this.#inbox.empty || (this.#endReceived && !this.#endDelivered) || this.#lostBehind) this.stepLater()
+    else this.#consume()
+  }
+
+  end(): void {
+    const { stream } = this
+    if (this.out !== OUT_TUNNEL || stream === undefined) return
+    this.out = OUT_DONE
+    stream.sendData(NOTHING, 0, 0, true)
+  }
+
+  close(): void {
+    const { stream } = this
+    if (this.closed || this.#closing) return
+    if (this.out === OUT_TUNNEL) this.end()
+    if (stream === undefined || this.out !== OUT_DONE) {
+      this.abort()
+      return
+    }
+    if (!stream.remoteEnded && !this.#inputWhole) {
+      if (!this.isServer) {
+        this.abort()
+        return
+      }
+      stream.abandonInput()
+    }
+    this.#closing = true
+    if (stream.closed || stream.queuedBytes === 0) this.finish(undefined)
+  }
+
+  abort(): void {
+    if (this.closed) return
+    // A message that was begun and not ended must look cut (RFC 9113 8.1), one that is whole is of no interest any more.
+    const cut = this.out === OUT_BODY || this.out === OUT_HEAD
+    this.stream?.reset(cut && this.isServer ? H2_ERROR.INTERNAL_ERROR : H2_ERROR.CANCEL)
+    this.finish(undefined)
+  }
+
+  /** Towards a client. */
+  protected abstract readonly isServer: boolean
+
+  onFields(stream: H2Stream, fields: FieldList, endStream: boolean): void {
+    if (stream !== this.stream) return
+    this.#activeMs = this.shared.plane.clock.nowMs
+    if (this.awaitsHead) this.readHead(stream, fields, endStream)
+    else this.#readTrailers(fields)
+  }
+
+  abstract onFieldsTooLarge(stream: H2Stream, endStream: boolean): void
+
+  onData(stream: H2Stream, buffer: Uint8Array, start: number, end: number): void {
+    if (stream !== this.stream) return
+    this.#activeMs = this.shared.plane.clock.nowMs
+    const length = end - start
+    this.bytesRead += length
+    this.#unconsumed += length
+    if (!this.rawIn && !this.toBody.count(length)) {
+      this.malformed('8.1.1: more DATA than Content-Length')
+      return
+    }
+    if (this.rawIn || !this.toBody.chunked) {
+      // Trailers may follow, or more than was promised: the body's end is passed on when the stream's end has come.
+      if (!this.rawIn && this.toBody.whole && !stream.remoteEnding) this.#held = true
+      this.deliver(buffer, start, end)
+    } else {
+      for (let at = start; at < end && !this.closed; at += MOST_FRAMED_BYTES) {
+        this.toBody.frame(buffer, at, Math.min(end, at + MOST_FRAMED_BYTES))
+        this.deliver(this.toBody.bytes, this.toBody.start, this.toBody.end)
+      }
+    }
+    if (!this.isServer && this.bytesRead >= SHARE_BYTES / 2) stream.widenWindow(this.readSize)
+    if (!this.#paused && !this.#held && !this.waits && this.#inbox.empty && !this.closed && this.stream === stream)
+      this.#consume()
+  }
+
+  onEnd(stream: H2Stream): void {
+    if (stream !== this.stream) return
+    if (this.rawIn) {
+      this.#endReceived = true
+      if (this.#paused || this.waits || !this.#inbox.empty) return
+      this.#endDelivered = true
+      this.handler.onEnd(this)
+      return
+    }
+    if (!this.toBody.whole) {
+      this.malformed('8.1.1: less DATA than Content-Length')
+      return
+    }
+    if (this.#held) {
+      this.#held = false
+      this.stepLater()
+    }
+    if (!this.toBody.chunked) return
+    this.toBody.chunked = false
+    this.deliver(LAST_CHUNK, 0, LAST_CHUNK.length)
+  }
+
+  onWritable(stream: H2Stream): void {
+    if (stream !== this.stream) return
+    this.#activeMs = this.shared.plane.clock.nowMs
+    if (this.#closing) this.finish(undefined)
+    else this.handler.onWritable(this)
+  }
+
+  onReset(stream: H2Stream, code: number, retryable: boolean): void {
+    if (stream !== this.stream) return
+    this.stream = undefined
+    const { connection } = stream
+    if (!retryable && (connection.closed || connection.draining)) this.lose(this.shared.lossOf(connection))
+    else this.lose(new CastorError(retryable ? 'STREAM_REFUSED' : 'PEER_RESET', `HTTP/2 error ${code}`))
+  }
+
+  step(): void {
+    this.#listed = false
+    if (this.closed) return
+    if (this.#lost !== undefined) {
+      this.finish(this.#lost)
+      return
+    }
+    if (this.#paused || this.#held) return
+    if (!this.#inbox.empty) {
+      const { buffer, length } = this.#inbox
+      this.#inbox.clear()
+      const { shared } = this
+      shared.trailersBeside = this.#trailers
+      this.handler.onData(this, buffer, length)
+      shared.trailersBeside = undefined
+      if (this.closed || this.#paused) return
+      if (!this.#inbox.empty) {
+        this.stepLater()
+        return
+      }
+    }
+    this.#consume()
+    if (this.#lostBehind !== undefined) {
+      this.finish(this.#lostBehind)
+      return
+    }
+    if (!this.#endReceived || this.#endDelivered) return
+    this.#endDelivered = true
+    this.handler.onEnd(this)
+  }
+
+  /** All that the peer has to say was received, be it that the frame that ends its side is still to come. */
+  get #inputWhole(): boolean {
+    return !this.rawIn && !this.awaitsHead && !this.toBody.chunked && this.toBody.whole
+  }
+
+  /** Gives HTTP/1.1 bytes to the handler, or keeps them for it. */
+  protected deliver(bytes: Uint8Array, from: number, to: number): void {
+    if (this.#paused || this.#held || this.waits || !this.#inbox.empty) {
+      this.#inbox.append(bytes, from, to)
+      return
+    }
+    const view = from === 0 ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset + from, to - from)
+    this.handler.onData(this, view, to - from)
+  }
+
+  /** What the peer sent is no message (RFC 9113 8.1.1). */
+  protected malformed(detail: string): void {
+    this.shared.log.debug({ peer: this.peer.address, detail }, 'malformed HTTP/2 message')
+    this.stream?.reset(H2_ERROR.PROTOCOL_ERROR)
+    this.finish(new CastorError(this.isServer ? 'REQUEST_MALFORMED' : 'RESPONSE_MALFORMED', detail))
+  }
+
+  /** Ends it with a cause, once the calls under way have returned. */
+  protected lose(cause: CastorError): void {
+    this.#lost = cause
+    this.stepLater()
+  }
+
+  /** The same, once all that came before has been delivered. */
+  protected loseBehind(cause: CastorError): void {
+    this.#lostBehind = cause
+    this.stepLater()
+  }
+
+  #readTrailers(fields: FieldList): void {
+    const { trailerLines } = this.shared
+    trailerLines.clear()
+    trailerLines.put(LAST_CHUNK_BEFORE_TRAILERS)
+    if (this.rawIn || !this.toBody.whole || !trailersToLines(fields, trailerLines)) {
+      this.malformed('8.1: malformed trailers')
+      return
+    }
+    if (!this.toBody.chunked) {
+      // Behind a length HTTP/1.1 has no place for them; whoever speaks HTTP/2 on the other side takes them from here.
+      if (this.#held) this.#trailers = trailerLines.bytes.slice(LAST_CHUNK_BEFORE_TRAILERS.length, trailerLines.length)
+      return
+    }
+    this.toBody.chunked = false
+    trailerLines.endLine()
+    this.deliver(trailerLines.bytes, 0, trailerLines.length)
+  }
+
+  /** A fault of Castor's own: nothing that was written so far may look whole. */
+  #breakOff(detail: string): void {
+    this.shared.log.error({ detail }, 'a fault ended one stream')
+    this.stream?.reset(H2_ERROR.INTERNAL_ERROR)
+    this.lose(new CastorError('ABORTED', detail))
+  }
+
+  #consume(): void {
+    const bytes = this.#unconsumed
+    if (bytes === 0) return
+    this.#unconsumed = 0
+    this.stream?.consume(bytes)
+  }
+
+  protected stepLater(): void {
+    if (this.#listed) return
+    this.#listed = true
+    this.shared.steps.add(this)
+  }
+
+  protected finish(cause: CastorError | undefined): void {
+    this.closed = true
+    if (this.stream !== undefined && !this.stream.closed) this.stream.handler = DEAF
+    this.stream = undefined
+    this.#inbox.clear()
+    this.handler.onClose(this, cause)
+    this.onFinished()
+  }
+}
+
+const NOTHING = new Uint8Array(0)
+
+/** For a stream that nobody uses any more, which ends when its peer has ended it too. */
+const DEAF: H2StreamHandler = {
+  onFields() {},
+  onFieldsTooLarge() {},
+  onData: (stream, _buffer, start, end) => stream.consume(end - start),
+  onEnd() {},
+  onWritable() {},
+  onReset() {},
+}

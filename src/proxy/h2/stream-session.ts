@@ -1,0 +1,85 @@
+// Hot path: one a request that comes by HTTP/2.
+import type { Conn } from '../../core/conn.js'
+import type { ReasonCode } from '../../core/reasons.js'
+import type { BodyPace } from '../../limits/body-pace.js'
+import type { ClientOrigin } from '../client-address.js'
+import { ClientSession } from '../h1/client-session.js'
+import type { PinnedConnections } from '../h1/pinned-connections.js'
+import type { Listener } from '../listener.js'
+import type { Target } from '../target.js'
+import { type AheadBudget, SHARE_BYTES, WIDE_BYTES } from './ahead.js'
+import type { Http2Plane } from './h2-context.js'
+
+/** What the streams of a connection have in common. */
+export interface SharedConnection {
+  readonly bodyPace: BodyPace
+  readonly receivedBytes: number
+  readonly pinned: PinnedConnections | undefined
+  readonly ahead: AheadBudget
+  pin(conn: Conn, target: Target): void
+}
+
+/** A client's session whose connection is a stream: what concerns the real connection is not its business. */
+export class StreamSession extends ClientSession {
+  override readonly protocol = 'HTTP/2.0'
+
+  readonly #shared: SharedConnection
+  /** More than its share may be on its way. */
+  #wide = false
+
+  constructor(
+    shared: Http2Plane,
+    home: SharedConnection & { readonly listener: Listener; readonly origin: ClientOrigin },
+    stream: Conn,
+  ) {
+    super(shared.http1, shared.exchanges, home.listener, stream, home.origin)
+    this.#shared = home
+  }
+
+  override get bodyPace(): BodyPace {
+    return this.#shared.bodyPace
+  }
+
+  override get receivedBytes(): number {
+    return this.#shared.receivedBytes
+  }
+
+  /** They are the connection's: its streams share them. */
+  override get pinned(): PinnedConnections | undefined {
+    return this.#shared.pinned
+  }
+
+  override pin(conn: Conn, target: Target): void {
+    this.#shared.pin(conn, target)
+  }
+
+  /** Answers what cannot be put into an HTTP/1.1 head. */
+  refuseNow(status: number, reason: ReasonCode): void {
+    this.refuse(status, reason, undefined)
+  }
+
+  override get firstReadBytes(): number {
+    return SHARE_BYTES
+  }
+
+  override widen(upstream: Conn): void {
+    if (!this.#wide) this.#wide = this.#shared.ahead.widen()
+    if (this.#wide) upstream.readSize = WIDE_BYTES
+  }
+
+  /** Its stream is over, and all that was written to it is out. */
+  giveRoomBack(): void {
+    if (this.#wide) this.#shared.ahead.giveBack()
+    this.#wide = false
+  }
+
+  /** Bytes are counted where they come in, frames and all. */
+  override countBytes(): void {}
+
+  /** The answer to one stream does not get lost by what the client still sends on it. */
+  override linger(): void {
+    this.closeAfterAnswer()
+  }
+
+  protected override onEnded(): void {}
+}

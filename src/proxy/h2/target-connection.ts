@@ -1,0 +1,197 @@
+import type { TargetHttp2Config } from '../../core/config-tls.js'
+import type { Conn, ConnHandler } from '../../core/conn.js'
+import type { CastorError } from '../../core/errors.js'
+import type { H2Connection, H2Failure, H2Handler, H2Stream, H2StreamHandler } from '../../http/h2/engine.js'
+import type { Timed } from '../../net/timer-wheel.js'
+import type { Http2Plane } from './h2-context.js'
+import { clientConnection } from './limits.js'
+
+const READ_BYTES = 64 * 1024
+const LOOK_MS = 1_000
+/** Long enough to be of use, shorter than the patience of most servers. */
+const KEEP_IDLE_MS = 30_000
+/** A request that is given up sooner says nothing of its target. */
+const DOUBTED_AFTER_MS = 250
+const LONGEST_SILENCE_MS = 300_000
+/** An answer to PING, and no more. */
+const PING_BYTES = 17
+
+/** What a connection to a target tells whoever uses it. */
+export interface TargetConnectionOwner {
+  onConnectionReady(connection: TargetConnection): void
+  onConnectionFree(connection: TargetConnection): void
+  onConnectionFailure(connection: TargetConnection, failure: H2Failure): void
+  /** Exactly once. */
+  onConnectionClosed(connection: TargetConnection, cause: CastorError | undefined): void
+}
+
+/** One HTTP/2 connection to a target: open from the target's first SETTINGS on, closed when it carries nothing for long. */
+export class TargetConnection implements ConnHandler, Timed, H2Handler {
+  timerNext: Timed | null = null
+  timerPrevious: Timed | null = null
+  timerSlot = -1
+  timerDeadlineMs = 0
+  readonly conn: Conn
+  /** The target has spoken HTTP/2. */
+  ready = false
+  /** It leads to where the target no longer is. */
+  outdated = false
+  readonly #shared: Http2Plane
+  readonly #owner: TargetConnectionOwner
+  readonly #connection: H2Connection
+  readonly #connectTimeoutMs: number
+  readonly #pingAfterMs: number
+  #idleSinceMs: number
+  /** When the target was last heard. */
+  #heardMs: number
+  /** When there was nothing to hear, or it was asked. */
+  #quietSinceMs = 0
+  /** How long it may be silent with requests under way until it is asked for a sign of life. */
+  #silenceMs: number
+  /** Bytes that had come when it was asked last; −1 where it was not, since it said something of its own. */
+  #askedAtBytes = -1
+  /** A request got no answer, and the target has said nothing at all meanwhile: no more are given to it until it does. */
+  #doubted = false
+
+  constructor(
+    shared: Http2Plane,
+    owner: TargetConnectionOwner,
+    { connectTimeoutMs, http2 }: { readonly connectTimeoutMs: number; readonly http2: TargetHttp2Config },
+    dial: (handler: ConnHandler) => Conn,
+  ) {
+    this.#shared = shared
+    this.#owner = owner
+    this.#idleSinceMs = shared.plane.clock.nowMs
+    this.#heardMs = this.#idleSinceMs
+    this.#pingAfterMs = http2.pingAfterMs
+    this.#silenceMs = http2.pingAfterMs
+    this.#connectTimeoutMs = connectTimeoutMs
+    this.conn = dial(this)
+    this.#connection = clientConnection(shared, http2, this.conn, this)
+    shared.plane.wheel.schedule(this, Math.min(LOOK_MS, connectTimeoutMs))
+  }
+
+  /** A request may be sent at once. */
+  get free(): boolean {
+    return this.ready && !this.#doubted && this.#connection.canOpen
+  }
+
+  get idle(): boolean {
+    return this.#connection.streams === 0
+  }
+
+  /** It will take no more requests, though it may be busy with some. */
+  get leaving(): boolean {
+    return this.#connection.draining
+  }
+
+  openStream(handler: H2StreamHandler): H2Stream | undefined {
+    return this.ready ? this.#connection.openStream(handler) : undefined
+  }
+
+  /** Closes once what it carries is done. */
+  drain(): void {
+    if (this.ready) this.#connection.drain()
+    else this.conn.abort()
+  }
+
+  onOpen(conn: Conn): void {
+    conn.readSize = READ_BYTES
+    this.#connection.start()
+    this.#connection.flush()
+  }
+
+  onData(_conn: Conn, buffer: Uint8Array, length: number): void {
+    this.#heardMs = this.#shared.plane.clock.nowMs
+    this.#doubted = false
+    this.#connection.receive(buffer, 0, length)
+  }
+
+  /** A request that went out at `sinceMs` was given up without an answer. */
+  doubt(sinceMs: number): void {
+    if (!this.ready || this.#heardMs > sinceMs || this.#shared.plane.clock.nowMs - sinceMs < DOUBTED_AFTER_MS) return
+    this.#doubted = true
+    this.#connection.ping()
+  }
+
+  /**
+   * Asks a target that is silent whether it is there. One that only answers is asked again after ever longer silences:
+   * some servers take several PINGs with nothing in between for a flood.
+   */
+  #listen(nowMs: number): void {
+    if (this.idle) {
+      this.#quietSinceMs = nowMs
+      this.#silenceMs = this.#pingAfterMs
+      return
+    }
+    const { bytesRead } = this.conn
+    if (this.#askedAtBytes >= 0 && bytesRead > this.#askedAtBytes + PING_BYTES) {
+      this.#askedAtBytes = -1
+      this.#silenceMs = this.#pingAfterMs
+    }
+    if (nowMs - Math.max(this.#heardMs, this.#quietSinceMs) < this.#silenceMs) return
+    this.#askedAtBytes = bytesRead
+    this.#silenceMs = Math.max(this.#silenceMs, Math.min(this.#silenceMs * 4, LONGEST_SILENCE_MS))
+    this.#quietSinceMs = nowMs
+    this.#connection.ping()
+  }
+
+  onEnd(): void {
+    this.#connection.receiveEnd()
+    this.conn.close()
+  }
+
+  onWritable(): void {
+    this.#connection.onWritable()
+  }
+
+  onClose(_conn: Conn, cause?: CastorError): void {
+    this.#shared.plane.wheel.cancel(this)
+    this.#connection.connClosed(cause)
+    this.#owner.onConnectionClosed(this, cause)
+  }
+
+  onTimeout(nowMs: number): number {
+    if (!this.ready) return this.#awaitReady(nowMs)
+    this.#listen(nowMs)
+    this.#connection.tick(nowMs)
+    if (this.idle && nowMs - this.#idleSinceMs >= KEEP_IDLE_MS) this.#connection.close()
+    return this.conn.closed ? 0 : LOOK_MS
+  }
+
+  /** Milliseconds until its time for connecting is over, which does not run while this host has no socket for it. */
+  #awaitReady(nowMs: number): number {
+    if (this.conn.closed) return 0
+    const { dialledMs } = this.conn
+    const leftMs = dialledMs < 0 ? this.#connectTimeoutMs : dialledMs + this.#connectTimeoutMs - nowMs
+    if (leftMs > 0) return Math.min(LOOK_MS, leftMs)
+    this.conn.abort()
+    return 0
+  }
+
+  onStream(): void {}
+
+  onSettings(): void {
+    if (this.ready) {
+      if (this.free) this.#owner.onConnectionFree(this)
+      return
+    }
+    this.ready = true
+    this.#idleSinceMs = this.#shared.plane.clock.nowMs
+    this.#owner.onConnectionReady(this)
+  }
+
+  onStreamsFree(): void {
+    this.#owner.onConnectionFree(this)
+  }
+
+  onIdle(): void {
+    this.#idleSinceMs = this.#shared.plane.clock.nowMs
+  }
+
+  onGoAway(): void {}
+
+  onFailure(_connection: H2Connection, failure: H2Failure): void {
+    this.#owner.onConnectionFailure(this, failure)
+  }
+}

@@ -1,0 +1,300 @@
+import t from 'tap'
+import { parseConfig } from '../../../src/config/load.js'
+import { buildDirectory, capacityFor } from '../../../src/control/directory.js'
+import { TargetRegistry } from '../../../src/control/target-registry.js'
+import type { GroupTargets } from '../../../src/core/directory.js'
+import { ADMIN_ACTIVE, ADMIN_DRAINING, CHECK_INITIAL, CHECK_UNCHECKED } from '../../../src/core/target-state.js'
+import { Columns, createSharedCounters } from '../../../src/shm/columns.js'
+import { TARGET_CONNECTIONS, TARGET_REQUESTS, WORKER_TARGET_LISTS } from '../../../src/shm/layout.js'
+import { TargetTable } from '../../../src/shm/targets.js'
+
+const NOW_MS = 1_700_000_000_000
+const DRAINING_MS = 60_000
+
+const CONFIG = parseConfig(
+  `
+workers: 2
+reserve: { targets: 2 }
+listeners: [{ name: in, protocol: http, listen: "127.0.0.1:0", targetGroup: app }]
+targetGroups:
+  - { name: app, protocol: http, draining: 60s, targets: [{ address: "10.0.0.1:80", id: one }, { address: "10.0.0.2:80", id: two }] }
+  - { name: held, protocol: http, draining: 60s, stickiness: { type: cookie }, healthCheck: { protocol: off }, targets: [{ address: "10.0.0.3:80", id: three }] }
+`,
+  'test.yaml',
+)
+
+const SLOW_CONFIG = parseConfig(
+  `
+reserve: { targets: 2 }
+listeners: [{ name: in, protocol: http, listen: "127.0.0.1:0", targetGroup: slow }]
+targetGroups:
+  - { name: slow, protocol: http, draining: 60s, slowStart: 30s, healthCheck: { protocol: off }, targets: [{ address: "10.0.0.4:80", id: four }, { address: "slow.example:80", id: five }] }
+  - { name: quick, protocol: http, targets: [{ address: "10.0.0.1:80", id: one }] }
+`,
+  'test.yaml',
+)
+
+function setting(config = CONFIG) {
+  const shared = createSharedCounters(capacityFor(config, buildDirectory(config)))
+  const columns = new Columns(shared)
+  const table = new TargetTable(shared.targets)
+  const published: GroupTargets[] = []
+  const gone: string[] = []
+  const resolved: string[] = []
+  const names = new Map<string, string>()
+  const registry = new TargetRegistry(
+    config.targetGroups,
+    {
+      table,
+      columns,
+      addresses: {
+        of: (host) => names.get(host) ?? (/\d$/.test(host) ? host : ''),
+        resolve: async (host) => {
+          resolved.push(host)
+        },
+      },
+      publish: (targets) => published.push(targets),
+      onGone: ({ id }) => gone.push(id),
+    },
+    NOW_MS,
+  )
+  /** What threads do when a list comes. */
+  const takeOn = (version: number, ...columnsOf: number[]): void => {
+    table.probeLists = version
+    for (const column of columnsOf) columns.words[columns.workerAt(column) + WORKER_TARGET_LISTS] = version
+  }
+  return { columns, table, published, gone, resolved, names, registry, takeOn }
+}
+
+let hosts = 0
+const target = (id: string, host = `10.9.0.${++hosts}`) => ({ id, host, port: 80, weight: 7 })
+const slotOf = (registry: TargetRegistry, id: string): number => registry.all.find((each) => each.id === id)!.slot
+const add = (registry: TargetRegistry, id: string, host?: string) => registry.add(0, target(id, host), () => NOW_MS)
+
+t.test('the targets of the configuration are there, unproven where they are checked', async (t) => {
+  const { registry, table, published } = setting()
+  t.same(
+    registry.lists().map(({ group, targets }) => [group, targets.map(({ id, slot }) => [id, slot])]),
+    [
+      [
+        0,
+        [
+          ['one', 0],
+          ['two', 1],
+        ],
+      ],
+      [1, [['three', 2]]],
+    ],
+  )
+  t.equal(table.check(0), CHECK_INITIAL)
+  t.equal(table.check(2), CHECK_UNCHECKED)
+  t.equal(table.weight(1), 10)
+  t.same(
+    [...registry.hosts()].map(({ host }) => host),
+    ['10.0.0.1', '10.0.0.2', '10.0.0.3'],
+  )
+  t.same(published, [], 'threads that start are given them')
+})
+
+t.test('each change publishes the whole list of its group, with a version that grows over all groups', async (t) => {
+  const { registry, published, resolved } = setting()
+  t.equal(await add(registry, 'four', 'app.example'), 'added')
+  t.same(resolved, ['app.example'], 'looked up before it is there')
+  registry.remove(slotOf(registry, 'three'), true, NOW_MS)
+  t.equal(await add(registry, 'four'), 'exists')
+  t.same(
+    published.map(({ group, version, targets }) => [group, version, targets.map(({ id }) => id)]),
+    [
+      [0, 2, ['one', 'two', 'four']],
+      [1, 3, []],
+    ],
+  )
+  t.same(
+    registry.lists().map(({ version }) => version),
+    [2, 3],
+  )
+})
+
+t.test('when room runs out a target is refused; a place is free when nobody refers to it', async (t) => {
+  const { registry, columns, table, takeOn } = setting()
+  t.equal(await add(registry, 'four'), 'added')
+  t.equal(await add(registry, 'five'), 'added')
+  t.equal(await add(registry, 'six'), 'full')
+  const slot = slotOf(registry, 'four')
+  const [before] = registry.all.filter(({ id }) => id === 'four')
+  const inFlight = columns.inFlightAt(2, slot)
+  const open = columns.targetAt(1, slot) + TARGET_CONNECTIONS
+  columns.words[columns.targetAt(1, slot) + TARGET_REQUESTS] = 5
+  columns.words[inFlight] = 1
+  columns.words[open] = 1
+  registry.remove(slot, true, NOW_MS)
+  const { version } = registry.lists()[0]!
+
+  const steps: [string, () => void][] = [
+    ['no thread has the list', () => {}],
+    ['one worker lacks it', () => takeOn(version, 1)],
+    ['a request is with it', () => takeOn(version, 1, 2)],
+    ['a connection is open', () => (columns.words[inFlight] = 0)],
+  ]
+  for (const [name, step] of steps) {
+    step()
+    for (let look = 0; look < 4; look++) registry.look(NOW_MS)
+    t.equal(await add(registry, 'six'), 'full', name)
+  }
+  columns.words[open] = 0
+  registry.look(NOW_MS)
+  t.equal(await add(registry, 'six'), 'full', 'quiet once may be between two requests')
+  registry.look(NOW_MS)
+  t.equal(await add(registry, 'six'), 'added')
+  const [after] = registry.all.filter(({ id }) => id === 'six')
+  t.equal(after!.slot, slot)
+  t.equal(after!.generation, before!.generation + 1)
+  t.equal(table.generation(slot), after!.generation)
+  t.equal(columns.words[columns.targetAt(1, slot) + TARGET_REQUESTS], 0, 'nothing is left of the other')
+  t.equal(table.weight(slot), 7)
+})
+
+t.test('a worker that is being replaced holds a place until it is back', async (t) => {
+  const { registry, columns, takeOn } = setting()
+  t.equal(await add(registry, 'four'), 'added')
+  t.equal(await add(registry, 'five'), 'added')
+  registry.remove(slotOf(registry, 'four'), true, NOW_MS)
+  takeOn(9, 1, 2)
+  columns.retire(2)
+  for (let look = 0; look < 4; look++) registry.look(NOW_MS)
+  t.equal(await add(registry, 'six'), 'full')
+  takeOn(9, 2)
+  for (let look = 0; look < 2; look++) registry.look(NOW_MS)
+  t.equal(await add(registry, 'six'), 'added')
+})
+
+t.test('a target that is removed drains for its group’s time', async (t) => {
+  const { registry, table, gone, columns } = setting()
+  const leavesMs = registry.remove(0, false, NOW_MS)
+  t.equal(leavesMs, NOW_MS + DRAINING_MS)
+  t.equal(registry.remove(0, false, NOW_MS + 5), leavesMs, 'asking again changes nothing')
+  t.equal(table.admin(0), ADMIN_DRAINING)
+  t.equal(table.drainUntilMs(0), leavesMs)
+  columns.words[columns.inFlightAt(1, 0)] = 1
+  registry.look(leavesMs - 1)
+  t.same(gone, [], 'one request is with it')
+  registry.look(leavesMs)
+  t.same(gone, ['one'])
+})
+
+t.test('it goes sooner when the last request is over, unless clients may come back to it', async (t) => {
+  const { registry, gone } = setting()
+  for (const id of ['one', 'three']) registry.remove(slotOf(registry, id), false, NOW_MS)
+  registry.look(NOW_MS + 100)
+  t.same(gone, [], 'threads may be about to begin with what they picked it for')
+  registry.look(NOW_MS + 1_000)
+  t.same(gone, ['one'])
+  registry.look(NOW_MS + DRAINING_MS)
+  t.same(gone, ['one', 'three'])
+})
+
+t.test('active keeps a target that was to go; draining again does not prolong its time', async (t) => {
+  const { registry, table, gone } = setting()
+  const leavesMs = registry.remove(0, false, NOW_MS)
+  registry.setState(0, 'draining', NOW_MS + 1_000)
+  t.equal(table.drainUntilMs(0), leavesMs)
+  registry.setState(0, 'active', NOW_MS + 2_000)
+  t.equal(table.admin(0), ADMIN_ACTIVE)
+  registry.look(leavesMs + 1)
+  t.same(gone, [])
+  t.equal(registry.all[0]!.leavesMs, undefined)
+})
+
+t.test('an address that changes is published for the groups that it concerns', async (t) => {
+  const { registry, published, names } = setting()
+  await add(registry, 'named', 'app.example')
+  published.length = 0
+  registry.readdress(NOW_MS)
+  t.same(published, [], 'nothing has changed')
+  names.set('app.example', '10.9.9.9')
+  registry.readdress(NOW_MS)
+  t.same(
+    published.map(({ group, targets }) => [group, targets.at(-1)!.address]),
+    [[0, '10.9.9.9']],
+  )
+})
+
+t.test('what another host’s operator wants holds here, and a removal is this host’s alone', async (t) => {
+  const { registry, table } = setting()
+  t.same(registry.wishFor(0), { state: 'active', weight: -1, drainUntilMs: 0 })
+  registry.setWeight(0, 30, NOW_MS)
+  registry.setState(0, 'draining', NOW_MS)
+  t.same(registry.wishFor(0), { state: 'draining', weight: 30, drainUntilMs: NOW_MS + DRAINING_MS })
+  registry.adopt(0, 'active', -1, 0, NOW_MS)
+  t.equal(table.admin(0), ADMIN_ACTIVE)
+  t.equal(table.weight(0), 10, 'what it began with')
+  const leavesMs = registry.remove(0, false, NOW_MS)
+  t.match(registry.wishFor(0), { state: 'active' }, 'other hosts keep it')
+  registry.adopt(0, 'active', 20, 0, NOW_MS)
+  t.equal(table.admin(0), ADMIN_DRAINING, 'it goes all the same')
+  t.equal(table.drainUntilMs(0), leavesMs)
+  t.equal(table.weight(0), 20)
+})
+
+t.test('slow start begins with whatever brings a target back that had no traffic', async (t) => {
+  const LATER_MS = NOW_MS + 1_000
+  const CASES: Readonly<Record<string, (registry: TargetRegistry, slot: number) => void>> = {
+    'maintenance lifted': (registry, slot) => {
+      registry.setState(slot, 'maintenance', NOW_MS)
+      registry.setState(slot, 'active', LATER_MS)
+    },
+    'maintenance lifted on another host': (registry, slot) => {
+      registry.setState(slot, 'maintenance', NOW_MS)
+      registry.adopt(slot, 'active', -1, 0, LATER_MS)
+    },
+    'drained, then active again': (registry, slot) => {
+      registry.setState(slot, 'draining', NOW_MS - DRAINING_MS)
+      registry.setState(slot, 'active', LATER_MS)
+    },
+    'a weight again': (registry, slot) => {
+      registry.setWeight(slot, 0, NOW_MS)
+      registry.setWeight(slot, 5, LATER_MS)
+    },
+  }
+  for (const [name, change] of Object.entries(CASES)) {
+    const { registry, table } = setting(SLOW_CONFIG)
+    const slot = slotOf(registry, 'four')
+    t.equal(table.rampFromMs(slot), 0)
+    change(registry, slot)
+    t.equal(table.rampFromMs(slot), LATER_MS, name)
+  }
+  const { registry, table, names } = setting(SLOW_CONFIG)
+  const [still, named] = [slotOf(registry, 'four'), slotOf(registry, 'five')]
+  registry.setState(still, 'draining', NOW_MS)
+  registry.setState(still, 'active', LATER_MS)
+  registry.setWeight(still, 7, LATER_MS)
+  t.equal(table.rampFromMs(still), 0, 'one that still drains is warm, and one that has a weight')
+  names.set('slow.example', '10.0.0.5')
+  registry.readdress(LATER_MS)
+  t.equal(table.rampFromMs(named), LATER_MS, 'another server')
+  await registry.add(0, target('new'), () => LATER_MS)
+  t.equal(table.rampFromMs(slotOf(registry, 'new')), LATER_MS, 'one that is new, where nothing is checked')
+  const quick = slotOf(registry, 'one')
+  registry.setState(quick, 'maintenance', NOW_MS)
+  registry.setState(quick, 'active', LATER_MS)
+  t.equal(table.rampFromMs(quick), 0, 'a group without slow start')
+})
+
+t.test('the same server is added once, whatever it is called', async (t) => {
+  const { registry, names } = setting()
+  names.set('app.example', '10.0.0.1')
+  const server = (id: string, host: string, port = 80) => ({ id, host, port, weight: 7 })
+  for (const [id, host] of [
+    ['again', '10.0.0.1'],
+    ['mapped', '::ffff:10.0.0.1'],
+    ['named', 'app.example'],
+  ] as const) {
+    t.equal(await registry.add(0, server(id, host), () => NOW_MS), 'exists', id)
+  }
+  t.equal(
+    await registry.add(0, server('port', '10.0.0.1', 81), () => NOW_MS),
+    'added',
+    'another port is another server',
+  )
+  t.equal(await registry.add(1, server('group', '10.0.0.1'), () => NOW_MS), 'added', 'as is another group’s')
+})
