@@ -120,8 +120,8 @@ serveOrder<OpenLoopOptions, OpenLoopResult>(async (options) => {
       }
     }, 1)
   })
-  const patienceMs = performance.now() + 2000
-  while (idle.length < open && performance.now() < patienceMs) await sleep(5)
+  const timeoutMs = performance.now() + 2000
+  while (idle.length < open && performance.now() < timeoutMs) await sleep(5)
   errors += queue.length + (open - idle.length)
   return {
     requests,

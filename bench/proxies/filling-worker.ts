@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { SystemClock } from '../../src/core/clock.js'
 import type { ProxyTask } from '../../src/core/messages.js'
-import { Binding, Stickiness } from '../../src/proxy/stickiness.js'
+import { Affinity, Stickiness } from '../../src/proxy/stickiness.js'
 import { KeyHash } from '../../src/shm/key-hash.js'
 import { SessionTable } from '../../src/shm/sessions.js'
 import { SharedHybridClock } from '../../src/shm/shared-hybrid-clock.js'
@@ -39,10 +39,10 @@ function fill(task: ProxyTask, sessions: number): void {
       secret: '',
     },
   )
-  const binding = new Binding()
+  const binding = new Affinity()
   for (let number = 0; number < sessions; number++) {
     const client = { family: 4 as const, address: clientAddress(number), port: 1 }
-    stickiness.bindClient(binding, { client, vip: '', vport: 0, tls: undefined, sessionKey: undefined })
+    stickiness.bindClient(binding, { source: client, vip: '', vport: 0, tls: undefined, sessionKey: undefined })
     stickiness.onTarget(binding, 0)
   }
   const { entries } = store.counts()

@@ -7,17 +7,17 @@ import { CastorError } from '../core/errors.js'
 import { printable, printableJson } from '../core/printable.js'
 
 export const DEFAULT_ADMIN = '127.0.0.1:9900'
-const PATIENCE_MS = 5_000
+const TIMEOUT_MS = 5_000
 
 /** The options by which a command finds the running process. */
-export interface DoorOptions {
+export interface AdminClientOptions {
   readonly config?: string
   readonly admin?: string
   readonly token?: string
 }
 
 /** Where the admin API is, and what it asks for. */
-export interface AdminDoor {
+export interface AdminClient {
   /** For people: `http://host:port`, without a slash at the end, or `unix:/path`. */
   readonly name: string
   /** What paths of the API are put behind; where a Unix socket is set, its host is only a word. */
@@ -27,7 +27,7 @@ export interface AdminDoor {
 }
 
 /** By `--admin`, else by the configuration, whose Unix socket comes before its TCP addresses, else at the default address. */
-export function adminDoor(options: DoorOptions): AdminDoor {
+export function adminDoor(options: AdminClientOptions): AdminClient {
   const config = options.config === undefined ? undefined : loadConfig(options.config, { readCertificates: false })
   const token = options.token ?? config?.admin.token ?? process.env.CASTOR_TOKEN ?? ''
   if (options.admin !== undefined || config === undefined) return namedDoor(options.admin ?? DEFAULT_ADMIN, token)
@@ -46,7 +46,7 @@ export function adminDoor(options: DoorOptions): AdminDoor {
   return tcpDoor(`http://${formatAddress(host, port)}`, token)
 }
 
-function namedDoor(written: string, token: string): AdminDoor {
+function namedDoor(written: string, token: string): AdminClient {
   if (/^https?:\/\//.test(written)) {
     if (!URL.canParse(written)) throw new CastorError('USAGE', `--admin: ${JSON.stringify(written)} is not a URL`)
     return tcpDoor(written.replace(/\/+$/, ''), token)
@@ -61,8 +61,8 @@ function namedDoor(written: string, token: string): AdminDoor {
   return tcpDoor(`http://${formatAddress(parsed.value.host, parsed.value.port)}`, token)
 }
 
-const tcpDoor = (origin: string, token: string): AdminDoor => ({ name: origin, origin, token })
-const unixDoor = (socketPath: string, token: string): AdminDoor => ({
+const tcpDoor = (origin: string, token: string): AdminClient => ({ name: origin, origin, token })
+const unixDoor = (socketPath: string, token: string): AdminClient => ({
   name: `unix:${socketPath}`,
   origin: 'http://localhost',
   socketPath,
@@ -71,12 +71,12 @@ const unixDoor = (socketPath: string, token: string): AdminDoor => ({
 
 /** Throws ADMIN_UNREACHABLE where nobody answers, or asks for another token. */
 export async function askAdmin(
-  door: AdminDoor,
+  door: AdminClient,
   method: string,
   path: string,
   body?: unknown,
 ): Promise<{ code: number; text: string }> {
-  const signal = AbortSignal.timeout(PATIENCE_MS)
+  const signal = AbortSignal.timeout(TIMEOUT_MS)
   const content = body === undefined ? '' : JSON.stringify(body)
   const headers = {
     ...(door.token === '' ? {} : { authorization: `Bearer ${door.token}` }),
@@ -96,7 +96,7 @@ export async function askAdmin(
     // Reasons and names in it may come from Redis, targets or peers.
     text = printableJson(await textOf(response))
   } catch (cause) {
-    const reason = signal.aborted ? `no answer within ${PATIENCE_MS / 1000} s` : why(cause)
+    const reason = signal.aborted ? `no answer within ${TIMEOUT_MS / 1000} s` : why(cause)
     throw new CastorError('ADMIN_UNREACHABLE', `castor does not answer at ${door.name}: ${reason}`, { cause })
   }
   if (code === 401) {

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
-import { type AdminDoor, adminDoor, askAdmin, DEFAULT_ADMIN, type DoorOptions } from './admin-client.js'
+import { type AdminClient, type AdminClientOptions, adminDoor, askAdmin, DEFAULT_ADMIN } from './admin-client.js'
 import { EXIT, type ExitCode } from './exit-code.js'
 
-const LOOK_MS = 200
+const POLL_MS = 200
 
 /** `drain-host`: this host hands its addresses over, finishes what it has, and stops. */
 export function addDrainHost(program: Command): void {
@@ -16,12 +16,12 @@ export function addDrainHost(program: Command): void {
     .option('-c, --config <file>', 'take the admin address and token from this configuration')
     .option('--admin <address>', `where the admin API is, also unix:/PATH (default: ${DEFAULT_ADMIN})`)
     .option('--token <token>', 'the admin token (default: from -c, else the environment variable CASTOR_TOKEN)')
-    .action(async (options: DoorOptions) => {
+    .action(async (options: AdminClientOptions) => {
       process.exitCode = await drainHost(adminDoor(options))
     })
 }
 
-async function drainHost(door: AdminDoor): Promise<ExitCode> {
+async function drainHost(door: AdminClient): Promise<ExitCode> {
   try {
     const { code, text } = await askAdmin(door, 'POST', '/api/v1/drain-host')
     if (code !== 202) {
@@ -35,7 +35,7 @@ async function drainHost(door: AdminDoor): Promise<ExitCode> {
   process.stdout.write('draining\n')
   let ready = true
   for (;;) {
-    await sleep(LOOK_MS)
+    await sleep(POLL_MS)
     // Whoever does not answer any more has stopped.
     const answer = await askAdmin(door, 'GET', '/readyz').catch(() => undefined)
     if (answer === undefined) break

@@ -8,7 +8,7 @@ const SECOND_MS = 1_500
 /** The same where the primary thread does not even hear of the signal. */
 const DEAF_MS = 3_000
 
-const PARENT_LOOK_MS = 250
+const PARENT_POLL_MS = 250
 
 /** Each stops in order, and the second at once. */
 const STOPS = ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const
@@ -84,5 +84,5 @@ function watchNpm(onGone: () => void): void {
     if (process.ppid === parent) return
     clearInterval(watching)
     onGone()
-  }, PARENT_LOOK_MS).unref()
+  }, PARENT_POLL_MS).unref()
 }

@@ -1,13 +1,13 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { CastorError } from '../core/errors.js'
-import { type AdminDoor, adminDoor, askAdmin, DEFAULT_ADMIN, type DoorOptions } from './admin-client.js'
+import { type AdminClient, type AdminClientOptions, adminDoor, askAdmin, DEFAULT_ADMIN } from './admin-client.js'
 import { EXIT, type ExitCode } from './exit-code.js'
 import { readStatusReport, type StatusReport } from './status-report.js'
 import { statusView } from './status-view.js'
 import { fitScreen, paletteFor } from './table.js'
 
-interface StatusOptions extends DoorOptions {
+interface StatusOptions extends AdminClientOptions {
   readonly json?: boolean
   readonly watch?: boolean
 }
@@ -53,7 +53,7 @@ async function status(options: StatusOptions): Promise<ExitCode> {
   }
 }
 
-async function show(door: AdminDoor, json: boolean, clear: string): Promise<ExitCode> {
+async function show(door: AdminClient, json: boolean, clear: string): Promise<ExitCode> {
   let answer: { text: string; report: StatusReport }
   try {
     answer = await ask(door)
@@ -71,7 +71,7 @@ async function show(door: AdminDoor, json: boolean, clear: string): Promise<Exit
 }
 
 /** Throws ADMIN_UNREACHABLE for anything but a status report. */
-async function ask(door: AdminDoor): Promise<{ text: string; report: StatusReport }> {
+async function ask(door: AdminClient): Promise<{ text: string; report: StatusReport }> {
   const { code, text } = await askAdmin(door, 'GET', '/api/v1/status')
   const report = code === 200 ? readStatusReport(json(text)) : undefined
   if (report === undefined) {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
 import { CastorError } from '../core/errors.js'
-import { adminDoor, askAdmin, DEFAULT_ADMIN, type DoorOptions } from './admin-client.js'
+import { type AdminClientOptions, adminDoor, askAdmin, DEFAULT_ADMIN } from './admin-client.js'
 import { EXIT } from './exit-code.js'
 
 /** `drain`, `undrain`, `weight`, `target add` and `target remove`: what the operator wants of one target. */
@@ -74,16 +74,16 @@ function readWeight(text: string): number {
   throw new CastorError('USAGE', `${JSON.stringify(text)} is no weight; give a whole number from 0 to 100`)
 }
 
-interface AddOptions extends DoorOptions {
+interface AddOptions extends AdminClientOptions {
   readonly weight?: string
   readonly id?: string
 }
 
-interface RemoveOptions extends DoorOptions {
+interface RemoveOptions extends AdminClientOptions {
   readonly now?: boolean
 }
 
-function change(group: string, target: string, wanted: object, options: DoorOptions): Promise<void> {
+function change(group: string, target: string, wanted: object, options: AdminClientOptions): Promise<void> {
   return ask(options, 'PATCH', targetPath(group, target), wanted, ({ state, weight }) => {
     return `${target} of ${group} is ${state}, weight ${weight}`
   })
@@ -115,7 +115,7 @@ const targetPath = (group: string, target: string): string => `${targetsPath(gro
 
 /** Asks the running process, and prints what `say` makes of its answer, or on standard error why it did not do it. */
 async function ask(
-  options: DoorOptions,
+  options: AdminClientOptions,
   method: string,
   path: string,
   body: unknown,

@@ -2,7 +2,7 @@ import { formatAddress } from '../config/addresses.js'
 import type { Listening } from '../core/acceptor.js'
 import type { Config, ListenerProtocol } from '../core/config.js'
 import { RECORD_LISTENER, RECORD_WORDS } from '../core/connection-record.js'
-import type { Entrance } from '../core/messages.js'
+import type { Bind } from '../core/messages.js'
 import type { NativeAddon } from '../native/addon.js'
 import { NativeAcceptor } from '../net/native-acceptor.js'
 import type { Logger } from '../observe/log.js'
@@ -12,8 +12,8 @@ import { type SharedListening, SharedListeningSockets } from './shared-listening
 const BACKLOG = 4096
 
 /** The addresses the process listens on. Native: accepted here. Shared: each worker gets descriptors of its own. */
-export interface Entrances {
-  readonly list: readonly Entrance[]
+export interface Binds {
+  readonly list: readonly Bind[]
   readonly listenings: readonly Listening[]
   /** Descriptors for one more worker, where workers accept themselves. */
   descriptors(): Promise<readonly number[] | undefined>
@@ -22,26 +22,26 @@ export interface Entrances {
 
 /**
  * Opens every address or none: rejects with LISTEN_FAILED. Accepting is paused until `resume` of each. `onAccepted` gets
- * batches of records that name their entrance.
+ * batches of records that name their bind.
  */
 export async function openNative(
   config: Config,
   addon: NativeAddon,
   log: Logger,
   onAccepted: (records: Int32Array, count: number) => void,
-): Promise<Entrances> {
+): Promise<Binds> {
   const acceptor = new NativeAcceptor(addon)
-  const list: Entrance[] = []
+  const list: Bind[] = []
   const listenings: Listening[] = []
   try {
     for (const { listener, address, port } of addresses(config)) {
       const { keepAliveSeconds } = config.listeners[listener]!
-      const entrance = list.length
+      const bind = list.length
       const listening = await acceptor.listen(
         { ...spec(address, port), keepAliveSeconds },
         {
           onAccepted: ({ records, count }) => {
-            for (let i = 0; i < count; i++) records[i * RECORD_WORDS + RECORD_LISTENER] = entrance
+            for (let i = 0; i < count; i++) records[i * RECORD_WORDS + RECORD_LISTENER] = bind
             onAccepted(records, count)
           },
           onOutOfDescriptors: (pausedMs) => log.warn({ pausedMs }, 'out of file descriptors: new connections wait'),
@@ -62,9 +62,9 @@ export async function openNative(
 }
 
 /** The same without the addon. */
-export async function openShared(config: Config): Promise<Entrances> {
+export async function openShared(config: Config): Promise<Binds> {
   const sockets = new SharedListeningSockets()
-  const list: Entrance[] = []
+  const list: Bind[] = []
   const open: SharedListening[] = []
   try {
     for (const { listener, address, port } of addresses(config)) {
@@ -105,12 +105,12 @@ export interface OpenListener {
 }
 
 /** What is open, with the ports that the system chose. */
-export function listenerFacts(config: Config, entrances: readonly Entrance[]): readonly OpenListener[] {
-  return entrances.map(({ listener, address, port }) => {
+export function listenerFacts(config: Config, binds: readonly Bind[]): readonly OpenListener[] {
+  return binds.map(({ listener, address, port }) => {
     const { name, protocol } = config.listeners[listener]!
-    const addresses = entrances
-      .filter((entrance) => entrance.listener === listener)
-      .map((entrance) => formatAddress(entrance.address, entrance.port))
+    const addresses = binds
+      .filter((bind) => bind.listener === listener)
+      .map((bind) => formatAddress(bind.address, bind.port))
     return { name, protocol, address, port, addresses }
   })
 }

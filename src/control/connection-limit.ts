@@ -2,7 +2,7 @@ import type { Listening } from '../core/acceptor.js'
 import { RECORD_FD, RECORD_WORDS } from '../core/connection-record.js'
 import type { Logger } from '../observe/log.js'
 
-const LOOK_MS = 20
+const POLL_MS = 20
 const WARN_EVERY_MS = 10_000
 /** With less room than this, connections on which nothing has come make way. */
 const SHED_SHARE = 1 / 16
@@ -13,7 +13,7 @@ const RESUME_SHARE = 0.02
 export interface Admission {
   /** Connections open now. */
   readonly open: number
-  place(records: Int32Array, count: number): void
+  dispatch(records: Int32Array, count: number): void
   /** Has so many connections closed that nothing has come on; they go a moment later, those that are young not at all. */
   shed(count: number): void
 }
@@ -51,7 +51,7 @@ export class ConnectionLimit {
   admit(records: Int32Array, count: number): void {
     const room = this.#held.length > 0 ? 0 : Math.max(0, this.max - this.#admission.open)
     const placed = Math.min(count, room)
-    this.#admission.place(records, placed)
+    this.#admission.dispatch(records, placed)
     for (let i = placed; i < count; i++) this.#held.push(records.slice(i * RECORD_WORDS, (i + 1) * RECORD_WORDS))
     this.#makeRoom(room - placed)
     if (placed === room && this.#look === undefined) this.#pause()
@@ -72,12 +72,12 @@ export class ConnectionLimit {
   #pause(): void {
     for (const listening of this.#listenings) listening.pause()
     this.#warn()
-    this.#look = setInterval(() => this.#letIn(), LOOK_MS)
+    this.#look = setInterval(() => this.#letIn(), POLL_MS)
   }
 
   #letIn(): void {
     let room = this.max - this.#admission.open
-    for (; room > 0 && this.#held.length > 0; room--) this.#admission.place(this.#held.shift()!, 1)
+    for (; room > 0 && this.#held.length > 0; room--) this.#admission.dispatch(this.#held.shift()!, 1)
     this.#makeRoom(room)
     if (room < resumeRoom(this.max)) return
     clearInterval(this.#look)

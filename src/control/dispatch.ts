@@ -5,8 +5,8 @@ import type { Columns } from '../shm/columns.js'
 import type { ConnectionRing } from '../shm/connection-ring.js'
 import { WORKER_CONNECTIONS_ACTIVE, WORKER_SILENT } from '../shm/layout.js'
 
-/** A worker as the placing of connections sees it. */
-export interface Place {
+/** A worker as the dispatcher sees it. */
+export interface Worker {
   /** Its column in shared memory. */
   readonly column: number
   readonly ring: ConnectionRing
@@ -17,54 +17,54 @@ export interface Place {
 }
 
 /** Puts each connection on the worker with the fewest open, in turn where several have as few. */
-export class Placement {
+export class Dispatcher {
   readonly #columns: Columns
-  readonly #places: readonly Place[]
+  readonly #workers: readonly Worker[]
   readonly #close: (fd: number) => void
   readonly #touched: boolean[]
   #turn = 0
 
   /** `close` is for a connection that nobody has room for. */
-  constructor(columns: Columns, places: readonly Place[], close: (fd: number) => void) {
+  constructor(columns: Columns, workers: readonly Worker[], close: (fd: number) => void) {
     this.#columns = columns
-    this.#places = places
+    this.#workers = workers
     this.#close = close
-    this.#touched = places.map(() => false)
+    this.#touched = workers.map(() => false)
   }
 
   /** Connections open or on their way, over all workers. */
   get open(): number {
     let total = 0
-    for (const place of this.#places) total += this.#load(place)
+    for (const worker of this.#workers) total += this.#load(worker)
     return total
   }
 
-  /** Places `count` connection records, then wakes each worker that got some once. */
-  place(records: Int32Array, count: number): void {
-    for (let i = 0; i < count; i++) this.#place(records, i * RECORD_WORDS)
+  /** Dispatches `count` connection records, then wakes each worker that got some once. */
+  dispatch(records: Int32Array, count: number): void {
+    for (let i = 0; i < count; i++) this.#dispatch(records, i * RECORD_WORDS)
     this.#wakeTouched()
   }
 
   /** Has `count` connections closed that nothing has come on, each worker its share of them; fewer where there are fewer. */
   shed(count: number): void {
     let silent = 0
-    for (const place of this.#places) silent += this.#silent(place)
+    for (const worker of this.#workers) silent += this.#silent(worker)
     if (silent === 0) return
-    for (const place of this.#places) {
-      const share = Math.ceil((Math.min(count, silent) * this.#silent(place)) / silent)
-      if (share === 0 || !place.running) continue
-      place.ring.askToShed(share)
-      place.wake()
+    for (const worker of this.#workers) {
+      const share = Math.ceil((Math.min(count, silent) * this.#silent(worker)) / silent)
+      if (share === 0 || !worker.running) continue
+      worker.ring.askToShed(share)
+      worker.wake()
     }
   }
 
-  #silent(place: Place): number {
-    return this.#columns.words[this.#columns.workerAt(place.column) + WORKER_SILENT]!
+  #silent(worker: Worker): number {
+    return this.#columns.words[this.#columns.workerAt(worker.column) + WORKER_SILENT]!
   }
 
   /** A worker died: what it had not taken out of its ring yet goes to the others; its successor gets what they have no room for. */
-  replace(dead: Place): void {
-    if (!this.#places.some((place) => place.running && place !== dead)) return
+  replace(dead: Worker): void {
+    if (!this.#workers.some((worker) => worker.running && worker !== dead)) return
     for (let at = dead.ring.peek(); at >= 0; at = dead.ring.peek()) {
       const index = this.#choose(dead)
       if (index < 0) break
@@ -75,26 +75,26 @@ export class Placement {
     this.#wakeTouched()
   }
 
-  #place(records: Int32Array, at: number): void {
+  #dispatch(records: Int32Array, at: number): void {
     this.#push(this.#choose(undefined), records, at)
   }
 
   #push(index: number, records: Int32Array, at: number): void {
-    if (index >= 0 && this.#places[index]!.ring.push(records, at)) this.#touched[index] = true
+    if (index >= 0 && this.#workers[index]!.ring.push(records, at)) this.#touched[index] = true
     else this.#close(records[at + RECORD_FD]!)
   }
 
   /** −1 where every ring is full. `but` is left out. */
-  #choose(but: Place | undefined): number {
-    const count = this.#places.length
+  #choose(but: Worker | undefined): number {
+    const count = this.#workers.length
     let best = -1
     let bestLoad = Number.POSITIVE_INFINITY
     for (let step = 1; step <= count; step++) {
       const index = (this.#turn + step) % count
-      const place = this.#places[index]!
-      if (place === but || place.ring.full) continue
+      const worker = this.#workers[index]!
+      if (worker === but || worker.ring.full) continue
       // One that is starting keeps what it is given until it is there, but is the last choice.
-      const load = this.#load(place) + (place.running ? 0 : 1e9)
+      const load = this.#load(worker) + (worker.running ? 0 : 1e9)
       if (load < bestLoad) {
         best = index
         bestLoad = load
@@ -104,16 +104,16 @@ export class Placement {
     return best
   }
 
-  #load(place: Place): number {
-    const at = this.#columns.workerAt(place.column)
-    return this.#columns.words[at + WORKER_CONNECTIONS_ACTIVE]! + place.ring.waiting
+  #load(worker: Worker): number {
+    const at = this.#columns.workerAt(worker.column)
+    return this.#columns.words[at + WORKER_CONNECTIONS_ACTIVE]! + worker.ring.waiting
   }
 
   #wakeTouched(): void {
     for (let i = 0; i < this.#touched.length; i++) {
       if (!this.#touched[i]) continue
       this.#touched[i] = false
-      this.#places[i]!.wake()
+      this.#workers[i]!.wake()
     }
   }
 }

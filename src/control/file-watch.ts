@@ -6,11 +6,11 @@ import type { Logger } from '../observe/log.js'
 /** Two files that belong together are seldom written at one moment: so long nothing more may happen. */
 const SETTLE_MS = 250
 /** What no event announces, such as a swap of a directory further up or a network file system, is found by looking. */
-const LOOK_MS = 10_000
+const POLL_MS = 10_000
 
 export interface FileWatchTimes {
   readonly settleMs: number
-  readonly lookMs: number
+  readonly pollMs: number
 }
 
 /**
@@ -34,7 +34,7 @@ export class FileWatch {
     paths: readonly string[],
     log: Logger,
     onChange: () => void,
-    times: FileWatchTimes = { settleMs: SETTLE_MS, lookMs: LOOK_MS },
+    times: FileWatchTimes = { settleMs: SETTLE_MS, pollMs: POLL_MS },
   ) {
     this.#paths = paths
     this.#log = log
@@ -46,7 +46,7 @@ export class FileWatch {
   start(): void {
     if (this.#paths.length === 0) return
     this.#queueLook()
-    this.#looking = setInterval(() => this.#queueLook(), this.#times.lookMs)
+    this.#looking = setInterval(() => this.#queueLook(), this.#times.pollMs)
     this.#looking.unref()
   }
 

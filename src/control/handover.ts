@@ -10,7 +10,7 @@ const QUEUED_MS = 100
 const FINISH_MS = 2_000
 /** keepalived asks once a second, and takes another to act. */
 const LEAVE_MS = 5_000
-const LOOK_MS = 50
+const POLL_MS = 50
 /** A client that is about to use its idle connection is still served. */
 export const IDLE_GRACE_MS = 1_000
 
@@ -57,5 +57,5 @@ export async function delayDrain(ms: number, log: Logger, signal: AbortSignal): 
 async function leave(vips: readonly VipConfig[], giveUp: () => void): Promise<void> {
   giveUp()
   const untilMs = performance.now() + LEAVE_MS
-  while (holdsVip(vips) && performance.now() < untilMs) await sleep(LOOK_MS)
+  while (holdsVip(vips) && performance.now() < untilMs) await sleep(POLL_MS)
 }

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import type { MeshStatus, OperatorEntry } from '../core/mesh.js'
 import type { FromMesh, MeshTask, ToMesh } from '../core/messages.js'
 import type { Logger } from '../observe/log.js'
-import { KeptService } from './supervised-service.js'
+import { SupervisedService } from './supervised-service.js'
 import type { Watchdog } from './watchdog.js'
 
 const MESH_FILE = fileURLToPath(new URL('../../workers/mesh/entry.js', import.meta.url))
@@ -26,11 +26,11 @@ export class MeshKeeper {
   readonly boot = randomUUID()
   status: MeshStatus | undefined
   readonly #parts: MeshKeeperParts
-  readonly #service: KeptService<ToMesh, FromMesh>
+  readonly #service: SupervisedService<ToMesh, FromMesh>
 
   constructor(parts: MeshKeeperParts) {
     this.#parts = parts
-    this.#service = new KeptService(MESH_FILE, parts.log, {
+    this.#service = new SupervisedService(MESH_FILE, parts.log, {
       watchdog: parts.watchdog,
       name: 'mesh',
       row: parts.row,
@@ -44,9 +44,9 @@ export class MeshKeeper {
     })
   }
 
-  /** Resolves when what the other hosts know is here, or after `patienceMs`. */
-  start(patienceMs: number): Promise<void> {
-    return this.#service.start(patienceMs)
+  /** Resolves when what the other hosts know is here, or after `timeoutMs`. */
+  start(timeoutMs: number): Promise<void> {
+    return this.#service.start(timeoutMs)
   }
 
   send(message: ToMesh): void {

@@ -20,14 +20,14 @@ import { SessionCensus } from '../shm/sessions-census.js'
 import { SessionMemory } from '../shm/sessions-layout.js'
 import { TargetTable } from '../shm/targets.js'
 import { openAccessLog, reopenAccessLog, takeMessage } from './access-log.js'
-import { type Entrances, listenerFacts, type OpenListener, openNative, openShared } from './bind.js'
+import { type Binds, listenerFacts, type OpenListener, openNative, openShared } from './bind.js'
 import type { Certificates } from './certificates.js'
 import { chooseAddon } from './choose-addon.js'
 import { ClusterLink } from './cluster-link.js'
 import { ConnectionLimit } from './connection-limit.js'
 import { type DescriptorPlan, openFileLimit, planDescriptors, tellOfCut } from './descriptors.js'
 import { buildDirectory, capacityFor } from './directory.js'
-import { Placement } from './dispatch.js'
+import { Dispatcher } from './dispatch.js'
 import { endAll, FLUSH_NOW_MS, giveUp } from './ending.js'
 import { delayDrain, handOver, holdsVip, IDLE_GRACE_MS } from './handover.js'
 import { firstChecksMs, ProbeKeeper } from './probe-thread.js'
@@ -72,12 +72,12 @@ export class Primary implements RunningCastor, AdminFacts {
   readonly #sessions: SessionTable
   readonly #census: SessionCensus
   #care: NodeJS.Timeout | undefined
-  readonly #placement: Placement
+  readonly #dispatcher: Dispatcher
   readonly #certificates: Certificates
   readonly #ticketKeys: TicketKeyStore
   /** Undefined on Node's own sockets. */
   readonly #addon: NativeAddon | undefined
-  #entrances: Entrances | undefined
+  #binds: Binds | undefined
   #limit: ConnectionLimit | undefined
   #access: AccessWriter | undefined
   #admin: Admin | undefined
@@ -147,11 +147,11 @@ export class Primary implements RunningCastor, AdminFacts {
       onMessage: (message, reply) => takeMessage(message, reply, destination, this.#access),
       onDeath: (slot) => {
         this.#sessions.breakLocks(slot.column)
-        this.#placement.replace(slot)
+        this.#dispatcher.replace(slot)
       },
       discard: (fd) => this.#discard(fd),
     })
-    this.#placement = new Placement(this.columns, this.#supervisor.slots, (fd) => this.#discard(fd))
+    this.#dispatcher = new Dispatcher(this.columns, this.#supervisor.slots, (fd) => this.#discard(fd))
   }
 
   get workers(): readonly WorkerFacts[] {
@@ -159,7 +159,7 @@ export class Primary implements RunningCastor, AdminFacts {
   }
 
   get listeners(): readonly OpenListener[] {
-    return listenerFacts(this.config, this.#entrances?.list ?? [])
+    return listenerFacts(this.config, this.#binds?.list ?? [])
   }
 
   get admin(): Pick<Admin, 'listening' | 'address' | 'port'> {
@@ -221,7 +221,7 @@ export class Primary implements RunningCastor, AdminFacts {
     this.#ticketKeys.start()
     await this.#addresses.refresh()
     this.#registry.readdress(0)
-    this.#entrances = await this.#open()
+    this.#binds = await this.#open()
     this.#admin = await startAdmin({ config: config.admin, facts: this })
     this.#watchdog.start()
     const threads = Promise.all([
@@ -233,8 +233,8 @@ export class Primary implements RunningCastor, AdminFacts {
     await Promise.race([threads, this.finished])
     const max = this.#descriptors.clients
     tellOfCut(this.#descriptors, config.protection.maxConnections, log)
-    const { listenings } = this.#entrances
-    this.#limit = new ConnectionLimit(max, this.#placement, listenings, log, (fd) => this.#discard(fd))
+    const { listenings } = this.#binds
+    this.#limit = new ConnectionLimit(max, this.#dispatcher, listenings, log, (fd) => this.#discard(fd))
     for (const listening of listenings) listening.resume()
     this.#addresses.watch(() => this.#registry.readdress(this.clock.steadyMs))
     const care = guard(log, 'the care of targets', () => {
@@ -282,7 +282,7 @@ export class Primary implements RunningCastor, AdminFacts {
     if (this.state === 'running' && holdsVip(config.vips)) {
       await handOver({
         vips: config.vips,
-        listenings: this.#entrances!.listenings,
+        listenings: this.#binds!.listenings,
         log,
         drain: () => this.#supervisor.drain(timeoutMs, IDLE_GRACE_MS),
         giveUp: () => {
@@ -290,14 +290,14 @@ export class Primary implements RunningCastor, AdminFacts {
         },
       })
     }
-    this.#closeEntrances()
+    this.#closeBinds()
     await this.#supervisor.drain(timeoutMs, 0)
     await (this.#stoppingNow ??= this.#end(Math.max(FLUSH_NOW_MS, untilMs - performance.now())))
   }
 
   /** Ends the threads, whatever they are at, and gives everything back. Each step has its bound. */
   async #end(flushMs: number): Promise<void> {
-    this.#closeEntrances()
+    this.#closeBinds()
     const threads = () => Promise.all([this.#supervisor.destroy(), this.#probe.stop(), this.#cluster?.stop()])
     const parts = { threads, watchdog: this.#watchdog, admin: this.#admin, access: this.#access }
     this.leftovers.push(...(await endAll({ ...parts, destination: this.#destination, log: this.log }, flushMs)))
@@ -306,23 +306,23 @@ export class Primary implements RunningCastor, AdminFacts {
 
   /** A thread is stuck where nothing can end it. What it holds is lost, and only another process can do better. */
   #fail(thread: string): void {
-    this.#closeEntrances()
+    this.#closeBinds()
     this.leftovers.push(thread)
     const logs = { access: this.#access, destination: this.#destination, log: this.log }
     void giveUp(thread, logs).then(this.#markFailed)
   }
 
-  #closeEntrances(): void {
+  #closeBinds(): void {
     this.state = 'draining'
     this.#limit?.stop()
     this.#addresses.stop()
     clearInterval(this.#care)
     this.#certificates.stop()
     this.#ticketKeys.stop()
-    this.#entrances?.close()
+    this.#binds?.close()
   }
 
-  async #open(): Promise<Entrances> {
+  async #open(): Promise<Binds> {
     if (this.#addon === undefined) return openShared(this.config)
     return openNative(this.config, this.#addon, this.log, (records, count) => this.#limit!.admit(records, count))
   }
@@ -378,14 +378,14 @@ export class Primary implements RunningCastor, AdminFacts {
   }
 
   async #task() {
-    const listeningFds = await this.#entrances!.descriptors()
+    const listeningFds = await this.#binds!.descriptors()
     return {
       config: this.config,
       directory: this.directory,
       counters: this.#counters,
       sessionSeed: this.#sessionSeed,
       cookieSecret: this.#cookieSecret,
-      entrances: this.#entrances!.list,
+      binds: this.#binds!.list,
       maxConnections: this.#descriptors.clients,
       targets: this.#registry.lists(),
       maxTargetSockets: this.#descriptors.targets,

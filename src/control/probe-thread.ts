@@ -2,7 +2,7 @@ import type { Config } from '../core/config.js'
 import type { FromProbe, ProbeTask, ToProbe } from '../core/messages.js'
 import type { CheckState, HealthReason } from '../core/target-state.js'
 import type { Logger } from '../observe/log.js'
-import { KeptService } from './supervised-service.js'
+import { SupervisedService } from './supervised-service.js'
 import type { Watchdog } from './watchdog.js'
 
 /** Starting a thread takes a tenth of this, on a machine with nothing else to do. */
@@ -15,7 +15,7 @@ export type MakeProbeTask = () => Omit<ProbeTask, 'port'>
 export class ProbeKeeper {
   readonly #onLine: (line: string) => void
   readonly #onVerdict: (slot: number, state: CheckState, reason: HealthReason) => void
-  readonly #service: KeptService<ToProbe, FromProbe>
+  readonly #service: SupervisedService<ToProbe, FromProbe>
 
   constructor(
     file: string,
@@ -27,7 +27,7 @@ export class ProbeKeeper {
   ) {
     this.#onLine = onLine
     this.#onVerdict = onVerdict
-    this.#service = new KeptService(file, log, {
+    this.#service = new SupervisedService(file, log, {
       ...watch,
       name: 'probe',
       task: makeTask,
@@ -39,9 +39,9 @@ export class ProbeKeeper {
     })
   }
 
-  /** Resolves when every target has been checked once, or after `patienceMs`. */
-  start(patienceMs: number): Promise<void> {
-    return this.#service.start(patienceMs)
+  /** Resolves when every target has been checked once, or after `timeoutMs`. */
+  start(timeoutMs: number): Promise<void> {
+    return this.#service.start(timeoutMs)
   }
 
   send(message: ToProbe): void {

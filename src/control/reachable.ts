@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 /** Between one attempt and the next (RFC 8305 5). */
 const STAGGER_MS = 250
 /** For all attempts together. */
-const PATIENCE_MS = 2_000
+const TIMEOUT_MS = 2_000
 
 /** Attempts a connection; resolves whether it was accepted, and closes it. */
 export type TryAddress = (address: string, port: number, signal: AbortSignal) => Promise<boolean>
@@ -18,7 +18,7 @@ export async function firstReachable(
   attempt: TryAddress = tryAddress,
 ): Promise<string | undefined> {
   const over = new AbortController()
-  const patience = setTimeout(() => over.abort(), PATIENCE_MS)
+  const patience = setTimeout(() => over.abort(), TIMEOUT_MS)
   let found: string | undefined
   const attempts: Promise<void>[] = []
   for (const address of addresses) {

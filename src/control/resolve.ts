@@ -3,9 +3,9 @@ import type { Logger } from '../observe/log.js'
 import { NameLookups, type NameService, SYSTEM_NAMES } from './name-lookup.js'
 import { firstReachable, type TryAddress } from './reachable.js'
 
-const LOOK_MS = 1_000
+const POLL_MS = 1_000
 /** Dead names do not hold up the start, nor a target that is added. */
-const PATIENCE_MS = 4_000
+const TIMEOUT_MS = 4_000
 
 /** Where a target is, as configured. */
 export interface HostPort {
@@ -81,7 +81,7 @@ export class TargetAddresses {
       if (!this.#changed) return
       this.#changed = false
       onChange()
-    }, LOOK_MS)
+    }, POLL_MS)
     this.#timer.unref()
   }
 
@@ -145,7 +145,7 @@ function keyOf(host: string, port: number): string {
 
 function inTime(work: Promise<unknown>): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, PATIENCE_MS)
+    const timer = setTimeout(resolve, TIMEOUT_MS)
     void work.then(() => {
       clearTimeout(timer)
       resolve()

@@ -5,8 +5,8 @@ import type { FromProxy, ProxyTask, ToProxy } from '../core/messages.js'
 import type { Logger } from '../observe/log.js'
 import type { Columns } from '../shm/columns.js'
 import { ConnectionRing, createConnectionRing } from '../shm/connection-ring.js'
-import type { Place } from './dispatch.js'
-import { KeptTask, openTaskPool } from './supervised-thread.js'
+import type { Worker } from './dispatch.js'
+import { openTaskPool, SupervisedThread } from './supervised-thread.js'
 import type { Watchdog } from './watchdog.js'
 import { within } from './within.js'
 
@@ -35,7 +35,7 @@ export interface Supervised {
 }
 
 /** One worker's place in the process; outlives the threads that fill it. */
-export class WorkerSlot implements Place {
+export class WorkerSlot implements Worker {
   readonly column: number
   readonly shared = createConnectionRing()
   readonly ring = new ConnectionRing(this.shared)
@@ -68,7 +68,7 @@ export class Supervisor {
   readonly slots: readonly WorkerSlot[]
   readonly #given: Supervised
   readonly #pool: Piscina
-  readonly #kept: readonly KeptTask<ToProxy, FromProxy>[]
+  readonly #kept: readonly SupervisedThread<ToProxy, FromProxy>[]
   /** By slot: what `start` waits for. */
   readonly #waiting = new Map<WorkerSlot, { ready(): void; failed(cause: unknown): void }>()
   #destroyed = false
@@ -133,10 +133,10 @@ export class Supervisor {
     }
   }
 
-  #keep(slot: WorkerSlot): KeptTask<ToProxy, FromProxy> {
+  #keep(slot: WorkerSlot): SupervisedThread<ToProxy, FromProxy> {
     const { column, wakerFd } = slot
     const inbox = wakerFd >= 0 ? { inbox: { ring: slot.shared, wakerFd } } : {}
-    return new KeptTask<ToProxy, FromProxy>({
+    return new SupervisedThread<ToProxy, FromProxy>({
       pool: this.#pool,
       watchdog: this.#given.watchdog,
       name: `proxy-${column}`,
@@ -156,12 +156,12 @@ export class Supervisor {
         slot.state = 'running'
         this.#waiting.get(slot)?.ready()
       },
-      onDeath: (cause, livedMs) => this.#bury(slot, cause, livedMs),
+      onDeath: (cause, livedMs) => this.#onWorkerExit(slot, cause, livedMs),
     })
   }
 
   /** The thread is gone, its sockets with it; what it left in shared memory is put in order. */
-  #bury(slot: WorkerSlot, err: unknown, livedMs: number): void {
+  #onWorkerExit(slot: WorkerSlot, err: unknown, livedMs: number): void {
     const first = slot.restarts === 0 && slot.state === 'starting'
     const wasStuck = slot.state === 'stuck'
     slot.state = 'restarting'

@@ -1,30 +1,30 @@
 import type { Piscina } from 'piscina'
 import type { Logger } from '../observe/log.js'
-import { type Kept, KeptTask, openTaskPool } from './supervised-thread.js'
+import { openTaskPool, SupervisedThread, type ThreadSpec } from './supervised-thread.js'
 import { within } from './within.js'
 
 /** For a thread that was told to end and does not. */
 const STOP_MS = 3_000
 
 /** One thread beside the proxy threads, which has to be told to end and without which the rest goes on. */
-export class KeptService<To extends { readonly type: string }, From> {
+export class SupervisedService<To extends { readonly type: string }, From> {
   readonly #pool: Piscina
-  readonly #kept: KeptTask<To | { readonly type: 'stop' }, From>
+  readonly #kept: SupervisedThread<To | { readonly type: 'stop' }, From>
   #onReady: () => void = () => {}
 
-  constructor(file: string, log: Logger, kept: Omit<Kept<To | { readonly type: 'stop' }, From>, 'pool'>) {
+  constructor(file: string, log: Logger, kept: Omit<ThreadSpec<To | { readonly type: 'stop' }, From>, 'pool'>) {
     this.#pool = openTaskPool(file, 1, log)
-    this.#kept = new KeptTask({ ...kept, pool: this.#pool })
+    this.#kept = new SupervisedThread({ ...kept, pool: this.#pool })
   }
 
   get stopping(): boolean {
     return this.#kept.stopping
   }
 
-  /** Resolves when the thread is `ready`, or after `patienceMs`. */
-  start(patienceMs: number): Promise<void> {
+  /** Resolves when the thread is `ready`, or after `timeoutMs`. */
+  start(timeoutMs: number): Promise<void> {
     return new Promise((resolve) => {
-      const patience = setTimeout(resolve, patienceMs)
+      const patience = setTimeout(resolve, timeoutMs)
       this.#onReady = () => {
         clearTimeout(patience)
         resolve()

@@ -35,7 +35,7 @@ export function openTaskPool(file: string, threads: number, log: Logger): Piscin
 }
 
 /** What is kept running, and whom it concerns. */
-export interface Kept<To, From> {
+export interface ThreadSpec<To, From> {
   readonly pool: Piscina
   readonly watchdog: Watchdog
   /** As in log lines. */
@@ -54,16 +54,16 @@ export interface Kept<To, From> {
 }
 
 /** Runs a task in a thread, one after the other when one dies, until told that the next end is the last. */
-export class KeptTask<To, From> implements WatchedThread {
+export class SupervisedThread<To, From> implements WatchedThread {
   /** The last one has ended. */
   ended: Promise<void> = Promise.resolve()
-  readonly #kept: Kept<To, From>
+  readonly #kept: ThreadSpec<To, From>
   readonly #last = new AbortController()
   #port: MessagePort | undefined
   /** Deaths in a row that came soon after the start. */
   #earlyDeaths = 0
 
-  constructor(kept: Kept<To, From>) {
+  constructor(kept: ThreadSpec<To, From>) {
     this.#kept = kept
     kept.watchdog.watch(this)
   }

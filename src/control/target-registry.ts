@@ -254,7 +254,7 @@ export class TargetRegistry {
   #drop(group: number, target: Listed): void {
     const state = this.#groups[group]!
     state.targets = state.targets.filter((other) => other !== target)
-    this.#slots.leave(target.slot, this.#publish(group))
+    this.#slots.onTargetRemoved(target.slot, this.#publish(group))
   }
 
   #publish(group: number): number {

@@ -36,7 +36,7 @@ export class TargetSlots {
   }
 
   /** The target in the slot is gone, from lists of this version on. */
-  leave(slot: number, version: number): void {
+  onTargetRemoved(slot: number, version: number): void {
     this.#left.push({ slot, version, quietLooks: 0 })
   }
 

@@ -1,6 +1,6 @@
 import type { Logger } from '../observe/log.js'
 import { type Heartbeats, PRIMARY_ROW } from '../shm/heartbeats.js'
-import { lookMs, Silence } from '../shm/silence.js'
+import { pollMs, Silence } from '../shm/silence.js'
 
 /** Loading a thread's modules and making its tables takes a fraction of this, also on a host that is busy. */
 const START_LIMIT_MS = 30_000
@@ -51,7 +51,7 @@ export class Watchdog {
   start(): void {
     this.heartbeats.beat(PRIMARY_ROW)
     this.#lastLookMs = performance.now()
-    this.#looking = setInterval(() => this.#look(), lookMs(this.#limitMs)).unref()
+    this.#looking = setInterval(() => this.#look(), pollMs(this.#limitMs)).unref()
   }
 
   stop(): void {
@@ -76,7 +76,7 @@ export class Watchdog {
       return
     }
     const turns = this.heartbeats.turns(thread.row)
-    const silentMs = silence.look(turns, sinceMs, lookMs(this.#limitMs))
+    const silentMs = silence.look(turns, sinceMs, pollMs(this.#limitMs))
     const limitMs = turns === 0 ? Math.max(this.#limitMs, START_LIMIT_MS) : this.#limitMs
     if (silentMs >= limitMs) void this.#end(entry, silentMs)
     else this.#suspect(entry, turns !== 0 && silentMs >= limitMs * SUSPECT_SHARE)

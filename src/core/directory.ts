@@ -12,7 +12,7 @@ export interface Directory {
 }
 
 /** A target that has a place in shared memory. */
-export interface PlacedTarget {
+export interface TargetSlot {
   readonly slot: number
   /** Grows each time the slot is given out: the same slot with another generation is another target. */
   readonly generation: number
@@ -33,11 +33,11 @@ export interface GroupTargets {
   readonly group: number
   /** Grows with every list, over all groups: a thread that has seen a later list of the group passes this one over. */
   readonly version: number
-  readonly targets: readonly PlacedTarget[]
+  readonly targets: readonly TargetSlot[]
 }
 
 /** A target as the administration sees it. */
-export interface ListedTarget extends PlacedTarget {
+export interface ListedTarget extends TargetSlot {
   /** Epoch time at which a target that was removed goes; undefined for one that stays. */
   readonly leavesMs: number | undefined
 }

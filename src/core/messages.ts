@@ -7,7 +7,7 @@ import type { AdminState, CheckState, HealthReason } from './target-state.js'
 import type { TlsMaterial } from './tls.js'
 
 /** One address a listener listens on. Connection records name it by its index. */
-export interface Entrance {
+export interface Bind {
   /** Index of the listener in the directory. */
   readonly listener: number
   readonly address: string
@@ -27,10 +27,10 @@ export interface ProxyTask {
   readonly cookieSecret: string
   /** Connections come through this ring; the waker says that there are some. Absent when the thread listens itself. */
   readonly inbox?: { readonly ring: SharedArrayBuffer; readonly wakerFd: number }
-  readonly entrances: readonly Entrance[]
+  readonly binds: readonly Bind[]
   /** Client connections at once over all threads; what the primary keeps to where it accepts. */
   readonly maxConnections: number
-  /** Without the addon: a listening descriptor of the thread's own for each entrance. */
+  /** Without the addon: a listening descriptor of the thread's own for each bind. */
   readonly listeningFds?: readonly number[]
   /** Of every group, as of now. */
   readonly targets: readonly GroupTargets[]

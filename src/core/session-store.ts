@@ -7,7 +7,7 @@ export type SessionKey = Int32Array
 export const SESSION_KEY_WORDS = 4
 
 /** What is remembered of a client. Times are whole milliseconds of `Clock.steadyMs`: fractions are cut off. */
-export interface Session {
+export interface StickyEntry {
   /** The target group's slot; only the administration looks at it, the key has it mixed in. */
   group: number
   /** The target's slot, and that slot's generation when the session was made: another one now means another target. */
@@ -31,7 +31,7 @@ export interface Session {
 export type WriteOutcome = 'done' | 'absent' | 'stale' | 'busy'
 
 /** A session as the administration shows it. */
-export interface SessionRow extends Readonly<Session> {
+export interface SessionRow extends Readonly<StickyEntry> {
   /** The key in hexadecimal: what the client is known by, without saying who it is. */
   readonly key: string
 }
@@ -70,7 +70,7 @@ export interface SessionStore {
   /** How many sessions it holds; fixed when it is made. */
   readonly capacity: number
   /** What the last `find` that returned true has found; the next one overwrites it. */
-  readonly found: Readonly<Session>
+  readonly found: Readonly<StickyEntry>
   /** True when the key has a session that has not expired. */
   find(key: SessionKey): boolean
   /**
@@ -78,7 +78,7 @@ export interface SessionStore {
    * no room is left, the session nearest its expiry goes (of those that could make room), one that was never used before
    * all that were; expired ones count as room. So whoever makes sessions by the thousand pushes out his own.
    */
-  put(key: SessionKey, session: Readonly<Session>): WriteOutcome
+  put(key: SessionKey, session: Readonly<StickyEntry>): WriteOutcome
   /** The key of the session that the last `put` pushed out before its time, if it did; the next one overwrites it. */
   readonly lastEvicted: SessionKey | undefined
   /** The session was used now, and expires `timeoutMs` from now, unless it would later anyway. The version stays. */
@@ -99,7 +99,7 @@ export interface SessionStore {
 }
 
 /** A session with nothing in it, for callers to fill and use again. */
-export function blankSession(): Session {
+export function blankEntry(): StickyEntry {
   return {
     group: 0,
     targetSlot: -1,

@@ -1,6 +1,6 @@
 import { type Clock, steadyTime, wallTime } from '../core/clock.js'
 import type { MergeOutcome, SessionEntry } from '../core/mesh.js'
-import { blankSession, type Session, type SessionKey, type SessionStore } from '../core/session-store.js'
+import { blankEntry, type SessionKey, type SessionStore, type StickyEntry } from '../core/session-store.js'
 import { keyOf } from '../shm/sessions-scan.js'
 import { replaces } from './merge-order.js'
 
@@ -25,7 +25,7 @@ export class SessionEntries {
   readonly #names: TargetNames
   readonly #clock: Clock
   readonly #onEvicted: (key: SessionKey) => void
-  readonly #session = blankSession()
+  readonly #session = blankEntry()
 
   /** `onEvicted`: what came from another host pushed this session out, which `store` has no room for. */
   constructor(store: SessionStore, names: TargetNames, clock: Clock, onEvicted: (key: SessionKey) => void) {
@@ -40,7 +40,7 @@ export class SessionEntries {
   }
 
   /** Undefined for a session whose group or target is no longer there. */
-  entryOf(key: SessionKey, session: Readonly<Session>): SessionEntry | undefined {
+  entryOf(key: SessionKey, session: Readonly<StickyEntry>): SessionEntry | undefined {
     const group = this.#names.groupOf(session.group)
     const target = session.targetSlot < 0 ? '' : this.#names.targetOf(session.targetSlot, session.generation)
     if (group === undefined || target === undefined) return undefined

@@ -1,5 +1,5 @@
-/** What the addon offers where it speaks TLS, once `tlsOpen` succeeded. Answers are those of the other doors, and two more. */
-export interface TlsDoors {
+/** What the addon offers where it speaks TLS, once `tlsOpen` succeeded. answers are those of the other functions, and two more. */
+export interface TlsAddon {
   /** Answers an id. Versions as on the wire, ALPN protocols each behind its length, `verify` as OpenSSL's flags. */
   tlsContextOpen(
     server: 0 | 1,

@@ -10,7 +10,7 @@ import {
   type TlsVersion,
 } from '../core/tls.js'
 import type { NativeAddon } from '../native/addon.js'
-import { TLS_BROKEN, TLS_CUT, TLS_KEPT, TLS_MORE, TLS_WORDS, type TlsDoors } from '../native/tls-addon.js'
+import { TLS_BROKEN, TLS_CUT, TLS_KEPT, TLS_MORE, TLS_WORDS, type TlsAddon } from '../native/tls-addon.js'
 import { systemTrust } from './system-trust.js'
 import { cutOff, handshakeBroken, handshakeLeft } from './tls-faults.js'
 import { describeIdentity, groupIdentities, TLS_VERSION_NUMBERS } from './tls-groups.js'
@@ -24,13 +24,13 @@ const OLD_VERSIONS_LEVEL = '@SECLEVEL=0'
 
 /** TLS as the addon speaks it in this thread. */
 export class NativeTls {
-  readonly #addon: NativeAddon & TlsDoors
+  readonly #addon: NativeAddon & TlsAddon
   readonly #words = new Int32Array(TLS_WORDS)
   readonly #infos = new Map<string, TlsInfo>()
 
   /** Throws CastorError NATIVE_UNAVAILABLE where this node has no OpenSSL that the addon could use. */
   constructor(addon: NativeAddon) {
-    this.#addon = addon as NativeAddon & TlsDoors
+    this.#addon = addon as NativeAddon & TlsAddon
     const error = addon.tlsOpen?.(this.#words)
     if (error === 0) return
     const why = error === undefined ? 'the addon was built without it' : addon.errorName(error)
@@ -188,10 +188,10 @@ export class NativeTls {
 
 class NativeContext {
   readonly id: number
-  protected readonly addon: TlsDoors
+  protected readonly addon: TlsAddon
   protected disposed = false
 
-  constructor(addon: TlsDoors, id: number) {
+  constructor(addon: TlsAddon, id: number) {
     this.addon = addon
     this.id = id
   }

@@ -136,8 +136,8 @@ export class ProxyProtocolReader {
       } else if (buffer[at] === TLV_CRC32C) {
         if (checked || length !== 4) return 'the checksum TLV is malformed'
         checked = true
-        const claimed = uint16(buffer, valueAt) * 0x10000 + uint16(buffer, valueAt + 2)
-        if (crc32c(buffer, start, end, valueAt) !== claimed) return 'the checksum does not match'
+        const acquired = uint16(buffer, valueAt) * 0x10000 + uint16(buffer, valueAt + 2)
+        if (crc32c(buffer, start, end, valueAt) !== acquired) return 'the checksum does not match'
       }
       at = valueAt + length
     }

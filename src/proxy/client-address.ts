@@ -7,8 +7,8 @@ import type { TlsInfo } from '../core/tls.js'
  * Where a connection comes from, as everything above the socket is told: the peer itself, or whom a trusted proxy in
  * front names in its PROXY header. `vip` and `vport` are what the client dialled.
  */
-export interface ClientOrigin {
-  readonly client: Endpoint
+export interface ClientAddress {
+  readonly source: Endpoint
   readonly vip: string
   readonly vport: number
   /** What the client's TLS handshake agreed on; undefined where it spoke none. */
@@ -24,41 +24,41 @@ export interface KeyOfClient {
 }
 
 /**
- * The origin of a connection that no proxy stands before. `vport` is the entrance's, which costs no system call. A class,
+ * The address of a connection that no proxy stands before. `vport` is the bind's, which costs no system call. A class,
  * because of object literals with a getter the engine gives each a shape of its own.
  */
-export class DirectOrigin implements ClientOrigin {
-  readonly client: Endpoint
+export class DirectAddress implements ClientAddress {
+  readonly source: Endpoint
   readonly vport: number
   readonly tls = undefined
   sessionKey: KeyOfClient | undefined = undefined
   readonly #conn: Conn
-  readonly #entranceAddress: string
+  readonly #bindAddress: string
 
-  constructor(conn: Conn, entranceAddress: string, entrancePort: number) {
-    this.client = conn.peer
-    this.vport = entrancePort
+  constructor(conn: Conn, bindAddress: string, bindPort: number) {
+    this.source = conn.peer
+    this.vport = bindPort
     this.#conn = conn
-    this.#entranceAddress = entranceAddress
+    this.#bindAddress = bindAddress
   }
 
-  /** Asked for only when somebody wants to know: on a wildcard entrance it is a system call. */
+  /** Asked for only when somebody wants to know: on a wildcard bind it is a system call. */
   get vip(): string {
-    const address = this.#entranceAddress
+    const address = this.#bindAddress
     return address === '0.0.0.0' || address === '::' ? this.#conn.local.address : address
   }
 }
 
 /** The same client, once its handshake is done. */
-export class SecuredOrigin implements ClientOrigin {
-  readonly client: Endpoint
+export class SecuredAddress implements ClientAddress {
+  readonly source: Endpoint
   readonly vport: number
   readonly tls: TlsInfo | undefined
   sessionKey: KeyOfClient | undefined = undefined
-  readonly #plain: ClientOrigin
+  readonly #plain: ClientAddress
 
-  constructor(plain: ClientOrigin, tls: TlsInfo | undefined) {
-    this.client = plain.client
+  constructor(plain: ClientAddress, tls: TlsInfo | undefined) {
+    this.source = plain.source
     this.vport = plain.vport
     this.tls = tls
     this.#plain = plain
@@ -82,13 +82,17 @@ export interface ForwardedLines {
 }
 
 /** `certificates` says whether the listener asks clients for theirs: then targets are told what came of it. */
-export function forwardedLines(origin: ClientOrigin, config: ForwardedConfig, certificates: boolean): ForwardedLines {
-  const { client, tls } = origin
-  const scheme = schemeOf(origin)
+export function forwardedLines(
+  clientAddress: ClientAddress,
+  config: ForwardedConfig,
+  certificates: boolean,
+): ForwardedLines {
+  const { source: client, tls } = clientAddress
+  const scheme = schemeOf(clientAddress)
   let lines = ''
   if (config.proto) lines += `X-Forwarded-Proto: ${scheme}\r\n`
-  if (config.port) lines += `X-Forwarded-Port: ${origin.vport}\r\n`
-  if (config.vip) lines += `X-Forwarded-LBIP: ${origin.vip}\r\n`
+  if (config.port) lines += `X-Forwarded-Port: ${clientAddress.vport}\r\n`
+  if (config.vip) lines += `X-Forwarded-LBIP: ${clientAddress.vip}\r\n`
   if (config.clientPort) lines += `X-Forwarded-Client-Port: ${client.port}\r\n`
   if (certificates && tls !== undefined) lines += certificateLines(tls)
   return {
@@ -99,11 +103,11 @@ export function forwardedLines(origin: ClientOrigin, config: ForwardedConfig, ce
 }
 
 /** The address that was dialled as a Host field (RFC 9110 7.2). */
-export function formatHost({ vip, vport }: ClientOrigin): string {
+export function formatHost({ vip, vport }: ClientAddress): string {
   return vip.includes(':') ? `[${vip}]:${vport}` : `${vip}:${vport}`
 }
 
-export function schemeOf({ tls }: ClientOrigin): 'http' | 'https' {
+export function schemeOf({ tls }: ClientAddress): 'http' | 'https' {
   return tls === undefined ? 'http' : 'https'
 }
 

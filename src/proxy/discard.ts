@@ -1,7 +1,7 @@
 import type { ConnHandler } from '../core/conn.js'
 
 /** For a dial that nobody waits for any more. */
-export const ABANDONED: ConnHandler = {
+export const DISCARD: ConnHandler = {
   onOpen: (conn) => conn.abort(),
   onData: () => {},
   onEnd: () => {},

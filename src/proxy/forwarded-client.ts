@@ -6,18 +6,18 @@ import { HEADER_X_FORWARDED_FOR } from '../http/header-names.js'
 import type { RequestParser } from '../http/request-parser.js'
 import type { CidrSet } from '../net/cidr-set.js'
 import { ipFromBytes, ipToBytes } from '../net/ip-bytes.js'
-import type { ClientOrigin, KeyOfClient } from './client-address.js'
+import type { ClientAddress, KeyOfClient } from './client-address.js'
 
 const bytes = new Uint8Array(16)
 
 /** Whom a trusted proxy in front names as the client of one request, in X-Forwarded-For. */
-class ForwardedOrigin implements ClientOrigin {
-  readonly client: Endpoint
+class ForwardedOrigin implements ClientAddress {
+  readonly source: Endpoint
   sessionKey: KeyOfClient | undefined = undefined
-  readonly #proxy: ClientOrigin
+  readonly #proxy: ClientAddress
 
-  constructor(client: Endpoint, proxy: ClientOrigin) {
-    this.client = client
+  constructor(client: Endpoint, proxy: ClientAddress) {
+    this.source = client
     this.#proxy = proxy
   }
 
@@ -36,26 +36,26 @@ class ForwardedOrigin implements ClientOrigin {
 
 /** The clients of one connection of a trusted proxy, request by request. */
 export class ForwardedClients {
-  readonly #proxy: ClientOrigin
+  readonly #proxy: ClientAddress
   readonly #trusted: CidrSet
   /** What was said last, and who that is: proxies keep connections for a client's requests. */
   #text = ''
-  #origin: ClientOrigin
+  #clientAddress: ClientAddress
 
-  constructor(proxy: ClientOrigin, trusted: CidrSet) {
+  constructor(proxy: ClientAddress, trusted: CidrSet) {
     this.#proxy = proxy
     this.#trusted = trusted
-    this.#origin = proxy
+    this.#clientAddress = proxy
   }
 
   /** Whom the request is from: the proxy itself where it names nobody. */
-  of(parser: RequestParser, buffer: Uint8Array, start: number): ClientOrigin {
+  of(parser: RequestParser, buffer: Uint8Array, start: number): ClientAddress {
     const text = forwardedFor(parser, buffer, start)
-    if (text === this.#text) return this.#origin
+    if (text === this.#text) return this.#clientAddress
     this.#text = text
     const client = lastUntrusted(text, this.#trusted)
-    this.#origin = client === undefined ? this.#proxy : new ForwardedOrigin(client, this.#proxy)
-    return this.#origin
+    this.#clientAddress = client === undefined ? this.#proxy : new ForwardedOrigin(client, this.#proxy)
+    return this.#clientAddress
   }
 }
 

@@ -2,20 +2,20 @@ import type { Conn, ConnHandler } from '../core/conn.js'
 import { REASON, type ReasonCode } from '../core/reasons.js'
 import { PROXY_DONE, PROXY_NEED_MORE, ProxyProtocolReader } from '../net/proxy-protocol-reader.js'
 import type { Timed } from '../net/timer-wheel.js'
-import type { ClientOrigin } from './client-address.js'
+import type { ClientAddress } from './client-address.js'
 import type { Listener } from './listener.js'
-import type { Plane, Session } from './worker-context.js'
+import type { Drainable, WorkerContext } from './worker-context.js'
 
 /** Reads the PROXY protocol header that a trusted proxy in front must send, then lets the connection in as its client's. */
-export class ProxyGate implements ConnHandler, Timed, Session {
+export class ProxyGate implements ConnHandler, Timed, Drainable {
   timerNext: Timed | null = null
   timerPrevious: Timed | null = null
   timerSlot = -1
   timerDeadlineMs = 0
-  readonly #plane: Plane
+  readonly #context: WorkerContext
   readonly #listener: Listener
-  readonly #direct: ClientOrigin
-  readonly #enter: (origin: ClientOrigin, early: Uint8Array) => void
+  readonly #direct: ClientAddress
+  readonly #enter: (clientAddress: ClientAddress, early: Uint8Array) => void
   readonly #reader = new ProxyProtocolReader()
   readonly #conn: Conn
   readonly #startedMs: number
@@ -24,32 +24,32 @@ export class ProxyGate implements ConnHandler, Timed, Session {
 
   /** `direct` is who the connection is from if the header leaves that open; `enter` is called once, with what follows. */
   constructor(
-    plane: Plane,
+    context: WorkerContext,
     listener: Listener,
     conn: Conn,
-    direct: ClientOrigin,
-    enter: (origin: ClientOrigin, early: Uint8Array) => void,
+    direct: ClientAddress,
+    enter: (clientAddress: ClientAddress, early: Uint8Array) => void,
   ) {
-    this.#plane = plane
+    this.#context = context
     this.#listener = listener
     this.#conn = conn
     this.#direct = direct
     this.#enter = enter
-    this.#startedMs = plane.clock.nowMs
-    this.#startedWallMs = plane.clock.wallMs
+    this.#startedMs = context.clock.nowMs
+    this.#startedWallMs = context.clock.wallMs
   }
 
   start(): void {
-    this.#plane.sessions.add(this)
+    this.#context.drainables.add(this)
     this.#conn.handler = this
-    this.#plane.wheel.schedule(this, this.#plane.protection.headerTimeoutMs)
+    this.#context.wheel.schedule(this, this.#context.protection.headerTimeoutMs)
   }
 
   drain(): void {
     this.#conn.close()
   }
 
-  leave(): void {}
+  onTargetRemoved(): void {}
 
   cut(): void {
     this.#conn.abort()
@@ -65,7 +65,7 @@ export class ProxyGate implements ConnHandler, Timed, Session {
       this.#kept = Uint8Array.from(bytes)
     } else if (outcome === PROXY_DONE) {
       this.#leave()
-      this.#enter(this.#origin(), bytes.subarray(this.#reader.headerLength))
+      this.#enter(this.#clientAddress(), bytes.subarray(this.#reader.headerLength))
     } else {
       this.#refuse('PROXY_PROTOCOL_INVALID')
     }
@@ -89,11 +89,11 @@ export class ProxyGate implements ConnHandler, Timed, Session {
     return 0
   }
 
-  #origin(): ClientOrigin {
+  #clientAddress(): ClientAddress {
     const { source, destination } = this.#reader
     if (source === undefined) return this.#direct
     return {
-      client: source,
+      source: source,
       vip: destination?.address ?? this.#direct.vip,
       vport: destination?.port ?? this.#direct.vport,
       sessionKey: undefined,
@@ -108,15 +108,15 @@ export class ProxyGate implements ConnHandler, Timed, Session {
   }
 
   #record(reason: ReasonCode): void {
-    const { accessLog, entry, clock, requestIds } = this.#plane
+    const { accessLog, entry, clock, requestIds } = this.#context
     if (accessLog === undefined) return
     const { config, group } = this.#listener
     entry.reset()
     entry.timeMs = this.#startedWallMs
     entry.requestId = requestIds.next()
     entry.listener = config.name
-    entry.clientIp = this.#direct.client.address
-    entry.clientPort = this.#direct.client.port
+    entry.clientIp = this.#direct.source.address
+    entry.clientPort = this.#direct.source.port
     entry.vip = this.#direct.vip
     entry.vport = this.#direct.vport
     entry.targetGroup = group.config.name
@@ -128,7 +128,7 @@ export class ProxyGate implements ConnHandler, Timed, Session {
   }
 
   #leave(): void {
-    this.#plane.wheel.cancel(this)
-    this.#plane.sessions.delete(this)
+    this.#context.wheel.cancel(this)
+    this.#context.drainables.delete(this)
   }
 }

@@ -7,13 +7,13 @@ import type { ResponseParser } from '../http/response-parser.js'
 import { type KeyHash, nameNumber } from '../shm/key-hash.js'
 import { InsertedCookie } from '../sticky/inserted-cookie.js'
 import { LearnedSessions, type SessionServices } from '../sticky/learned-sessions.js'
-import type { ClientOrigin, KeyOfClient } from './client-address.js'
+import type { ClientAddress, KeyOfClient } from './client-address.js'
 
 /** Cookies of the same name that are looked at, as a client may have of several paths; more is an attempt to keep us busy. */
 const MOST_COOKIES = 8
 
 /** What a request is bound to while it is served; used again for the next. */
-export class Binding {
+export class Affinity {
   /** The slot that the client's session or cookie names, −1 without one. */
   slot = -1
   /** The session's key: what the client's address makes, or a cookie that a target gave out. */
@@ -74,7 +74,7 @@ export class Stickiness {
   }
 
   /** Finds out what an http request is bound to. */
-  bindRequest(into: Binding, parser: RequestParser, buffer: Uint8Array, start: number, client: ClientOrigin): void {
+  bindRequest(into: Affinity, parser: RequestParser, buffer: Uint8Array, start: number, client: ClientAddress): void {
     into.reset()
     if (this.#bySource) {
       this.bindClient(into, client)
@@ -93,7 +93,7 @@ export class Stickiness {
   }
 
   /** Finds out what a client is bound to by its address alone. */
-  bindClient(into: Binding, client: ClientOrigin): void {
+  bindClient(into: Affinity, client: ClientAddress): void {
     into.reset()
     if (!this.#bySource) return
     const known = client.sessionKey
@@ -102,25 +102,25 @@ export class Stickiness {
     this.#bind(into)
   }
 
-  #makeKey(origin: ClientOrigin): KeyOfClient {
-    const { address } = origin.client
+  #makeKey(clientAddress: ClientAddress): KeyOfClient {
+    const { address } = clientAddress.source
     const bytes = this.#addressBytes
     for (let i = 0; i < address.length; i++) bytes[i] = address.charCodeAt(i)
     const key = Int32Array.from(this.#keys.of(this.#groupNumber, bytes, 0, address.length))
     const made = { group: this.#groupNumber, key }
-    origin.sessionKey = made
+    clientAddress.sessionKey = made
     return made
   }
 
   /** The target has taken the request on. */
-  onTarget(binding: Binding, targetSlot: number): void {
-    if (binding.hasKey && !binding.spilled && binding.slot !== targetSlot)
-      this.#sessions!.remember(binding.key, targetSlot)
+  onTarget(affinity: Affinity, targetSlot: number): void {
+    if (affinity.hasKey && !affinity.spilled && affinity.slot !== targetSlot)
+      this.#sessions!.remember(affinity.key, targetSlot)
   }
 
   /** The target has answered: the client stays there, and an application's own cookie is learned. */
-  onResponse(binding: Binding, parser: ResponseParser, buffer: Uint8Array, start: number, targetSlot: number): void {
-    this.onTarget(binding, targetSlot)
+  onResponse(affinity: Affinity, parser: ResponseParser, buffer: Uint8Array, start: number, targetSlot: number): void {
+    this.onTarget(affinity, targetSlot)
     const finder = this.#finder
     if (!this.#byOwnCookie) return
     // Every one of that name: which of them the client keeps is for its paths and attributes to say, and one that
@@ -138,18 +138,18 @@ export class Stickiness {
     return this.#sessions?.keepEveryMs ?? Number.POSITIVE_INFINITY
   }
 
-  /** A connection that began with this binding is still open. */
-  keep(binding: Binding): void {
-    if (binding.hasKey) this.#sessions!.keep(binding.key)
+  /** A connection that began with this affinity is still open. */
+  keep(affinity: Affinity): void {
+    if (affinity.hasKey) this.#sessions!.keep(affinity.key)
   }
 
   /** The header line that goes with each response from that target, if any does. */
-  responseLine(binding: Binding, targetSlot: number, secure: boolean): Uint8Array | undefined {
-    return this.#inserted?.lineFor(binding.spilled ? binding.slot : targetSlot, secure)
+  responseLine(affinity: Affinity, targetSlot: number, secure: boolean): Uint8Array | undefined {
+    return this.#inserted?.lineFor(affinity.spilled ? affinity.slot : targetSlot, secure)
   }
 
   /** An application's cookie is learned from its targets alone: what a client makes up is looked up and not stored. */
-  #bind(into: Binding): void {
+  #bind(into: Affinity): void {
     const sessions = this.#sessions!
     into.slot = sessions.find(into.key)
     into.hasKey = this.#bySource || sessions.isKnown

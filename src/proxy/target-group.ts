@@ -18,7 +18,7 @@ import type { Columns } from '../shm/columns.js'
 import type { TargetTable } from '../shm/targets.js'
 import { Stickiness } from './stickiness.js'
 import { Target, type TargetServices } from './target.js'
-import type { Claimant } from './wait-list.js'
+import type { Waiter } from './wait-list.js'
 import { type Refusal, WaitQueue } from './wait-queue.js'
 
 const RAMP_FINENESS = 10
@@ -138,18 +138,18 @@ export class TargetGroup implements GroupView {
    * A target for whoever asks, which counts it from here on: the one it is bound to, or as the algorithm says. Where the
    * group has a limit it may have to wait for its turn.
    */
-  claim(who: Claimant): Target | Refusal {
+  acquire(who: Waiter): Target | Refusal {
     this.#outliers?.sawClient(who.client)
-    if (this.#queue !== undefined) return this.#queue.claim(who)
-    const target = this.bound(who.binding.slot, who.tried) ?? this.pick(who.client, who.hash, who.tried)
+    if (this.#queue !== undefined) return this.#queue.acquire(who)
+    const target = this.bound(who.affinity.slot, who.tried) ?? this.pick(who.client, who.hash, who.tried)
     if (target === undefined) return 'none'
     target.begin()
     return target
   }
 
   /** It waits no more; harmless where it does not. */
-  unclaim(who: Claimant): void {
-    this.#queue?.leave(who)
+  cancel(who: Waiter): void {
+    this.#queue?.cancel(who)
   }
 
   bySlot(slot: number): Target | undefined {

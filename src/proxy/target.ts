@@ -1,6 +1,6 @@
 // Hot path: counted by for each request.
 import type { Clock } from '../core/clock.js'
-import type { PlacedTarget } from '../core/directory.js'
+import type { TargetSlot } from '../core/directory.js'
 import type { ClientTls } from '../core/tls.js'
 import { IdlePool } from '../net/idle-pool.js'
 import type { TimerWheel } from '../net/timer-wheel.js'
@@ -25,7 +25,7 @@ export interface TargetServices {
 }
 
 /** Where a target's places are kept, in a group that limits them. */
-export interface Places {
+export interface ConcurrencyLimit {
   /** Takes one if one is left, whoever waits for it. */
   tryTake(slot: number): boolean
   giveBack(slot: number): void
@@ -52,9 +52,9 @@ export class Target {
   readonly #at: number
   readonly #inFlightAt: number
   /** Where the group has a limit: set once, before the first request. */
-  places: Places | undefined
+  places: ConcurrencyLimit | undefined
 
-  constructor(placed: PlacedTarget, services: TargetServices, tls: ClientTls | undefined) {
+  constructor(placed: TargetSlot, services: TargetServices, tls: ClientTls | undefined) {
     const { slot } = placed
     this.host = placed.host
     this.#tls = tls

@@ -4,9 +4,9 @@ import { isHttpListener } from '../core/protocols.js'
 import { type TlsFault, TlsHandshakeError } from '../core/tls.js'
 import { writeReply } from '../http/reply.js'
 import type { Timed } from '../net/timer-wheel.js'
-import { type ClientOrigin, SecuredOrigin } from './client-address.js'
+import { type ClientAddress, SecuredAddress } from './client-address.js'
 import type { Listener } from './listener.js'
-import type { Plane, Session } from './worker-context.js'
+import type { Drainable, WorkerContext } from './worker-context.js'
 
 /** How long a client that was told to use https may take to read it. */
 const LINGER_MS = 1_000
@@ -18,16 +18,16 @@ const PLAIN_REQUEST = /^(GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT|PR
  * One client connection of a tls or https listener until its handshake is done: then the listener's protocol takes it
  * over. Nothing is set up for a client before its first byte.
  */
-export class TlsHandshake implements ConnHandler, Timed, Session {
+export class TlsHandshake implements ConnHandler, Timed, Drainable {
   timerNext: Timed | null = null
   timerPrevious: Timed | null = null
   timerSlot = -1
   timerDeadlineMs = 0
-  readonly #plane: Plane
+  readonly #context: WorkerContext
   readonly #listener: Listener
   readonly #conn: Conn
-  readonly #origin: ClientOrigin
-  readonly #enter: (origin: ClientOrigin) => void
+  readonly #clientAddress: ClientAddress
+  readonly #enter: (clientAddress: ClientAddress) => void
   /** Known before the connection closes. */
   #fault: TlsFault | undefined
   /** Whoever only looks whether the port is open says nothing, and nothing is wrong with that. */
@@ -37,26 +37,26 @@ export class TlsHandshake implements ConnHandler, Timed, Session {
 
   /** `enter` is called once, when the handshake is done. */
   constructor(
-    plane: Plane,
+    context: WorkerContext,
     listener: Listener,
     conn: Conn,
-    origin: ClientOrigin,
-    enter: (origin: ClientOrigin) => void,
+    clientAddress: ClientAddress,
+    enter: (clientAddress: ClientAddress) => void,
   ) {
-    this.#plane = plane
+    this.#context = context
     this.#listener = listener
     this.#conn = conn
-    this.#origin = origin
+    this.#clientAddress = clientAddress
     this.#enter = enter
   }
 
   /** `early` is what came behind a PROXY header in the same read; borrowed. */
   start(early: Uint8Array | undefined): void {
-    this.#plane.sessions.add(this)
+    this.#context.drainables.add(this)
     this.#conn.handler = this
-    this.#plane.wheel.schedule(this, this.#listener.config.tls!.handshakeTimeoutMs)
+    this.#context.wheel.schedule(this, this.#listener.config.tls!.handshakeTimeoutMs)
     // To be had from the kernel only while the connection is open, and the log asks when it is closed.
-    if (this.#plane.accessLog !== undefined) void this.#origin.vip
+    if (this.#context.accessLog !== undefined) void this.#clientAddress.vip
     if (early !== undefined && early.length > 0) this.#begin(early)
   }
 
@@ -64,7 +64,7 @@ export class TlsHandshake implements ConnHandler, Timed, Session {
     this.cut()
   }
 
-  leave(): void {}
+  onTargetRemoved(): void {}
 
   cut(): void {
     this.#noFault = true
@@ -74,7 +74,7 @@ export class TlsHandshake implements ConnHandler, Timed, Session {
   onOpen(conn: Conn): void {
     this.#listener.countHandshake(conn.tls!)
     this.#leave()
-    this.#enter(new SecuredOrigin(this.#origin, conn.tls))
+    this.#enter(new SecuredAddress(this.#clientAddress, conn.tls))
   }
 
   onData(_conn: Conn, buffer: Uint8Array, length: number): void {
@@ -96,7 +96,7 @@ export class TlsHandshake implements ConnHandler, Timed, Session {
     const fault = this.#fault ?? known?.fault ?? 'CLIENT_CLOSED'
     this.#listener.countHandshakeFault(fault)
     const { name } = this.#listener.config
-    this.#plane.tlsLog.clientFailed(name, this.#origin.client.address, fault, known?.message)
+    this.#context.tlsLog.clientFailed(name, this.#clientAddress.source.address, fault, known?.message)
   }
 
   onTimeout(): number {
@@ -116,15 +116,15 @@ export class TlsHandshake implements ConnHandler, Timed, Session {
     }
     this.#begun = true
     // A hello is nothing that a client has to say yet.
-    this.#plane.silent.add(this.#conn, this.#listener, false)
-    this.#plane.transport.secure(this.#conn, this.#listener.tls!, first)
+    this.#context.silent.add(this.#conn, this.#listener, false)
+    this.#context.transport.secure(this.#conn, this.#listener.tls!, first)
   }
 
   /** Whoever typed http:// for https:// is told so in their own language. */
   #answerPlain(): void {
     this.#answered = true
     this.#fault = 'PLAIN_HTTP'
-    const { scratch } = this.#plane.transport
+    const { scratch } = this.#context.transport
     const end = writeReply(scratch, 0, {
       status: 400,
       requestId: NO_ID,
@@ -135,11 +135,11 @@ export class TlsHandshake implements ConnHandler, Timed, Session {
     })
     this.#conn.write(scratch, 0, end)
     this.#conn.end()
-    this.#plane.wheel.schedule(this, LINGER_MS)
+    this.#context.wheel.schedule(this, LINGER_MS)
   }
 
   #leave(): void {
-    this.#plane.wheel.cancel(this)
-    this.#plane.sessions.delete(this)
+    this.#context.wheel.cancel(this)
+    this.#context.drainables.delete(this)
   }
 }

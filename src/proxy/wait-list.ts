@@ -1,21 +1,21 @@
 // Hot path of groups whose targets are full: linked in place, no allocation.
 import type { Endpoint } from '../core/conn.js'
 import { isOlder } from '../shm/waiting.js'
-import type { Binding } from './stickiness.js'
+import type { Affinity } from './stickiness.js'
 import type { Target } from './target.js'
 
 /** Whoever wants a target, and may have to wait for it. */
-export interface Claimant {
+export interface Waiter {
   readonly client: Endpoint
   /** As in PickKey. */
   readonly hash: number
   /** What a sticky client is bound to; told where it had to go elsewhere. */
-  readonly binding: Binding
+  readonly affinity: Affinity
   /** Slots that failed it already. */
   readonly tried: readonly number[]
   /** The links belong to the list; begin with null, null, 0 and −1. */
-  waitNext: Claimant | null
-  waitPrevious: Claimant | null
+  waitNext: Waiter | null
+  waitPrevious: Waiter | null
   /** 0 while it does not wait. */
   waitTicket: number
   /** The slot it waits for, −1 for any. */
@@ -26,11 +26,11 @@ export interface Claimant {
 
 /** Waiters by ticket, the oldest first. */
 export class WaitList {
-  head: Claimant | null = null
-  #tail: Claimant | null = null
+  head: Waiter | null = null
+  #tail: Waiter | null = null
 
   /** Nearly always to the end; one whose target is gone keeps its ticket and gets its place among the others. */
-  insert(waiter: Claimant): void {
+  insert(waiter: Waiter): void {
     let before = this.#tail
     while (before !== null && isOlder(waiter.waitTicket, before.waitTicket)) before = before.waitPrevious
     const after = before === null ? this.head : before.waitNext
@@ -42,7 +42,7 @@ export class WaitList {
     else after.waitPrevious = waiter
   }
 
-  remove(waiter: Claimant): void {
+  remove(waiter: Waiter): void {
     const { waitPrevious: before, waitNext: after } = waiter
     if (before === null) this.head = after
     else before.waitNext = after

@@ -4,8 +4,8 @@ import type { Clock } from '../core/clock.js'
 import type { TargetGroupConfig } from '../core/config.js'
 import type { Endpoint } from '../core/conn.js'
 import { NEWCOMER, type WaitTable } from '../shm/waiting.js'
-import type { Places, Target } from './target.js'
-import { type Claimant, WaitList } from './wait-list.js'
+import type { ConcurrencyLimit, Target } from './target.js'
+import { type Waiter, WaitList } from './wait-list.js'
 
 /** Looks at the targets anew so often when places that were seen free are taken by other threads meanwhile. */
 const ROUNDS = 4
@@ -30,11 +30,11 @@ export type Refusal = 'none' | 'waiting' | 'full'
 /**
  * One group's places and queue in one thread. A target's places are reserved in shared memory, so their number is exact
  * over all threads, and who comes first is served first, over all threads: a place belongs to whoever holds the oldest
- * ticket that can use it, and nobody else takes it meanwhile. Places that become free are looked at at the end of the
+ * ticket that can use it, and nobody else takes it meanwhile. ConcurrencyLimit that become free are looked at at the end of the
  * turn; a thread whose waiter's turn it is, is woken through shared memory. Ten times a second each thread looks by
  * itself, which is for what no place that becomes free announces: targets that come, go or fail.
  */
-export class WaitQueue implements Places {
+export class WaitQueue implements ConcurrencyLimit {
   readonly #group: QueuedGroup
   readonly #table: WaitTable
   readonly #clock: Clock
@@ -73,10 +73,10 @@ export class WaitQueue implements Places {
    * A target with a place for whoever asks, taken already. A sticky client waits for its target where it may wait;
    * where it may not it goes elsewhere for once, and stays bound.
    */
-  claim(who: Claimant): Target | Refusal {
-    const { binding, tried } = who
-    const bound = this.#group.bound(binding.slot, tried)
-    binding.spilled = false
+  acquire(who: Waiter): Target | Refusal {
+    const { affinity, tried } = who
+    const bound = this.#group.bound(affinity.slot, tried)
+    affinity.spilled = false
     if (bound !== undefined) {
       if (this.#take(bound, NEWCOMER)) return bound
     } else {
@@ -90,12 +90,12 @@ export class WaitQueue implements Places {
     if (bound === undefined) return 'full'
     const other = this.#takeAny(who, NEWCOMER)
     if (typeof other === 'string') return 'full'
-    binding.spilled = true
+    affinity.spilled = true
     return other
   }
 
   /** It waits no more: it is gone, or has waited too long. Does nothing for one that does not wait. */
-  leave(who: Claimant): void {
+  cancel(who: Waiter): void {
     if (who.waitTicket === 0) return
     this.#remove(who)
     // What it was in the way of may go on.
@@ -134,7 +134,7 @@ export class WaitQueue implements Places {
     this.#serve()
   }
 
-  #enter(who: Claimant): void {
+  #enter(who: Waiter): void {
     who.waitTicket = this.#table.nextTicket(this.#group.groupSlot)
     this.#waiting++
     this.#put(who, this.#wanted(who) ?? -1)
@@ -146,13 +146,13 @@ export class WaitQueue implements Places {
    * The slot to wait for, −1 for any, undefined for none. A second try waits for one that has not failed it: among those
    * that take any it would be in the way of all who can use what it cannot.
    */
-  #wanted(who: Claimant): number | undefined {
-    const bound = this.#group.bound(who.binding.slot, who.tried)
+  #wanted(who: Waiter): number | undefined {
+    const bound = this.#group.bound(who.affinity.slot, who.tried)
     if (bound !== undefined) return bound.slot
     return who.tried.length === 0 ? -1 : this.#group.pick(who.client, who.hash, who.tried)?.slot
   }
 
-  #put(who: Claimant, slot: number): void {
+  #put(who: Waiter, slot: number): void {
     who.waitSlot = slot
     let list = this.#lists.get(slot)
     if (list === undefined) this.#lists.set(slot, (list = new WaitList()))
@@ -160,14 +160,14 @@ export class WaitQueue implements Places {
     if (list.head === who) this.#publish(slot, list)
   }
 
-  #unlink(who: Claimant): void {
+  #unlink(who: Waiter): void {
     const list = this.#lists.get(who.waitSlot)!
     const first = list.head === who
     list.remove(who)
     if (first) this.#publish(who.waitSlot, list)
   }
 
-  #remove(who: Claimant): void {
+  #remove(who: Waiter): void {
     this.#unlink(who)
     who.waitTicket = 0
     this.#waiting--
@@ -194,7 +194,7 @@ export class WaitQueue implements Places {
   }
 
   /** False when it goes on waiting where it is. */
-  #turn(who: Claimant): boolean {
+  #turn(who: Waiter): boolean {
     const slot = who.waitSlot
     if (slot >= 0 && !this.#mayServe(who, slot)) {
       const wanted = this.#wanted(who)
@@ -215,7 +215,7 @@ export class WaitQueue implements Places {
   }
 
   /** A fault of one is not those' who wait behind it. */
-  #tell(who: Claimant, target: Target | undefined): void {
+  #tell(who: Waiter, target: Target | undefined): void {
     try {
       who.onTurn(target)
     } catch (fault) {
@@ -224,18 +224,18 @@ export class WaitQueue implements Places {
   }
 
   /** Whether what it waits for still serves it: draining targets keep those that are bound to them, and nobody else. */
-  #mayServe(who: Claimant, slot: number): boolean {
-    if (who.binding.slot === slot) return this.#group.bound(slot, who.tried) !== undefined
+  #mayServe(who: Waiter, slot: number): boolean {
+    if (who.affinity.slot === slot) return this.#group.bound(slot, who.tried) !== undefined
     return this.#group.isChoosable(slot)
   }
 
-  #takeOne(who: Claimant, slot: number): Target | 'full' {
+  #takeOne(who: Waiter, slot: number): Target | 'full' {
     const target = this.#group.bySlot(slot)!
     return this.#take(target, who.waitTicket) ? target : 'full'
   }
 
   /** As the group's algorithm chooses among those that have a place. */
-  #takeAny(who: Claimant, ticket: number): Target | 'none' | 'full' {
+  #takeAny(who: Waiter, ticket: number): Target | 'none' | 'full' {
     let without = who.tried
     for (let round = 0; round < ROUNDS; round++) {
       const target = this.#group.pick(who.client, who.hash, without)
@@ -255,7 +255,7 @@ export class WaitQueue implements Places {
     let free = false
     for (const { slot, weight } of this.#group.targets) {
       if (!(weight > 0) || tried.includes(slot)) continue
-      if (this.#table.taken(slot) < this.#limit && this.#isTurn(slot, ticket)) free = true
+      if (this.#table.inUse(slot) < this.#limit && this.#isTurn(slot, ticket)) free = true
       else excluded.push(slot)
     }
     return free
@@ -273,7 +273,7 @@ export class WaitQueue implements Places {
   #passOn(): void {
     const { groupSlot, all } = this.#group
     for (const { slot } of all) {
-      if (this.#table.taken(slot) >= this.#limit || this.#group.bound(slot, NONE_TRIED) === undefined) continue
+      if (this.#table.inUse(slot) >= this.#limit || this.#group.bound(slot, NONE_TRIED) === undefined) continue
       const column = this.#table.oldest(groupSlot, slot)
       if (column >= 0 && column !== this.#column) this.#table.wake(column, groupSlot)
     }

@@ -9,17 +9,17 @@ import type { SilentClients } from './silent-clients.js'
 import type { TlsLog } from './tls-log.js'
 
 /** A connection being served, as whoever drains or stops the thread sees it. */
-export interface Session {
+export interface Drainable {
   /** Take no new request; end as soon as nothing is in flight. */
   drain(): void
   /** The target's time is over: end whatever goes on with it. */
-  leave(targetSlot: number): void
+  onTargetRemoved(targetSlot: number): void
   /** End now. */
   cut(): void
 }
 
 /** What all connections of one proxy thread share. Built once in the thread's `assemble.ts`. */
-export interface Plane {
+export interface WorkerContext {
   readonly transport: Transport
   readonly clock: Clock
   readonly wheel: TimerWheel
@@ -31,7 +31,7 @@ export interface Plane {
   readonly accessLog: AccessLog | undefined
   readonly entry: AccessEntry
   readonly requestIds: RequestIds
-  readonly sessions: Set<Session>
+  readonly drainables: Set<Drainable>
   readonly silent: SilentClients
   readonly tlsLog: TlsLog
   draining: boolean

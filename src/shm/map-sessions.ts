@@ -1,12 +1,12 @@
 import type { Clock } from '../core/clock.js'
 import {
-  blankSession,
-  type Session,
+  blankEntry,
   type SessionCounts,
   type SessionKey,
   type SessionPage,
   type SessionRow,
   type SessionStore,
+  type StickyEntry,
   type WriteOutcome,
 } from '../core/session-store.js'
 import { isLess, wholeMs } from './sessions-entry.js'
@@ -15,8 +15,8 @@ import { keyOf, keyText } from './sessions-scan.js'
 /** The sessions of one thread, in a plain Map: what the shared table is measured against, and enough for tests. */
 export class MapSessionStore implements SessionStore {
   readonly capacity: number
-  readonly found: Session = blankSession()
-  readonly #sessions = new Map<string, Session>()
+  readonly found: StickyEntry = blankEntry()
+  readonly #sessions = new Map<string, StickyEntry>()
   readonly #clock: Clock
   #evictions = 0
   #evictedKey: SessionKey | undefined
@@ -37,7 +37,7 @@ export class MapSessionStore implements SessionStore {
     return true
   }
 
-  put(key: SessionKey, session: Readonly<Session>): WriteOutcome {
+  put(key: SessionKey, session: Readonly<StickyEntry>): WriteOutcome {
     this.#evictedKey = undefined
     const old = this.#live(key)
     if (old && isLess(session.versionHigh, session.versionLow, old.versionHigh, old.versionLow)) return 'stale'
@@ -104,7 +104,7 @@ export class MapSessionStore implements SessionStore {
     return { entries: this.#sessions.size, evictions: this.#evictions, busy: 0 }
   }
 
-  #live(key: SessionKey): Session | undefined {
+  #live(key: SessionKey): StickyEntry | undefined {
     const session = this.#sessions.get(keyText(key))
     return session && session.expiresMs > this.#clock.steadyMs ? session : undefined
   }
@@ -112,7 +112,7 @@ export class MapSessionStore implements SessionStore {
   /** Looks at every session: stores of this kind are small. */
   #makeRoom(): void {
     const { steadyMs } = this.#clock
-    let first: [string, Session] | undefined
+    let first: [string, StickyEntry] | undefined
     for (const each of this.#sessions) if (first === undefined || goesBefore(each[1], first[1], steadyMs)) first = each
     if (first === undefined) return
     this.#sessions.delete(first[0])
@@ -123,7 +123,7 @@ export class MapSessionStore implements SessionStore {
 }
 
 /** True when a makes room before b: see `SessionStore.put`. */
-function goesBefore(a: Session, b: Session, steadyMs: number): boolean {
+function goesBefore(a: StickyEntry, b: StickyEntry, steadyMs: number): boolean {
   const live = a.expiresMs > steadyMs
   if (live !== b.expiresMs > steadyMs) return !live
   if (live && a.used !== b.used) return !a.used

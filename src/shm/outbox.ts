@@ -1,5 +1,5 @@
 // Hot path of replicated sticky groups: one record for each session made, or used after a quarter of its time.
-import type { Session, SessionKey } from '../core/session-store.js'
+import type { SessionKey, StickyEntry } from '../core/session-store.js'
 
 /** The header takes a cache line pair: [0] records written so far, wrapping at 2^32. */
 const HEADER_WORDS = 32
@@ -47,7 +47,7 @@ export class Outbox {
   }
 
   /** Writer: the owning proxy thread. */
-  write(key: SessionKey, session: Readonly<Session>): void {
+  write(key: SessionKey, session: Readonly<StickyEntry>): void {
     const words = this.#words
     const written = words[WRITTEN]!
     const at = HEADER_WORDS + (written & this.#mask) * RECORD_WORDS
@@ -76,7 +76,7 @@ export class Outbox {
    * Reader: the next record into `key` and `session`. `missed`: the writer has gone round since, and what lay between is
    * lost; reading goes on with the oldest that is whole.
    */
-  next(key: SessionKey, session: Session): 'none' | 'read' | 'missed' {
+  next(key: SessionKey, session: StickyEntry): 'none' | 'read' | 'missed' {
     const words = this.#words
     const written = Atomics.load(words, WRITTEN)
     if (written === this.#read) return 'none'

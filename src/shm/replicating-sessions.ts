@@ -1,12 +1,12 @@
 // Hot path of replicated sticky groups: a look-up goes straight through; what changes is told to the mesh thread.
 import type { HybridClock, Stamp } from '../core/mesh.js'
 import {
-  blankSession,
-  type Session,
+  blankEntry,
   type SessionCounts,
   type SessionKey,
   type SessionPage,
   type SessionStore,
+  type StickyEntry,
   type WriteOutcome,
 } from '../core/session-store.js'
 import { EVICTED_SLOT, type Outbox } from './outbox.js'
@@ -17,8 +17,8 @@ export class ReplicatingSessions implements SessionStore {
   readonly #outbox: Outbox
   readonly #clock: HybridClock
   readonly #stamp: Stamp = { high: 0, low: 0 }
-  readonly #gone = blankSession()
-  readonly #eviction: Readonly<Session> = { ...blankSession(), targetSlot: EVICTED_SLOT }
+  readonly #gone = blankEntry()
+  readonly #eviction: Readonly<StickyEntry> = { ...blankEntry(), targetSlot: EVICTED_SLOT }
 
   constructor(store: SessionStore, outbox: Outbox, clock: HybridClock) {
     this.#store = store
@@ -30,7 +30,7 @@ export class ReplicatingSessions implements SessionStore {
     return this.#store.capacity
   }
 
-  get found(): Readonly<Session> {
+  get found(): Readonly<StickyEntry> {
     return this.#store.found
   }
 
@@ -42,7 +42,7 @@ export class ReplicatingSessions implements SessionStore {
     return this.#store.find(key)
   }
 
-  put(key: SessionKey, session: Readonly<Session>): WriteOutcome {
+  put(key: SessionKey, session: Readonly<StickyEntry>): WriteOutcome {
     const outcome = this.#store.put(key, session)
     if (outcome === 'done') this.#outbox.write(key, session)
     const evicted = this.#store.lastEvicted

@@ -1,5 +1,5 @@
 import type { Clock } from '../core/clock.js'
-import { blankSession, SESSION_KEY_WORDS, type SessionTotals } from '../core/session-store.js'
+import { blankEntry, SESSION_KEY_WORDS, type SessionTotals } from '../core/session-store.js'
 import type { Capacity } from '../core/shared-counters.js'
 import { BUCKET_PLACES, INSERTED, REMOVED, type SessionMemory, TAG_WORDS, TAGS } from './sessions-layout.js'
 import { readPlace, sweepSessions } from './sessions-scan.js'
@@ -18,7 +18,7 @@ export class SessionCensus implements SessionTotals {
   readonly #table: TargetTable
   readonly #clock: Clock
   readonly #key = new Int32Array(SESSION_KEY_WORDS)
-  readonly #session = blankSession()
+  readonly #session = blankEntry()
   #groups: Uint32Array
   #targets: Uint32Array
   #nextGroups: Uint32Array

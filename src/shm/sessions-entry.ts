@@ -1,7 +1,7 @@
 // Hot path: one entry of the session table, read and written. No allocation: so no time is handed from one function to
 // another, since it does not fit 32 bits and would travel as an object wherever the engine does not inline.
 import type { Clock } from '../core/clock.js'
-import type { Session, SessionKey } from '../core/session-store.js'
+import type { SessionKey, StickyEntry } from '../core/session-store.js'
 import {
   ENTRY_CHECKSUM,
   ENTRY_EXPIRES_HIGH,
@@ -126,7 +126,7 @@ export function hasKey(words: Int32Array, at: number, key: SessionKey): boolean 
  * Reads the entry of a key that `hasKey` saw there, whether or not somebody is writing it: every word once, and what is
  * checked is what is used. False, with anything in `into`, unless all of it belongs together and to the key.
  */
-export function readEntry(words: Int32Array, at: number, key: SessionKey, into: Session): boolean {
+export function readEntry(words: Int32Array, at: number, key: SessionKey, into: StickyEntry): boolean {
   const group = words[at + ENTRY_GROUP]!
   const target = words[at + ENTRY_TARGET]!
   const generation = words[at + ENTRY_GENERATION]!
@@ -216,7 +216,7 @@ export function writeEntry(
   words: Int32Array,
   at: number,
   key: SessionKey,
-  session: Readonly<Session>,
+  session: Readonly<StickyEntry>,
   used: boolean,
 ): void {
   words[at + ENTRY_KEY] = key[0]!

@@ -1,11 +1,11 @@
 import type { Clock } from '../core/clock.js'
 import {
-  blankSession,
+  blankEntry,
   SESSION_KEY_WORDS,
-  type Session,
   type SessionKey,
   type SessionPage,
   type SessionRow,
+  type StickyEntry,
 } from '../core/session-store.js'
 import { isLive, readEntry } from './sessions-entry.js'
 import { BUCKET_PLACES, ENTRY_KEY, INTENT_FIRST, REMOVED, SEQUENCE, type SessionMemory } from './sessions-layout.js'
@@ -25,7 +25,7 @@ export function scanSessions(
 ): SessionPage {
   const sessions: SessionRow[] = []
   const key = new Int32Array(SESSION_KEY_WORDS)
-  const session = blankSession()
+  const session = blankEntry()
   const end = Math.min(memory.capacity, cursor + SCAN_PLACES)
   let place = cursor
   for (; place < end && sessions.length < limit; place++) {
@@ -42,7 +42,7 @@ export function readPlace(
   bucket: number,
   place: number,
   key: Int32Array,
-  into: Session,
+  into: StickyEntry,
 ): boolean {
   const { words, tags } = memory
   const sequenceAt = memory.headAt(bucket) + SEQUENCE

@@ -1,13 +1,13 @@
 // Hot path: asked on every request of a sticky group. No allocation, and no lock but for writes, one bucket at a time.
 import type { Clock } from '../core/clock.js'
 import {
-  blankSession,
+  blankEntry,
   SESSION_KEY_WORDS,
-  type Session,
   type SessionCounts,
   type SessionKey,
   type SessionPage,
   type SessionStore,
+  type StickyEntry,
   type WriteOutcome,
 } from '../core/session-store.js'
 import {
@@ -55,7 +55,7 @@ const READ_TRIES = 100
  * twice. Entries never move.
  */
 export class SessionTable implements SessionStore {
-  readonly found: Session = blankSession()
+  readonly found: StickyEntry = blankEntry()
   readonly #memory: SessionMemory
   readonly #words: Int32Array
   readonly #tags: Uint16Array
@@ -116,7 +116,7 @@ export class SessionTable implements SessionStore {
     return false
   }
 
-  put(key: SessionKey, session: Readonly<Session>): WriteOutcome {
+  put(key: SessionKey, session: Readonly<StickyEntry>): WriteOutcome {
     this.#hasEvicted = false
     const home = homeOf(key, this.#buckets)
     const other = otherOf(key, this.#buckets, home)
@@ -263,7 +263,7 @@ export class SessionTable implements SessionStore {
   }
 
   /** Writes over the key's entry in a bucket that is locked. */
-  #replace(bucket: number, key: SessionKey, session: Readonly<Session>): WriteOutcome {
+  #replace(bucket: number, key: SessionKey, session: Readonly<StickyEntry>): WriteOutcome {
     const words = this.#words
     const place = this.#placeOf(bucket, key)
     if (place < 0) return 'absent'
@@ -278,7 +278,7 @@ export class SessionTable implements SessionStore {
   }
 
   /** Adds the key to the emptier of its buckets, both locked; where both are full, the entry that `goesBefore` all others goes. */
-  #add(home: number, other: number, key: SessionKey, session: Readonly<Session>): WriteOutcome {
+  #add(home: number, other: number, key: SessionKey, session: Readonly<StickyEntry>): WriteOutcome {
     const homeFree = this.#freePlaces(home)
     const otherFree = this.#freePlaces(other)
     if (homeFree + otherFree > 0) {
@@ -299,7 +299,7 @@ export class SessionTable implements SessionStore {
    * Writes a new entry into a place. A thread dies at calls and at the ends of loops only, never between two assignments:
    * so a tag and its count stand next to each other, and no count leaks.
    */
-  #fill(bucket: number, place: number, key: SessionKey, session: Readonly<Session>): void {
+  #fill(bucket: number, place: number, key: SessionKey, session: Readonly<StickyEntry>): void {
     const counts = this.#counts
     const countsAt = this.#countsAt
     const headAt = this.#memory.headAt(bucket)

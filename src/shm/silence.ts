@@ -1,10 +1,10 @@
 /** Looks in the time that a thread may stand still, and the most that is between two of them. */
 const LOOKS = 10
-const LONGEST_LOOK_MS = 1_000
+const LONGEST_POLL_MS = 1_000
 
 /** Milliseconds between two looks where `limitMs` of silence are too many; 0 = no silence is. */
-export function lookMs(limitMs: number): number {
-  return limitMs === 0 ? LONGEST_LOOK_MS : Math.min(LONGEST_LOOK_MS, Math.max(1, Math.round(limitMs / LOOKS)))
+export function pollMs(limitMs: number): number {
+  return limitMs === 0 ? LONGEST_POLL_MS : Math.min(LONGEST_POLL_MS, Math.max(1, Math.round(limitMs / LOOKS)))
 }
 
 /**

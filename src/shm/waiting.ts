@@ -65,7 +65,7 @@ export class WaitTable {
     Atomics.sub(this.#words, this.#targetsAt + slot * UNIT_WORDS, 1)
   }
 
-  taken(slot: number): number {
+  inUse(slot: number): number {
     return Atomics.load(this.#words, this.#targetsAt + slot * UNIT_WORDS)
   }
 
@@ -153,7 +153,7 @@ export class WaitTable {
     const words = this.#words
     for (let slot = 0; slot < targets; slot++) {
       // A target without a limit has nothing taken.
-      const held = Math.min(inFlight(slot), this.taken(slot))
+      const held = Math.min(inFlight(slot), this.inUse(slot))
       if (held > 0) Atomics.sub(words, this.#targetsAt + slot * UNIT_WORDS, held)
       Atomics.store(words, this.#boundAt(dead, slot), NEWCOMER)
     }

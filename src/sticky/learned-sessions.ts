@@ -1,7 +1,7 @@
 // Hot path: one look-up a request in groups whose sessions are learned.
 import type { Clock } from '../core/clock.js'
 import type { HybridClock, Stamp } from '../core/mesh.js'
-import { blankSession, type SessionKey, type SessionStore } from '../core/session-store.js'
+import { blankEntry, type SessionKey, type SessionStore } from '../core/session-store.js'
 import type { TargetTable } from '../shm/targets.js'
 
 /** A session's time is moved on at most this often, in parts of its time-out: readers must not all become writers. */
@@ -24,7 +24,7 @@ export class LearnedSessions {
   readonly #timeoutMs: number
   readonly #stamps: HybridClock
   readonly #stamp: Stamp = { high: 0, low: 0 }
-  readonly #session = blankSession()
+  readonly #session = blankEntry()
   /** Whether the last `find` found a session, be its target gone or not. */
   isKnown = false
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
 import { type Clock, ManualClock } from '../../src/core/clock.js'
-import { blankSession, type Session, type SessionRow, type SessionStore } from '../../src/core/session-store.js'
+import { blankEntry, type SessionRow, type SessionStore, type StickyEntry } from '../../src/core/session-store.js'
 import { KeyHash } from '../../src/shm/key-hash.js'
 import { MapSessionStore } from '../../src/shm/map-sessions.js'
 import { SessionTable } from '../../src/shm/sessions.js'
@@ -21,7 +21,12 @@ const hash = new KeyHash(new Uint8Array(16))
 const keys = Array.from({ length: 60 }, (_, n) => Int32Array.from(hash.of(n % 3, Uint8Array.of(n), 0, 1)))
 const key = (n: number): Int32Array => keys[n]!
 
-const session = (given: Partial<Session>): Session => ({ ...blankSession(), targetSlot: 1, touchedMs: 0, ...given })
+const session = (given: Partial<StickyEntry>): StickyEntry => ({
+  ...blankEntry(),
+  targetSlot: 1,
+  touchedMs: 0,
+  ...given,
+})
 
 function all(store: TimedSessions, nowMs: number, group = -1, limit = 7): SessionRow[] {
   const rows: SessionRow[] = []
@@ -36,19 +41,19 @@ function all(store: TimedSessions, nowMs: number, group = -1, limit = 7): Sessio
 
 /** What a store should do, in the fewest words: places by key, expired ones included until they are needed. */
 class Model {
-  readonly places = new Map<number, Session>()
+  readonly places = new Map<number, StickyEntry>()
   evictions = 0
 
-  live(n: number, nowMs: number): Session | undefined {
+  live(n: number, nowMs: number): StickyEntry | undefined {
     const found = this.places.get(n)
     return found && found.expiresMs > nowMs ? found : undefined
   }
 
-  put(n: number, given: Session, nowMs: number): string {
+  put(n: number, given: StickyEntry, nowMs: number): string {
     const old = this.live(n, nowMs)
     if (old && old.versionLow > given.versionLow) return 'stale'
     if (!this.places.has(n) && this.places.size === CAPACITY) {
-      const rank = ({ expiresMs, used }: Session): number => (expiresMs <= nowMs ? 0 : used ? 2 : 1)
+      const rank = ({ expiresMs, used }: StickyEntry): number => (expiresMs <= nowMs ? 0 : used ? 2 : 1)
       const [first] = [...this.places].sort(([, a], [, b]) => rank(a) - rank(b) || a.expiresMs - b.expiresMs)
       this.places.delete(first![0])
       if (first![1].expiresMs > nowMs) this.evictions++
@@ -64,7 +69,7 @@ for (const [name, maker] of Object.entries(makers)) {
   t.test(name, async (t) => {
     t.test('finds what was put, every field of it, and nothing else', async (t) => {
       const store = make()
-      const cases: Session[] = [
+      const cases: StickyEntry[] = [
         {
           group: 3,
           targetSlot: 17,

@@ -13,15 +13,15 @@ import { MemoryTransport } from '../../src/net/memory-transport.js'
 import { TimerWheel } from '../../src/net/timer-wheel.js'
 import { AccessEntry } from '../../src/observe/access-log.js'
 import { ExchangePool } from '../../src/proxy/h1/exchange-pool.js'
-import { Http1Plane } from '../../src/proxy/h1/h1-context.js'
-import { Http2Plane } from '../../src/proxy/h2/h2-context.js'
+import { Http1Context } from '../../src/proxy/h1/h1-context.js'
+import { Http2Context } from '../../src/proxy/h2/h2-context.js'
 import { Listener } from '../../src/proxy/listener.js'
 import { RequestIds } from '../../src/proxy/request-ids.js'
 import { serve } from '../../src/proxy/serve.js'
 import { SilentClients } from '../../src/proxy/silent-clients.js'
 import { TargetGroup } from '../../src/proxy/target-group.js'
 import { TlsLog } from '../../src/proxy/tls-log.js'
-import type { Plane } from '../../src/proxy/worker-context.js'
+import type { WorkerContext } from '../../src/proxy/worker-context.js'
 import { Columns, createSharedCounters } from '../../src/shm/columns.js'
 import { KeyHash, keySeed } from '../../src/shm/key-hash.js'
 import { MapSessionStore } from '../../src/shm/map-sessions.js'
@@ -118,7 +118,7 @@ export class MemoryCastor {
   /** Connections to the target since `begin`. */
   targets: TargetPeer[] = []
   readonly #clock: ManualClock
-  readonly #plane: Plane
+  readonly #context: WorkerContext
   readonly #group: TargetGroup
   readonly #move: (address: string) => void
   #moves = 1
@@ -148,7 +148,7 @@ export class MemoryCastor {
     const list = { group: 0, version: 1, targets }
     this.#group = new TargetGroup(groupConfig!, list, ALGORITHMS['round-robin'](), services)
     this.transport = new MemoryTransport(clock, capacityBytes === undefined ? {} : { capacityBytes })
-    this.#plane = {
+    this.#context = {
       transport: this.transport,
       clock,
       wheel,
@@ -158,21 +158,21 @@ export class MemoryCastor {
       accessLog: undefined,
       entry: new AccessEntry(),
       requestIds: new RequestIds(),
-      sessions: new Set(),
+      drainables: new Set(),
       silent: new SilentClients(clock, config.protection.firstByteTimeoutMs, columns.words, columns.workerAt(1)),
       tlsLog: new TlsLog(pino({ level: 'silent' }), clock),
       draining: false,
     }
     const log = pino({ level: 'silent' })
-    const plane = new Http1Plane(this.#plane, log)
-    const exchanges = new ExchangePool(plane)
-    const http1 = { plane, exchanges, http2: new Http2Plane(this.#plane, plane, exchanges, log) }
+    const context = new Http1Context(this.#context, log)
+    const exchanges = new ExchangePool(context)
+    const http1 = { context, exchanges, http2: new Http2Context(this.#context, context, exchanges, log) }
     const sets = { trusted: new CidrSet([]), proxied: new CidrSet([]) }
     const place = { columns, column: 1, listener: 0, series: 0 }
     const listener = new Listener(config.listeners[0]!, this.#group, sets, place)
-    const entrance = { listener: 0, address: FRONT, port: PORT }
+    const bind = { listener: 0, address: FRONT, port: PORT }
     this.transport.listen(FRONT, PORT, (records, socket) => {
-      serve(this.#plane, http1, listener, entrance, this.transport.adopt(records, 0, socket, SILENT))
+      serve(this.#context, http1, listener, bind, this.transport.adopt(records, 0, socket, SILENT))
     })
     this.#move = (address) =>
       this.#group.setTargets({ ...list, version: ++this.#moves, targets: [{ ...targets[0]!, address }] })
@@ -202,7 +202,7 @@ export class MemoryCastor {
 
   /** Client connections that are being served. */
   get sessions(): number {
-    return this.#plane.sessions.size
+    return this.#context.drainables.size
   }
 
   get idleTargets(): number {
@@ -237,7 +237,7 @@ export class MemoryCastor {
   /** Time passes. */
   elapse(ms: number): void {
     this.#clock.advance(ms)
-    this.#plane.wheel.tick()
+    this.#context.wheel.tick()
     this.transport.flush()
   }
 

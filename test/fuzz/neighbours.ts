@@ -98,12 +98,12 @@ async function listen(): Promise<Server> {
 const portOf = (server: Server): number => (server.address() as AddressInfo).port
 const fdOf = (server: Server): number => (server as unknown as { _handle: { fd: number } })._handle.fd
 
-const PATIENCE_MS = 10_000
-const LOOK_MS = 20
+const TIMEOUT_MS = 10_000
+const POLL_MS = 20
 
 /** Resolves when somebody answers at the port. */
 async function answers(port: number): Promise<void> {
-  for (const endMs = performance.now() + PATIENCE_MS; performance.now() < endMs; ) {
+  for (const endMs = performance.now() + TIMEOUT_MS; performance.now() < endMs; ) {
     const socket = connect({ port, host: '127.0.0.1' })
     socket.on('error', () => {})
     socket.write('GET /ready HTTP/1.1\r\nHost: h\r\nX-Forwarded-Client-Port: 0\r\nConnection: close\r\n\r\n')
@@ -113,7 +113,7 @@ async function answers(port: number): Promise<void> {
     })
     socket.destroy()
     if (answered) return
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS))
   }
   throw new Error(`nobody answers at port ${port}`)
 }

@@ -12,7 +12,7 @@ export interface Got {
   readonly last: string
 }
 
-const PATIENCE_MS = 4_000
+const TIMEOUT_MS = 4_000
 
 /**
  * Sends `input` and reads answers to requests of these methods, and then resets. `onPort` is told the client's own port
@@ -36,7 +36,7 @@ export function send(
       socket.resetAndDestroy()
       resolve({ port: clientPort, statuses: reader.statuses, bodies: reader.bodies, end, last: reader.last })
     }
-    const timer = setTimeout(() => finish('late'), PATIENCE_MS)
+    const timer = setTimeout(() => finish('late'), TIMEOUT_MS)
     socket.on('connect', () => {
       clientPort = socket.localPort ?? 0
       onPort(clientPort)

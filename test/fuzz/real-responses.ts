@@ -18,7 +18,7 @@ interface Understood {
 
 type Client = (url: string, method: 'GET' | 'HEAD') => Promise<Understood>
 
-const PATIENCE_MS = 4_000
+const TIMEOUT_MS = 4_000
 
 function nodeClient(agent: Agent, lenient: boolean): Client {
   return (url, method) =>
@@ -26,7 +26,7 @@ function nodeClient(agent: Agent, lenient: boolean): Client {
       let status = 0
       let body = ''
       const done = (failed: boolean): void => resolve({ status, body, failed })
-      const options = { agent, method, insecureHTTPParser: lenient, timeout: PATIENCE_MS }
+      const options = { agent, method, insecureHTTPParser: lenient, timeout: TIMEOUT_MS }
       const request = nodeRequest(url, options, (response) => {
         status = response.statusCode ?? 0
         response.setEncoding('latin1')
@@ -75,7 +75,7 @@ export class RealResponses {
       new Agent({ keepAlive: true, maxSockets: 16 }),
       new Agent({ keepAlive: true, maxSockets: 16 }),
     ] as const
-    const undici = new UndiciAgent({ connections: 16, headersTimeout: PATIENCE_MS, bodyTimeout: PATIENCE_MS })
+    const undici = new UndiciAgent({ connections: 16, headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS })
     this.#agents = [...agents, undici]
     this.#clients = new Map([
       ['node:http', nodeClient(agents[0], false)],

@@ -39,7 +39,7 @@ t.test('a fault while a connection is taken in costs that connection: it is clos
   }
   const said: string[] = []
   const thread = {
-    plane: { transport, columns },
+    context: { transport, columns },
     listeners: [listener],
     log: pino({}, { write: (line: string) => said.push(line) }),
   } as unknown as ProxyThread
@@ -47,7 +47,7 @@ t.test('a fault while a connection is taken in costs that connection: it is clos
   const task = {
     listeningFds: [await listening.duplicate()],
     config: { listeners: [{ keepAliveSeconds: 0 }] },
-    entrances: [{ listener: 0, address, port }],
+    binds: [{ listener: 0, address, port }],
     maxConnections: 10,
   } as unknown as ProxyTask
   const intake = await openIntake(task, thread)

@@ -41,8 +41,8 @@ for (const [name, group] of [
     t.teardown(() => stranger.close())
     const own = (await stranger.exchange(get('/', ['X-Forwarded-For: 203.0.113.0']))).text
     for (const client of CLIENTS) {
-      const claimed = (await stranger.exchange(get('/', [`X-Forwarded-For: ${client}`]))).text
-      t.equal(claimed, own, 'nobody else is believed')
+      const acquired = (await stranger.exchange(get('/', [`X-Forwarded-For: ${client}`]))).text
+      t.equal(acquired, own, 'nobody else is believed')
     }
     const records = await castor.accessRecords(CLIENTS.length)
     t.same(

@@ -6,7 +6,7 @@ import { buildDirectory, capacityFor } from '../../src/control/directory.js'
 import { MeshKeeper } from '../../src/control/mesh-thread.js'
 import { Watchdog } from '../../src/control/watchdog.js'
 import { SystemClock } from '../../src/core/clock.js'
-import { blankSession, type SessionKey, type SessionStore } from '../../src/core/session-store.js'
+import { blankEntry, type SessionKey, type SessionStore } from '../../src/core/session-store.js'
 import { createSharedCounters } from '../../src/shm/columns.js'
 import { Heartbeats, meshRow } from '../../src/shm/heartbeats.js'
 import { Outbox } from '../../src/shm/outbox.js'
@@ -41,7 +41,7 @@ class Host {
   readonly replicating: SessionStore
   readonly #stamps: SharedHybridClock
   readonly #stamp = { high: 0, low: 0 }
-  readonly #session = blankSession()
+  readonly #session = blankEntry()
 
   constructor(node: string, redis: string) {
     const groups = [

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import t from 'tap'
 import { ManualClock } from '../../src/core/clock.js'
-import { blankSession, type SessionRow } from '../../src/core/session-store.js'
+import { blankEntry, type SessionRow } from '../../src/core/session-store.js'
 import { SessionTable } from '../../src/shm/sessions.js'
 import { checksumOf } from '../../src/shm/sessions-entry.js'
 import {
@@ -42,7 +42,7 @@ t.setTimeout((SECONDS + 60) * 1_000)
 
 t.test('the sessions of this test show when they are mixed', async (t) => {
   const random = seededRandom(SEED)
-  const [one, other] = [blankSession(), blankSession()]
+  const [one, other] = [blankEntry(), blankEntry()]
   for (let round = 0; round < 2_000; round++) {
     const n = round % 50
     fillStressSession(one, n, round * 3 + 1, random() * 2 ** 32)
@@ -166,7 +166,7 @@ t.test(
       look(page.sessions)
       cursor = page.next
     }
-    const session = blankSession()
+    const session = blankEntry()
     for (const [n, key] of stressKeys().entries()) {
       fillStressSession(session, n, tick, 1)
       if (primary.put(key, session) !== 'done') t.fail(`session ${n} cannot be put`)

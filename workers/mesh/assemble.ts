@@ -2,7 +2,7 @@ import { type Clock, SystemClock } from '../../src/core/clock.js'
 import type { ClusterConfig } from '../../src/core/config.js'
 import type { HybridClock, MeshTransport, Stamp } from '../../src/core/mesh.js'
 import type { FromMesh, MeshTask } from '../../src/core/messages.js'
-import { blankSession, SESSION_KEY_WORDS } from '../../src/core/session-store.js'
+import { blankEntry, SESSION_KEY_WORDS } from '../../src/core/session-store.js'
 import { OperatorLedger } from '../../src/mesh/operator-ledger.js'
 import { RedisTransport } from '../../src/mesh/redis-transport.js'
 import { Replica } from '../../src/mesh/replica.js'
@@ -36,7 +36,7 @@ export class MeshThread {
   readonly #sessions: SessionEntries
   readonly #outboxes: readonly Outbox[]
   readonly #key = new Int32Array(SESSION_KEY_WORDS)
-  readonly #session = blankSession()
+  readonly #session = blankEntry()
   /** Until then everything that the workers wrote was read, by `Clock.steadyMs`. */
   #readUntilMs: number
   #refreshAtMs: number

@@ -1,4 +1,4 @@
-import type { Directory, GroupTargets, PlacedTarget } from '../../src/core/directory.js'
+import type { Directory, GroupTargets, TargetSlot } from '../../src/core/directory.js'
 import type { TargetNames } from '../../src/mesh/session-entries.js'
 
 /**
@@ -8,8 +8,8 @@ import type { TargetNames } from '../../src/mesh/session-entries.js'
 export class DirectoryNames implements TargetNames {
   readonly #groups: readonly string[]
   readonly #versions = new Map<number, number>()
-  readonly #bySlot = new Map<number, PlacedTarget>()
-  readonly #byName = new Map<string, PlacedTarget>()
+  readonly #bySlot = new Map<number, TargetSlot>()
+  readonly #byName = new Map<string, TargetSlot>()
 
   constructor(directory: Directory, lists: readonly GroupTargets[]) {
     this.#groups = directory.groups

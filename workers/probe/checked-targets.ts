@@ -1,10 +1,10 @@
-import type { GroupTargets, PlacedTarget } from '../../src/core/directory.js'
+import type { GroupTargets, TargetSlot } from '../../src/core/directory.js'
 import type { Checker } from '../../src/health/checker.js'
 import type { TargetTable } from '../../src/shm/targets.js'
 
 /** A target as the last list had it: its address may change while it is checked. */
 export interface CurrentTarget {
-  placed: PlacedTarget
+  placed: TargetSlot
 }
 
 interface Checked {

@@ -1,5 +1,5 @@
 import { type Heartbeats, PRIMARY_ROW } from '../../src/shm/heartbeats.js'
-import { lookMs, Silence } from '../../src/shm/silence.js'
+import { pollMs, Silence } from '../../src/shm/silence.js'
 
 /**
  * The primary watches the other threads; this one watches the primary. `onStuck` is called once, when the primary has not
@@ -8,7 +8,7 @@ import { lookMs, Silence } from '../../src/shm/silence.js'
 export function watchPrimary(heartbeats: Heartbeats, limitMs: number, onStuck: (silentMs: number) => void): () => void {
   if (limitMs === 0) return () => {}
   const silence = new Silence()
-  const periodMs = lookMs(limitMs)
+  const periodMs = pollMs(limitMs)
   let lastLookMs = performance.now()
   const looking = setInterval(() => {
     const nowMs = performance.now()

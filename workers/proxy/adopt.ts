@@ -6,7 +6,7 @@ import type { ProxyTask } from '../../src/core/messages.js'
 import { REASON } from '../../src/core/reasons.js'
 import { NativeTransport } from '../../src/net/native-transport.js'
 import { SharedListenAcceptor } from '../../src/net/shared-listen-acceptor.js'
-import { ABANDONED } from '../../src/proxy/discard.js'
+import { DISCARD } from '../../src/proxy/discard.js'
 import { serve } from '../../src/proxy/serve.js'
 import { ConnectionRing } from '../../src/shm/connection-ring.js'
 import { WORKER_CONNECTIONS_ACTIVE } from '../../src/shm/layout.js'
@@ -19,17 +19,17 @@ export interface Intake {
 
 /** Begins to take connections in: out of the primary's ring, or from listening sockets of the thread's own. */
 export async function openIntake(task: ProxyTask, thread: ProxyThread): Promise<Intake> {
-  const { transport } = thread.plane
+  const { transport } = thread.context
   if (task.inbox !== undefined && transport instanceof NativeTransport)
     return openInbox(task, task.inbox, thread, transport)
   const acceptor = new SharedListenAcceptor()
   const listenings = await Promise.all(
-    (task.listeningFds ?? []).map((fd, entrance) => {
-      const at = task.entrances[entrance]!
+    (task.listeningFds ?? []).map((fd, bind) => {
+      const at = task.binds[bind]!
       const { keepAliveSeconds } = task.config.listeners[at.listener]!
       const spec = { ...at, fd, backlog: 0, ipv6Only: false, deferAcceptSeconds: 0, keepAliveSeconds }
       return acceptor.listen(spec, {
-        onAccepted: (batch) => adoptBatch(task, thread, batch, entrance),
+        onAccepted: (batch) => adoptBatch(task, thread, batch, bind),
         onOutOfDescriptors: () => thread.log.warn('out of file descriptors: new connections wait'),
       })
     }),
@@ -50,14 +50,14 @@ function openInbox(
   const ring = new ConnectionRing(inbox.ring)
   const take = (): void => {
     for (let at = ring.peek(); at >= 0; at = ring.peek()) {
-      const entrance = ring.words[at + RECORD_LISTENER]!
+      const bind = ring.words[at + RECORD_LISTENER]!
       // Out of the ring first: from here on the descriptor is this thread's, whatever happens to it.
       const record = ring.words.slice(at, at + RECORD_WORDS)
       ring.advance()
-      adopt(task, thread, record, 0, undefined, entrance)
+      adopt(task, thread, record, 0, undefined, bind)
     }
     const shed = ring.takeShed()
-    if (shed > 0) thread.plane.silent.shed(shed)
+    if (shed > 0) thread.context.silent.shed(shed)
   }
   transport.watch(inbox.wakerFd, take)
   // What was placed before the watch began announces itself no more.
@@ -74,15 +74,15 @@ function openInbox(
  * Where the thread accepts by itself nobody can hold connections back: beyond the limit one of this thread's that nothing
  * has come on makes way, and where there is none, the new one is refused.
  */
-function adoptBatch(task: ProxyTask, thread: ProxyThread, batch: AcceptedBatch, entrance: number): void {
-  const { columns, silent } = thread.plane
+function adoptBatch(task: ProxyTask, thread: ProxyThread, batch: AcceptedBatch, bind: number): void {
+  const { columns, silent } = thread.context
   for (let i = 0; i < batch.count; i++) {
     const full = columns.sum(columns.workerAt(0) + WORKER_CONNECTIONS_ACTIVE) >= task.maxConnections
     if (full && silent.shed(1) === 0) {
       batch.discard(i)
-      thread.listeners[task.entrances[entrance]!.listener]!.countReason(REASON.CONNECTION_LIMIT)
+      thread.listeners[task.binds[bind]!.listener]!.countReason(REASON.CONNECTION_LIMIT)
     } else {
-      adopt(task, thread, batch.records, i * RECORD_WORDS, batch.sockets?.[i], entrance)
+      adopt(task, thread, batch.records, i * RECORD_WORDS, batch.sockets?.[i], bind)
     }
   }
 }
@@ -93,21 +93,21 @@ function adopt(
   records: Int32Array,
   at: number,
   socket: unknown,
-  entranceIndex: number,
+  bindIndex: number,
 ): void {
-  const entrance = task.entrances[entranceIndex]!
-  const { plane, http1, listeners } = thread
-  const listener = listeners[entrance.listener]!
+  const bind = task.binds[bindIndex]!
+  const { context, http1, listeners } = thread
+  const listener = listeners[bind.listener]!
   let conn: Conn | undefined
   try {
-    conn = plane.transport.adopt(records, at, socket, ABANDONED)
+    conn = context.transport.adopt(records, at, socket, DISCARD)
     listener.connectionOpened()
-    serve(plane, http1, listener, entrance, conn)
+    serve(context, http1, listener, bind, conn)
   } catch (fault) {
     thread.log.error({ err: fault }, 'a connection could not be taken in')
     if (conn === undefined) return
     // Whoever handles it counts it out when it closes; nobody does yet where it was still to be handed over.
-    if (conn.handler === ABANDONED) listener.connectionClosed()
+    if (conn.handler === DISCARD) listener.connectionClosed()
     conn.abort()
   }
 }

@@ -12,8 +12,8 @@ import { SocketTransport } from '../../src/net/socket-transport.js'
 import { type Timed, TimerWheel } from '../../src/net/timer-wheel.js'
 import { AccessEntry, AccessLog } from '../../src/observe/access-log.js'
 import { ExchangePool } from '../../src/proxy/h1/exchange-pool.js'
-import { Http1Plane } from '../../src/proxy/h1/h1-context.js'
-import { Http2Plane } from '../../src/proxy/h2/h2-context.js'
+import { Http1Context } from '../../src/proxy/h1/h1-context.js'
+import { Http2Context } from '../../src/proxy/h2/h2-context.js'
 import { TargetStreams } from '../../src/proxy/h2/target-streams.js'
 import { Listener } from '../../src/proxy/listener.js'
 import { NO_GROUP } from '../../src/proxy/no-group.js'
@@ -25,7 +25,7 @@ import type { Target, TargetServices } from '../../src/proxy/target.js'
 import { TargetGroup } from '../../src/proxy/target-group.js'
 import type { MultiplexingPool } from '../../src/proxy/target-pool.js'
 import { TlsLog } from '../../src/proxy/tls-log.js'
-import type { Plane } from '../../src/proxy/worker-context.js'
+import type { WorkerContext } from '../../src/proxy/worker-context.js'
 import { Columns } from '../../src/shm/columns.js'
 import { KeyHash } from '../../src/shm/key-hash.js'
 import { Outbox } from '../../src/shm/outbox.js'
@@ -43,7 +43,7 @@ const FAULTY_AGAIN_MS = 1_000
 
 /** Everything a proxy thread is made of. */
 export interface ProxyThread {
-  readonly plane: Plane
+  readonly context: WorkerContext
   readonly http1: Http1
   readonly groups: readonly TargetGroup[]
   readonly table: TargetTable
@@ -95,7 +95,7 @@ export function assemble(
   room.onCrowded = () => {
     for (const group of groups) group.shrinkIdle()
   }
-  const plane: Plane = {
+  const context: WorkerContext = {
     transport: carrier,
     clock,
     wheel,
@@ -105,7 +105,7 @@ export function assemble(
     accessLog: task.config.log.access === 'off' ? undefined : new AccessLog(onAccess),
     entry: new AccessEntry(),
     requestIds: new RequestIds(),
-    sessions: new Set(),
+    drainables: new Set(),
     silent: new SilentClients(
       clock,
       task.config.protection.firstByteTimeoutMs,
@@ -115,9 +115,9 @@ export function assemble(
     tlsLog: new TlsLog(log, clock),
     draining: false,
   }
-  const http1 = new Http1Plane(plane, log)
+  const http1 = new Http1Context(context, log)
   const exchanges = new ExchangePool(http1)
-  const http2 = new Http2Plane(plane, http1, exchanges, log)
+  const http2 = new Http2Context(context, http1, exchanges, log)
   groups.push(...task.targets.map((targets) => group(task, targets, services, http2)))
   const noGroup = new TargetGroup(
     NO_GROUP,
@@ -126,13 +126,13 @@ export function assemble(
     services,
   )
   const listeners = task.config.listeners.map((_, index) => listener(task, index, groups, noGroup, columns))
-  const tls = new ThreadTls(plane.transport, listeners, groups, log, task)
+  const tls = new ThreadTls(context.transport, listeners, groups, log, task)
   const giveRoom = (): void => {
     // Another thread's dials may wait for what this one does not use.
     if (budget.wanted) room.onCrowded()
     room.tick()
   }
-  return { plane, http1: { plane: http1, exchanges, http2 }, groups, table, listeners, tls, log, giveRoom }
+  return { context, http1: { context: http1, exchanges, http2 }, groups, table, listeners, tls, log, giveRoom }
 }
 
 /** A fault in one timer is the end of what it is for, as one in an event is. */
@@ -161,7 +161,7 @@ function transport(task: ProxyTask, clock: Clock, log: Logger): NativeTransport 
   return new NativeTransport(addon, clock, (fault) => log.error({ err: fault }, 'a fault ended one connection'))
 }
 
-function group(task: ProxyTask, targets: GroupTargets, shared: TargetServices, http2: Http2Plane): TargetGroup {
+function group(task: ProxyTask, targets: GroupTargets, shared: TargetServices, http2: Http2Context): TargetGroup {
   const config = task.config.targetGroups[targets.group]!
   const services =
     config.protocol === 'h2' || config.protocol === 'h2c'
@@ -171,7 +171,7 @@ function group(task: ProxyTask, targets: GroupTargets, shared: TargetServices, h
 }
 
 /** Streams of connections that speak HTTP/2, with or without TLS. */
-function multiplexing(config: TargetGroupConfig, http2: Http2Plane): (target: Target) => MultiplexingPool {
+function multiplexing(config: TargetGroupConfig, http2: Http2Context): (target: Target) => MultiplexingPool {
   const { connectMs } = config.timeouts
   return (target) =>
     new TargetStreams(target, http2, {
@@ -179,7 +179,7 @@ function multiplexing(config: TargetGroupConfig, http2: Http2Plane): (target: Ta
       connectTimeoutMs: connectMs,
       http2: config.http2!,
       dial: ({ address, port, tls }, handler) =>
-        http2.plane.transport.dial(address, port, handler, tls, undefined, undefined, config.keepAliveSeconds),
+        http2.context.transport.dial(address, port, handler, tls, undefined, undefined, config.keepAliveSeconds),
     })
 }
 

@@ -1,7 +1,7 @@
 import type { ProxyThread } from './assemble.js'
 
 /** How often a draining thread looks whether the last connection has gone. */
-const LOOK_MS = 20
+const POLL_MS = 20
 /** How long those that were cut have to take what is queued for them, and their end. */
 const CUT_MS = 1_500
 
@@ -10,11 +10,11 @@ const CUT_MS = 1_500
  * `timeoutMs`, when what is left is cut, tunnels in order. Resolves when no connection is left.
  */
 export function drain(thread: ProxyThread, timeoutMs: number, idleGraceMs: number): Promise<void> {
-  const { plane, groups } = thread
-  plane.draining = true
-  plane.clock.refresh()
+  const { context, groups } = thread
+  context.draining = true
+  context.clock.refresh()
   const closeIdle = (): void => {
-    for (const session of [...plane.sessions]) session.drain()
+    for (const session of [...context.drainables]) session.drain()
   }
   if (idleGraceMs === 0) closeIdle()
   for (const group of groups) group.closeIdle()
@@ -23,23 +23,23 @@ export function drain(thread: ProxyThread, timeoutMs: number, idleGraceMs: numbe
       clearInterval(look)
       clearTimeout(deadline)
       clearTimeout(idle)
-      for (const session of [...plane.sessions]) session.cut()
-      if (plane.sessions.size === 0) {
+      for (const session of [...context.drainables]) session.cut()
+      if (context.drainables.size === 0) {
         resolve()
         return
       }
       const untilMs = performance.now() + CUT_MS
       const gone = setInterval(() => {
-        if (plane.sessions.size > 0 && performance.now() < untilMs) return
+        if (context.drainables.size > 0 && performance.now() < untilMs) return
         clearInterval(gone)
         resolve()
-      }, LOOK_MS)
+      }, POLL_MS)
     }
     const look = setInterval(() => {
-      if (plane.sessions.size === 0) finish()
-    }, LOOK_MS)
+      if (context.drainables.size === 0) finish()
+    }, POLL_MS)
     const deadline = setTimeout(finish, timeoutMs)
     const idle = setTimeout(closeIdle, idleGraceMs)
-    if (plane.sessions.size === 0) finish()
+    if (context.drainables.size === 0) finish()
   })
 }

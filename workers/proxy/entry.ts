@@ -37,7 +37,7 @@ export default async function proxyThread(task: ProxyTask): Promise<void> {
             void drain(thread, message.timeoutMs, message.idleGraceMs).then(resolve)
             return
           case 'targets':
-            thread.plane.clock.refresh()
+            thread.context.clock.refresh()
             leaving.setTargets(message.targets)
             return
           case 'tls':
@@ -47,7 +47,7 @@ export default async function proxyThread(task: ProxyTask): Promise<void> {
             thread.tls.setTicketKeys(message.ticketKeys)
             return
           case 'logged':
-            thread.plane.accessLog?.acknowledge(message.bytes)
+            thread.context.accessLog?.acknowledge(message.bytes)
             return
         }
       })
@@ -55,9 +55,9 @@ export default async function proxyThread(task: ProxyTask): Promise<void> {
       post({ type: 'ready' })
     })
     stopTicking()
-    thread.plane.accessLog?.flush()
+    thread.context.accessLog?.flush()
   } finally {
-    thread.plane.transport.dispose()
+    thread.context.transport.dispose()
     stopBeating()
     task.port.close()
   }
@@ -65,23 +65,23 @@ export default async function proxyThread(task: ProxyTask): Promise<void> {
 
 /** Timers of the thread: the wheel and the access log ten times a second, what it reports about itself once. */
 function tick(task: ProxyTask, thread: ProxyThread, leaving: LeavingTargets): () => void {
-  const { plane, groups } = thread
-  const at = plane.columns.workerAt(task.column)
-  const { words } = plane.columns
+  const { context, groups } = thread
+  const at = context.columns.workerAt(task.column)
+  const { words } = context.columns
   const delay = new LoopDelay()
   const sample = { p50Ms: 0, p99Ms: 0, maxMs: 0 }
   const { log } = thread
   const tickWheel = guard(log, 'timers', () => {
-    plane.clock.refresh()
-    plane.wheel.tick()
+    context.clock.refresh()
+    context.wheel.tick()
   })
   const tickGroups = groups.map((group) => guard(log, `target group ${group.config.name}`, () => group.tick()))
   const lookAtLeaving = guard(log, 'leaving targets', () => leaving.look())
   const makeRoom = guard(log, 'making room', () => {
     thread.giveRoom()
-    plane.silent.tick()
+    context.silent.tick()
   })
-  const flushLog = guard(log, 'the access log', () => plane.accessLog?.flush())
+  const flushLog = guard(log, 'the access log', () => context.accessLog?.flush())
   const ticking = setInterval(() => {
     tickWheel()
     for (const tickGroup of tickGroups) tickGroup()
@@ -95,7 +95,7 @@ function tick(task: ProxyTask, thread: ProxyThread, leaving: LeavingTargets): ()
     words[at + WORKER_LOOP_DELAY_P99_MS] = sample.p99Ms
     words[at + WORKER_LOOP_DELAY_MAX_MS] = sample.maxMs
     words[at + WORKER_UPSTREAM_IDLE] = groups.reduce((sum, group) => sum + group.idleConnections, 0)
-    words[at + WORKER_ACCESS_RECORDS_DROPPED] = plane.accessLog?.dropped ?? 0
+    words[at + WORKER_ACCESS_RECORDS_DROPPED] = context.accessLog?.dropped ?? 0
   })
   const reporting = setInterval(report, REPORT_MS)
   return () => {

@@ -17,15 +17,15 @@ export class LeavingTargets {
 
   /** To be called every now and then, off the hot path. */
   look(): void {
-    const { plane, groups, table } = this.#thread
+    const { context, groups, table } = this.#thread
     for (const group of groups) {
       for (const { slot, pool } of group.all) {
         if (table.admin(slot) === ADMIN_ACTIVE) {
           this.#ended.delete(slot)
-        } else if (!this.#ended.has(slot) && table.drainUntilMs(slot) <= plane.clock.steadyMs) {
+        } else if (!this.#ended.has(slot) && table.drainUntilMs(slot) <= context.clock.steadyMs) {
           this.#ended.add(slot)
           pool.closeAll()
-          for (const session of [...plane.sessions]) session.leave(slot)
+          for (const session of [...context.drainables]) session.onTargetRemoved(slot)
         }
       }
     }
@@ -33,18 +33,18 @@ export class LeavingTargets {
 
   /** A group has these targets now. */
   setTargets(list: GroupTargets): void {
-    const { plane, groups } = this.#thread
+    const { context, groups } = this.#thread
     for (const { slot, pool } of groups[list.group]!.setTargets(list)) {
       this.#ended.delete(slot)
       pool.closeAll()
-      for (const session of [...plane.sessions]) session.leave(slot)
+      for (const session of [...context.drainables]) session.onTargetRemoved(slot)
     }
     this.#takeOn(list.version)
   }
 
   /** Whoever reads this may count on nothing being picked here any more that later lists do not have. */
   #takeOn(version: number): void {
-    const { columns, column } = this.#thread.plane
+    const { columns, column } = this.#thread.context
     const at = columns.workerAt(column) + WORKER_TARGET_LISTS
     columns.words[at] = Math.max(columns.words[at]!, version)
   }

@@ -22,7 +22,7 @@ import { FloodMeter } from './flood-meter.js'
 import { FrameOutput, type OutputOwner } from './frame-output.js'
 import { CLIENT_PREFACE } from './frame-reader.js'
 import { DEFAULT_WINDOW_BYTES, LARGEST_STREAM_ID } from './frames.js'
-import { Farewell } from './graceful-shutdown.js'
+import { GracefulShutdown } from './graceful-shutdown.js'
 import { HpackEncoder } from './hpack-encoder.js'
 import { Incoming } from './incoming.js'
 import { Liveness } from './liveness.js'
@@ -68,7 +68,7 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
   readonly encoder: HpackEncoder
   readonly peer: PeerSettings
   readonly liveness: Liveness
-  readonly farewell: Farewell
+  readonly shutdown: GracefulShutdown
   readonly ends: StreamEnds
   readonly handler: H2Handler
   readonly #conn: Conn
@@ -93,7 +93,7 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
     this.sender = new DataSender(this.output, this.meter, clock, this)
     this.peer = new PeerSettings(role)
     this.liveness = new Liveness(this, conn, limits)
-    this.farewell = new Farewell(this)
+    this.shutdown = new GracefulShutdown(this)
     this.ends = new StreamEnds(this)
     this.windows = new ReceiveWindows(this, settings)
     this.control = new ControlFrames(this)
@@ -152,7 +152,7 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
       if (counts && this.flood(FLOOD.RESETS)) return
     }
     if (this.closed) return
-    if (this.farewell.waits) this.farewell.complete()
+    if (this.shutdown.waits) this.shutdown.complete()
     else this.finishIfDrained()
     if (!this.closed) this.liveness.peerEnded()
     this.flush()
@@ -192,7 +192,7 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
   }
 
   drain(): void {
-    if (!this.closed) this.farewell.begin()
+    if (!this.closed) this.shutdown.begin()
   }
 
   close(): void {
@@ -367,7 +367,7 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
     this.closed = true
     this.draining = true
     this.ends.dropAll(streamCode)
-    this.farewell.promise(code, debug)
+    this.shutdown.sendGoAway(code, debug)
     this.output.flush()
     this.#conn.end()
     this.liveness.leave()
@@ -376,7 +376,7 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
   /** Half-closes once there is nothing left to do. */
   finishIfDrained(): void {
     if (this.closed || this.streams > 0 || !this.draining) return
-    if (this.farewell.waits) return
+    if (this.shutdown.waits) return
     this.meter.leave(this.clock.nowMs, 0)
     this.#leave(NO_ERROR, NO_ERROR, '')
   }

@@ -9,7 +9,7 @@ const NO_BYTES = new Uint8Array(0)
  * How a connection says that it takes no more streams (RFC 9113, 6.8). A server's drain has two steps: a GOAWAY that
  * excludes nothing, and a round trip later, when whatever the client opened in ignorance of it has arrived, the real one.
  */
-export class Farewell {
+export class GracefulShutdown {
   /** The peer's last stream that our GOAWAY named; −1 before one that excludes any. */
   lastPromised = -1
   readonly #connection: Http2Connection
@@ -45,12 +45,12 @@ export class Farewell {
 
   /** What the peer opened before it knew is here, or it has had time enough. */
   complete(): void {
-    this.promise(H2_ERROR.NO_ERROR, '')
+    this.sendGoAway(H2_ERROR.NO_ERROR, '')
     this.#connection.finishIfDrained()
   }
 
   /** GOAWAY with the last stream that was taken; a later one never names more. */
-  promise(code: number, debug: string): void {
+  sendGoAway(code: number, debug: string): void {
     if (this.lastPromised < 0) this.lastPromised = this.#connection.table.lastRemoteId
     const bytes = debug === '' ? NO_BYTES : latin1(debug.replace(/[^ -~]/g, '?'))
     this.#connection.output.goAway(this.lastPromised, code, bytes)

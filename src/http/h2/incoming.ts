@@ -283,7 +283,7 @@ export class Incoming {
       return undefined
     }
     table.takeRemoteId(id)
-    if (connection.farewell.refusesNew) return undefined
+    if (connection.shutdown.refusesNew) return undefined
     if (this.#blockDependsOnItself) {
       connection.refuse(id, PROTOCOL_ERROR, FLOOD.RESETS)
       return undefined
@@ -365,7 +365,7 @@ export class Incoming {
   #forClosed(id: number, what: string): void {
     const connection = this.#connection
     const { table } = connection
-    if (table.wasReset(id) || connection.farewell.refusesNew || table.forgets) connection.flood(FLOOD.USELESS)
+    if (table.wasReset(id) || connection.shutdown.refusesNew || table.forgets) connection.flood(FLOOD.USELESS)
     else this.#end(STREAM_CLOSED, `${what} on a stream that is closed (RFC 9113, 5.1)`)
   }
 

@@ -70,7 +70,7 @@ export class Liveness {
     }
     if (kind !== ENDS_DRAIN || this.#drainSentMs < 0) return false
     this.#drainSentMs = -1
-    this.#connection.farewell.complete()
+    this.#connection.shutdown.complete()
     return true
   }
 
@@ -99,7 +99,7 @@ export class Liveness {
     }
     if (this.#drainSentMs >= 0 && nowMs - this.#drainSentMs >= limits.lingerMs) {
       this.#drainSentMs = -1
-      connection.farewell.complete()
+      connection.shutdown.complete()
       if (connection.closed) return
     }
     const { partialSinceMs } = connection.incoming

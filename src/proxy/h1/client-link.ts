@@ -5,17 +5,17 @@ import type { RequestParser } from '../../http/request-parser.js'
 import type { RequestHeadOptions } from '../../http/request-writer.js'
 import { BodyPace } from '../../limits/body-pace.js'
 import type { Timed } from '../../net/timer-wheel.js'
-import { type ClientOrigin, type ForwardedLines, formatHost, forwardedLines } from '../client-address.js'
+import { type ClientAddress, type ForwardedLines, formatHost, forwardedLines } from '../client-address.js'
 import { ForwardedClients } from '../forwarded-client.js'
 import type { Listener } from '../listener.js'
 import type { Target } from '../target.js'
-import type { Session } from '../worker-context.js'
+import type { Drainable } from '../worker-context.js'
 import type { Exchange } from './exchange.js'
-import type { Http1Plane } from './h1-context.js'
+import type { Http1Context } from './h1-context.js'
 import { KeptBytes } from './kept-bytes.js'
 import { writeRefusal } from './own-answer.js'
 import { PinnedConnections } from './pinned-connections.js'
-import type { RequestFacts } from './request-info.js'
+import type { RequestInfo } from './request-info.js'
 import {
   BODY_READ_BYTES,
   CONTINUE,
@@ -24,26 +24,26 @@ import {
   ENDED,
   LINGER_MS,
   LINGERING,
-  LOOK_MS,
+  POLL_MS,
   READING,
   TUNNELLING,
 } from './session-state.js'
 
 /** A client's connection, whatever is read from it: what targets are told of the client, and the ways in which it ends. */
-export abstract class ClientLink implements Timed, Session {
+export abstract class ClientLink implements Timed, Drainable {
   abstract readonly protocol: string
   timerNext: Timed | null = null
   timerPrevious: Timed | null = null
   timerSlot = -1
   timerDeadlineMs = 0
-  readonly plane: Http1Plane
+  readonly context: Http1Context
   readonly listener: Listener
   readonly conn: Conn
   /** Whom the request under way is from: the connection's peer, or whom it names where it is trusted. */
-  origin: ClientOrigin
+  clientAddress: ClientAddress
   /** Undefined where the peer, or whom its PROXY header names, is none of `trustForwardedFrom`. */
   protected readonly clients: ForwardedClients | undefined
-  readonly #peer: ClientOrigin
+  readonly #peer: ClientAddress
   inputEnded = false
   protected state: number = READING
   protected exchange: Exchange | undefined
@@ -61,19 +61,21 @@ export abstract class ClientLink implements Timed, Session {
   #receivedCounted: number
   #sentCounted = 0
 
-  constructor(plane: Http1Plane, listener: Listener, conn: Conn, origin: ClientOrigin) {
-    this.plane = plane
+  constructor(context: Http1Context, listener: Listener, conn: Conn, clientAddress: ClientAddress) {
+    this.context = context
     this.listener = listener
     this.conn = conn
-    this.origin = origin
-    this.#peer = origin
-    this.clients = listener.trusted.has(origin.client) ? new ForwardedClients(origin, listener.trusted) : undefined
+    this.clientAddress = clientAddress
+    this.#peer = clientAddress
+    this.clients = listener.trusted.has(clientAddress.source)
+      ? new ForwardedClients(clientAddress, listener.trusted)
+      : undefined
     // A handshake's bytes were counted by themselves.
-    this.#receivedCounted = origin.tls === undefined ? 0 : conn.bytesRead
+    this.#receivedCounted = clientAddress.tls === undefined ? 0 : conn.bytesRead
   }
 
   get bodyPace(): BodyPace {
-    const { bodyMinRateBytesPerSecond } = this.plane.protection
+    const { bodyMinRateBytesPerSecond } = this.context.protection
     return (this.#bodyPace ??= new BodyPace(bodyMinRateBytesPerSecond, this.listener.config.idleTimeoutMs))
   }
 
@@ -93,7 +95,7 @@ export abstract class ClientLink implements Timed, Session {
 
   abstract onTimeout(nowMs: number): number
   abstract drain(): void
-  abstract leave(targetSlot: number): void
+  abstract onTargetRemoved(targetSlot: number): void
   abstract cut(): void
 
   get forwarded(): ForwardedLines {
@@ -105,19 +107,19 @@ export abstract class ClientLink implements Timed, Session {
     ))
   }
 
-  headOptions(facts: RequestFacts): RequestHeadOptions {
+  headOptions(info: RequestInfo): RequestHeadOptions {
     const { forwarded } = this
     const { config } = this.listener.group
-    const options = this.plane.headOptions
+    const options = this.context.headOptions
     options.clientAddress = forwarded.clientAddress
     options.fixedLines = forwarded.fixedLines
     options.forwardedPrefix = forwarded.forwardedPrefix
     options.appendForwarded = this.clients !== undefined
     options.forwardHost = config.forwarded.host
     options.via = config.forwarded.via
-    options.requestId = facts.requestIdBytes
+    options.requestId = info.requestIdBytes
     // An HTTP/1.0 client may leave Host out; what it dialled is what it must mean.
-    if (!facts.hasHost) options.defaultHost = Buffer.from(formatHost(this.origin), 'latin1')
+    if (!info.hasHost) options.defaultHost = Buffer.from(formatHost(this.clientAddress), 'latin1')
     return options
   }
 
@@ -129,9 +131,9 @@ export abstract class ClientLink implements Timed, Session {
     upstream.readSize = BODY_READ_BYTES
   }
 
-  lookWithin(delayMs: number): void {
-    if (delayMs < LOOK_MS && this.plane.clock.nowMs + delayMs < this.timerDeadlineMs)
-      this.plane.wheel.schedule(this, delayMs)
+  checkWithin(delayMs: number): void {
+    if (delayMs < POLL_MS && this.context.clock.nowMs + delayMs < this.timerDeadlineMs)
+      this.context.wheel.schedule(this, delayMs)
   }
 
   countBytes(): void {
@@ -159,12 +161,12 @@ export abstract class ClientLink implements Timed, Session {
 
   /** The answer is out and the connection is to end, but the client may not have sent all it wanted to. */
   linger(): void {
-    const lingerMs = this.plane.draining ? LINGER_MS : this.listener.config.idleTimeoutMs
+    const lingerMs = this.context.draining ? LINGER_MS : this.listener.config.idleTimeoutMs
     this.kept.clear()
     this.state = LINGERING
-    this.lingerUntilMs = this.plane.clock.nowMs + lingerMs
+    this.lingerUntilMs = this.context.clock.nowMs + lingerMs
     this.#deliveredBytes = this.conn.bytesWritten
-    this.lookWithin(lingerMs)
+    this.checkWithin(lingerMs)
     this.conn.end()
     if (this.inputEnded) this.conn.close()
     else this.conn.resume()
@@ -188,14 +190,14 @@ export abstract class ClientLink implements Timed, Session {
   }
 
   protected resetWithin(delayMs: number): void {
-    this.lingerUntilMs = this.plane.clock.nowMs + delayMs
-    this.lookWithin(delayMs)
+    this.lingerUntilMs = this.context.clock.nowMs + delayMs
+    this.checkWithin(delayMs)
   }
 
   /** What is still thrown away is awaited no longer than a moment. */
   protected hurry(): void {
     if (this.state !== LINGERING) return
-    this.lingerUntilMs = Math.min(this.lingerUntilMs, this.plane.clock.nowMs + LINGER_MS)
+    this.lingerUntilMs = Math.min(this.lingerUntilMs, this.context.clock.nowMs + LINGER_MS)
   }
 
   becomeTunnel(): Uint8Array | undefined {
@@ -204,8 +206,8 @@ export abstract class ClientLink implements Timed, Session {
     this.state = TUNNELLING
     this.exchange = undefined
     this.#pinned?.closeAll()
-    this.plane.wheel.cancel(this)
-    this.plane.sessions.delete(this)
+    this.context.wheel.cancel(this)
+    this.context.sessions.delete(this)
     this.conn.readSize = BODY_READ_BYTES
     return ahead
   }
@@ -217,9 +219,9 @@ export abstract class ClientLink implements Timed, Session {
 
   /** Answers a request that never became an exchange, and closes. `parser` has the request as far as it was understood. */
   protected refuse(status: number, reason: ReasonCode, parser: RequestParser | undefined): void {
-    this.origin = this.#peer
+    this.clientAddress = this.#peer
     this.state = LINGERING
-    writeRefusal(this.plane, this, status, reason, parser, this.headStartedMs)
+    writeRefusal(this.context, this, status, reason, parser, this.headStartedMs)
     this.headStartedMs = -1
     this.linger()
     // Who was too slow already is not waited for much longer.
@@ -228,15 +230,15 @@ export abstract class ClientLink implements Timed, Session {
 
   protected closeAfterAnswer(): void {
     this.state = LINGERING
-    this.lingerUntilMs = this.plane.clock.nowMs + this.listener.config.idleTimeoutMs
+    this.lingerUntilMs = this.context.clock.nowMs + this.listener.config.idleTimeoutMs
     this.#deliveredBytes = this.conn.bytesWritten
     this.conn.close()
   }
 
   protected finish(): void {
-    this.plane.wheel.cancel(this)
-    this.plane.sessions.delete(this)
-    if (this.parser !== undefined) this.plane.giveParser(this.parser)
+    this.context.wheel.cancel(this)
+    this.context.sessions.delete(this)
+    if (this.parser !== undefined) this.context.giveParser(this.parser)
     this.parser = undefined
     this.kept.clear()
     this.#pinned?.closeAll()

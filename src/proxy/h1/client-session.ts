@@ -3,11 +3,11 @@ import type { Conn, ConnHandler } from '../../core/conn.js'
 import type { CastorError } from '../../core/errors.js'
 import { REASON } from '../../core/reasons.js'
 import { PARSE_COMPLETE, PARSE_INCOMPLETE, type RequestParser } from '../../http/request-parser.js'
-import type { ClientOrigin } from '../client-address.js'
+import type { ClientAddress } from '../client-address.js'
 import type { Listener } from '../listener.js'
 import { ClientLink } from './client-link.js'
 import type { ExchangePool } from './exchange-pool.js'
-import type { Http1Plane } from './h1-context.js'
+import type { Http1Context } from './h1-context.js'
 import { answersItself, writeRedirect } from './own-answer.js'
 import type { Requester } from './requester.js'
 import {
@@ -21,7 +21,7 @@ import {
   HEAD_READ_BYTES,
   LINGER_BYTES,
   LINGERING,
-  LOOK_MS,
+  POLL_MS,
   READING,
   TUNNELLING,
 } from './session-state.js'
@@ -34,8 +34,14 @@ export class ClientSession extends ClientLink implements ConnHandler, Requester 
   /** A loop over kept requests is under way further up the stack. */
   #reading = false
 
-  constructor(plane: Http1Plane, exchanges: ExchangePool, listener: Listener, conn: Conn, origin: ClientOrigin) {
-    super(plane, listener, conn, origin)
+  constructor(
+    context: Http1Context,
+    exchanges: ExchangePool,
+    listener: Listener,
+    conn: Conn,
+    clientAddress: ClientAddress,
+  ) {
+    super(context, listener, conn, clientAddress)
     this.#exchanges = exchanges
   }
 
@@ -43,10 +49,10 @@ export class ClientSession extends ClientLink implements ConnHandler, Requester 
   start(early: Uint8Array | undefined): void {
     this.state = READING
     this.inputEnded = false
-    this.plane.sessions.add(this)
+    this.context.sessions.add(this)
     this.conn.handler = this
     this.conn.readSize = HEAD_READ_BYTES
-    this.plane.wheel.schedule(this, Math.min(this.listener.config.idleTimeoutMs, LOOK_MS))
+    this.context.wheel.schedule(this, Math.min(this.listener.config.idleTimeoutMs, POLL_MS))
     if (early !== undefined && early.length > 0) this.#read(early, 0, early.length)
   }
 
@@ -55,9 +61,9 @@ export class ClientSession extends ClientLink implements ConnHandler, Requester 
     else this.hurry()
   }
 
-  leave(targetSlot: number): void {
-    this.exchange?.leave(targetSlot)
-    this.pinned?.leave(targetSlot)
+  onTargetRemoved(targetSlot: number): void {
+    this.exchange?.onTargetRemoved(targetSlot)
+    this.pinned?.onTargetRemoved(targetSlot)
   }
 
   cut(): void {
@@ -119,7 +125,7 @@ export class ClientSession extends ClientLink implements ConnHandler, Requester 
 
   onTimeout(nowMs: number): number {
     this.countBytes()
-    let restMs = LOOK_MS
+    let restMs = POLL_MS
     switch (this.state) {
       case READING:
         restMs = this.#checkReading(nowMs)
@@ -142,7 +148,7 @@ export class ClientSession extends ClientLink implements ConnHandler, Requester 
         break
     }
     if (this.state === ENDED || this.state === TUNNELLING) return 0
-    return Math.min(Math.max(restMs, 1), LOOK_MS)
+    return Math.min(Math.max(restMs, 1), POLL_MS)
   }
 
   onExchangeDone(keep: boolean, requestComplete: boolean, blocked: boolean): void {
@@ -174,7 +180,7 @@ export class ClientSession extends ClientLink implements ConnHandler, Requester 
 
   #checkReading(nowMs: number): number {
     if (this.headStartedMs >= 0) {
-      const restMs = this.headStartedMs + this.plane.protection.headerTimeoutMs - nowMs
+      const restMs = this.headStartedMs + this.context.protection.headerTimeoutMs - nowMs
       if (restMs <= 0) this.refuse(408, 'HEADER_TIMEOUT', undefined)
       return restMs
     }
@@ -188,7 +194,7 @@ export class ClientSession extends ClientLink implements ConnHandler, Requester 
     this.#reading = true
     let at = start
     while (at < end && this.state === READING) {
-      const parser = (this.parser ??= this.plane.takeParser())
+      const parser = (this.parser ??= this.context.takeParser())
       const outcome = parser.parse(buffer, at, end)
       if (outcome === PARSE_COMPLETE) {
         this.headStartedMs = -1
@@ -201,7 +207,7 @@ export class ClientSession extends ClientLink implements ConnHandler, Requester 
       } else {
         this.parser = undefined
         this.refuse(parser.errorStatus, parser.errorReason, parser)
-        this.plane.giveParser(parser)
+        this.context.giveParser(parser)
         at = end
       }
     }
@@ -211,23 +217,23 @@ export class ClientSession extends ClientLink implements ConnHandler, Requester 
   }
 
   #begin(parser: RequestParser, buffer: Uint8Array, start: number, end: number): number {
-    if (this.clients !== undefined) this.origin = this.clients.of(parser, buffer, start)
+    if (this.clients !== undefined) this.clientAddress = this.clients.of(parser, buffer, start)
     if (answersItself(this.listener)) return this.#redirect(parser, buffer, start)
     const exchange = this.#exchanges.take()
     this.exchange = exchange
     this.state = EXCHANGING
     if (parser.hasBody) this.conn.readSize = BODY_READ_BYTES
     const next = exchange.begin(this, parser, buffer, start, end)
-    this.plane.giveParser(parser)
+    this.context.giveParser(parser)
     return next
   }
 
   /** No target is asked: the client is sent to https. */
   #redirect(parser: RequestParser, buffer: Uint8Array, start: number): number {
     const next = start + parser.headLength
-    const keep = parser.keepAlive && !parser.hasBody && !this.plane.draining
-    const blocked = !writeRedirect(this.plane, this, parser, buffer, start, !keep)
-    this.plane.giveParser(parser)
+    const keep = parser.keepAlive && !parser.hasBody && !this.context.draining
+    const blocked = !writeRedirect(this.context, this, parser, buffer, start, !keep)
+    this.context.giveParser(parser)
     this.onExchangeDone(keep, !parser.hasBody, blocked)
     return next
   }
@@ -244,8 +250,8 @@ export class ClientSession extends ClientLink implements ConnHandler, Requester 
 
   #awaitRest(buffer: Uint8Array, start: number, end: number): void {
     if (this.headStartedMs < 0) {
-      this.headStartedMs = this.plane.clock.nowMs
-      this.lookWithin(this.plane.protection.headerTimeoutMs)
+      this.headStartedMs = this.context.clock.nowMs
+      this.checkWithin(this.context.protection.headerTimeoutMs)
     }
     // What was kept from before is what is being read: it lies there already.
     if (this.kept.empty || start > 0) this.kept.replace(buffer, start, end)
@@ -258,7 +264,7 @@ export class ClientSession extends ClientLink implements ConnHandler, Requester 
     if (this.#reading) return
     if (!this.kept.empty) this.#read(this.kept.buffer, 0, this.kept.length)
     if (this.state === READING) {
-      if (this.inputEnded || (this.plane.draining && this.headStartedMs < 0)) this.conn.close()
+      if (this.inputEnded || (this.context.draining && this.headStartedMs < 0)) this.conn.close()
       else this.conn.resume()
     } else if (this.state === EXCHANGING && this.kept.empty) {
       // Paused for what was kept: the rest of this request's body, or the client's going, would never be seen.

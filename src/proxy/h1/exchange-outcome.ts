@@ -3,11 +3,11 @@ import type { CastorError } from '../../core/errors.js'
 import { FAILURE_RESET, type FailureKind } from '../../core/failure-kinds.js'
 import type { ReasonCode } from '../../core/reasons.js'
 import type { ResponseParser } from '../../http/response-parser.js'
-import { Binding } from '../stickiness.js'
+import { Affinity } from '../stickiness.js'
 import type { BodyRelay } from './body-relay.js'
 import { FINISHING, OVER, type Phase } from './exchange-phase.js'
 import { writeFailure } from './failure-reply.js'
-import type { Http1Plane } from './h1-context.js'
+import type { Http1Context } from './h1-context.js'
 import { Tally } from './record.js'
 import { RequestPace } from './request-pace.js'
 import type { Requester } from './requester.js'
@@ -16,14 +16,14 @@ import { Upstream, type UpstreamState, type UpstreamUser } from './upstream.js'
 
 /** What an exchange holds while it lasts, and the ways in which it ends: answered, failed, cut, logged. */
 export abstract class ExchangeOutcome implements UpstreamUser {
-  protected readonly plane: Http1Plane
+  protected readonly context: Http1Context
   protected readonly head: ResponseHead
   protected readonly upstream: Upstream
   protected readonly requestBody: BodyRelay
   protected readonly responseBody: BodyRelay
   protected readonly tally = new Tally()
-  protected readonly facts = this.tally.facts
-  protected readonly binding = new Binding()
+  protected readonly info = this.tally.info
+  protected readonly affinity = new Affinity()
   protected session!: Requester
   protected phase: Phase = OVER
   protected keepClient = false
@@ -35,16 +35,16 @@ export abstract class ExchangeOutcome implements UpstreamUser {
 
   /** `home` takes it back when it is over. */
   constructor(
-    plane: Http1Plane,
+    context: Http1Context,
     parser: ResponseParser,
     request: BodyRelay,
     response: BodyRelay,
     home: ExchangeOutcome[],
   ) {
     this.#home = home
-    this.plane = plane
-    this.head = new ResponseHead(parser, plane.clock)
-    this.upstream = new Upstream(plane, this)
+    this.context = context
+    this.head = new ResponseHead(parser, context.clock)
+    this.upstream = new Upstream(context, this)
     this.requestBody = request
     this.responseBody = response
   }
@@ -65,7 +65,7 @@ export abstract class ExchangeOutcome implements UpstreamUser {
   }
 
   /** The target's time is over while it serves this request. */
-  leave(targetSlot: number): void {
+  onTargetRemoved(targetSlot: number): void {
     if (this.upstream.target?.slot !== targetSlot) return
     if (this.phase === FINISHING) this.conclude(true)
     else if (this.tally.headSent) this.cut('TARGET_REMOVED')
@@ -74,9 +74,9 @@ export abstract class ExchangeOutcome implements UpstreamUser {
 
   /** All of the response is out. `extra`: the target's connection cannot be trusted with another request. */
   protected complete(extra: boolean): void {
-    const { requestBody, facts } = this
+    const { requestBody, info } = this
     // A client that was to be told to go on will not. Any other has begun, and reads when it is through (RFC 9112 9.6).
-    const unasked = facts.expectContinue && requestBody.bytes === 0
+    const unasked = info.expectContinue && requestBody.bytes === 0
     const more = !extra && !requestBody.done && !unasked && !this.session.inputEnded
     if (!more || this.upstream.conn === undefined) {
       this.conclude(extra)
@@ -100,7 +100,7 @@ export abstract class ExchangeOutcome implements UpstreamUser {
   }
 
   protected nonsense(detail: string): void {
-    const { log, targetLines } = this.plane
+    const { log, targetLines } = this.context
     if (targetLines.take()) {
       log.warn({ target: this.upstream.target?.id, detail, ...targetLines.omitted() }, 'target answered nonsense')
     }
@@ -116,9 +116,9 @@ export abstract class ExchangeOutcome implements UpstreamUser {
   protected fail(status: number, reason: ReasonCode): void {
     const session = this.session
     const requestDone = this.requestBody.done
-    const keep = this.facts.keepAlive && requestDone && !this.plane.draining
-    const { scratch } = this.plane.transport
-    const end = writeFailure(scratch, status, this.facts, !keep, session.listener)
+    const keep = this.info.keepAlive && requestDone && !this.context.draining
+    const { scratch } = this.context.transport
+    const end = writeFailure(scratch, status, this.info, !keep, session.listener)
     const blocked = !session.conn.write(scratch, 0, end)
     this.tally.sentHeadBytes += end
     this.tally.status = status
@@ -136,7 +136,7 @@ export abstract class ExchangeOutcome implements UpstreamUser {
   protected cut(reason: ReasonCode): void {
     const session = this.session
     // Without framing of its own a body's end looks like its whole: only a reset tells.
-    const framed = this.facts.versionMinor === 1 || this.head.parser.contentLength >= 0
+    const framed = this.info.versionMinor === 1 || this.head.parser.contentLength >= 0
     const { blocked } = this.responseBody
     this.release(reason)
     if (framed) session.cutShort(false)
@@ -152,10 +152,10 @@ export abstract class ExchangeOutcome implements UpstreamUser {
   /** The last act: after it the exchange serves another request. Bytes are what a tunnel carried. */
   protected account(reason: ReasonCode, tunnelReceived: number, tunnelSent: number): void {
     this.phase = OVER
-    this.pace.end(this.plane.clock.nowMs, this.session)
+    this.pace.end(this.context.clock.nowMs, this.session)
     const received = this.requestBody.bytes + tunnelReceived
     const sent = this.responseBody.bytes + tunnelSent
-    this.tally.record(this.plane, this.session, this.upstream, this.head.parser.status, received, sent, reason)
+    this.tally.record(this.context, this.session, this.upstream, this.head.parser.status, received, sent, reason)
     this.upstream.finish()
     this.head.reset()
     this.#home.push(this)

@@ -13,7 +13,7 @@ const WIDEN_FROM_BYTES = 8 * 1024
 export abstract class ExchangeResponse extends ExchangeOutcome {
   onUpstreamData(buffer: Uint8Array, length: number): void {
     if (this.phase === STREAMING) {
-      const next = this.responseBody.relay(this.session.conn, this.plane.transport.scratch, 0, buffer, 0, length)
+      const next = this.responseBody.relay(this.session.conn, this.context.transport.scratch, 0, buffer, 0, length)
       this.afterRelay(next < length)
     } else if (this.phase === FINISHING) {
       this.conclude(true)
@@ -33,7 +33,7 @@ export abstract class ExchangeResponse extends ExchangeOutcome {
       return
     }
     this.keepUpstream = false
-    this.responseBody.endOfStream(this.session.conn, this.plane.transport.scratch)
+    this.responseBody.endOfStream(this.session.conn, this.context.transport.scratch)
     if (this.responseBody.done) this.complete(false)
     else this.cutByTarget('TARGET_CUT')
   }
@@ -43,7 +43,7 @@ export abstract class ExchangeResponse extends ExchangeOutcome {
     // A 1xx response is passed on to whoever can understand it; the final one is still to come.
     while (outcome === HEAD_INTERIM) {
       if (this.head.parser.connectionAuth) this.upstream.pin()
-      if (this.facts.versionMinor === 1) this.writeHead()
+      if (this.info.versionMinor === 1) this.writeHead()
       outcome = this.head.next()
     }
     if (outcome === HEAD_FINAL) this.beginResponse()
@@ -58,26 +58,26 @@ export abstract class ExchangeResponse extends ExchangeOutcome {
     tally.status = parser.status
     tally.headSent = true
     if (parser.connectionAuth) this.upstream.pin()
-    tally.responseMs = this.plane.clock.nowMs - tally.requestDoneMs
+    tally.responseMs = this.context.clock.nowMs - tally.requestDoneMs
     const { group } = this.session.listener
     group.countResponse(this.upstream.target!, parser.status, tally.responseMs, this.upstream.client)
-    group.stickiness?.onResponse(this.binding, parser, buffer, start, this.upstream.target!.slot)
+    group.stickiness?.onResponse(this.affinity, parser, buffer, start, this.upstream.target!.slot)
   }
 
   protected beginResponse(): void {
     const { parser, buffer, start, end, bodyStart } = this.head
     const { conn, listener } = this.session
-    const framing = parser.framing(this.facts.method)
+    const framing = parser.framing(this.info.method)
     const endless = framing === FRAMING_CHUNKED || framing === FRAMING_UNTIL_CLOSE
-    const chunked = endless && this.facts.versionMinor === 1
+    const chunked = endless && this.info.versionMinor === 1
     this.answered()
     listener.countResponse(this.tally.responseMs)
     this.keepUpstream = parser.keepAlive && framing !== FRAMING_UNTIL_CLOSE
     // An answer to a request that is still being sent ends the connection: what follows could not be told apart.
-    this.keepClient = this.facts.keepAlive && this.requestBody.done && !this.plane.draining && (!endless || chunked)
+    this.keepClient = this.info.keepAlive && this.requestBody.done && !this.context.draining && (!endless || chunked)
     this.phase = STREAMING
-    this.pace.end(this.plane.clock.nowMs, this.session)
-    const { scratch } = this.plane.transport
+    this.pace.end(this.context.clock.nowMs, this.session)
+    const { scratch } = this.context.transport
     const headEnd = writeResponseHead(scratch, 0, parser, buffer, start, this.headOptions(chunked, !this.keepClient))
     this.tally.sentHeadBytes += headEnd
     this.responseBody.begin(framing, parser.contentLength, chunked)
@@ -101,7 +101,7 @@ export abstract class ExchangeResponse extends ExchangeOutcome {
 
   protected upgrade(): void {
     const { parser, buffer, bodyStart, end } = this.head
-    if (!this.facts.upgrade || !parser.upgrade) {
+    if (!this.info.upgrade || !parser.upgrade) {
       this.nonsense('protocol switched unasked')
       return
     }
@@ -112,25 +112,27 @@ export abstract class ExchangeResponse extends ExchangeOutcome {
     const early = Buffer.from(buffer.subarray(bodyStart, end))
     this.phase = OVER
     this.upstream.conn = undefined
-    const tunnel = new UpgradedTunnel(session, this.plane, target!, this.binding, (reason, received, sent) =>
+    const tunnel = new UpgradedTunnel(session, this.context, target!, this.affinity, (reason, received, sent) =>
       this.account(reason, received, sent),
     )
     tunnel.begin(conn!, early, clientReady)
   }
 
   protected headOptions(chunked: boolean, close: boolean): ResponseHeadOptions {
-    const { listener, origin } = this.session
+    const { listener, clientAddress } = this.session
     const { config, stickiness } = listener.group
     // Interim responses are none to set cookies in.
     const final = this.tally.status !== 0
-    const line = final ? stickiness?.responseLine(this.binding, this.upstream.target!.slot, !!origin.tls) : undefined
+    const line = final
+      ? stickiness?.responseLine(this.affinity, this.upstream.target!.slot, !!clientAddress.tls)
+      : undefined
     const hsts = final ? listener.hstsLine : undefined
-    return this.plane.responseOptions(this.facts.versionMinor, chunked, close, config.forwarded.via, line, hsts)
+    return this.context.responseOptions(this.info.versionMinor, chunked, close, config.forwarded.via, line, hsts)
   }
 
   /** Writes the head that was read, an interim one, by itself. */
   protected writeHead(): boolean {
-    const { scratch } = this.plane.transport
+    const { scratch } = this.context.transport
     const { parser, buffer, start } = this.head
     const end = writeResponseHead(scratch, 0, parser, buffer, start, this.headOptions(false, false))
     this.tally.sentHeadBytes += end

@@ -27,17 +27,17 @@ export class Exchange extends ExchangeResponse {
 
   /** Takes the request on. Returns the first byte after what it has consumed: the head and, where it could, body. */
   begin(session: Requester, parser: RequestParser, buffer: Uint8Array, start: number, end: number): number {
-    const plane = this.plane
+    const context = this.context
     this.#reset(session)
     this.pace.reset(parser.dialogue)
     const { hash, group } = session.listener
-    group.stickiness?.bindRequest(this.binding, parser, buffer, start, session.origin)
-    this.upstream.begin(session, hash.of(parser, buffer, start), this.binding, parser.connectionAuth)
-    this.facts.capture(parser, buffer, start, plane.requestIds.next(), plane.accessLog !== undefined)
+    group.stickiness?.bindRequest(this.affinity, parser, buffer, start, session.clientAddress)
+    this.upstream.begin(session, hash.of(parser, buffer, start), this.affinity, parser.connectionAuth)
+    this.info.capture(parser, buffer, start, context.requestIds.next(), context.accessLog !== undefined)
     group.retryBudget.countRequest()
     this.requestBody.begin(requestFraming(parser), parser.contentLength, parser.chunked)
-    const { scratch } = plane.transport
-    const headEnd = writeRequestHead(scratch, 0, parser, buffer, start, session.headOptions(this.facts))
+    const { scratch } = context.transport
+    const headEnd = writeRequestHead(scratch, 0, parser, buffer, start, session.headOptions(this.info))
     const next = start + parser.headLength
     // A huge head with a huge Host, which is written three times, may be more than fits.
     if (headEnd < 0) {
@@ -53,7 +53,7 @@ export class Exchange extends ExchangeResponse {
   /** Body bytes from the client. Returns the first one not consumed. */
   onRequestBytes(buffer: Uint8Array, start: number, end: number): number {
     if (this.phase === CONNECTING || this.requestBody.done) return start
-    return this.#send(this.plane.transport.scratch, 0, buffer, start, end)
+    return this.#send(this.context.transport.scratch, 0, buffer, start, end)
   }
 
   onClientWritable(): void {
@@ -73,9 +73,9 @@ export class Exchange extends ExchangeResponse {
       session.cutShort(true)
       return
     }
-    this.#clientEndedMs = this.plane.clock.nowMs
-    if (this.phase <= AWAITING && this.facts.versionMinor === 1) this.session.probe()
-    else this.session.lookWithin(LEFT_MS)
+    this.#clientEndedMs = this.context.clock.nowMs
+    if (this.phase <= AWAITING && this.info.versionMinor === 1) this.session.probe()
+    else this.session.checkWithin(LEFT_MS)
   }
 
   onClientGone(reason: ReasonCode): void {
@@ -115,7 +115,7 @@ export class Exchange extends ExchangeResponse {
    */
   #clientHasLeft(nowMs: number): boolean {
     const { listener, conn } = this.session
-    const quiet = this.phase === STREAMING ? !this.responseBody.blocked : this.facts.versionMinor === 0
+    const quiet = this.phase === STREAMING ? !this.responseBody.blocked : this.info.versionMinor === 0
     if (!quiet || this.phase === FINISHING || listener.config.halfClose === 'keep') return false
     return nowMs - Math.max(conn.lastActiveMs, this.#clientEndedMs) >= LEFT_MS
   }
@@ -140,7 +140,7 @@ export class Exchange extends ExchangeResponse {
   }
 
   onUpstreamTurn(state: UpstreamState): void {
-    this.tally.requestDoneMs = this.plane.clock.nowMs
+    this.tally.requestDoneMs = this.context.clock.nowMs
     this.#retried(state)
   }
 
@@ -166,7 +166,7 @@ export class Exchange extends ExchangeResponse {
       this.cutByTarget('TARGET_CUT')
       return
     }
-    this.plane.log.debug(
+    this.context.log.debug(
       { target: this.upstream.target?.id, cause: cause?.message },
       'target closed before it answered',
     )
@@ -175,7 +175,7 @@ export class Exchange extends ExchangeResponse {
     // a target of HTTP/2 turned it away unread and what was sent of it is still held.
     const held = cause instanceof RefusedRequest ? cause.held : undefined
     const refused = cause?.retryable === true
-    const again = held !== undefined || (this.requestBody.none && (this.facts.idempotent || refused))
+    const again = held !== undefined || (this.requestBody.none && (this.info.idempotent || refused))
     const state = this.head.begun || !again ? UPSTREAM_NONE : this.upstream.resend(refused, held)
     if (state === UPSTREAM_NONE) this.fail(502, 'TARGET_RESET')
     else this.#retried(state)
@@ -190,11 +190,11 @@ export class Exchange extends ExchangeResponse {
       case UPSTREAM_WAITING:
       case UPSTREAM_DIALLING:
         this.phase = CONNECTING
-        this.session.lookWithin(this.upstream.patienceMs)
+        this.session.checkWithin(this.upstream.timeoutMs)
         return
       case UPSTREAM_READY:
         this.phase = AWAITING
-        this.session.lookWithin(this.session.listener.group.config.timeouts.responseMs)
+        this.session.checkWithin(this.session.listener.group.config.timeouts.responseMs)
     }
   }
 
@@ -222,25 +222,25 @@ export class Exchange extends ExchangeResponse {
     } else if (this.phase === FINISHING) {
       this.conclude(true)
     } else if (!wasDone) {
-      this.tally.requestDoneMs = this.plane.clock.nowMs
-      this.session.lookWithin(this.session.listener.group.config.timeouts.responseMs)
+      this.tally.requestDoneMs = this.context.clock.nowMs
+      this.session.checkWithin(this.session.listener.group.config.timeouts.responseMs)
     }
     return next
   }
 
   #followPace(): void {
-    this.pace.follow(this.plane.clock.nowMs, this.requestBody, this.facts, this.session)
+    this.pace.follow(this.context.clock.nowMs, this.requestBody, this.info, this.session)
   }
 
   #reset(session: Requester): void {
     this.session = session
-    this.binding.reset()
+    this.affinity.reset()
     this.#clientEndedMs = 0
     this.head.reset()
     this.responseBody.begin(FRAMING_NONE, 0, false)
     this.keepClient = false
     this.keepUpstream = false
     this.wide = false
-    this.tally.begin(this.plane.clock)
+    this.tally.begin(this.context.clock)
   }
 }

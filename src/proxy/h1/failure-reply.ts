@@ -1,7 +1,7 @@
 import type { ReasonCode } from '../../core/reasons.js'
 import { writeReply } from '../../http/reply.js'
 import type { Listener } from '../listener.js'
-import type { RequestFacts } from './request-info.js'
+import type { RequestInfo } from './request-info.js'
 
 const RETRY_AFTER_SECONDS = 1
 
@@ -15,16 +15,16 @@ export function dialFailureStatus(reason: ReasonCode): number {
 export function writeFailure(
   scratch: Uint8Array,
   status: number,
-  facts: RequestFacts,
+  info: RequestInfo,
   close: boolean,
   listener: Listener,
 ): number {
   return writeReply(scratch, 0, {
     status,
-    requestId: facts.requestIdBytes,
+    requestId: info.requestIdBytes,
     close,
-    head: facts.isHead,
-    versionMinor: facts.versionMinor,
+    head: info.isHead,
+    versionMinor: info.versionMinor,
     lines: listener.hstsLine,
     ...(status === 503 ? { retryAfterSeconds: RETRY_AFTER_SECONDS } : {}),
   })

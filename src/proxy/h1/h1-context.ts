@@ -5,32 +5,32 @@ import type { RequestHeadOptions } from '../../http/request-writer.js'
 import type { ResponseHeadOptions } from '../../http/response-writer.js'
 import { WORKER_RETRIES_TOTAL } from '../../shm/layout.js'
 import { LineBudget } from '../line-budget.js'
-import type { Plane } from '../worker-context.js'
-import { RequestFacts } from './request-info.js'
+import type { WorkerContext } from '../worker-context.js'
+import { RequestInfo } from './request-info.js'
 
 /** The request target may not be longer than this; an URL that no browser would send. */
 const MAX_TARGET_BYTES = 8 * 1024
 
 /**
- * What the HTTP/1.1 connections of a thread share: beside the plane, parsers that are used again and again, so
+ * What the HTTP/1.1 connections of a thread share: beside the context, parsers that are used again and again, so
  * that an idle connection holds none.
  */
-export class Http1Plane {
-  readonly transport: Plane['transport']
-  readonly clock: Plane['clock']
-  readonly wheel: Plane['wheel']
-  readonly protection: Plane['protection']
-  readonly accessLog: Plane['accessLog']
-  readonly entry: Plane['entry']
-  readonly requestIds: Plane['requestIds']
-  readonly sessions: Plane['sessions']
-  readonly tlsLog: Plane['tlsLog']
+export class Http1Context {
+  readonly transport: WorkerContext['transport']
+  readonly clock: WorkerContext['clock']
+  readonly wheel: WorkerContext['wheel']
+  readonly protection: WorkerContext['protection']
+  readonly accessLog: WorkerContext['accessLog']
+  readonly entry: WorkerContext['entry']
+  readonly requestIds: WorkerContext['requestIds']
+  readonly sessions: WorkerContext['drainables']
+  readonly tlsLog: WorkerContext['tlsLog']
   readonly log: Logger
   /** For lines that targets can cause at will. */
   readonly targetLines: LineBudget
   readonly limits: HeadLimits
   /** For answers of Castor's own, which are recorded as soon as they are given. */
-  readonly facts = new RequestFacts()
+  readonly info = new RequestInfo()
   /** Set for each request and read before the next. */
   readonly headOptions: RequestHeadOptions = {
     clientAddress: new Uint8Array(0),
@@ -49,36 +49,36 @@ export class Http1Plane {
     via: false,
   }
   readonly #workerAt: number
-  readonly #plane: Plane
+  readonly #context: WorkerContext
   readonly #parsers: RequestParser[] = []
 
-  constructor(plane: Plane, log: Logger) {
-    this.#plane = plane
-    this.#workerAt = plane.columns.workerAt(plane.column)
+  constructor(context: WorkerContext, log: Logger) {
+    this.#context = context
+    this.#workerAt = context.columns.workerAt(context.column)
     this.log = log
-    this.targetLines = new LineBudget(plane.clock)
-    this.transport = plane.transport
-    this.clock = plane.clock
-    this.wheel = plane.wheel
-    this.protection = plane.protection
-    this.accessLog = plane.accessLog
-    this.entry = plane.entry
-    this.requestIds = plane.requestIds
-    this.sessions = plane.sessions
-    this.tlsLog = plane.tlsLog
+    this.targetLines = new LineBudget(context.clock)
+    this.transport = context.transport
+    this.clock = context.clock
+    this.wheel = context.wheel
+    this.protection = context.protection
+    this.accessLog = context.accessLog
+    this.entry = context.entry
+    this.requestIds = context.requestIds
+    this.sessions = context.drainables
+    this.tlsLog = context.tlsLog
     this.limits = {
-      maxHeaderBytes: plane.protection.maxHeaderBytes,
-      maxHeaders: plane.protection.maxHeaders,
+      maxHeaderBytes: context.protection.maxHeaderBytes,
+      maxHeaders: context.protection.maxHeaders,
       maxTargetBytes: MAX_TARGET_BYTES,
     }
   }
 
   get draining(): boolean {
-    return this.#plane.draining
+    return this.#context.draining
   }
 
   countRetry(): void {
-    this.#plane.columns.words[this.#workerAt + WORKER_RETRIES_TOTAL]!++
+    this.#context.columns.words[this.#workerAt + WORKER_RETRIES_TOTAL]!++
   }
 
   /** One object for the whole thread: read before the next call. */

@@ -3,7 +3,7 @@ import { METHOD_GET, METHOD_HEAD } from '../../http/methods.js'
 import { type Reply, writeReply } from '../../http/reply.js'
 import type { RequestParser } from '../../http/request-parser.js'
 import type { Listener } from '../listener.js'
-import type { Http1Plane } from './h1-context.js'
+import type { Http1Context } from './h1-context.js'
 import { recordAnswer, recordRefusal } from './record.js'
 import type { Requester } from './requester.js'
 
@@ -17,26 +17,26 @@ export function answersItself(listener: Listener): boolean {
 
 /** Refuses what never became a request. `parser` has it as far as it was understood; `startedMs` −1 where nothing came. */
 export function writeRefusal(
-  plane: Http1Plane,
-  session: Pick<Requester, 'listener' | 'origin' | 'conn'>,
+  context: Http1Context,
+  session: Pick<Requester, 'listener' | 'clientAddress' | 'conn'>,
   status: number,
   reason: ReasonCode,
   parser: RequestParser | undefined,
   startedMs: number,
 ): void {
-  const requestId = plane.requestIds.next()
+  const requestId = context.requestIds.next()
   const lines = session.listener.hstsLine
-  const { scratch } = plane.transport
+  const { scratch } = context.transport
   const end = writeReply(scratch, 0, { status, requestId, close: true, head: false, versionMinor: 1, lines })
   session.conn.write(scratch, 0, end)
-  recordRefusal(plane, session, status, reason, requestId, startedMs < 0 ? 0 : plane.clock.nowMs - startedMs)
-  const client = session.origin.client.address
-  plane.log.debug({ client, status, reason, detail: parser?.errorDetail }, 'request refused')
+  recordRefusal(context, session, status, reason, requestId, startedMs < 0 ? 0 : context.clock.nowMs - startedMs)
+  const client = session.clientAddress.source.address
+  context.log.debug({ client, status, reason, detail: parser?.errorDetail }, 'request refused')
 }
 
 /** Sends the client to the same URL over https; 400 without a host to send it to. False where the client reads slowly. */
 export function writeRedirect(
-  plane: Http1Plane,
+  context: Http1Context,
   session: Requester,
   parser: RequestParser,
   buffer: Uint8Array,
@@ -44,22 +44,22 @@ export function writeRedirect(
   close: boolean,
 ): boolean {
   const { port, status: wanted } = session.listener.config.redirectToHttps!
-  const { facts } = plane
-  facts.capture(parser, buffer, start, plane.requestIds.next(), plane.accessLog !== undefined)
+  const { info } = context
+  info.capture(parser, buffer, start, context.requestIds.next(), context.accessLog !== undefined)
   const safe = parser.method === METHOD_GET || parser.method === METHOD_HEAD
   const hosted = parser.hostNameEnd > parser.hostStart
   const status = hosted ? wanted || (safe ? 301 : 308) : 400
   const reply: Reply = {
     status,
-    requestId: facts.requestIdBytes,
+    requestId: info.requestIdBytes,
     close,
-    head: facts.isHead,
-    versionMinor: facts.versionMinor,
+    head: info.isHead,
+    versionMinor: info.versionMinor,
     lines: hosted ? locationLine(parser, buffer, start, port) : undefined,
   }
-  const { scratch } = plane.transport
+  const { scratch } = context.transport
   const end = writeReply(scratch, 0, reply)
-  recordAnswer(plane, session, facts, status, end, hosted ? 'NONE' : 'BAD_REQUEST')
+  recordAnswer(context, session, info, status, end, hosted ? 'NONE' : 'BAD_REQUEST')
   return session.conn.write(scratch, 0, end)
 }
 

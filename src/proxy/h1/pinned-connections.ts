@@ -45,7 +45,7 @@ export class PinnedConnections implements ConnHandler {
   }
 
   /** The target's time is over. */
-  leave(targetSlot: number): void {
+  onTargetRemoved(targetSlot: number): void {
     for (let i = this.#targets.length - 1; i >= 0; i--) {
       const target = this.#targets[i]!
       if (target.slot === targetSlot) this.#close(this.#remove(i), target)

@@ -4,8 +4,8 @@ import { REASON, REASONS, type ReasonCode } from '../../core/reasons.js'
 import type { AccessEntry } from '../../observe/access-log.js'
 import { schemeOf } from '../client-address.js'
 import type { Target } from '../target.js'
-import type { Http1Plane } from './h1-context.js'
-import { RequestFacts } from './request-info.js'
+import type { Http1Context } from './h1-context.js'
+import { RequestInfo } from './request-info.js'
 import type { Requester } from './requester.js'
 
 /** What is counted instead of a status for a client that left before its answer; never sent. */
@@ -13,7 +13,7 @@ const CLIENT_CLOSED_STATUS = 499
 
 /** The course of one exchange in numbers, for counters and log. Loop times and durations in milliseconds, −1 for none. */
 export class Tally {
-  readonly facts = new RequestFacts()
+  readonly info = new RequestInfo()
   /** What the client was answered; 0 until then. */
   status = 0
   /** The target's answer is on its way to the client. */
@@ -38,7 +38,7 @@ export class Tally {
 
   /** `received` and `sent` are bytes of bodies; `targetStatus` what the target's last head said. */
   record(
-    plane: Http1Plane,
+    context: Http1Context,
     session: Requester,
     upstream: { readonly lastTarget: Target | undefined; readonly connectMs: number },
     targetStatus: number,
@@ -47,32 +47,32 @@ export class Tally {
     reason: ReasonCode,
   ): void {
     const { listener } = session
-    const requestMs = plane.clock.nowMs - this.startedMs
+    const requestMs = context.clock.nowMs - this.startedMs
     const status = this.status === 0 ? CLIENT_CLOSED_STATUS : this.status
     listener.countRequest(status, requestMs)
     listener.countReason(REASON[reason])
-    if (plane.accessLog === undefined) return
-    const entry = describe(session, plane.entry)
-    this.facts.describe(entry)
+    if (context.accessLog === undefined) return
+    const entry = describe(session, context.entry)
+    this.info.describe(entry)
     if (session.protocol !== '') entry.protocol = session.protocol
     entry.timeMs = this.startedWallMs
     entry.target = upstream.lastTarget?.id ?? ''
     entry.status = status
     entry.targetStatus = this.headSent ? targetStatus : 0
-    entry.requestBytes = this.facts.headBytes + received
+    entry.requestBytes = this.info.headBytes + received
     entry.sentBytes = this.sentHeadBytes + sent
     entry.requestMs = requestMs
     entry.connectMs = upstream.connectMs
     entry.responseMs = this.responseMs
     entry.reason = codeOf(reason)
-    plane.accessLog.record(entry)
+    context.accessLog.record(entry)
   }
 }
 
 /** A request that was answered before it could become an exchange. */
 export function recordRefusal(
-  plane: Http1Plane,
-  session: Pick<Requester, 'listener' | 'origin'>,
+  context: Http1Context,
+  session: Pick<Requester, 'listener' | 'clientAddress'>,
   status: number,
   reason: ReasonCode,
   requestId: Uint8Array,
@@ -81,21 +81,21 @@ export function recordRefusal(
   const { listener } = session
   listener.countRequest(status, requestMs)
   listener.countReason(REASON[reason])
-  if (plane.accessLog === undefined) return
-  const entry = describe(session, plane.entry)
-  entry.timeMs = plane.clock.wallMs - requestMs
+  if (context.accessLog === undefined) return
+  const entry = describe(session, context.entry)
+  entry.timeMs = context.clock.wallMs - requestMs
   entry.requestId = requestId
   entry.status = status
   entry.requestMs = requestMs
   entry.reason = codeOf(reason)
-  plane.accessLog.record(entry)
+  context.accessLog.record(entry)
 }
 
 /** A request that Castor answered by itself, and at once. */
 export function recordAnswer(
-  plane: Http1Plane,
+  context: Http1Context,
   session: Requester,
-  facts: RequestFacts,
+  info: RequestInfo,
   status: number,
   sentBytes: number,
   reason: ReasonCode,
@@ -103,28 +103,28 @@ export function recordAnswer(
   const { listener } = session
   listener.countRequest(status, 0)
   listener.countReason(REASON[reason])
-  if (plane.accessLog === undefined) return
-  const entry = describe(session, plane.entry)
-  facts.describe(entry)
-  entry.timeMs = plane.clock.wallMs
+  if (context.accessLog === undefined) return
+  const entry = describe(session, context.entry)
+  info.describe(entry)
+  entry.timeMs = context.clock.wallMs
   entry.status = status
-  entry.requestBytes = facts.headBytes
+  entry.requestBytes = info.headBytes
   entry.sentBytes = sentBytes
   entry.requestMs = 0
   entry.reason = codeOf(reason)
-  plane.accessLog.record(entry)
+  context.accessLog.record(entry)
 }
 
-function describe(session: Pick<Requester, 'listener' | 'origin'>, entry: AccessEntry): AccessEntry {
+function describe(session: Pick<Requester, 'listener' | 'clientAddress'>, entry: AccessEntry): AccessEntry {
   entry.reset()
   entry.listener = session.listener.config.name
-  entry.clientIp = session.origin.client.address
-  entry.clientPort = session.origin.client.port
-  entry.vip = session.origin.vip
-  entry.vport = session.origin.vport
+  entry.clientIp = session.clientAddress.source.address
+  entry.clientPort = session.clientAddress.source.port
+  entry.vip = session.clientAddress.vip
+  entry.vport = session.clientAddress.vport
   entry.targetGroup = session.listener.group.config.name
-  const { tls } = session.origin
-  entry.scheme = schemeOf(session.origin)
+  const { tls } = session.clientAddress
+  entry.scheme = schemeOf(session.clientAddress)
   entry.tlsVersion = tls?.version ?? ''
   entry.tlsCipher = tls?.cipher ?? ''
   return entry

@@ -16,7 +16,7 @@ const FIRST_BYTES = 1024
 const REQUEST_ID_MAX = 128
 
 /** What outlives a request's head once it was sent on: all that the answer, a retry and the access log need to know. */
-export class RequestFacts {
+export class RequestInfo {
   method: number = METHOD_GET
   versionMinor: 0 | 1 = 1
   keepAlive = false

@@ -1,7 +1,7 @@
 // Hot path: once per piece of a body that does not come whole.
 import type { BodyPace } from '../../limits/body-pace.js'
 import type { BodyRelay } from './body-relay.js'
-import type { RequestFacts } from './request-info.js'
+import type { RequestInfo } from './request-info.js'
 import type { Requester } from './requester.js'
 
 /** Nothing is expected of the client: its body is whole, or a dialogue, or it waits to be told to go on. */
@@ -22,8 +22,8 @@ export class RequestPace {
   }
 
   /** The body is to come from here on, or goes on, or is there. */
-  follow(nowMs: number, body: BodyRelay, facts: RequestFacts, session: Requester): void {
-    const waits = this.#bidirectional || (facts.expectContinue && body.bytes === 0)
+  follow(nowMs: number, body: BodyRelay, info: RequestInfo, session: Requester): void {
+    const waits = this.#bidirectional || (info.expectContinue && body.bytes === 0)
     const state = body.done || waits ? IDLE : body.blocked ? HELD : AWAITED
     if (state !== this.#state) this.#enter(state, nowMs, session)
   }

@@ -1,16 +1,16 @@
 import type { Conn } from '../../core/conn.js'
 import type { RequestHeadOptions } from '../../http/request-writer.js'
 import type { BodyPace } from '../../limits/body-pace.js'
-import type { ClientOrigin } from '../client-address.js'
+import type { ClientAddress } from '../client-address.js'
 import type { Listener } from '../listener.js'
 import type { Target } from '../target.js'
 import type { PinnedConnections } from './pinned-connections.js'
-import type { RequestFacts } from './request-info.js'
+import type { RequestInfo } from './request-info.js'
 
 /** Whoever a request came from, as the exchange that serves it sees them. */
 export interface Requester {
   readonly listener: Listener
-  readonly origin: ClientOrigin
+  readonly clientAddress: ClientAddress
   /** How the request came, for the log; empty = by HTTP/1, whose minor version the request says. */
   readonly protocol: string
   /** How fast bodies come on the client's connection; its streams share it. */
@@ -29,9 +29,9 @@ export interface Requester {
    */
   pin(conn: Conn, target: Target, keepClient: boolean): void
   /** What is to be added to the request's head; read before the next call. */
-  headOptions(facts: RequestFacts): RequestHeadOptions
+  headOptions(info: RequestInfo): RequestHeadOptions
   /** Looks at the timers again within `delayMs`, sooner than they would by themselves. */
-  lookWithin(delayMs: number): void
+  checkWithin(delayMs: number): void
   countBytes(): void
   /** Bytes to read from a target at once, until `widen`. */
   readonly firstReadBytes: number

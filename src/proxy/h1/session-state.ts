@@ -23,7 +23,7 @@ export const LINGER_MS = 2_000
 /** So much of a body that nobody wants is read, since many clients read nothing before they have sent it (RFC 9112 9.6). */
 export const LINGER_BYTES = 1024 * 1024 * 1024
 /** Timers look at a session at least this often, which keeps byte counters fresh. */
-export const LOOK_MS = 1_000
+export const POLL_MS = 1_000
 export const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1')
 
 /** Why a client is gone in the middle of a request. */

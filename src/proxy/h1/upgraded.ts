@@ -1,10 +1,10 @@
 import type { Conn } from '../../core/conn.js'
 import type { ReasonCode } from '../../core/reasons.js'
-import type { Binding } from '../stickiness.js'
+import type { Affinity } from '../stickiness.js'
 import type { Target } from '../target.js'
 import { Tunnel, type TunnelEnd, type TunnelOwner } from '../tunnel.js'
-import type { Session } from '../worker-context.js'
-import type { Http1Plane } from './h1-context.js'
+import type { Drainable } from '../worker-context.js'
+import type { Http1Context } from './h1-context.js'
 import type { Requester } from './requester.js'
 
 const REASONS: Record<TunnelEnd, ReasonCode> = {
@@ -19,28 +19,28 @@ const REASONS: Record<TunnelEnd, ReasonCode> = {
 }
 
 /** A WebSocket from its 101 on: a tunnel that ends the session it grew out of (RFC 6455). */
-export class UpgradedTunnel implements TunnelOwner, Session {
+export class UpgradedTunnel implements TunnelOwner, Drainable {
   readonly #session: Requester
-  readonly #plane: Http1Plane
+  readonly #context: Http1Context
   readonly #target: Target
-  readonly #binding: Binding
+  readonly #affinity: Affinity
   readonly #onEnded: (reason: ReasonCode, received: number, sent: number) => void
   readonly #receivedBefore: number
   readonly #sentBefore: number
   #tunnel: Tunnel | undefined
 
-  /** `binding` is what the client is bound by, and stays as it is; `onEnded` is called once, with the tunnel's own bytes from and to the client. */
+  /** `affinity` is what the client is bound by, and stays as it is; `onEnded` is called once, with the tunnel's own bytes from and to the client. */
   constructor(
     session: Requester,
-    plane: Http1Plane,
+    context: Http1Context,
     target: Target,
-    binding: Binding,
+    affinity: Affinity,
     onEnded: (reason: ReasonCode, received: number, sent: number) => void,
   ) {
     this.#session = session
-    this.#plane = plane
+    this.#context = context
     this.#target = target
-    this.#binding = binding
+    this.#affinity = affinity
     this.#onEnded = onEnded
     this.#receivedBefore = session.conn.bytesRead
     this.#sentBefore = session.conn.bytesWritten
@@ -55,8 +55,8 @@ export class UpgradedTunnel implements TunnelOwner, Session {
     const ahead = session.becomeTunnel()
     const { config, group } = session.listener
     const keepMs = group.stickiness?.keepEveryMs ?? Number.POSITIVE_INFINITY
-    this.#tunnel = new Tunnel(conn, upstream, config.websocketIdleTimeoutMs, keepMs, this.#plane.wheel, this)
-    this.#plane.sessions.add(this)
+    this.#tunnel = new Tunnel(conn, upstream, config.websocketIdleTimeoutMs, keepMs, this.#context.wheel, this)
+    this.#context.sessions.add(this)
     if (!ready) upstream.pause()
     if (ahead === undefined || upstream.write(ahead, 0, ahead.length)) conn.resume()
     // The tunnel will not hear of an end that came before it.
@@ -65,7 +65,7 @@ export class UpgradedTunnel implements TunnelOwner, Session {
 
   drain(): void {}
 
-  leave(targetSlot: number): void {
+  onTargetRemoved(targetSlot: number): void {
     if (this.#target.slot === targetSlot) this.#tunnel?.finish('removed')
   }
 
@@ -75,12 +75,12 @@ export class UpgradedTunnel implements TunnelOwner, Session {
 
   onTunnelAlive(): void {
     this.#session.countBytes()
-    this.#session.listener.group.stickiness?.keep(this.#binding)
+    this.#session.listener.group.stickiness?.keep(this.#affinity)
   }
 
   onTunnelClosed(end: TunnelEnd): void {
     const { conn } = this.#session
-    this.#plane.sessions.delete(this)
+    this.#context.sessions.delete(this)
     this.#target.connectionClosed()
     this.#onEnded(REASONS[end], conn.bytesRead - this.#receivedBefore, conn.bytesWritten - this.#sentBefore)
     this.#session.onTunnelClosed()

@@ -12,11 +12,11 @@ import {
   type SpareOutcome,
   type SpareTaker,
 } from '../../net/idle-pool.js'
-import { ABANDONED } from '../discard.js'
-import type { Binding } from '../stickiness.js'
+import { DISCARD } from '../discard.js'
+import type { Affinity } from '../stickiness.js'
 import type { Target } from '../target.js'
-import type { Claimant } from '../wait-list.js'
-import type { Http1Plane } from './h1-context.js'
+import type { Waiter } from '../wait-list.js'
+import type { Http1Context } from './h1-context.js'
 import { KeptHead } from './kept-head.js'
 import type { Requester } from './requester.js'
 
@@ -49,18 +49,18 @@ export interface UpstreamUser {
 }
 
 /** One request's way to a target: pick, take an open connection or dial, and where that fails, elsewhere. */
-export class Upstream implements ConnHandler, Claimant, SpareTaker {
-  readonly #plane: Http1Plane
+export class Upstream implements ConnHandler, Waiter, SpareTaker {
+  readonly #context: Http1Context
   readonly #user: UpstreamUser
   #session!: Requester
   /** The head as it goes to the target, kept until the response begins: it may have to go to another. */
   readonly head: KeptHead
   #attemptsLeft = 0
   hash = -1
-  binding!: Binding
+  affinity!: Affinity
   readonly tried: number[] = []
-  waitNext: Claimant | null = null
-  waitPrevious: Claimant | null = null
+  waitNext: Waiter | null = null
+  waitPrevious: Waiter | null = null
   waitTicket = 0
   waitSlot = -1
   /** Loop time at which it began to wait, or to dial. */
@@ -83,27 +83,27 @@ export class Upstream implements ConnHandler, Claimant, SpareTaker {
   /** How long the dial took; −1 where none was needed. */
   connectMs = -1
 
-  constructor(plane: Http1Plane, user: UpstreamUser) {
-    this.#plane = plane
-    this.head = new KeptHead(plane.transport.scratch)
+  constructor(context: Http1Context, user: UpstreamUser) {
+    this.#context = context
+    this.head = new KeptHead(context.transport.scratch)
     this.#user = user
   }
 
   get client(): Endpoint {
-    return this.#session.origin.client
+    return this.#session.clientAddress.source
   }
 
   /** How long it may take to reach a target: its turn in the queue, or a dial. Milliseconds. */
-  get patienceMs(): number {
+  get timeoutMs(): number {
     const { queue, timeouts } = this.#session.listener.group.config
     return this.waitTicket !== 0 ? queue.timeoutMs : timeouts.connectMs
   }
 
   /** `hash` as in PickKey; `connectionAuth`: the request has credentials for its connection. */
-  begin(session: Requester, hash: number, binding: Binding, connectionAuth: boolean): void {
+  begin(session: Requester, hash: number, affinity: Affinity, connectionAuth: boolean): void {
     this.#session = session
     this.hash = hash
-    this.binding = binding
+    this.affinity = affinity
     this.#attemptsLeft = session.listener.group.config.retries.attempts
     // Not always: setting a length leaves compiled code, even where it changes nothing.
     if (this.tried.length > 0) this.tried.length = 0
@@ -116,7 +116,7 @@ export class Upstream implements ConnHandler, Claimant, SpareTaker {
     this.#pinned = connectionAuth
     const { pinned, listener } = session
     // Where nothing else binds the client it is bound by the connections it has.
-    if (pinned !== undefined && binding.slot < 0 && !binding.hasKey) binding.slot = pinned.slotIn(listener.group)
+    if (pinned !== undefined && affinity.slot < 0 && !affinity.hasKey) affinity.slot = pinned.slotIn(listener.group)
   }
 
   /** The response has said that the connection authenticates whoever uses it. */
@@ -127,17 +127,17 @@ export class Upstream implements ConnHandler, Claimant, SpareTaker {
 
   /** Claims a target and a connection to it. */
   connect(): UpstreamState {
-    const claimed = this.#session.listener.group.claim(this)
-    switch (claimed) {
+    const acquired = this.#session.listener.group.acquire(this)
+    switch (acquired) {
       case 'none':
         return this.#refuse('NO_TARGET')
       case 'full':
         return this.#refuse('QUEUE_FULL')
       case 'waiting':
-        this.#attemptMs = this.#plane.clock.nowMs
+        this.#attemptMs = this.#context.clock.nowMs
         return UPSTREAM_WAITING
       default:
-        return this.#reach(claimed)
+        return this.#reach(acquired)
     }
   }
 
@@ -156,12 +156,12 @@ export class Upstream implements ConnHandler, Claimant, SpareTaker {
   checkTime(nowMs: number): number {
     // A dial that had to wait for a socket has its time from when it began.
     const sinceMs = this.waitTicket === 0 ? Math.max(this.#attemptMs, this.conn?.dialledMs ?? 0) : this.#attemptMs
-    const restMs = sinceMs + this.patienceMs - nowMs
+    const restMs = sinceMs + this.timeoutMs - nowMs
     if (restMs > 0) return restMs
     if (this.waitTicket === 0) {
       this.abandonDial()
     } else {
-      this.#session.listener.group.unclaim(this)
+      this.#session.listener.group.cancel(this)
       this.#user.onUpstreamTurn(this.#refuse('QUEUE_TIMEOUT'))
     }
     return restMs
@@ -179,7 +179,7 @@ export class Upstream implements ConnHandler, Claimant, SpareTaker {
     if (own !== undefined) this.#pinned = true
     const idle = own ?? (this.#resent ? undefined : target.pool.take())
     if (idle === undefined) return this.#dial(target)
-    this.#attemptMs = this.#plane.clock.nowMs
+    this.#attemptMs = this.#context.clock.nowMs
     this.#reuse(idle)
     if (this.#pinned) target.streams?.retire(idle)
     return UPSTREAM_READY
@@ -198,7 +198,7 @@ export class Upstream implements ConnHandler, Claimant, SpareTaker {
     const waiting = this.conn
     if (!this.connecting || waiting === undefined || waiting.dialledMs >= 0) return SPARE_UNWANTED
     if (this.target!.pool !== pool || this.#resent) return SPARE_UNWANTED
-    if (!this.#plane.transport.mayHold(this.#session.conn.share)) return SPARE_LATER
+    if (!this.#context.transport.mayHold(this.#session.conn.share)) return SPARE_LATER
     this.#letGo()
     this.#reuse(conn)
     conn.write(this.head.bytes, 0, this.head.length)
@@ -220,7 +220,7 @@ export class Upstream implements ConnHandler, Claimant, SpareTaker {
     if (!this.#reused) return this.connectElsewhere('reset-before-response')
     if (!this.#session.listener.group.retryBudget.tryRetry()) return UPSTREAM_NONE
     this.#resent = true
-    this.#plane.countRetry()
+    this.#context.countRetry()
     return this.#dial(this.target!)
   }
 
@@ -234,7 +234,7 @@ export class Upstream implements ConnHandler, Claimant, SpareTaker {
     this.tried.push(failed.slot)
     this.target = undefined
     this.#attemptsLeft--
-    this.#plane.countRetry()
+    this.#context.countRetry()
     const state = this.connect()
     if (state === UPSTREAM_READY) this.conn!.write(this.head.bytes, 0, this.head.length)
     return state
@@ -304,7 +304,7 @@ export class Upstream implements ConnHandler, Claimant, SpareTaker {
 
   /** The request is over, whatever became of it. */
   finish(): void {
-    if (this.waitTicket !== 0) this.#session.listener.group.unclaim(this)
+    if (this.waitTicket !== 0) this.#session.listener.group.cancel(this)
     this.target?.finish()
     this.target = undefined
   }
@@ -312,7 +312,7 @@ export class Upstream implements ConnHandler, Claimant, SpareTaker {
   onOpen(conn: Conn): void {
     this.connecting = false
     this.target!.connectionOpened()
-    this.connectMs = this.#plane.clock.nowMs - this.#attemptMs
+    this.connectMs = this.#context.clock.nowMs - this.#attemptMs
     this.#session.listener.countConnect(this.connectMs)
     if (!conn.closed) this.#user.onUpstreamOpen()
   }
@@ -343,16 +343,16 @@ export class Upstream implements ConnHandler, Claimant, SpareTaker {
   #dialFailure(cause: CastorError | undefined): ReasonCode {
     if (cause?.code === 'LOCAL_SHORTAGE') return 'LOCAL_SHORTAGE'
     if (cause?.code !== 'TLS_HANDSHAKE_FAILED') return 'CONNECT_FAILED'
-    this.#plane.tlsLog.targetFailed(this.#session.listener.group.config.name, this.target!.id, cause.message)
+    this.#context.tlsLog.targetFailed(this.#session.listener.group.config.name, this.target!.id, cause.message)
     return 'TARGET_TLS_FAILED'
   }
 
   #dial(target: Target): UpstreamState {
-    this.#attemptMs = this.#plane.clock.nowMs
+    this.#attemptMs = this.#context.clock.nowMs
     this.#reused = false
     this.connecting = true
     this.#epoch = target.epoch
-    const { transport } = this.#plane
+    const { transport } = this.#context
     const { address, port, tls } = target
     const { conn: client, listener } = this.#session
     const { keepAliveSeconds } = listener.group.config
@@ -370,7 +370,7 @@ export class Upstream implements ConnHandler, Claimant, SpareTaker {
     const conn = this.conn!
     this.conn = undefined
     // A connection that was open is counted as closed by the pool, where all of the target's end.
-    conn.handler = this.connecting ? ABANDONED : this.target!.pool
+    conn.handler = this.connecting ? DISCARD : this.target!.pool
     this.connecting = false
     conn.abort()
   }

@@ -13,19 +13,19 @@ import {
 } from '../../http/h2/engine.js'
 import { BodyPace } from '../../limits/body-pace.js'
 import type { Timed } from '../../net/timer-wheel.js'
-import type { ClientOrigin } from '../client-address.js'
+import type { ClientAddress } from '../client-address.js'
 import { PinnedConnections } from '../h1/pinned-connections.js'
 import type { Listener } from '../listener.js'
 import type { Target } from '../target.js'
-import type { Session } from '../worker-context.js'
+import type { Drainable } from '../worker-context.js'
 import { AheadBudget } from './ahead.js'
 import { ClientStream, type StreamHome } from './client-stream.js'
-import type { Http2Plane } from './h2-context.js'
+import type { Http2Context } from './h2-context.js'
 import { serverConnection } from './limits.js'
 
 const READ_BYTES = 64 * 1024
 /** Timers look at a connection at least this often, which keeps byte counters fresh. */
-const LOOK_MS = 1_000
+const POLL_MS = 1_000
 /** Streams are kept for those that follow, up to so many a connection. */
 const KEPT_STREAMS = 16
 
@@ -57,18 +57,18 @@ const isTooWeak = (tls: TlsInfo | undefined): boolean =>
   tls !== undefined && tls.version !== 'TLSv1.3' && !STRONG_CIPHER.test(tls.cipher)
 
 /** One client's HTTP/2 connection: its timers, its counters, its end. What its streams carry is their sessions' business. */
-export class ClientConnection implements ConnHandler, Timed, Session, H2Handler, StreamHome {
+export class ClientConnection implements ConnHandler, Timed, Drainable, H2Handler, StreamHome {
   timerNext: Timed | null = null
   timerPrevious: Timed | null = null
   timerSlot = -1
   timerDeadlineMs = 0
   readonly listener: Listener
-  readonly origin: ClientOrigin
+  readonly clientAddress: ClientAddress
   readonly conn: Conn
   pinned: PinnedConnections | undefined
   readonly share: SocketShare = { held: 0 }
   readonly ahead = new AheadBudget()
-  readonly #shared: Http2Plane
+  readonly #shared: Http2Context
   readonly #connection: H2Connection
   readonly #open: ClientStream[] = []
   readonly #free: ClientStream[] = []
@@ -77,41 +77,44 @@ export class ClientConnection implements ConnHandler, Timed, Session, H2Handler,
   #receivedCounted = 0
   #sentCounted = 0
 
-  constructor(shared: Http2Plane, listener: Listener, conn: Conn, origin: ClientOrigin) {
+  constructor(shared: Http2Context, listener: Listener, conn: Conn, clientAddress: ClientAddress) {
     this.#shared = shared
     this.listener = listener
     this.conn = conn
-    this.origin = origin
-    this.#idleSinceMs = shared.plane.clock.nowMs
-    this.#connection = serverConnection(shared, listener, conn, origin, this)
+    this.clientAddress = clientAddress
+    this.#idleSinceMs = shared.context.clock.nowMs
+    this.#connection = serverConnection(shared, listener, conn, clientAddress, this)
   }
 
   /** `early` is what was read of it already; borrowed. */
   start(early: Uint8Array | undefined): void {
-    const { plane } = this.#shared
-    plane.sessions.add(this)
+    const { context } = this.#shared
+    context.drainables.add(this)
     this.conn.handler = this
     this.conn.readSize = READ_BYTES
-    plane.wheel.schedule(this, LOOK_MS)
+    context.wheel.schedule(this, POLL_MS)
     this.#connection.start()
-    if (isTooWeak(this.origin.tls)) {
-      this.#connection.fail(H2_ERROR.INADEQUATE_SECURITY, `the cipher ${this.origin.tls!.cipher} is not for HTTP/2`)
+    if (isTooWeak(this.clientAddress.tls)) {
+      this.#connection.fail(
+        H2_ERROR.INADEQUATE_SECURITY,
+        `the cipher ${this.clientAddress.tls!.cipher} is not for HTTP/2`,
+      )
       return
     }
     if (early !== undefined && early.length > 0) this.#connection.receive(early, 0, early.length)
-    if (plane.draining) this.drain()
+    if (context.draining) this.drain()
   }
 
   drain(): void {
     this.#connection.drain()
   }
 
-  leave(targetSlot: number): void {
-    this.pinned?.leave(targetSlot)
+  onTargetRemoved(targetSlot: number): void {
+    this.pinned?.onTargetRemoved(targetSlot)
   }
 
   get bodyPace(): BodyPace {
-    const { bodyMinRateBytesPerSecond } = this.#shared.plane.protection
+    const { bodyMinRateBytesPerSecond } = this.#shared.context.protection
     return (this.#bodyPace ??= new BodyPace(bodyMinRateBytesPerSecond, this.listener.config.idleTimeoutMs))
   }
 
@@ -146,10 +149,10 @@ export class ClientConnection implements ConnHandler, Timed, Session, H2Handler,
   }
 
   onClose(_conn: Conn, cause?: CastorError): void {
-    const { plane } = this.#shared
+    const { context } = this.#shared
     this.#connection.connClosed(cause)
-    plane.wheel.cancel(this)
-    plane.sessions.delete(this)
+    context.wheel.cancel(this)
+    context.drainables.delete(this)
     this.pinned?.closeAll()
     this.#countBytes()
     this.listener.connectionClosed()
@@ -162,7 +165,7 @@ export class ClientConnection implements ConnHandler, Timed, Session, H2Handler,
     if (this.#open.length === 0 && nowMs - this.#idleSinceMs >= this.listener.config.idleTimeoutMs) {
       this.#connection.close()
     }
-    return this.conn.closed ? 0 : LOOK_MS
+    return this.conn.closed ? 0 : POLL_MS
   }
 
   onStream(stream: H2Stream): void {
@@ -177,7 +180,7 @@ export class ClientConnection implements ConnHandler, Timed, Session, H2Handler,
       this.#open[stream.place] = last
       last.place = stream.place
     }
-    if (this.#open.length === 0) this.#idleSinceMs = this.#shared.plane.clock.nowMs
+    if (this.#open.length === 0) this.#idleSinceMs = this.#shared.context.clock.nowMs
     if (this.#free.length < KEPT_STREAMS) this.#free.push(stream)
   }
 
@@ -197,7 +200,7 @@ export class ClientConnection implements ConnHandler, Timed, Session, H2Handler,
     log.info(
       {
         listener: this.listener.config.name,
-        client: this.origin.client.address,
+        client: this.clientAddress.source.address,
         reason,
         fault: failure.reason,
         detail: failure.detail,

@@ -11,11 +11,11 @@ import { REQUEST_MALFORMED, REQUEST_READY } from '../../http/h2/request-to-http1
 import { webSocketAccept } from '../../http/h2/websocket-key.js'
 import { PARSE_COMPLETE, VALUE_END, VALUE_START } from '../../http/head-layout.js'
 import { FRAMING_NONE } from '../../http/response-parser.js'
-import type { ClientOrigin } from '../client-address.js'
-import { ABANDONED } from '../discard.js'
+import type { ClientAddress } from '../client-address.js'
+import { DISCARD } from '../discard.js'
 import { recordRefusal } from '../h1/record.js'
 import type { Listener } from '../listener.js'
-import type { Http2Plane } from './h2-context.js'
+import type { Http2Context } from './h2-context.js'
 import { OUT_BODY, OUT_DONE, OUT_TUNNEL, StreamConn } from './stream-conn.js'
 import { type SharedConnection, StreamSession } from './stream-session.js'
 
@@ -24,7 +24,7 @@ const ID_WEBSOCKET_ACCEPT = idOf('sec-websocket-accept')
 /** What a client's streams share: their connection. */
 export interface StreamHome extends SharedConnection {
   readonly listener: Listener
-  readonly origin: ClientOrigin
+  readonly clientAddress: ClientAddress
   readonly conn: Conn
   /** One for all streams: they are one client's. */
   readonly share: SocketShare
@@ -52,8 +52,8 @@ export class ClientStream extends StreamConn {
   #awaitedMs = 0
   #webSocketKey = ''
 
-  constructor(shared: Http2Plane, home: StreamHome) {
-    super(shared, ABANDONED, home.conn.peer, home.conn.local)
+  constructor(shared: Http2Context, home: StreamHome) {
+    super(shared, DISCARD, home.conn.peer, home.conn.local)
     this.#home = home
     this.share = home.share
     this.session = new StreamSession(shared, home, this)
@@ -62,7 +62,7 @@ export class ClientStream extends StreamConn {
   /** The client has opened a stream: its fields follow. */
   attach(stream: H2Stream): void {
     this.open()
-    this.handler = ABANDONED
+    this.handler = DISCARD
     this.#fresh = true
     this.#webSocketKey = ''
     this.stream = stream
@@ -94,7 +94,7 @@ export class ClientStream extends StreamConn {
     if (!endStream && head.contentLength === 0) {
       // Content may still follow that may not be there (RFC 9113 8.1.1): the stream's end tells.
       this.#awaited = head.head.bytes.slice(0, head.head.length)
-      this.#awaitedMs = this.shared.plane.clock.nowMs
+      this.#awaitedMs = this.shared.context.clock.nowMs
       this.waits = true
       return
     }
@@ -134,7 +134,7 @@ export class ClientStream extends StreamConn {
   /** A head whose stream does not end in time is none. */
   checkAwaited(nowMs: number): void {
     if (this.#awaited === undefined || this.stream === undefined) return
-    if (nowMs - this.#awaitedMs < this.shared.plane.protection.headerTimeoutMs) return
+    if (nowMs - this.#awaitedMs < this.shared.context.protection.headerTimeoutMs) return
     this.stream.reset(H2_ERROR.CANCEL)
     this.#record(408, 'HEADER_TIMEOUT')
     this.finish(undefined)
@@ -222,14 +222,21 @@ export class ClientStream extends StreamConn {
   #refuseMalformed(stream: H2Stream, detail: string, reason: ReasonCode = 'BAD_REQUEST'): void {
     stream.reset(H2_ERROR.PROTOCOL_ERROR)
     this.#record(400, reason)
-    this.shared.log.debug({ client: this.#home.origin.client.address, reason, detail }, 'request refused')
+    this.shared.log.debug({ client: this.#home.clientAddress.source.address, reason, detail }, 'request refused')
     this.finish(undefined)
   }
 
   /** Accounts for a request that never became an exchange. */
   #record(status: number, reason: ReasonCode): void {
-    const { listener, origin } = this.#home
-    recordRefusal(this.shared.http1, { listener, origin }, status, reason, this.shared.plane.requestIds.next(), 0)
+    const { listener, clientAddress } = this.#home
+    recordRefusal(
+      this.shared.http1,
+      { listener, clientAddress },
+      status,
+      reason,
+      this.shared.context.requestIds.next(),
+      0,
+    )
   }
 
   protected override finish(cause: CastorError | undefined): void {

@@ -10,9 +10,9 @@ import type { HeadLimits } from '../../http/head-layout.js'
 import { RequestParser } from '../../http/request-parser.js'
 import { ResponseParser } from '../../http/response-parser.js'
 import type { ExchangePool } from '../h1/exchange-pool.js'
-import type { Http1Plane } from '../h1/h1-context.js'
+import type { Http1Context } from '../h1/h1-context.js'
 import { LineBudget } from '../line-budget.js'
-import type { Plane } from '../worker-context.js'
+import type { WorkerContext } from '../worker-context.js'
 import { HeadArena } from './head-arena.js'
 import { SourceHistories } from './source-histories.js'
 import { StepQueue } from './step-queue.js'
@@ -25,9 +25,9 @@ const ADDED_HEADERS = 64
  * What the HTTP/2 connections of a thread share. Heads are read and written in one go, so one parser and one writer of
  * each kind serve all streams.
  */
-export class Http2Plane {
-  readonly plane: Plane
-  readonly http1: Http1Plane
+export class Http2Context {
+  readonly context: WorkerContext
+  readonly http1: Http1Context
   readonly exchanges: ExchangePool
   readonly log: Logger
   /** For lines that hostile clients cause. */
@@ -49,12 +49,12 @@ export class Http2Plane {
   #lost: H2Connection | undefined
   #loss = new CastorError('PEER_RESET')
 
-  constructor(plane: Plane, http1: Http1Plane, exchanges: ExchangePool, log: Logger) {
-    this.plane = plane
+  constructor(context: WorkerContext, http1: Http1Context, exchanges: ExchangePool, log: Logger) {
+    this.context = context
     this.http1 = http1
     this.exchanges = exchanges
     this.log = log
-    this.faultLines = new LineBudget(plane.clock)
+    this.faultLines = new LineBudget(context.clock)
     this.steps = new StepQueue(log)
     this.flushes = new FlushQueue((err, connection) => this.#endFaulty(err, connection))
     const { maxHeaderBytes, maxHeaders, maxTargetBytes } = http1.limits

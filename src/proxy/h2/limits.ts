@@ -9,10 +9,10 @@ import {
   type H2Limits,
   type H2Settings,
 } from '../../http/h2/engine.js'
-import type { ClientOrigin } from '../client-address.js'
+import type { ClientAddress } from '../client-address.js'
 import type { Listener } from '../listener.js'
 import { SHARE_BYTES } from './ahead.js'
-import type { Http2Plane } from './h2-context.js'
+import type { Http2Context } from './h2-context.js'
 
 /** What a field costs in a header list beside its bytes (RFC 9113 6.5.2). */
 const FIELD_OVERHEAD = 32
@@ -20,13 +20,13 @@ const TARGET_CONNECTION_WINDOW_BYTES = 4 * 1024 * 1024
 
 /** An engine for a client's connection, held to what its listener allows. */
 export function serverConnection(
-  shared: Http2Plane,
+  shared: Http2Context,
   listener: Listener,
   conn: Conn,
-  origin: ClientOrigin,
+  clientAddress: ClientAddress,
   handler: H2Handler,
 ): H2Connection {
-  const { protection, clock } = shared.plane
+  const { protection, clock } = shared.context
   const config = listener.config.http2!
   const fields = protection.maxHeaderBytes + protection.maxHeaders * FIELD_OVERHEAD
   const settings: H2Settings = {
@@ -43,13 +43,13 @@ export function serverConnection(
     lingerMs: DEFAULT_H2_LIMITS.lingerMs,
   }
   // A proxy that is trusted brings the requests of many clients: its connections answer for themselves alone.
-  const history = listener.trusted.has(origin.client) ? undefined : shared.sources.open(origin.client)
+  const history = listener.trusted.has(clientAddress.source) ? undefined : shared.sources.open(clientAddress.source)
   return new Http2Connection(conn, { role: 'server', settings, limits, handler, clock, turn: shared.flushes, history })
 }
 
 /** An engine for a connection to a target, held to what its group allows. */
 export function clientConnection(
-  shared: Http2Plane,
+  shared: Http2Context,
   config: TargetHttp2Config,
   conn: Conn,
   handler: H2Handler,
@@ -73,7 +73,7 @@ export function clientConnection(
     settings,
     limits,
     handler,
-    clock: shared.plane.clock,
+    clock: shared.context.clock,
     turn: shared.flushes,
   })
 }

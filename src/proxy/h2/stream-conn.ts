@@ -9,7 +9,7 @@ import type { FieldList } from '../../http/h2/field-list.js'
 import { trailersToLines } from '../../http/h2/trailer-lines.js'
 import { KeptBytes } from '../h1/kept-bytes.js'
 import { SHARE_BYTES } from './ahead.js'
-import type { Http2Plane } from './h2-context.js'
+import type { Http2Context } from './h2-context.js'
 import type { Stepping } from './step-queue.js'
 
 /** What is written has not begun, or is a head that another follows. */
@@ -39,7 +39,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
   share: SocketShare | undefined = undefined
   readonly peerReset = false
   silence: Silence | undefined = undefined
-  protected readonly shared: Http2Plane
+  protected readonly shared: Http2Context
   protected stream: H2Stream | undefined
   protected out: number = OUT_HEAD
   /** DATA is to be passed on as it comes. */
@@ -68,7 +68,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
   /** To tell it of once all that came before has been delivered. */
   #lostBehind: CastorError | undefined
 
-  constructor(shared: Http2Plane, handler: ConnHandler, peer: Endpoint, local: Endpoint) {
+  constructor(shared: Http2Context, handler: ConnHandler, peer: Endpoint, local: Endpoint) {
     this.shared = shared
     this.handler = handler
     this.peer = peer
@@ -114,7 +114,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
     this.#lostBehind = undefined
     this.bytesRead = 0
     this.#written = 0
-    this.#activeMs = this.shared.plane.clock.nowMs
+    this.#activeMs = this.shared.context.clock.nowMs
     this.toBody.begin(-1, false)
   }
 
@@ -125,7 +125,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
   write(buffer: Uint8Array, start: number, end: number): boolean {
     const { stream } = this
     if (this.closed || stream === undefined || stream.closed || this.#closing) return false
-    this.#activeMs = this.shared.plane.clock.nowMs
+    this.#activeMs = this.shared.context.clock.nowMs
     this.#written += end - start
     let at = start
     while (at < end && this.out === OUT_HEAD) {
@@ -196,7 +196,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
 
   onFields(stream: H2Stream, fields: FieldList, endStream: boolean): void {
     if (stream !== this.stream) return
-    this.#activeMs = this.shared.plane.clock.nowMs
+    this.#activeMs = this.shared.context.clock.nowMs
     if (this.awaitsHead) this.readHead(stream, fields, endStream)
     else this.#readTrailers(fields)
   }
@@ -205,7 +205,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
 
   onData(stream: H2Stream, buffer: Uint8Array, start: number, end: number): void {
     if (stream !== this.stream) return
-    this.#activeMs = this.shared.plane.clock.nowMs
+    this.#activeMs = this.shared.context.clock.nowMs
     const length = end - start
     this.bytesRead += length
     this.#unconsumed += length
@@ -252,7 +252,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
 
   onWritable(stream: H2Stream): void {
     if (stream !== this.stream) return
-    this.#activeMs = this.shared.plane.clock.nowMs
+    this.#activeMs = this.shared.context.clock.nowMs
     if (this.#closing) this.finish(undefined)
     else this.handler.onWritable(this)
   }

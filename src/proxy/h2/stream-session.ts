@@ -2,13 +2,13 @@
 import type { Conn } from '../../core/conn.js'
 import type { ReasonCode } from '../../core/reasons.js'
 import type { BodyPace } from '../../limits/body-pace.js'
-import type { ClientOrigin } from '../client-address.js'
+import type { ClientAddress } from '../client-address.js'
 import { ClientSession } from '../h1/client-session.js'
 import type { PinnedConnections } from '../h1/pinned-connections.js'
 import type { Listener } from '../listener.js'
 import type { Target } from '../target.js'
 import { type AheadBudget, SHARE_BYTES, WIDE_BYTES } from './ahead.js'
-import type { Http2Plane } from './h2-context.js'
+import type { Http2Context } from './h2-context.js'
 
 /** What the streams of a connection have in common. */
 export interface SharedConnection {
@@ -28,11 +28,11 @@ export class StreamSession extends ClientSession {
   #wide = false
 
   constructor(
-    shared: Http2Plane,
-    home: SharedConnection & { readonly listener: Listener; readonly origin: ClientOrigin },
+    shared: Http2Context,
+    home: SharedConnection & { readonly listener: Listener; readonly clientAddress: ClientAddress },
     stream: Conn,
   ) {
-    super(shared.http1, shared.exchanges, home.listener, stream, home.origin)
+    super(shared.http1, shared.exchanges, home.listener, stream, home.clientAddress)
     this.#shared = home
   }
 

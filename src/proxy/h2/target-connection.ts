@@ -3,11 +3,11 @@ import type { Conn, ConnHandler } from '../../core/conn.js'
 import type { CastorError } from '../../core/errors.js'
 import type { H2Connection, H2Failure, H2Handler, H2Stream, H2StreamHandler } from '../../http/h2/engine.js'
 import type { Timed } from '../../net/timer-wheel.js'
-import type { Http2Plane } from './h2-context.js'
+import type { Http2Context } from './h2-context.js'
 import { clientConnection } from './limits.js'
 
 const READ_BYTES = 64 * 1024
-const LOOK_MS = 1_000
+const POLL_MS = 1_000
 /** Long enough to be of use, shorter than the patience of most servers. */
 const KEEP_IDLE_MS = 30_000
 /** A request that is given up sooner says nothing of its target. */
@@ -36,7 +36,7 @@ export class TargetConnection implements ConnHandler, Timed, H2Handler {
   ready = false
   /** It leads to where the target no longer is. */
   outdated = false
-  readonly #shared: Http2Plane
+  readonly #shared: Http2Context
   readonly #owner: TargetConnectionOwner
   readonly #connection: H2Connection
   readonly #connectTimeoutMs: number
@@ -54,21 +54,21 @@ export class TargetConnection implements ConnHandler, Timed, H2Handler {
   #doubted = false
 
   constructor(
-    shared: Http2Plane,
+    shared: Http2Context,
     owner: TargetConnectionOwner,
     { connectTimeoutMs, http2 }: { readonly connectTimeoutMs: number; readonly http2: TargetHttp2Config },
     dial: (handler: ConnHandler) => Conn,
   ) {
     this.#shared = shared
     this.#owner = owner
-    this.#idleSinceMs = shared.plane.clock.nowMs
+    this.#idleSinceMs = shared.context.clock.nowMs
     this.#heardMs = this.#idleSinceMs
     this.#pingAfterMs = http2.pingAfterMs
     this.#silenceMs = http2.pingAfterMs
     this.#connectTimeoutMs = connectTimeoutMs
     this.conn = dial(this)
     this.#connection = clientConnection(shared, http2, this.conn, this)
-    shared.plane.wheel.schedule(this, Math.min(LOOK_MS, connectTimeoutMs))
+    shared.context.wheel.schedule(this, Math.min(POLL_MS, connectTimeoutMs))
   }
 
   /** A request may be sent at once. */
@@ -102,14 +102,14 @@ export class TargetConnection implements ConnHandler, Timed, H2Handler {
   }
 
   onData(_conn: Conn, buffer: Uint8Array, length: number): void {
-    this.#heardMs = this.#shared.plane.clock.nowMs
+    this.#heardMs = this.#shared.context.clock.nowMs
     this.#doubted = false
     this.#connection.receive(buffer, 0, length)
   }
 
   /** A request that went out at `sinceMs` was given up without an answer. */
   doubt(sinceMs: number): void {
-    if (!this.ready || this.#heardMs > sinceMs || this.#shared.plane.clock.nowMs - sinceMs < DOUBTED_AFTER_MS) return
+    if (!this.ready || this.#heardMs > sinceMs || this.#shared.context.clock.nowMs - sinceMs < DOUBTED_AFTER_MS) return
     this.#doubted = true
     this.#connection.ping()
   }
@@ -146,7 +146,7 @@ export class TargetConnection implements ConnHandler, Timed, H2Handler {
   }
 
   onClose(_conn: Conn, cause?: CastorError): void {
-    this.#shared.plane.wheel.cancel(this)
+    this.#shared.context.wheel.cancel(this)
     this.#connection.connClosed(cause)
     this.#owner.onConnectionClosed(this, cause)
   }
@@ -156,7 +156,7 @@ export class TargetConnection implements ConnHandler, Timed, H2Handler {
     this.#listen(nowMs)
     this.#connection.tick(nowMs)
     if (this.idle && nowMs - this.#idleSinceMs >= KEEP_IDLE_MS) this.#connection.close()
-    return this.conn.closed ? 0 : LOOK_MS
+    return this.conn.closed ? 0 : POLL_MS
   }
 
   /** Milliseconds until its time for connecting is over, which does not run while this host has no socket for it. */
@@ -164,7 +164,7 @@ export class TargetConnection implements ConnHandler, Timed, H2Handler {
     if (this.conn.closed) return 0
     const { dialledMs } = this.conn
     const leftMs = dialledMs < 0 ? this.#connectTimeoutMs : dialledMs + this.#connectTimeoutMs - nowMs
-    if (leftMs > 0) return Math.min(LOOK_MS, leftMs)
+    if (leftMs > 0) return Math.min(POLL_MS, leftMs)
     this.conn.abort()
     return 0
   }
@@ -177,7 +177,7 @@ export class TargetConnection implements ConnHandler, Timed, H2Handler {
       return
     }
     this.ready = true
-    this.#idleSinceMs = this.#shared.plane.clock.nowMs
+    this.#idleSinceMs = this.#shared.context.clock.nowMs
     this.#owner.onConnectionReady(this)
   }
 
@@ -186,7 +186,7 @@ export class TargetConnection implements ConnHandler, Timed, H2Handler {
   }
 
   onIdle(): void {
-    this.#idleSinceMs = this.#shared.plane.clock.nowMs
+    this.#idleSinceMs = this.#shared.context.clock.nowMs
   }
 
   onGoAway(): void {}

@@ -8,9 +8,9 @@ import { requestFields } from '../../http/h2/fields-from-http1.js'
 import { PARSE_COMPLETE, VALUE_END, VALUE_START } from '../../http/head-layout.js'
 import { METHOD_HEAD } from '../../http/methods.js'
 import { FRAMING_CHUNKED, FRAMING_LENGTH, FRAMING_NONE } from '../../http/response-parser.js'
-import { ABANDONED } from '../discard.js'
+import { DISCARD } from '../discard.js'
 import { RefusedRequest } from '../refused-request.js'
-import type { Http2Plane } from './h2-context.js'
+import type { Http2Context } from './h2-context.js'
 import { OUT_BODY, OUT_DONE, OUT_HEAD, OUT_TUNNEL, StreamConn } from './stream-conn.js'
 import type { TargetConnection } from './target-connection.js'
 
@@ -50,8 +50,8 @@ export class TargetStream extends StreamConn {
   #noBody = false
   #webSocketKey = ''
 
-  constructor(shared: Http2Plane, source: StreamSource, endpoint: Endpoint) {
-    super(shared, ABANDONED, endpoint, endpoint)
+  constructor(shared: Http2Context, source: StreamSource, endpoint: Endpoint) {
+    super(shared, DISCARD, endpoint, endpoint)
     this.#source = source
   }
 

@@ -5,9 +5,9 @@ import { CastorError } from '../../core/errors.js'
 import type { ClientTls } from '../../core/tls.js'
 import type { H2Failure } from '../../http/h2/engine.js'
 import { SCHEME_HTTP, SCHEME_HTTPS } from '../../http/h2/fields-from-http1.js'
-import { ABANDONED } from '../discard.js'
+import { DISCARD } from '../discard.js'
 import type { MultiplexingPool } from '../target-pool.js'
-import type { Http2Plane } from './h2-context.js'
+import type { Http2Context } from './h2-context.js'
 import { TargetConnection, type TargetConnectionOwner } from './target-connection.js'
 import { type StreamSource, TargetStream } from './target-stream.js'
 
@@ -37,7 +37,7 @@ export interface StreamDialling {
 /** One target's connections in one thread, and the streams on them: as few connections as have room for the requests. */
 export class TargetStreams implements MultiplexingPool, StreamSource, TargetConnectionOwner {
   readonly scheme: Uint8Array
-  readonly #shared: Http2Plane
+  readonly #shared: Http2Context
   readonly #target: StreamTarget
   readonly #dialling: StreamDialling
   /** The fullest first, so that the others become idle. */
@@ -46,7 +46,7 @@ export class TargetStreams implements MultiplexingPool, StreamSource, TargetConn
   readonly #waiting: TargetStream[] = []
   readonly #free: TargetStream[] = []
 
-  constructor(target: StreamTarget, shared: Http2Plane, dialling: StreamDialling) {
+  constructor(target: StreamTarget, shared: Http2Context, dialling: StreamDialling) {
     this.#target = target
     this.scheme = dialling.scheme === 'https' ? SCHEME_HTTPS : SCHEME_HTTP
     this.#shared = shared
@@ -70,7 +70,7 @@ export class TargetStreams implements MultiplexingPool, StreamSource, TargetConn
     for (let i = 0; i < connections.length; i++) {
       const connection = connections[i]!
       if (!connection.free) continue
-      const stream = this.#newStream(ABANDONED)
+      const stream = this.#newStream(DISCARD)
       if (this.#attach(stream, connection)) return stream
       stream.abort()
     }

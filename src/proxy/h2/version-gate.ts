@@ -3,7 +3,7 @@ import { REASON } from '../../core/reasons.js'
 import { latin1 } from '../../http/bytes.js'
 import type { Timed } from '../../net/timer-wheel.js'
 import type { Listener } from '../listener.js'
-import type { Plane, Session } from '../worker-context.js'
+import type { Drainable, WorkerContext } from '../worker-context.js'
 
 /** What a client that knows that HTTP/2 is spoken here begins with (RFC 9113 3.4). */
 const PREFACE = latin1('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
@@ -11,12 +11,12 @@ const PREFACE = latin1('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
 export type HttpVersion = 1 | 2
 
 /** Tells by a connection's first bytes which version of HTTP its client speaks (RFC 9113 3.3), where both are served. */
-export class VersionGate implements ConnHandler, Timed, Session {
+export class VersionGate implements ConnHandler, Timed, Drainable {
   timerNext: Timed | null = null
   timerPrevious: Timed | null = null
   timerSlot = -1
   timerDeadlineMs = 0
-  readonly #plane: Plane
+  readonly #context: WorkerContext
   readonly #listener: Listener
   readonly #conn: Conn
   readonly #enter: (version: HttpVersion, early: Uint8Array) => void
@@ -24,8 +24,13 @@ export class VersionGate implements ConnHandler, Timed, Session {
   #matched = 0
 
   /** `enter` is called once, with all that was read. */
-  constructor(plane: Plane, listener: Listener, conn: Conn, enter: (version: HttpVersion, early: Uint8Array) => void) {
-    this.#plane = plane
+  constructor(
+    context: WorkerContext,
+    listener: Listener,
+    conn: Conn,
+    enter: (version: HttpVersion, early: Uint8Array) => void,
+  ) {
+    this.#context = context
     this.#listener = listener
     this.#conn = conn
     this.#enter = enter
@@ -33,9 +38,9 @@ export class VersionGate implements ConnHandler, Timed, Session {
 
   /** `early` is what was read already; borrowed. */
   start(early: Uint8Array | undefined): void {
-    this.#plane.sessions.add(this)
+    this.#context.drainables.add(this)
     this.#conn.handler = this
-    this.#plane.wheel.schedule(this, this.#listener.config.idleTimeoutMs)
+    this.#context.wheel.schedule(this, this.#listener.config.idleTimeoutMs)
     if (early !== undefined && early.length > 0) this.onData(this.#conn, early, early.length)
   }
 
@@ -43,7 +48,7 @@ export class VersionGate implements ConnHandler, Timed, Session {
     this.#conn.close()
   }
 
-  leave(): void {}
+  onTargetRemoved(): void {}
 
   cut(): void {
     this.#conn.abort()
@@ -58,7 +63,7 @@ export class VersionGate implements ConnHandler, Timed, Session {
     while (at < most && buffer[at] === PREFACE[before + at]) at++
     this.#matched += at
     if (at === length && this.#matched < PREFACE.length) {
-      if (before === 0) this.#plane.wheel.schedule(this, this.#plane.protection.headerTimeoutMs)
+      if (before === 0) this.#context.wheel.schedule(this, this.#context.protection.headerTimeoutMs)
       return
     }
     this.#leave()
@@ -85,7 +90,7 @@ export class VersionGate implements ConnHandler, Timed, Session {
   }
 
   #leave(): void {
-    this.#plane.wheel.cancel(this)
-    this.#plane.sessions.delete(this)
+    this.#context.wheel.cancel(this)
+    this.#context.drainables.delete(this)
   }
 }

@@ -5,15 +5,15 @@ import { REASON, REASONS, type ReasonCode } from '../../core/reasons.js'
 import { PROXY_V2_MAX_BYTES } from '../../net/proxy-protocol.js'
 import { writeProxyV1, writeProxyV2 } from '../../net/proxy-protocol-writer.js'
 import type { Timed } from '../../net/timer-wheel.js'
-import type { ClientOrigin } from '../client-address.js'
-import { ABANDONED } from '../discard.js'
+import type { ClientAddress } from '../client-address.js'
+import { DISCARD } from '../discard.js'
 import type { Listener } from '../listener.js'
 import type { Sheddable } from '../silent-clients.js'
-import { Binding } from '../stickiness.js'
+import { Affinity } from '../stickiness.js'
 import type { Target } from '../target.js'
 import { Tunnel, type TunnelEnd, type TunnelOwner } from '../tunnel.js'
-import type { Claimant } from '../wait-list.js'
-import type { Plane, Session } from '../worker-context.js'
+import type { Waiter } from '../wait-list.js'
+import type { Drainable, WorkerContext } from '../worker-context.js'
 
 const END_REASONS: Record<TunnelEnd, ReasonCode> = {
   closed: 'NONE',
@@ -26,22 +26,22 @@ const END_REASONS: Record<TunnelEnd, ReasonCode> = {
 }
 
 /** One client connection of a tcp listener: pick, connect (again elsewhere where that fails), announce, carry, log. */
-export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Claimant, Sheddable {
+export class TcpSession implements ConnHandler, Timed, Drainable, TunnelOwner, Waiter, Sheddable {
   timerNext: Timed | null = null
   timerPrevious: Timed | null = null
   timerSlot = -1
   timerDeadlineMs = 0
-  waitNext: Claimant | null = null
-  waitPrevious: Claimant | null = null
+  waitNext: Waiter | null = null
+  waitPrevious: Waiter | null = null
   waitTicket = 0
   waitSlot = -1
   readonly hash = -1
-  readonly binding = new Binding()
+  readonly affinity = new Affinity()
   readonly tried: number[] = []
-  readonly #plane: Plane
+  readonly #context: WorkerContext
   readonly #listener: Listener
   readonly #conn: Conn
-  readonly #origin: ClientOrigin
+  readonly #clientAddress: ClientAddress
   readonly #startedMs: number
   readonly #startedWallMs: number
   readonly #requestId: Uint8Array
@@ -64,41 +64,41 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
   #sentCounted = 0
   #ended = false
 
-  constructor(plane: Plane, listener: Listener, conn: Conn, origin: ClientOrigin) {
-    this.#plane = plane
+  constructor(context: WorkerContext, listener: Listener, conn: Conn, clientAddress: ClientAddress) {
+    this.#context = context
     this.#listener = listener
     this.#conn = conn
-    this.#origin = origin
-    this.#startedMs = plane.clock.nowMs
-    this.#startedWallMs = plane.clock.wallMs
-    this.#requestId = plane.requestIds.next().slice()
+    this.#clientAddress = clientAddress
+    this.#startedMs = context.clock.nowMs
+    this.#startedWallMs = context.clock.wallMs
+    this.#requestId = context.requestIds.next().slice()
     this.#attemptsLeft = listener.group.config.retries.attempts
-    this.#receivedBase = origin.tls === undefined ? 0 : conn.bytesRead
+    this.#receivedBase = clientAddress.tls === undefined ? 0 : conn.bytesRead
     this.#receivedCounted = this.#receivedBase
   }
 
   get client(): Endpoint {
-    return this.#origin.client
+    return this.#clientAddress.source
   }
 
   /** `early` is borrowed. */
   start(early: Uint8Array | undefined): void {
-    this.#plane.silent.own(this.#conn, this)
-    this.#plane.sessions.add(this)
+    this.#context.silent.own(this.#conn, this)
+    this.#context.drainables.add(this)
     this.#conn.handler = this
     this.#conn.pause()
     this.#early = early?.slice()
     const { retryBudget, stickiness } = this.#listener.group
-    stickiness?.bindClient(this.binding, this.#origin)
+    stickiness?.bindClient(this.affinity, this.#clientAddress)
     retryBudget.countRequest()
     // To be had from the kernel only while the connection is open, and the log asks when it is closed.
-    if (this.#plane.accessLog !== undefined) void this.#origin.vip
+    if (this.#context.accessLog !== undefined) void this.#clientAddress.vip
     this.#connect('NO_TARGET')
   }
 
   drain(): void {}
 
-  leave(targetSlot: number): void {
+  onTargetRemoved(targetSlot: number): void {
     if (!this.#inFlight || this.#target?.slot !== targetSlot) return
     if (this.#tunnel !== undefined) this.#tunnel.finish('removed')
     else this.#fail('TARGET_REMOVED')
@@ -117,21 +117,21 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
   onOpen(conn: Conn): void {
     const target = this.#target!
     const { config } = this.#listener.group
-    this.#plane.wheel.cancel(this)
+    this.#context.wheel.cancel(this)
     target.connectionOpened()
     this.#upstreamBase = conn.bytesRead
-    this.#connectMs = this.#plane.clock.nowMs - this.#startedMs
+    this.#connectMs = this.#context.clock.nowMs - this.#startedMs
     this.#listener.countConnect(this.#connectMs)
     this.#listener.group.countAccepted(target, this.#connectMs)
     const { stickiness } = this.#listener.group
-    stickiness?.onTarget(this.binding, target.slot)
+    stickiness?.onTarget(this.affinity, target.slot)
     // To targets of TLS it went out before the handshake.
     if (config.proxyProtocol !== 'off' && target.tls === undefined) {
       const header = this.#header(config.proxyProtocol)
       conn.write(header, 0, header.length)
     }
     const keepMs = stickiness?.keepEveryMs ?? Number.POSITIVE_INFINITY
-    this.#tunnel = new Tunnel(this.#conn, conn, this.#listener.config.idleTimeoutMs, keepMs, this.#plane.wheel, this)
+    this.#tunnel = new Tunnel(this.#conn, conn, this.#listener.config.idleTimeoutMs, keepMs, this.#context.wheel, this)
     // A write that was kept holds the client back until the target has it.
     const waiting = this.#early !== undefined && !conn.write(this.#early, 0, this.#early.length)
     this.#early = undefined
@@ -166,11 +166,11 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
     const late = this.#upstream
     // A dial that had to wait for a socket has its time from when it began.
     const dialledMs = late?.dialledMs ?? 0
-    const restMs = dialledMs + this.#listener.group.config.timeouts.connectMs - this.#plane.clock.nowMs
+    const restMs = dialledMs + this.#listener.group.config.timeouts.connectMs - this.#context.clock.nowMs
     if (restMs > 0) return restMs
     this.#upstream = undefined
     if (late !== undefined) {
-      late.handler = ABANDONED
+      late.handler = DISCARD
       late.abort()
     }
     this.#retry(dialledMs < 0 ? 'LOCAL_SHORTAGE' : 'CONNECT_TIMEOUT')
@@ -179,7 +179,7 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
 
   onTunnelAlive(): void {
     this.#countBytes()
-    this.#listener.group.stickiness?.keep(this.binding)
+    this.#listener.group.stickiness?.keep(this.affinity)
   }
 
   onTunnelClosed(end: TunnelEnd): void {
@@ -194,8 +194,8 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
   /** `failure` is what to end with where no target is left. */
   #connect(failure: ReasonCode): void {
     const { group } = this.#listener
-    const claimed = group.claim(this)
-    switch (claimed) {
+    const acquired = group.acquire(this)
+    switch (acquired) {
       case 'none':
         this.#fail(failure)
         return
@@ -204,10 +204,10 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
         this.#fail(this.tried.length > 0 ? failure : 'QUEUE_FULL')
         return
       case 'waiting':
-        this.#plane.wheel.schedule(this, group.config.queue.timeoutMs)
+        this.#context.wheel.schedule(this, group.config.queue.timeoutMs)
         return
       default:
-        this.#dial(claimed)
+        this.#dial(acquired)
     }
   }
 
@@ -220,10 +220,10 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
     this.#target = target
     this.tried.push(target.slot)
     this.#inFlight = true
-    this.#plane.wheel.schedule(this, this.#listener.group.config.timeouts.connectMs)
+    this.#context.wheel.schedule(this, this.#listener.group.config.timeouts.connectMs)
     const { proxyProtocol, keepAliveSeconds } = this.#listener.group.config
     const inClear = proxyProtocol === 'off' || target.tls === undefined ? undefined : this.#header(proxyProtocol)
-    this.#upstream = this.#plane.transport.dial(
+    this.#upstream = this.#context.transport.dial(
       target.address,
       target.port,
       this,
@@ -235,7 +235,7 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
   }
 
   #retry(reason: ReasonCode, cause?: CastorError): void {
-    this.#plane.wheel.cancel(this)
+    this.#context.wheel.cancel(this)
     const failed = this.#target!
     const { group } = this.#listener
     // What this host lacks says nothing about the target, and another one could only be lacked for too.
@@ -255,7 +255,7 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
   #dialFailure(cause: CastorError | undefined): ReasonCode {
     if (cause?.code === 'LOCAL_SHORTAGE') return 'LOCAL_SHORTAGE'
     if (cause?.code !== 'TLS_HANDSHAKE_FAILED') return 'CONNECT_FAILED'
-    this.#plane.tlsLog.targetFailed(this.#listener.group.config.name, this.#target!.id, cause.message)
+    this.#context.tlsLog.targetFailed(this.#listener.group.config.name, this.#target!.id, cause.message)
     return 'TARGET_TLS_FAILED'
   }
 
@@ -266,7 +266,7 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
 
   /** Tells the target who its client is. */
   #header(version: 'v1' | 'v2'): Uint8Array {
-    const { client, vip, vport } = this.#origin
+    const { source: client, vip, vport } = this.#clientAddress
     const destination = { family: vip.includes(':') ? (6 as const) : (4 as const), address: vip, port: vport }
     const header = Buffer.allocUnsafe(PROXY_V2_MAX_BYTES)
     const end =
@@ -280,11 +280,11 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
   #fail(reason: ReasonCode): void {
     if (this.#ended) return
     this.#finish(reason)
-    this.#plane.wheel.cancel(this)
+    this.#context.wheel.cancel(this)
     const upstream = this.#upstream
     this.#upstream = undefined
     if (upstream !== undefined) {
-      upstream.handler = ABANDONED
+      upstream.handler = DISCARD
       upstream.abort()
     }
     if (!this.#conn.closed) this.#conn.abort()
@@ -299,29 +299,29 @@ export class TcpSession implements ConnHandler, Timed, Session, TunnelOwner, Cla
   #finish(reason: ReasonCode): void {
     if (this.#ended) return
     this.#ended = true
-    this.#listener.group.unclaim(this)
+    this.#listener.group.cancel(this)
     this.#leaveTarget()
     this.#countBytes()
     this.#listener.countReason(REASON[reason])
     this.#listener.connectionClosed()
-    this.#plane.sessions.delete(this)
+    this.#context.drainables.delete(this)
     this.#record(reason)
   }
 
   #record(reason: ReasonCode): void {
-    const { accessLog, entry, clock } = this.#plane
+    const { accessLog, entry, clock } = this.#context
     if (accessLog === undefined) return
     entry.reset()
     entry.timeMs = this.#startedWallMs
     entry.requestId = this.#requestId
     entry.listener = this.#listener.config.name
-    entry.clientIp = this.#origin.client.address
-    entry.clientPort = this.#origin.client.port
-    entry.vip = this.#origin.vip
-    entry.vport = this.#origin.vport
+    entry.clientIp = this.#clientAddress.source.address
+    entry.clientPort = this.#clientAddress.source.port
+    entry.vip = this.#clientAddress.vip
+    entry.vport = this.#clientAddress.vport
     entry.target = this.#target?.id ?? ''
     entry.targetGroup = this.#listener.group.config.name
-    const { tls } = this.#origin
+    const { tls } = this.#clientAddress
     entry.protocol = 'TCP'
     entry.scheme = tls === undefined ? 'tcp' : 'tls'
     entry.tlsVersion = tls?.version ?? ''

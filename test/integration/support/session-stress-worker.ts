@@ -1,6 +1,6 @@
 import { workerData } from 'node:worker_threads'
 import { ManualClock } from '../../../src/core/clock.js'
-import { blankSession } from '../../../src/core/session-store.js'
+import { blankEntry } from '../../../src/core/session-store.js'
 import { SessionTable } from '../../../src/shm/sessions.js'
 import { seededRandom } from '../../random.js'
 import {
@@ -27,7 +27,7 @@ const clock = new ManualClock(0, 0)
 const table = new SessionTable(task.table, task.column, clock)
 const keys = stressKeys()
 const random = seededRandom(task.seed)
-const session = blankSession()
+const session = blankEntry()
 
 if (task.diesAtCall > 0) dieAtCall(task.diesAtCall)
 

@@ -1,4 +1,4 @@
-import type { Session } from '../../../src/core/session-store.js'
+import type { StickyEntry } from '../../../src/core/session-store.js'
 import { KeyHash } from '../../../src/shm/key-hash.js'
 
 /**
@@ -39,7 +39,7 @@ export function stressTimeout(n: number): number {
   return 200 + ((mixed(n, 0, 0, 9) >>> 0) % 60_000)
 }
 
-export function fillStressSession(into: Session, n: number, tick: number, nonce: number): void {
+export function fillStressSession(into: StickyEntry, n: number, tick: number, nonce: number): void {
   into.versionHigh = tick | 0
   into.versionLow = nonce | 0
   into.group = mixed(n, into.versionHigh, into.versionLow, 1) >>> 1
@@ -51,7 +51,7 @@ export function fillStressSession(into: Session, n: number, tick: number, nonce:
 }
 
 /** True when the session can only be what one thread wrote, whole, for this key. */
-export function isStressSession(session: Readonly<Session>, n: number): boolean {
+export function isStressSession(session: Readonly<StickyEntry>, n: number): boolean {
   return (
     session.group === mixed(n, session.versionHigh, session.versionLow, 1) >>> 1 &&
     session.targetSlot === mixed(n, session.versionHigh, session.versionLow, 2) &&

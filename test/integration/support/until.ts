@@ -1,4 +1,4 @@
-const LOOK_MS = 10
+const POLL_MS = 10
 
 /**
  * What `look` gives once that is neither undefined nor false; rejects, naming `what`, when it has not come in time. A
@@ -19,7 +19,7 @@ export async function until<T>(
       cause = error
     }
     if (performance.now() > deadlineMs) throw new Error(`${what}: not within ${timeoutMs} ms`, { cause })
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS))
   }
 }
 

@@ -1,4 +1,4 @@
-const LOOK_MS = 5
+const POLL_MS = 5
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -11,7 +11,7 @@ export async function eventually(
   const deadlineMs = performance.now() + timeoutMs
   while (!(await condition())) {
     if (performance.now() > deadlineMs) throw new Error(`${what}: not within ${timeoutMs} ms`)
-    await pause(LOOK_MS)
+    await pause(POLL_MS)
   }
 }
 
@@ -20,7 +20,7 @@ export async function never(what: string, condition: () => boolean, forMs = 150)
   const endMs = performance.now() + forMs
   while (performance.now() < endMs) {
     if (condition()) throw new Error(`${what}: should not have happened`)
-    await pause(LOOK_MS)
+    await pause(POLL_MS)
   }
 }
 

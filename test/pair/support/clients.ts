@@ -3,7 +3,7 @@
 import { Agent, get } from 'node:http'
 import { createInterface } from 'node:readline'
 
-const PATIENCE_MS = 10_000
+const TIMEOUT_MS = 10_000
 const EVERY_MS = 20
 
 interface Series {
@@ -17,7 +17,7 @@ interface Series {
 /** One request; the target's answer. */
 function ask(address: string, localAddress: string | undefined, agent: Agent | false): Promise<string> {
   return new Promise((resolve, reject) => {
-    const options = { host: address, port: 80, agent, timeout: PATIENCE_MS, ...(localAddress ? { localAddress } : {}) }
+    const options = { host: address, port: 80, agent, timeout: TIMEOUT_MS, ...(localAddress ? { localAddress } : {}) }
     const request = get(options, (response) => {
       let body = ''
       response.setEncoding('utf8').on('data', (text) => (body += text))

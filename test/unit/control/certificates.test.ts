@@ -21,7 +21,7 @@ interface Line {
 }
 
 /** Certificates of one https listener over files in a directory of its own, and what they logged. */
-function open(t: Test, cert: string, key: string, tls = '', lookMs = 10_000) {
+function open(t: Test, cert: string, key: string, tls = '', pollMs = 10_000) {
   const config: Config = parseConfig(
     `listeners:
   - { name: web, protocol: https, listen: 127.0.0.1:0, targetGroup: app, tls: { certificates: [{ cert: ${cert}, key: ${key} }]${tls} } }
@@ -38,7 +38,7 @@ targetGroups:
     close: async () => true,
   }
   const log = createLogger({ level: 'info', format: 'json', access: 'off' }, destination, { node: 'n', thread: 't' })
-  const certificates = new Certificates(config, log, new Set(), { settleMs: 20, lookMs })
+  const certificates = new Certificates(config, log, new Set(), { settleMs: 20, pollMs })
   let changes = 0
   certificates.onChange = () => changes++
   const alive = setInterval(() => {}, 1000)

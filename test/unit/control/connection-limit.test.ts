@@ -28,7 +28,7 @@ function setting(max: number): Setting {
     get open() {
       return open
     },
-    place(records: Int32Array, count: number) {
+    dispatch(records: Int32Array, count: number) {
       for (let i = 0; i < count; i++) placed.push(records[i * RECORD_WORDS + RECORD_FD]!)
       open += count
     },

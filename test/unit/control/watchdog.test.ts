@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { pino } from 'pino'
 import t from 'tap'
-import { KeptService } from '../../../src/control/supervised-service.js'
+import { SupervisedService } from '../../../src/control/supervised-service.js'
 import { Watchdog, type WatchedThread } from '../../../src/control/watchdog.js'
 import { createHeartbeats, Heartbeats, probeRow } from '../../../src/shm/heartbeats.js'
 import type { StuckTask } from '../../fixtures/stuck-service.js'
@@ -22,7 +22,7 @@ t.test('a thread beside the proxy threads that is stuck is ended and replaced', 
   const watchdog = new Watchdog(new Heartbeats(shared), LIMIT_MS, log, (name) => t.fail(`${name} cannot be ended`))
   let ready = 0
   let deaths = 0
-  const service = new KeptService<never, 'ready'>(FILE, log, {
+  const service = new SupervisedService<never, 'ready'>(FILE, log, {
     watchdog,
     name: 'probe',
     row: ROW,

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { ManualClock } from '../../../src/core/clock.js'
 import { LocalHybridClock } from '../../../src/core/hybrid-clock.js'
-import { blankSession } from '../../../src/core/session-store.js'
+import { blankEntry } from '../../../src/core/session-store.js'
 import { createOutbox, EVICTED_SLOT, Outbox } from '../../../src/shm/outbox.js'
 import { ReplicatingSessions } from '../../../src/shm/replicating-sessions.js'
 import { SessionTable } from '../../../src/shm/sessions.js'
@@ -38,11 +38,11 @@ t.test('what a worker evicts it tells the mesh thread', async (t) => {
   const stamps = new LocalHybridClock('a', () => clock.wallMs)
   const sessions = new ReplicatingSessions(table, new Outbox(outbox), stamps)
   for (let n = 0; n <= CAPACITY; n++) {
-    sessions.put(Int32Array.of(n, n, n, n), { ...blankSession(), targetSlot: 1, expiresMs: 1_000 + n })
+    sessions.put(Int32Array.of(n, n, n, n), { ...blankEntry(), targetSlot: 1, expiresMs: 1_000 + n })
   }
   const reader = new Outbox(outbox)
   const key = new Int32Array(4)
-  const session = blankSession()
+  const session = blankEntry()
   const evicted: number[] = []
   while (reader.next(key, session) === 'read') if (session.targetSlot === EVICTED_SLOT) evicted.push(key[0]!)
   t.same(evicted, [0])

@@ -2,7 +2,7 @@ import { fstatSync, openSync } from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'
 import { EVENT_BATCH, EVENT_WORDS, type NativeAddon, nativeAddon } from '../../../src/native/addon.js'
-import type { TlsDoors } from '../../../src/native/tls-addon.js'
+import type { TlsAddon } from '../../../src/native/tls-addon.js'
 import { SEED } from '../../random.js'
 
 const addon = nativeAddon()
@@ -11,7 +11,7 @@ if (addon === undefined) {
   process.exit(0)
 }
 
-type Doors = NativeAddon & TlsDoors
+type Doors = NativeAddon & TlsAddon
 type Call = (...args: readonly unknown[]) => unknown
 /** The functions as someone may call them who does not heed their types. */
 const calls = addon as unknown as Readonly<Record<keyof Doors, Call>>

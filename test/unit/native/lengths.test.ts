@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { EVENT_BATCH, EVENT_WORDS, type NativeAddon, nativeAddon } from '../../../src/native/addon.js'
-import type { TlsDoors } from '../../../src/native/tls-addon.js'
+import type { TlsAddon } from '../../../src/native/tls-addon.js'
 import { toolOrSkip } from '../../tools.js'
 
 const addon = nativeAddon()
@@ -15,7 +15,7 @@ if (addon === undefined) {
 }
 
 /** The functions as someone may call them who does not heed their types. */
-const calls = addon as unknown as Readonly<Record<keyof (NativeAddon & TlsDoors), (...args: unknown[]) => unknown>>
+const calls = addon as unknown as Readonly<Record<keyof (NativeAddon & TlsAddon), (...args: unknown[]) => unknown>>
 const EINVAL = -22
 const EBADF = -9
 const EVENT_BYTES = EVENT_BATCH * EVENT_WORDS * 4

@@ -1,13 +1,13 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { Binding } from '../../../src/proxy/stickiness.js'
-import { type Claimant, WaitList } from '../../../src/proxy/wait-list.js'
+import { Affinity } from '../../../src/proxy/stickiness.js'
+import { type Waiter, WaitList } from '../../../src/proxy/wait-list.js'
 import { SEED } from '../../random.js'
 
-const waiter = (waitTicket: number): Claimant => ({
+const waiter = (waitTicket: number): Waiter => ({
   client: { family: 4, address: '192.0.2.1', port: 1 },
   hash: -1,
-  binding: new Binding(),
+  affinity: new Affinity(),
   tried: [],
   waitNext: null,
   waitPrevious: null,
@@ -30,7 +30,7 @@ t.test('however they come and go, the oldest is first', async (t) => {
   fc.assert(
     fc.property(steps, (all) => {
       const list = new WaitList()
-      let there: Claimant[] = []
+      let there: Waiter[] = []
       for (const { ticket, leaves } of all) {
         if (leaves && there.length > 0) {
           const gone = there[ticket % there.length]!

@@ -1,13 +1,13 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { blankSession, SESSION_KEY_WORDS } from '../../../src/core/session-store.js'
+import { blankEntry, SESSION_KEY_WORDS } from '../../../src/core/session-store.js'
 import { createOutbox, Outbox } from '../../../src/shm/outbox.js'
 
 const key = new Int32Array(SESSION_KEY_WORDS)
-const session = blankSession()
+const session = blankEntry()
 
 function write(outbox: Outbox, number: number): void {
-  const written = blankSession()
+  const written = blankEntry()
   Object.assign(written, {
     group: 1,
     targetSlot: number % 7,

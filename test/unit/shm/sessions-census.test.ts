@@ -1,6 +1,6 @@
 import t from 'tap'
 import { ManualClock } from '../../../src/core/clock.js'
-import { blankSession } from '../../../src/core/session-store.js'
+import { blankEntry } from '../../../src/core/session-store.js'
 import { CHECK_UNCHECKED } from '../../../src/core/target-state.js'
 import { createSharedCounters } from '../../../src/shm/columns.js'
 import { SessionTable } from '../../../src/shm/sessions.js'
@@ -20,7 +20,7 @@ function setting(sessions: number) {
   const store = new SessionTable(shared.sessions, 1, clock)
   const census = new SessionCensus(new SessionMemory(shared.sessions), table, clock, capacity)
   const random = seededRandom(SEED)
-  const session = blankSession()
+  const session = blankEntry()
   const remember = (group: number, slot: number, generation: number, forMs: number): void => {
     const key = Int32Array.from({ length: 4 }, () => random() * 2 ** 32)
     Object.assign(session, { group, targetSlot: slot, generation })

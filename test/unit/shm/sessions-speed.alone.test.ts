@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Clock } from '../../../src/core/clock.js'
-import { blankSession } from '../../../src/core/session-store.js'
+import { blankEntry } from '../../../src/core/session-store.js'
 import { KeyHash } from '../../../src/shm/key-hash.js'
 import { SessionTable } from '../../../src/shm/sessions.js'
 import { createSessionTable, sessionTableBytes } from '../../../src/shm/sessions-layout.js'
@@ -70,7 +70,7 @@ function memoryNs(): number {
 }
 
 function fill(): void {
-  const session = blankSession()
+  const session = blankEntry()
   for (let n = 0; n < SESSIONS; n++) {
     session.targetSlot = n
     session.expiresMs = NOW_MS + LIFE_MS
@@ -126,7 +126,7 @@ t.test('a key takes nanoseconds to make', async (t) => {
 t.test('the hot path allocates nothing', async (t) => {
   const hash = new KeyHash(new Uint8Array(16))
   const address = new Uint8Array(4)
-  const session = blankSession()
+  const session = blankEntry()
   const use = (rounds: number): void => {
     for (let n = 0; n < rounds; n++) {
       address[0] = n

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import t from 'tap'
 import { ManualClock } from '../../../src/core/clock.js'
-import { blankSession, type Session } from '../../../src/core/session-store.js'
+import { blankEntry, type StickyEntry } from '../../../src/core/session-store.js'
 import { KeyHash } from '../../../src/shm/key-hash.js'
 import { MapSessionStore } from '../../../src/shm/map-sessions.js'
 import { SessionTable } from '../../../src/shm/sessions.js'
@@ -26,7 +26,12 @@ import { TimedSessions } from './timed-sessions.js'
 const PRIMARY = 0
 const hash = new KeyHash(new Uint8Array(16))
 const key = (n: number): Int32Array => Int32Array.from(hash.of(1, Uint8Array.of(n, n >> 8, n >> 16, n >> 24), 0, 4))
-const session = (given: Partial<Session>): Session => ({ ...blankSession(), expiresMs: 1_000, touchedMs: 0, ...given })
+const session = (given: Partial<StickyEntry>): StickyEntry => ({
+  ...blankEntry(),
+  expiresMs: 1_000,
+  touchedMs: 0,
+  ...given,
+})
 
 /** A table as three threads see it, each by its own view, and its memory laid bare. */
 function makeTable(capacity = 240): {

@@ -1,10 +1,10 @@
 import { ManualClock } from '../../../src/core/clock.js'
 import type {
-  Session,
   SessionCounts,
   SessionKey,
   SessionPage,
   SessionStore,
+  StickyEntry,
   WriteOutcome,
 } from '../../../src/core/session-store.js'
 
@@ -18,7 +18,7 @@ export class TimedSessions {
     this.store = make(this.#clock)
   }
 
-  get found(): Readonly<Session> {
+  get found(): Readonly<StickyEntry> {
     return this.store.found
   }
 
@@ -30,7 +30,7 @@ export class TimedSessions {
     return this.#at(nowMs).find(key)
   }
 
-  put(key: SessionKey, session: Readonly<Session>, nowMs: number): WriteOutcome {
+  put(key: SessionKey, session: Readonly<StickyEntry>, nowMs: number): WriteOutcome {
     return this.#at(nowMs).put(key, session)
   }
 

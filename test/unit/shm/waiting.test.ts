@@ -51,7 +51,7 @@ t.test('nothing overlaps: each word is found again as it was left', async (t) =>
     for (let column = 0; column <= workers; column++) t.equal(table.wakes(column, group), column)
   }
   for (let slot = 0; slot < targets; slot++) {
-    t.equal(table.taken(slot), slot + 1)
+    t.equal(table.inUse(slot), slot + 1)
     t.equal(table.oldest(slot % groups, slot), 0)
     t.ok(table.isTurn(slot % groups, slot, 100 + slot))
     t.notOk(table.isTurn(slot % groups, slot, 101 + slot))
@@ -114,7 +114,7 @@ t.test('whatever a thread held when it died is given back, and only that', async
       held[dead] = [0, 0, 0, 0, 0]
       waits[dead] = [0, 0]
       for (let slot = 0; slot < 5; slot++) {
-        if (table.taken(slot) !== held.reduce((sum, own) => sum + own[slot]!, 0)) return false
+        if (table.inUse(slot) !== held.reduce((sum, own) => sum + own[slot]!, 0)) return false
         if (table.oldest(slot % 2, slot) === dead) return false
       }
       return [0, 1].every((group) => table.waiting(group) === waits.reduce((sum, own) => sum + own[group]!, 0))
@@ -126,7 +126,7 @@ t.test('whatever a thread held when it died is given back, and only that', async
 t.test('a target without a limit has nothing to give back', async (t) => {
   const { table } = make()
   table.retire(1, 5, () => 12)
-  t.equal(table.taken(0), 0)
+  t.equal(table.inUse(0), 0)
 })
 
 t.test('a wake that comes before the sleep is not lost', async (t) => {
@@ -178,5 +178,5 @@ t.test('several threads at once never hold more places than there are', async (t
     results.every(({ most }) => most <= 2),
     JSON.stringify(results),
   )
-  t.equal(table.taken(0), 0)
+  t.equal(table.inUse(0), 0)
 })

@@ -1,11 +1,11 @@
 import t from 'tap'
-import { type Place, Placement } from '../../../src/control/dispatch.js'
+import { Dispatcher, type Worker } from '../../../src/control/dispatch.js'
 import { RECORD_FD, RECORD_WORDS } from '../../../src/core/connection-record.js'
 import { Columns, createSharedCounters } from '../../../src/shm/columns.js'
 import { ConnectionRing, createConnectionRing } from '../../../src/shm/connection-ring.js'
 import { WORKER_CONNECTIONS_ACTIVE } from '../../../src/shm/layout.js'
 
-class TestPlace implements Place {
+class TestPlace implements Worker {
   readonly column: number
   readonly ring = new ConnectionRing(createConnectionRing())
   running = true
@@ -36,13 +36,13 @@ class TestPlace implements Place {
   }
 }
 
-function setting(workers: number): { places: TestPlace[]; placement: Placement; closed: number[] } {
+function setting(workers: number): { places: TestPlace[]; placement: Dispatcher; closed: number[] } {
   const columns = new Columns(
     createSharedCounters({ workers, listeners: 1, series: 1, groups: 1, targets: 1, sessions: 1 }),
   )
   const places = Array.from({ length: workers }, (_, i) => new TestPlace(i + 1, columns))
   const closed: number[] = []
-  return { places, placement: new Placement(columns, places, (fd) => closed.push(fd)), closed }
+  return { places, placement: new Dispatcher(columns, places, (fd) => closed.push(fd)), closed }
 }
 
 /** Records with these descriptors. */
@@ -60,7 +60,7 @@ t.test('connections go where the fewest are open, those on their way counted', a
   first.open = 5
   second.open = 3
   third.open = 4
-  placement.place(records(...upTo(6)), 6)
+  placement.dispatch(records(...upTo(6)), 6)
   t.equal(first.ring.waiting, 1)
   t.equal(second.ring.waiting, 3)
   t.equal(third.ring.waiting, 2)
@@ -70,7 +70,7 @@ t.test('connections go where the fewest are open, those on their way counted', a
 t.test('where several have as few they take turns, over batches as well', async (t) => {
   const { places, placement } = setting(3)
   for (let fd = 0; fd < 7; fd++) {
-    placement.place(records(fd), 1)
+    placement.dispatch(records(fd), 1)
     // Served at once: all are as idle as before.
     const got = places.findIndex(({ ring }) => ring.waiting === 1)
     t.equal(got, (fd + 1) % 3)
@@ -81,12 +81,12 @@ t.test('where several have as few they take turns, over batches as well', async 
 t.test('a batch wakes each worker that got some once, and the others not', async (t) => {
   const { places, placement } = setting(3)
   places[2]!.open = 100
-  placement.place(records(...upTo(20)), 20)
+  placement.dispatch(records(...upTo(20)), 20)
   t.same(
     places.map(({ wakes }) => wakes),
     [1, 1, 0],
   )
-  placement.place(records(), 0)
+  placement.dispatch(records(), 0)
   t.same(
     places.map(({ wakes }) => wakes),
     [1, 1, 0],
@@ -98,10 +98,10 @@ t.test('a worker that is starting is passed over while another is there', async 
   const { places, placement } = setting(2)
   places[0]!.running = false
   places[1]!.open = 1_000
-  placement.place(records(...upTo(3)), 3)
+  placement.dispatch(records(...upTo(3)), 3)
   t.equal(places[1]!.ring.waiting, 3)
   places[1]!.running = false
-  placement.place(records(7), 1)
+  placement.dispatch(records(7), 1)
   t.equal(places[0]!.ring.waiting, 1, 'with none there it waits with the one that has the fewest')
 })
 
@@ -112,13 +112,13 @@ t.test(
     const [stuck, other] = places as [TestPlace, TestPlace]
     other.open = 1e6
     let fd = 0
-    while (!stuck.ring.full) placement.place(records(fd++), 1)
+    while (!stuck.ring.full) placement.dispatch(records(fd++), 1)
     t.equal(other.ring.waiting, 0)
-    placement.place(records(fd), 1)
+    placement.dispatch(records(fd), 1)
     t.same(other.take(), [fd], 'the next goes to the one with room')
-    while (!other.ring.full) placement.place(records(fd++), 1)
+    while (!other.ring.full) placement.dispatch(records(fd++), 1)
     t.same(closed, [])
-    placement.place(records(1_000_000, 1_000_001), 2)
+    placement.dispatch(records(1_000_000, 1_000_001), 2)
     t.same(closed, [1_000_000, 1_000_001])
   },
 )
@@ -128,7 +128,7 @@ t.test('what waited for a worker that died goes to the others, in order and by t
   const [dead, second, third] = places as [TestPlace, TestPlace, TestPlace]
   second.open = 100
   third.open = 100
-  placement.place(records(...upTo(4, 50)), 4)
+  placement.dispatch(records(...upTo(4, 50)), 4)
   t.equal(dead.ring.waiting, 4)
   second.open = 10
   third.open = 10
@@ -143,7 +143,7 @@ t.test('what waited for a worker that died goes to the others, in order and by t
 t.test('with nobody else there it waits for the worker to come back', async (t) => {
   const { places, placement, closed } = setting(2)
   for (const place of places) place.running = false
-  placement.place(records(...upTo(4)), 4)
+  placement.dispatch(records(...upTo(4)), 4)
   placement.replace(places[0]!)
   t.equal(places[0]!.ring.waiting, 2)
   t.same(closed, [])
@@ -153,7 +153,7 @@ t.test('what the others have no room for waits for the successor of a worker tha
   const { places, placement, closed } = setting(2)
   const [dead, other] = places as [TestPlace, TestPlace]
   other.running = false
-  placement.place(records(1, 2, 3), 3)
+  placement.dispatch(records(1, 2, 3), 3)
   dead.running = false
   other.running = true
   for (let fd = 100; !other.ring.full; fd++) other.ring.push(records(fd), 0)
