@@ -34,7 +34,7 @@ t.test('each rule catches what it is for', async (t) => {
     ['src/net/a.ts', "import { b } from './b.js'\nexport const a = b", undefined],
     ['src/net/a.ts', "import b from 'node:net'\nexport const a = b", undefined],
     ['src/main.ts', "import { b } from './commands/b.js'\nexport const a = b", undefined],
-    ['src/cli/a.ts', "import { b } from '../primary/b.js'\nexport const a = b", undefined],
+    ['src/cli/a.ts', "import { b } from '../control/b.js'\nexport const a = b", undefined],
     ['src/net/a.ts', "import { b } from '../proxy/b.js'\nexport const a = b", /src\/proxy\/b\.js from a higher floor/],
     ['src/net/a.ts', "import type { B } from '../balance/b.js'\nexport type A = B", /higher floor/],
     ['src/net/a.ts', "export const a = () => import('../proxy/b.js')", /higher floor/],
