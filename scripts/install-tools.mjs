@@ -17,6 +17,7 @@ const TOOLS = [
   { commands: ['chromium', 'chromium-browser', 'google-chrome'], packages: ['chromium'], use: 'the dashboard' },
   { commands: ['promtool'], packages: ['prometheus'], use: 'the linter of metrics' },
   { commands: ['ip'], packages: ['iproute2'], use: 'network namespaces' },
+  { commands: ['perl'], packages: ['perl-base'], use: 'the socket of a service manager' },
   { commands: ['prlimit'], packages: ['util-linux'], use: 'small open-file limits' },
 ]
 const COMPILER = { commands: ['cc'], packages: ['gcc', 'libc6-dev'], use: 'the native addon' }

@@ -66,6 +66,33 @@ export interface NativeAddon {
   tlsOpen?(words: Int32Array): number
 }
 
+/** Sockets that come from other processes or go to them, and datagrams that Node cannot send. */
+export interface HandoverAddon {
+  /**
+   * A TCP socket that another program made and that listens already becomes as `listenTcp` makes them. Answers `fd`, which
+   * stays the caller's; EINVAL where it is none of that kind.
+   */
+  adoptListening(fd: number, backlog: number, keepAliveSeconds: number): number
+  /** Two connected stream sockets, which do not block and which no child process inherits unless it is given them. */
+  socketPair(into: Int32Array): number
+  /** Sends bytes, at least one, and up to 64 descriptors, which the receiver gets with the first byte. Answers bytes. */
+  sendDescriptors(fd: number, bytes: Uint8Array, descriptors: Int32Array): number
+  /**
+   * Answers the bytes received, 0 at the end. `into` takes the number of descriptors and then the descriptors, which are
+   * the caller's. EMSGSIZE where more came than there is room for, EMFILE where the process may not have as many: none is
+   * kept then, and the bytes are lost.
+   */
+  receiveDescriptors(fd: number, bytes: Uint8Array, into: Int32Array): number
+  /** The user id of whoever made or connected the other end of a Unix socket. */
+  peerUser(fd: number): number
+  /** No child process inherits it from here on. */
+  closeOnExec(fd: number): number
+  /** The path of a listening Unix socket, '' where it has none. */
+  listeningPath(fd: number): string | number
+  /** One datagram to a Unix socket by its path, or by its name in the abstract namespace, which begins with `@`. */
+  sendDatagram(path: string, text: string): number
+}
+
 /** The end of the process, which needs no poller. */
 export interface ProcessAddon {
   /** Ends the process without waiting for any thread: listening sockets are closed first, connections are reset. */
@@ -101,20 +128,22 @@ export const EMFILE = -24
 export const ECONNRESET = -104
 export const ECANCELED = -125
 
-let loaded: (NativeAddon & ProcessAddon) | undefined | null = null
+export type WholeAddon = NativeAddon & ProcessAddon & HandoverAddon
+
+let loaded: WholeAddon | undefined | null = null
 
 /**
  * The addon, or undefined where it is not built or CASTOR_NATIVE=off; without its TLS where CASTOR_NATIVE=no-tls. Looked
  * for once a thread.
  */
-export function nativeAddon(): (NativeAddon & ProcessAddon) | undefined {
+export function nativeAddon(): WholeAddon | undefined {
   if (loaded !== null) return loaded
   loaded = undefined
   if (process.env.CASTOR_NATIVE === 'off' || process.platform !== 'linux') return loaded
   const file = fileURLToPath(new URL('../../native/castor.node', import.meta.url))
   // Copied, because an object with as many functions as an addon exports is a dictionary to the engine: each call of
   // one of them would look it up by name.
-  if (existsSync(file)) loaded = { ...(createRequire(import.meta.url)(file) as NativeAddon & ProcessAddon) }
+  if (existsSync(file)) loaded = { ...(createRequire(import.meta.url)(file) as WholeAddon) }
   if (process.env.CASTOR_NATIVE === 'no-tls') delete loaded?.tlsOpen
   return loaded
 }

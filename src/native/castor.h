@@ -62,6 +62,7 @@ void tls_dispose(struct tls_thread *thread);
 #endif
 
 void sockets_define(napi_env env, napi_value exports);
+void unix_sockets_define(napi_env env, napi_value exports);
 void poller_define(napi_env env, napi_value exports);
 void acceptor_define(napi_env env, napi_value exports);
 void process_define(napi_env env, napi_value exports);
@@ -76,6 +77,8 @@ int32_t int_argument(napi_env env, napi_value value);
 napi_value int_result(napi_env env, int64_t value);
 /* The bytes of a Uint8Array. False when it is none, with nothing in `data` and `length`; an empty one has no `data`. */
 bool bytes_argument(napi_env env, napi_value value, const uint8_t **data, size_t *length);
+/* The words of an Int32Array; NULL, and 0 in `count`, when it is none. An empty one may be NULL as well. */
+const int32_t *words_argument(napi_env env, napi_value value, size_t *count);
 /*
  * What is kept and written to for long: the words of an Int32Array, or the bytes of a Uint8Array. NULL where it is none,
  * has fewer than `least` bytes, or could shrink meanwhile.

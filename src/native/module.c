@@ -44,6 +44,10 @@ bool bytes_argument(napi_env env, napi_value value, const uint8_t **data, size_t
   return *data != NULL || is_array(env, value, napi_uint8_array);
 }
 
+const int32_t *words_argument(napi_env env, napi_value value, size_t *count) {
+  return array_of(env, value, napi_int32_array, count, NULL);
+}
+
 /* An ArrayBuffer may be made to shrink, which takes its memory away. */
 static bool may_shrink(napi_env env, napi_value buffer) {
   napi_value answer;
@@ -145,6 +149,7 @@ static napi_value init(napi_env env, napi_value exports) {
   napi_add_async_cleanup_hook(env, on_thread_end, state, &state->cleanup);
   sockets_define(env, exports);
   poller_define(env, exports);
+  unix_sockets_define(env, exports);
   acceptor_define(env, exports);
   process_define(env, exports);
   tls_define(env, exports);

@@ -88,6 +88,27 @@ static napi_value listen_tcp(napi_env env, napi_callback_info info) {
   return int_result(env, fd);
 }
 
+/*
+ * adoptListening(fd, backlog, keepAliveSeconds) → fd: a TCP socket that another program made and that listens already
+ * becomes one as listenTcp makes it. It stays the caller's. EINVAL where it is none of that kind.
+ */
+static napi_value adopt_listening(napi_env env, napi_callback_info info) {
+  napi_value values[8];
+  arguments(env, info, values);
+  int fd = int_argument(env, values[0]), backlog = int_argument(env, values[1]), listens = 0, protocol = 0;
+  int idle_seconds = int_argument(env, values[2]);
+  socklen_t size = sizeof listens;
+  if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size)) return int_result(env, -errno);
+  if (getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size)) return int_result(env, -errno);
+  if (!listens || protocol != IPPROTO_TCP || backlog < 0) return int_result(env, -EINVAL);
+  int flags = fcntl(fd, F_GETFL);
+  if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) || fcntl(fd, F_SETFD, FD_CLOEXEC) ||
+      set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1) || set_flag(fd, SOL_SOCKET, SO_KEEPALIVE, idle_seconds > 0) ||
+      keep_alive_failed(fd, idle_seconds) || listen(fd, backlog))
+    return int_result(env, -errno);
+  return int_result(env, fd);
+}
+
 /* Without a port left for a destination the system says the same as without any address to reach it from; in the latter
    case, which does not pass by waiting, it says so to a datagram socket too. */
 static bool has_source(const struct sockaddr_storage *storage, socklen_t size) {
@@ -211,6 +232,7 @@ static napi_value error_name(napi_env env, napi_callback_info info) {
 
 void sockets_define(napi_env env, napi_value exports) {
   define_function(env, exports, "listenTcp", listen_tcp);
+  define_function(env, exports, "adoptListening", adopt_listening);
   define_function(env, exports, "connectTcp", connect_tcp);
   define_function(env, exports, "address", address);
   define_function(env, exports, "socketError", socket_error);
