@@ -8,6 +8,8 @@ import {
   parseListenAddress,
   parseTargetAddress,
 } from './addresses.js'
+
+import { checkStickyCookie } from './check-stickiness.js'
 import { checkGroupTls, checkListenerTls } from './check-tls.js'
 import type { Path } from './problems.js'
 import { didYouMean } from './suggest.js'
@@ -172,6 +174,7 @@ function checkGroup(group: Entry, report: Report): void {
   }
   checkHealthCheck(group, report)
   checkQueue(group, report)
+  checkStickyCookie(group, report)
   const { stickiness } = group.fields
   if (!carriesBytes(protocol)) return
   const kind = `a ${String(protocol)} group`

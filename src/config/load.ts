@@ -3,6 +3,7 @@ import type { Config } from '../core/config.js'
 import { CastorError } from '../core/errors.js'
 import { crossCheck } from './check.js'
 import { checkFiles } from './check-files.js'
+import { warnOfStickyCookies } from './check-stickiness.js'
 import type { Environment } from './interpolate.js'
 import { findLater } from './later.js'
 import { applyOverrides, type Override } from './overrides.js'
@@ -76,6 +77,9 @@ export function parseConfig(text: string, fileName: string, options: LoadOptions
   }
   if ('issues' in validated) for (const issue of validated.issues) report(issue)
   crossCheck(tree, (path, message, at = 'value') => report({ path, message, at }))
+  warnOfStickyCookies(tree, (path, message) => {
+    if (!told(path)) options.onWarning?.(locate({ path, message, at: 'value' }))
+  })
   if (options.exposed !== undefined) {
     for (const path of writtenSecrets(tree, yaml.referenced)) {
       const message = `is a secret that this file holds, and ${options.exposed}; chmod 640 it, or take the value from the environment`

@@ -14,6 +14,7 @@ import type {
 import type { Http2Config, RedirectToHttpsConfig, TargetHttp2Config } from '../core/config-tls.js'
 import { failureMask } from '../core/failure-kinds.js'
 import { isHttpListener, isTlsGroup } from '../core/protocols.js'
+import { defaultCookieName } from './check-stickiness.js'
 import { usableCores } from './cores.js'
 import { resolveGroupTls, resolveListenerTls } from './resolve-tls.js'
 import type { ConfigFile, ListenerFile, TargetFile, TargetGroupFile } from './schema.js'
@@ -176,7 +177,7 @@ function resolveGroup(group: TargetGroupFile, path: ResolvePath): TargetGroupCon
     healthCheck: resolveHealthCheck(group.healthCheck, group.proxyProtocol),
     outlierDetection: resolveOutlier(group.outlierDetection),
     panicPercent: group.panicPercent,
-    stickiness: resolveStickiness(group.stickiness),
+    stickiness: resolveStickiness(group),
     slowStartMs: group.slowStart,
     drainingMs: group.draining,
     timeouts: { connectMs: group.timeouts.connect, responseMs: group.timeouts.response ?? RESPONSE_MS },
@@ -206,11 +207,13 @@ function resolveHealthCheck(
   return { ...rest, proxyProtocol, intervalMs: interval, timeoutMs: timeout }
 }
 
-function resolveStickiness(stickiness: TargetGroupFile['stickiness']): StickinessConfig {
+function resolveStickiness({ name: group, stickiness }: TargetGroupFile): StickinessConfig {
   if (stickiness === 'off') return { type: 'off' }
   switch (stickiness.type) {
-    case 'cookie':
-      return { type: 'cookie', name: stickiness.name, maxAgeSeconds: stickiness.maxAge }
+    case 'cookie': {
+      const { name = defaultCookieName(group), maxAge, ...attributes } = stickiness
+      return { ...attributes, name, maxAgeSeconds: maxAge }
+    }
     case 'app-cookie':
       return { type: 'app-cookie', name: stickiness.name, timeoutMs: stickiness.timeout }
     case 'source-ip':

@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import { duration, mustBe, off, wholeNumber } from './fields.js'
+import { duration, flag, hostName, mustBe, off, wholeNumber } from './fields.js'
 
 const SECOND = 1_000
 const HOUR = 60 * 60 * SECOND
 
-const cookieName = () => z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/, mustBe('a cookie’s name'))
+const cookieName = () => z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/, mustBe('a cookie’s name'))
 
 export const stickiness = z
   .union(
@@ -14,12 +14,32 @@ export const stickiness = z
         type: z
           .literal('cookie')
           .describe('Castor sets a cookie of its own that names the target; nothing has to be remembered.'),
-        name: cookieName().prefault('CASTOR').describe('Name of the cookie. Default CASTOR.'),
+        name: cookieName()
+          .optional()
+          .describe(
+            'Name of the cookie. Default CASTOR-<group>: browsers keep one cookie of a name for all ports of a host, so groups with the same name take each other’s clients.',
+          ),
         maxAge: z
           .union([wholeNumber(0, 86_400), duration(0, 24 * HOUR).transform((ms) => Math.floor(ms / SECOND))])
           .prefault(0)
           .describe(
             'How long browsers keep the cookie after each response, in seconds or as a duration, at most a day. Default 0: until the browser closes.',
+          ),
+        sameSite: z
+          .enum(['lax', 'strict', 'none'])
+          .prefault('lax')
+          .describe(
+            'Whether browsers send the cookie with requests that other sites cause. lax (default): when a link is followed; strict: never; none: always, as pages embedded in other sites need, and only where it is Secure.',
+          ),
+        domain: z
+          .union([z.literal(''), hostName()], mustBe('a host name, like shop.example'))
+          .prefault('')
+          .describe('Host name whose subdomains get the cookie too. Default: only the host that was asked.'),
+        secure: z
+          .union([z.literal('auto'), flag()], mustBe('auto, true or false'))
+          .prefault('auto')
+          .describe(
+            'Whether browsers send the cookie over https only. auto (default): where the client came over TLS; true: always, for http listeners behind a proxy that ends TLS; false: never.',
           ),
       }),
       z.strictObject({

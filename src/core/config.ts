@@ -195,11 +195,22 @@ export interface HealthCheckConfig {
 
 export type StickinessConfig =
   | { readonly type: 'off' }
-  /** Castor's own cookie; `maxAgeSeconds` 0 = until the browser closes. */
-  | { readonly type: 'cookie'; readonly name: string; readonly maxAgeSeconds: number }
+  | ({ readonly type: 'cookie' } & StickyCookieConfig)
   /** Learned from the application's cookie. */
   | { readonly type: 'app-cookie'; readonly name: string; readonly timeoutMs: number }
   | { readonly type: 'source-ip'; readonly timeoutMs: number }
+
+/** Castor's own cookie (RFC 6265). */
+export interface StickyCookieConfig {
+  readonly name: string
+  /** 0 = until the browser closes. */
+  readonly maxAgeSeconds: number
+  readonly sameSite: 'lax' | 'strict' | 'none'
+  /** In lower case; empty = the host alone that the browser asked. */
+  readonly domain: string
+  /** `auto`: where the client came over TLS. */
+  readonly secure: 'auto' | boolean
+}
 
 export interface OutlierConfig {
   /** Kinds of failures that count, as bits of `failure-kinds.ts`; 0 = off. */

@@ -60,9 +60,7 @@ export class Stickiness {
     this.#keys = services.keys
     this.#finder = new CookieFinder('name' in config ? config.name : '')
     if (config.type === 'cookie') {
-      const { name, maxAgeSeconds } = config
-      const options = { name, maxAgeSeconds, secret: services.secret, group: group.name }
-      this.#inserted = new InsertedCookie(options)
+      this.#inserted = new InsertedCookie({ ...config, secret: services.secret, group: group.name })
     } else {
       this.#sessions = new LearnedSessions(services, group.slot, config.timeoutMs)
     }

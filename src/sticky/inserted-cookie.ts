@@ -1,5 +1,6 @@
 // Hot path: one look-up a request in groups with an inserted cookie.
 import { createHmac } from 'node:crypto'
+import type { StickyCookieConfig } from '../core/config.js'
 
 const VALUE_BYTES = 32
 
@@ -8,14 +9,11 @@ interface Issued {
   readonly slot: number
   readonly value: Uint8Array
   readonly line: Uint8Array
-  /** The same for https. */
+  /** The same for clients that came over TLS. */
   readonly secureLine: Uint8Array
 }
 
-export interface InsertedCookieOptions {
-  readonly name: string
-  /** 0: until the browser closes. */
-  readonly maxAgeSeconds: number
+export interface InsertedCookieOptions extends StickyCookieConfig {
   /** Hosts with the same secret issue the same cookies. */
   readonly secret: string
   readonly group: string
@@ -73,9 +71,14 @@ export function cookieValue(secret: string, group: string, target: string): stri
   return hmac.update(`${group}\u0000${target}`).digest('hex').slice(0, VALUE_BYTES)
 }
 
-function setCookie({ name, maxAgeSeconds }: InsertedCookieOptions, value: string, secure: boolean): string {
-  const age = maxAgeSeconds > 0 ? `; Max-Age=${maxAgeSeconds}` : ''
-  return `Set-Cookie: ${name}=${value}; Path=/; HttpOnly; SameSite=Lax${age}${secure ? '; Secure' : ''}\r\n`
+const SAME_SITE = { lax: 'Lax', strict: 'Strict', none: 'None' } as const
+
+function setCookie(config: StickyCookieConfig, value: string, overTls: boolean): string {
+  const domain = config.domain === '' ? '' : `; Domain=${config.domain}`
+  const age = config.maxAgeSeconds > 0 ? `; Max-Age=${config.maxAgeSeconds}` : ''
+  const secure = (config.secure === 'auto' ? overTls : config.secure) ? '; Secure' : ''
+  const sameSite = SAME_SITE[config.sameSite]
+  return `Set-Cookie: ${config.name}=${value}; Path=/${domain}; HttpOnly; SameSite=${sameSite}${age}${secure}\r\n`
 }
 
 function prefixOf(buffer: Uint8Array, at: number): number {

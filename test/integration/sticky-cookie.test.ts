@@ -23,7 +23,7 @@ t.test('an inserted cookie keeps its client, over workers and restarts, and is s
   const first = await request(castor.port, get('/first'))
   t.match(
     first.header('set-cookie'),
-    /^CASTOR=[0-9a-f]{32}; Path=\/; HttpOnly; SameSite=Lax; Max-Age=60$/,
+    /^CASTOR-app=[0-9a-f]{32}; Path=\/; HttpOnly; SameSite=Lax; Max-Age=60$/,
     'as promised, and nothing more',
   )
   const home = servedBy(all, '/first')

@@ -1,7 +1,15 @@
 import t from 'tap'
 import { cookieValue, InsertedCookie, type InsertedCookieOptions } from '../../../src/sticky/inserted-cookie.js'
 
-const OPTIONS = { name: 'CASTOR', maxAgeSeconds: 0, secret: 's', group: 'app' }
+const OPTIONS: InsertedCookieOptions = {
+  name: 'CASTOR',
+  maxAgeSeconds: 0,
+  sameSite: 'lax',
+  domain: '',
+  secure: 'auto',
+  secret: 's',
+  group: 'app',
+}
 const TARGETS = Array.from({ length: 50 }, (_, i) => ({ slot: i * 3, id: `10.0.0.${i}:80` }))
 
 function make(options: InsertedCookieOptions, targets: readonly { slot: number; id: string }[]): InsertedCookie {
@@ -19,6 +27,9 @@ const LINES: readonly [string, object, RegExp, boolean?][] = [
   ['a session cookie', {}, /^Set-Cookie: CASTOR=[0-9a-f]{32}; Path=\/; HttpOnly; SameSite=Lax\r\n$/],
   ['one with an age', { maxAgeSeconds: 60 }, /=[0-9a-f]{32}; Path=\/; HttpOnly; SameSite=Lax; Max-Age=60\r\n$/],
   ['one for https', {}, /SameSite=Lax; Secure\r\n$/, true],
+  ['one that is never Secure', { secure: false }, /SameSite=Lax\r\n$/, true],
+  ['one that always is', { secure: true, sameSite: 'none' }, /SameSite=None; Secure\r\n$/],
+  ['one of a domain', { domain: 'a.example' }, /; Path=\/; Domain=a\.example; HttpOnly; SameSite=Lax\r\n$/],
 ]
 
 for (const [name, more, line, secure = false] of LINES) {
