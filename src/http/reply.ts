@@ -46,6 +46,10 @@ const REASON_PHRASES: Readonly<Record<number, string>> = {
   505: 'HTTP Version Not Supported',
 }
 
+export function reasonPhrase(status: number): string {
+  return REASON_PHRASES[status] ?? 'Error'
+}
+
 interface Parts {
   readonly statusLine: Uint8Array
   readonly text: Uint8Array
@@ -56,7 +60,7 @@ const parts = new Map<number, Parts>()
 function partsOf(status: number): Parts {
   let known = parts.get(status)
   if (known === undefined) {
-    const phrase = REASON_PHRASES[status] ?? 'Error'
+    const phrase = reasonPhrase(status)
     const allow = status === 405 ? 'allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH, TRACE\r\n' : ''
     known = {
       statusLine: latin1(`HTTP/1.1 ${status} ${phrase}\r\n${allow}date: `),
@@ -71,7 +75,7 @@ let dateSecond = -1
 let dateText = latin1('')
 
 /** The time as an HTTP date (RFC 9110 5.6.7), made once a second. */
-function httpDate(): Uint8Array {
+export function httpDate(): Uint8Array {
   const second = Math.floor(Date.now() / 1000)
   if (second !== dateSecond) {
     dateSecond = second

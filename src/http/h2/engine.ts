@@ -204,8 +204,11 @@ export interface H2StreamHandler {
    * always. `fields` is valid until the call returns.
    */
   onFields(stream: H2Stream, fields: FieldList, endStream: boolean): void
-  /** In place of `onFields` when the fields exceed `maxHeaderListBytes`; a server answers 431 and `abandonInput`s. */
-  onFieldsTooLarge(stream: H2Stream, endStream: boolean): void
+  /**
+   * In place of `onFields` when the fields exceed `maxHeaderListBytes`; a server answers 431 and `abandonInput`s. `fields`
+   * has those that are within, and Content-Type.
+   */
+  onFieldsTooLarge(stream: H2Stream, endStream: boolean, fields: FieldList): void
   /**
    * Bytes [start, end) of a borrowed buffer, valid until the call returns; never none. They count against the stream's
    * window until `stream.consume`, which may be called right here.

@@ -64,11 +64,19 @@ export function putStatus(out: FieldList, status: number): void {
   put(out, STATUS, digits)
 }
 
-/** A response's fields, interim ones included. A 101 that switches to WebSocket is a 200 by HTTP/2 (RFC 8441 5). */
-export function responseFields(out: FieldList, head: ResponseParser, buffer: Uint8Array, start: number): void {
+/**
+ * A response's fields except `except`, the id of a header, or −1 for all; interim ones included. A 101 that switches to
+ * WebSocket is a 200 by HTTP/2 (RFC 8441 5).
+ */
+export function responseFields(
+  out: FieldList,
+  head: ResponseParser,
+  buffer: Uint8Array,
+  start: number,
+  except = -1,
+): void {
   putStatus(out, head.status === 101 ? 200 : head.status)
-  const but = head.status === 101 ? ID_WEBSOCKET_ACCEPT : -1
-  putHeaders(out, head, buffer, start, but, but)
+  putHeaders(out, head, buffer, start, except, head.status === 101 ? ID_WEBSOCKET_ACCEPT : except)
 }
 
 /**

@@ -1,5 +1,6 @@
 // Hot path: every header block that is received.
 import { copyBytes } from '../bytes.js'
+import { HEADER_CONTENT_TYPE, headerId } from '../header-names.js'
 import { FIELD_WORDS, type FieldList } from './field-list.js'
 import { DEFAULT_HEADER_TABLE_BYTES } from './frames.js'
 import { huffmanDecode, huffmanRoom } from './hpack-huffman.js'
@@ -73,6 +74,7 @@ export class HpackDecoder {
       decoded += fields.end - before + ENTRY_OVERHEAD_BYTES
       if (decoded > this.#maxListBytes) {
         if (decoded > this.#maxDecodedBytes) return BLOCK_BOMB
+        if (isContentType(fields)) continue
         fields.end = before
         fields.count--
       }
@@ -190,4 +192,10 @@ export class HpackDecoder {
     this.#at = at
     return value
   }
+}
+
+/** Whether the field appended last is the one by which a message that is too large is answered in its own way. */
+function isContentType({ bytes, offsets, count }: FieldList): boolean {
+  const at = (count - 1) * FIELD_WORDS
+  return headerId(bytes, offsets[at]!, offsets[at + 1]!) === HEADER_CONTENT_TYPE
 }

@@ -305,7 +305,7 @@ export class Incoming {
     stream.headReceived = !interim
     stream.remoteEnding = endStream
     if (!stream.inputAbandoned) {
-      if (tooLarge) stream.handler.onFieldsTooLarge(stream, endStream)
+      if (tooLarge) stream.handler.onFieldsTooLarge(stream, endStream, fields)
       else stream.handler.onFields(stream, fields, endStream)
     }
     if (endStream) this.#connection.remoteEnd(stream)

@@ -2,6 +2,7 @@
 import { equalsIgnoringCase, latin1 } from '../bytes.js'
 import { ASTERISK, CLASS, COLON, IN_TOKEN, LOWER, SLASH } from '../characters.js'
 import { readContentLength } from '../framing-fields.js'
+import { isGrpcType } from '../grpc.js'
 import { HEADER_CONTENT_LENGTH, HEADER_COOKIE, HEADER_HOST, HEADER_TE, headerId } from '../header-names.js'
 import { METHOD_CONNECT, METHOD_GET, METHOD_OTHER, methodId } from '../methods.js'
 import { FIELD_WORDS, type FieldList } from './field-list.js'
@@ -40,7 +41,6 @@ const HTTP = latin1('http')
 const HTTPS = latin1('https')
 const TRAILERS = latin1('trailers')
 const WEBSOCKET = latin1('websocket')
-const GRPC = latin1('application/grpc')
 
 const ID_CONTENT_TYPE = idOf('content-type')
 const ID_WEBSOCKET_KEY = idOf('sec-websocket-key')
@@ -63,7 +63,7 @@ export class RequestToHttp1 {
   chunked = false
   /** An extended CONNECT: the key of the handshake that was written in its place, else empty. */
   webSocketKey = ''
-  /** The body is a dialogue of gRPC messages. */
+  /** A gRPC call, by its Content-Type. */
   grpc = false
   readonly #pseudo = new Int32Array(PSEUDO_NAMES.length * 2)
   #host = -1
@@ -215,8 +215,7 @@ export class RequestToHttp1 {
         if (this.webSocketKey !== '') return true
         break
       case ID_CONTENT_TYPE:
-        this.grpc ||=
-          valueEnd - valueStart >= GRPC.length && equalsIgnoringCase(bytes, valueStart, valueStart + GRPC.length, GRPC)
+        this.grpc ||= isGrpcType(bytes, valueStart, valueEnd)
         break
     }
     this.head.putLine(bytes, nameStart, nameEnd, valueStart, valueEnd)
@@ -285,6 +284,15 @@ export class RequestToHttp1 {
     this.detail = detail
     return false
   }
+}
+
+/** Whether fields that make no request for their size alone are those of a gRPC call. */
+export function isGrpcCall({ bytes, offsets, count }: FieldList): boolean {
+  for (let i = 0, at = 0; i < count; i++, at += FIELD_WORDS) {
+    if (headerId(bytes, offsets[at]!, offsets[at + 1]!) !== ID_CONTENT_TYPE) continue
+    if (isGrpcType(bytes, offsets[at + 2]!, offsets[at + 3]!)) return true
+  }
+  return false
 }
 
 function pseudoIndex(bytes: Uint8Array, from: number, to: number): number {

@@ -32,6 +32,7 @@ import {
 /** A client's connection, whatever is read from it: what targets are told of the client, and the ways in which it ends. */
 export abstract class ClientLink implements Timed, Drainable {
   abstract readonly protocol: string
+  grpc = false
   timerNext: Timed | null = null
   timerPrevious: Timed | null = null
   timerSlot = -1

@@ -118,7 +118,7 @@ export abstract class ExchangeOutcome implements UpstreamUser {
     const requestDone = this.requestBody.done
     const keep = this.info.keepAlive && requestDone && !this.context.draining
     const { scratch } = this.context.transport
-    const end = writeFailure(scratch, status, this.info, !keep, session.listener)
+    const end = writeFailure(scratch, session, status, reason, this.info, !keep)
     const blocked = !session.conn.write(scratch, 0, end)
     this.tally.sentHeadBytes += end
     this.tally.status = status

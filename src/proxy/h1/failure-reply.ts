@@ -1,7 +1,8 @@
 import type { ReasonCode } from '../../core/reasons.js'
-import { writeReply } from '../../http/reply.js'
-import type { Listener } from '../listener.js'
+import { writeGrpcReply } from '../../http/grpc.js'
+import { type Reply, writeReply } from '../../http/reply.js'
 import type { RequestInfo } from './request-info.js'
+import type { Requester } from './requester.js'
 
 const RETRY_AFTER_SECONDS = 1
 
@@ -11,21 +12,33 @@ export function dialFailureStatus(reason: ReasonCode): number {
   return reason === 'CONNECT_TIMEOUT' ? 504 : 502
 }
 
-/** Castor's own answer to a request that no target answered; returns where it ends. */
+/** Castor's own answer, in the form that its client understands; returns where it ends. */
+export function writeAnswer(
+  scratch: Uint8Array,
+  session: Pick<Requester, 'grpc'>,
+  reply: Reply,
+  reason: ReasonCode,
+): number {
+  return session.grpc ? writeGrpcReply(scratch, 0, reply, reason) : writeReply(scratch, 0, reply)
+}
+
+/** The answer to a request that no target answered; returns where it ends. */
 export function writeFailure(
   scratch: Uint8Array,
+  session: Requester,
   status: number,
+  reason: ReasonCode,
   info: RequestInfo,
   close: boolean,
-  listener: Listener,
 ): number {
-  return writeReply(scratch, 0, {
+  const reply: Reply = {
     status,
     requestId: info.requestIdBytes,
     close,
     head: info.isHead,
     versionMinor: info.versionMinor,
-    lines: listener.hstsLine,
+    lines: session.listener.hstsLine,
     ...(status === 503 ? { retryAfterSeconds: RETRY_AFTER_SECONDS } : {}),
-  })
+  }
+  return writeAnswer(scratch, session, reply, reason)
 }

@@ -1,8 +1,9 @@
 import type { ReasonCode } from '../../core/reasons.js'
 import { METHOD_GET, METHOD_HEAD } from '../../http/methods.js'
-import { type Reply, writeReply } from '../../http/reply.js'
+import type { Reply } from '../../http/reply.js'
 import type { RequestParser } from '../../http/request-parser.js'
 import type { Listener } from '../listener.js'
+import { writeAnswer } from './failure-reply.js'
 import type { Http1Context } from './h1-context.js'
 import { recordAnswer, recordRefusal } from './record.js'
 import type { Requester } from './requester.js'
@@ -18,7 +19,7 @@ export function answersItself(listener: Listener): boolean {
 /** Refuses what never became a request. `parser` has it as far as it was understood; `startedMs` −1 where nothing came. */
 export function writeRefusal(
   context: Http1Context,
-  session: Pick<Requester, 'listener' | 'clientAddress' | 'conn'>,
+  session: Pick<Requester, 'listener' | 'clientAddress' | 'conn' | 'grpc'>,
   status: number,
   reason: ReasonCode,
   parser: RequestParser | undefined,
@@ -27,7 +28,8 @@ export function writeRefusal(
   const requestId = context.requestIds.next()
   const lines = session.listener.hstsLine
   const { scratch } = context.transport
-  const end = writeReply(scratch, 0, { status, requestId, close: true, head: false, versionMinor: 1, lines })
+  const reply: Reply = { status, requestId, close: true, head: false, versionMinor: 1, lines }
+  const end = writeAnswer(scratch, session, reply, reason)
   session.conn.write(scratch, 0, end)
   recordRefusal(context, session, status, reason, requestId, startedMs < 0 ? 0 : context.clock.nowMs - startedMs)
   const client = session.clientAddress.source.address
@@ -58,8 +60,9 @@ export function writeRedirect(
     lines: hosted ? locationLine(parser, buffer, start, port) : undefined,
   }
   const { scratch } = context.transport
-  const end = writeReply(scratch, 0, reply)
-  recordAnswer(context, session, info, status, end, hosted ? 'NONE' : 'BAD_REQUEST')
+  const reason = hosted ? 'NONE' : 'BAD_REQUEST'
+  const end = writeAnswer(scratch, session, reply, reason)
+  recordAnswer(context, session, info, status, end, reason)
   return session.conn.write(scratch, 0, end)
 }
 

@@ -13,6 +13,8 @@ export interface Requester {
   readonly clientAddress: ClientAddress
   /** How the request came, for the log; empty = by HTTP/1, whose minor version the request says. */
   readonly protocol: string
+  /** It is a gRPC call, whose client reads no text. */
+  readonly grpc: boolean
   /** How fast bodies come on the client's connection; its streams share it. */
   readonly bodyPace: BodyPace
   /** Bytes that came on the client's connection, whatever they were for. */

@@ -7,9 +7,10 @@ import { H2_ERROR } from '../../http/h2/engine.js'
 import type { FieldList } from '../../http/h2/field-list.js'
 import { idOf } from '../../http/h2/field-rules.js'
 import { putStatus, responseFields } from '../../http/h2/fields-from-http1.js'
-import { REQUEST_MALFORMED, REQUEST_READY } from '../../http/h2/request-to-http1.js'
+import { isGrpcCall, REQUEST_MALFORMED, REQUEST_READY } from '../../http/h2/request-to-http1.js'
 import { webSocketAccept } from '../../http/h2/websocket-key.js'
 import { PARSE_COMPLETE, VALUE_END, VALUE_START } from '../../http/head-layout.js'
+import { HEADER_CONTENT_LENGTH } from '../../http/header-names.js'
 import { FRAMING_NONE } from '../../http/response-parser.js'
 import type { ClientAddress } from '../client-address.js'
 import { DISCARD } from '../discard.js'
@@ -65,6 +66,7 @@ export class ClientStream extends StreamConn {
     this.handler = DISCARD
     this.#fresh = true
     this.#webSocketKey = ''
+    this.session.grpc = false
     this.stream = stream
     stream.handler = this
   }
@@ -83,6 +85,7 @@ export class ClientStream extends StreamConn {
     }
     this.#method = head.method
     const { session } = this
+    session.grpc = head.grpc && head.webSocketKey === ''
     if (outcome !== REQUEST_READY) {
       session.start(undefined)
       session.refuseNow(501, 'METHOD_NOT_ALLOWED')
@@ -165,13 +168,14 @@ export class ClientStream extends StreamConn {
     this.#refuseMalformed(this.stream, detail, 'BAD_BODY')
   }
 
-  onFieldsTooLarge(): void {
+  onFieldsTooLarge(_stream: H2Stream, _endStream: boolean, fields: FieldList): void {
     // Trailers that are too large leave their request without an end.
     if (!this.#fresh) {
       this.malformed('10.5.1: trailers too large')
       return
     }
     this.#fresh = false
+    this.session.grpc = isGrpcCall(fields)
     this.session.start(undefined)
     this.session.refuseNow(431, 'HEADER_TOO_LARGE')
   }
@@ -186,12 +190,14 @@ export class ClientStream extends StreamConn {
       this.#answerHandshake(stream, status, buffer, start)
       return next
     }
-    responseFields(fields, responses, buffer, start)
+    const framing = responses.framing(this.#method)
+    // Trailers-Only has nothing that speaks of a body.
+    const bare = framing === FRAMING_NONE && this.session.grpc
+    responseFields(fields, responses, buffer, start, bare ? HEADER_CONTENT_LENGTH : -1)
     if (status < 200) {
       stream.sendFields(fields, false)
       return next
     }
-    const framing = responses.framing(this.#method)
     this.toData.begin(framing, responses.contentLength)
     this.out = framing === FRAMING_NONE ? OUT_DONE : OUT_BODY
     stream.sendFields(fields, framing === FRAMING_NONE)

@@ -201,7 +201,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
     else this.#readTrailers(fields)
   }
 
-  abstract onFieldsTooLarge(stream: H2Stream, endStream: boolean): void
+  abstract onFieldsTooLarge(stream: H2Stream, endStream: boolean, fields: FieldList): void
 
   onData(stream: H2Stream, buffer: Uint8Array, start: number, end: number): void {
     if (stream !== this.stream) return

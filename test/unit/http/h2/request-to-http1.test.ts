@@ -216,6 +216,9 @@ t.test('a gRPC request is told by its type', async (t) => {
     ['application/grpc', true],
     ['application/grpc+proto', true],
     ['application/json', false],
+    ['application/grpc-web+proto', false],
+    ['application/grpcx', false],
+    ['application/GRPC; x=y', true],
   ] as const) {
     headOf(with_(['content-type', type]))
     t.equal(writer.grpc, grpc, type)
