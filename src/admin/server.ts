@@ -20,6 +20,8 @@ import { listenUnix } from './unix-socket.js'
 export interface AdminOptions {
   readonly config: AdminConfig
   readonly facts: AdminFacts
+  /** A descriptor that listens at this address already. */
+  readonly descriptorOf?: (listen: AdminListen) => number | undefined
   /** The built page; the one that came with the program if not given. */
   readonly dashboardFolder?: string
 }
@@ -57,7 +59,8 @@ const CLOSE_GRACE_MS = 1_000
 const LOOP_SAMPLE_MS = 1_000
 
 /** Rejects with `CastorError` LISTEN_FAILED, or CONFIG_INVALID where anyone on the network could come in. */
-export async function startAdmin({ config, facts, dashboardFolder }: AdminOptions): Promise<Admin> {
+export async function startAdmin(options: AdminOptions): Promise<Admin> {
+  const { config, facts, dashboardFolder, descriptorOf = () => undefined } = options
   for (const listen of config.listen) {
     if (config.token !== '' || 'path' in listen || isLoopback(listen.address)) continue
     throw new CastorError('CONFIG_INVALID', `admin.listen ${listen.address} is not a loopback address: set admin.token`)
@@ -97,7 +100,7 @@ export async function startAdmin({ config, facts, dashboardFolder }: AdminOption
     loop.stop()
   }
   try {
-    for (const listen of config.listen) opened.push(await open(context, config, listen))
+    for (const listen of config.listen) opened.push(await open(context, config, listen, descriptorOf(listen)))
   } catch (cause) {
     await close()
     throw cause
@@ -108,7 +111,12 @@ export async function startAdmin({ config, facts, dashboardFolder }: AdminOption
   return { listening, address: first?.address ?? '', port: first?.port ?? 0, close: () => (closed ??= close()) }
 }
 
-async function open(context: ProcessContext, config: AdminConfig, at: AdminListen): Promise<Opened> {
+async function open(
+  context: ProcessContext,
+  config: AdminConfig,
+  at: AdminListen,
+  fd: number | undefined,
+): Promise<Opened> {
   const server = createServer(LIMITS)
   const bounds = new ConnectionBounds(BOUNDS)
   bounds.watch(server)
@@ -120,7 +128,7 @@ async function open(context: ProcessContext, config: AdminConfig, at: AdminListe
     if ('path' in at) {
       remove = await listenUnix(server, at.path)
     } else {
-      await listen(server, at)
+      await listen(server, at, fd)
       const { address, port } = server.address() as AddressInfo
       bound = { address, port }
     }
@@ -132,10 +140,10 @@ async function open(context: ProcessContext, config: AdminConfig, at: AdminListe
   return { server, bound, remove }
 }
 
-function listen(server: Server, { address, port }: ListenAddress): Promise<void> {
+function listen(server: Server, { address, port }: ListenAddress, fd: number | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
-    server.listen({ host: address, port, exclusive: true }, () => {
+    server.listen(fd === undefined ? { host: address, port, exclusive: true } : { fd }, () => {
       server.off('error', reject)
       resolve()
     })

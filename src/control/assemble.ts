@@ -4,6 +4,7 @@ import { createLogger, openLogDestination } from '../observe/log.js'
 import { Certificates } from './certificates.js'
 import { Primary } from './primary.js'
 import type { RunningCastor, StartOptions } from './running.js'
+import { surroundings } from './surroundings.js'
 
 /**
  * Starts the whole balancer: opens every address, starts the threads, then accepts. Rejects with a `CastorError`, and
@@ -16,9 +17,11 @@ export async function startCastor(config: Config, options: StartOptions = {}): P
     log.warn({ problem: formatProblem(warning) }, 'the configuration has a warning')
   const said = new Set((options.configWarnings ?? []).map(({ message }) => message))
   const certificates = new Certificates(config, log, said)
-  const primary = new Primary(config, log, destination, certificates, options)
+  const around = options.ownsProcess === true ? surroundings(process.env, process.pid, log) : {}
+  const primary = new Primary(config, log, destination, certificates, { ...around, ...options })
   try {
     await primary.start()
+    around.sdNotify?.ready(`serving with ${config.workers} workers`)
   } catch (cause) {
     await primary.stopNow()
     throw cause

@@ -2,10 +2,12 @@ import { formatAddress } from '../config/addresses.js'
 import type { Listening } from '../core/acceptor.js'
 import type { Config, ListenerProtocol } from '../core/config.js'
 import { RECORD_LISTENER, RECORD_WORDS } from '../core/connection-record.js'
+import { CastorError } from '../core/errors.js'
 import type { Bind } from '../core/messages.js'
-import type { NativeAddon } from '../native/addon.js'
+import type { WholeAddon } from '../native/addon.js'
 import { NativeAcceptor } from '../net/native-acceptor.js'
 import type { Logger } from '../observe/log.js'
+import type { InheritedSocket, InheritedSockets } from './inherited-sockets.js'
 import { type SharedListening, SharedListeningSockets } from './shared-listening.js'
 
 /** Long enough for a burst of thousands between two turns of the loop; the kernel cuts it to its own limit. */
@@ -15,6 +17,8 @@ const BACKLOG = 4096
 export interface Binds {
   readonly list: readonly Bind[]
   readonly listenings: readonly Listening[]
+  /** The sockets as another process could take them over; none where they are Node's own. */
+  readonly offers: readonly InheritedSocket[]
   /** Descriptors for one more worker, where workers accept themselves. */
   descriptors(): Promise<readonly number[] | undefined>
   close(): void
@@ -22,23 +26,29 @@ export interface Binds {
 
 /**
  * Opens every address or none: rejects with LISTEN_FAILED. Accepting is paused until `resume` of each. `onAccepted` gets
- * batches of records that name their bind.
+ * batches of records that name their bind. What is `inherited` is used where it fits.
  */
 export async function openNative(
   config: Config,
-  addon: NativeAddon,
+  addon: WholeAddon,
   log: Logger,
+  inherited: InheritedSockets | undefined,
   onAccepted: (records: Int32Array, count: number) => void,
 ): Promise<Binds> {
   const acceptor = new NativeAcceptor(addon)
   const list: Bind[] = []
   const listenings: Listening[] = []
+  const offers: InheritedSocket[] = []
   try {
-    for (const { listener, address, port } of addresses(config)) {
+    const wanted = addresses(config)
+    const sockets = inherited?.match(wanted) ?? []
+    for (const { listener, address, port, name } of wanted) {
       const { keepAliveSeconds } = config.listeners[listener]!
       const bind = list.length
+      const fd = sockets[bind]?.fd
+      const given = fd === undefined ? {} : { fd: adopt(addon, fd, keepAliveSeconds) }
       const listening = await acceptor.listen(
-        { ...spec(address, port), keepAliveSeconds },
+        { ...spec(address, port), keepAliveSeconds, ...given },
         {
           onAccepted: ({ records, count }) => {
             for (let i = 0; i < count; i++) records[i * RECORD_WORDS + RECORD_LISTENER] = bind
@@ -50,6 +60,7 @@ export async function openNative(
       listening.pause()
       listenings.push(listening)
       list.push({ listener, address: listening.address, port: listening.port })
+      offers.push({ name, fd: listening.fd, address: listening.address, port: listening.port, configuredPort: port })
     }
   } catch (cause) {
     for (const listening of listenings) listening.close()
@@ -58,7 +69,7 @@ export async function openNative(
   const close = (): void => {
     for (const listening of listenings) listening.close()
   }
-  return { list, listenings, descriptors: async () => undefined, close }
+  return { list, listenings, offers, descriptors: async () => undefined, close }
 }
 
 /** The same without the addon. */
@@ -79,14 +90,22 @@ export async function openShared(config: Config): Promise<Binds> {
   return {
     list,
     listenings: [],
+    offers: [],
     descriptors: () => Promise.all(open.map((listening) => listening.duplicate())),
     close: () => sockets.close(),
   }
 }
 
-function addresses(config: Config): { listener: number; address: string; port: number }[] {
+/** Gives the socket the listener's options, which connections get from it. */
+function adopt(addon: WholeAddon, fd: number, keepAliveSeconds: number): number {
+  const error = addon.adoptListening(fd, BACKLOG, keepAliveSeconds)
+  if (error >= 0) return fd
+  throw new CastorError('LISTEN_FAILED', `an inherited socket cannot be used: ${addon.errorName(error)}`)
+}
+
+function addresses(config: Config): { listener: number; name: string; address: string; port: number }[] {
   return config.listeners.flatMap((listener, index) =>
-    listener.listen.map((address) => ({ listener: index, ...address })),
+    listener.listen.map((address) => ({ listener: index, name: listener.name, ...address })),
   )
 }
 

@@ -1,14 +1,14 @@
 import type { Logger } from 'pino'
 import type { Config } from '../core/config.js'
 import { isTlsGroup, isTlsListener } from '../core/protocols.js'
-import { type NativeAddon, nativeAddon } from '../native/addon.js'
+import { type NativeAddon, nativeAddon, type WholeAddon } from '../native/addon.js'
 import { TLS_WORDS } from '../native/tls-addon.js'
 
 /**
  * The addon, where it can do all that the configuration asks for; undefined means that the process runs on Node's own
  * sockets, listeners and threads alike. Says why.
  */
-export function chooseAddon(config: Config, log: Logger): NativeAddon | undefined {
+export function chooseAddon(config: Config, log: Logger): WholeAddon | undefined {
   const addon = nativeAddon()
   if (addon === undefined) {
     log.warn('the native addon is not there: listening sockets are shared by the threads, which is slower')

@@ -11,6 +11,22 @@ const ADMIN_END_MS = 3_000
 /** For logs whose reader is slow, where nothing waits for anything else. */
 export const FLUSH_NOW_MS = 500
 
+/** How the process's work ends: it is waited for in one place, and comes about in others. */
+export class End {
+  readonly finished: Promise<void>
+  reached: () => void = () => {}
+  failed: (cause: CastorError) => void = () => {}
+
+  constructor() {
+    this.finished = new Promise((resolve, reject) => {
+      this.reached = resolve
+      this.failed = reject
+    })
+    // Whoever does not ask has not to deal with it.
+    this.finished.catch(() => {})
+  }
+}
+
 export interface Ending {
   /** Ends the threads, whatever they are at. */
   readonly threads: () => Promise<unknown>

@@ -1,14 +1,13 @@
 import type { AdminFacts, ClusterFacts, ProcessState, WorkerFacts } from '../admin/facts.js'
-import { type Admin, startAdmin } from '../admin/server.js'
+import type { Admin } from '../admin/server.js'
 import { type Clock, SystemClock } from '../core/clock.js'
 import type { ClusterConfig, Config, TargetConfig } from '../core/config.js'
 import type { GroupTargets, ListedTarget } from '../core/directory.js'
-import type { CastorError } from '../core/errors.js'
 import type { SessionStore, SessionTotals } from '../core/session-store.js'
 import type { AdminState } from '../core/target-state.js'
 import type { TicketKeyStore } from '../core/ticket-keys.js'
 import type { CertificateFacts } from '../core/tls.js'
-import type { NativeAddon } from '../native/addon.js'
+import type { WholeAddon } from '../native/addon.js'
 import type { AccessWriter } from '../observe/access-writer.js'
 import { guard } from '../observe/guard.js'
 import type { LogDestination, Logger } from '../observe/log.js'
@@ -28,8 +27,9 @@ import { ConnectionLimit } from './connection-limit.js'
 import { type DescriptorPlan, openFileLimit, planDescriptors, tellOfCut } from './descriptors.js'
 import { buildDirectory, capacityFor } from './directory.js'
 import { Dispatcher } from './dispatch.js'
-import { endAll, FLUSH_NOW_MS, giveUp } from './ending.js'
+import { End, endAll, FLUSH_NOW_MS, giveUp } from './ending.js'
 import { delayDrain, handOver, holdsVip, IDLE_GRACE_MS } from './handover.js'
+import { openAdmin } from './open-admin.js'
 import { firstChecksMs, ProbeKeeper } from './probe-thread.js'
 import { TargetAddresses } from './resolve.js'
 import type { RunningCastor, StartOptions } from './running.js'
@@ -53,7 +53,6 @@ export class Primary implements RunningCastor, AdminFacts {
   readonly columns: Columns
   readonly table: TargetTable
   readonly log: Logger
-  readonly finished: Promise<void>
   readonly leftovers: string[] = []
   state: ProcessState = 'starting'
   readonly #destination: LogDestination
@@ -62,7 +61,7 @@ export class Primary implements RunningCastor, AdminFacts {
   readonly #cookieSecret: string
   readonly #addresses: TargetAddresses
   readonly #watchdog: Watchdog
-  readonly #ownsProcess: boolean
+  readonly #options: StartOptions
   readonly #supervisor: Supervisor
   readonly #probe: ProbeKeeper
   readonly #cluster: ClusterLink | undefined
@@ -71,12 +70,13 @@ export class Primary implements RunningCastor, AdminFacts {
   readonly #descriptors: DescriptorPlan
   readonly #sessions: SessionTable
   readonly #census: SessionCensus
+  readonly #end = new End()
   #care: NodeJS.Timeout | undefined
   readonly #dispatcher: Dispatcher
   readonly #certificates: Certificates
   readonly #ticketKeys: TicketKeyStore
   /** Undefined on Node's own sockets. */
-  readonly #addon: NativeAddon | undefined
+  readonly #addon: WholeAddon | undefined
   #binds: Binds | undefined
   #limit: ConnectionLimit | undefined
   #access: AccessWriter | undefined
@@ -84,30 +84,23 @@ export class Primary implements RunningCastor, AdminFacts {
   readonly #delay = new AbortController()
   #stopping: Promise<void> | undefined
   #stoppingNow: Promise<void> | undefined
-  #markFinished: () => void = () => {}
-  #markFailed: (cause: CastorError) => void = () => {}
 
   constructor(
     config: Config,
     log: Logger,
     destination: LogDestination,
     certificates: Certificates,
-    { workerFile = WORKER_FILE, ticketKeys = new LocalTicketKeys(), ownsProcess = false }: StartOptions,
+    options: StartOptions,
   ) {
+    const { workerFile = WORKER_FILE, ticketKeys = new LocalTicketKeys() } = options
     this.config = config
-    this.#ownsProcess = ownsProcess
+    this.#options = options
     this.#ticketKeys = ticketKeys
     this.#certificates = certificates
     this.log = log
     this.#addon = chooseAddon(config, log)
     this.#clock.onStep = (byMs) => log.warn({ byMs: Math.round(byMs) }, "the host's clock was set")
     this.#destination = destination
-    this.finished = new Promise((resolve, reject) => {
-      this.#markFinished = resolve
-      this.#markFailed = reject
-    })
-    // Whoever does not ask has not to deal with it.
-    this.finished.catch(() => {})
     this.directory = buildDirectory(config)
     this.#descriptors = planDescriptors(openFileLimit(), config.workers, config.protection.maxConnections)
     this.#sessionSeed = keySeed(config.cluster?.secret)
@@ -125,7 +118,7 @@ export class Primary implements RunningCastor, AdminFacts {
     this.#census = new SessionCensus(sessionMemory, this.table, this.#clock, this.#counters.capacity)
     this.#probe = new ProbeKeeper(
       PROBE_FILE,
-      () => ({ ...this.#threadTask(), ownsProcess: this.#ownsProcess }),
+      () => ({ ...this.#threadTask(), ownsProcess: this.#options.ownsProcess ?? false }),
       { watchdog: this.#watchdog, row: probeRow(config.workers) },
       log,
       (line) => destination.write(line),
@@ -152,6 +145,10 @@ export class Primary implements RunningCastor, AdminFacts {
       discard: (fd) => this.#discard(fd),
     })
     this.#dispatcher = new Dispatcher(this.columns, this.#supervisor.slots, (fd) => this.#discard(fd))
+  }
+
+  get finished(): Promise<void> {
+    return this.#end.finished
   }
 
   get workers(): readonly WorkerFacts[] {
@@ -222,7 +219,7 @@ export class Primary implements RunningCastor, AdminFacts {
     await this.#addresses.refresh()
     this.#registry.readdress(0)
     this.#binds = await this.#open()
-    this.#admin = await startAdmin({ config: config.admin, facts: this })
+    this.#admin = await openAdmin(this, this.#options.inherited)
     this.#watchdog.start()
     const threads = Promise.all([
       this.#supervisor.start(),
@@ -267,7 +264,7 @@ export class Primary implements RunningCastor, AdminFacts {
   stopNow(): Promise<void> {
     this.#delay.abort()
     this.#stopping ??= this.finished
-    return (this.#stoppingNow ??= this.#end(FLUSH_NOW_MS))
+    return (this.#stoppingNow ??= this.#endAll(FLUSH_NOW_MS))
   }
 
   async #stop(timeoutMs: number): Promise<void> {
@@ -277,6 +274,7 @@ export class Primary implements RunningCastor, AdminFacts {
       await delayDrain(config.drainDelayMs, log, this.#delay.signal)
       if (this.#stoppingNow !== undefined) return this.#stoppingNow
     }
+    this.#options.sdNotify?.stopping(timeoutMs)
     const untilMs = performance.now() + timeoutMs
     log.info({ timeoutMs }, 'draining')
     if (this.state === 'running' && holdsVip(config.vips)) {
@@ -292,16 +290,16 @@ export class Primary implements RunningCastor, AdminFacts {
     }
     this.#closeBinds()
     await this.#supervisor.drain(timeoutMs, 0)
-    await (this.#stoppingNow ??= this.#end(Math.max(FLUSH_NOW_MS, untilMs - performance.now())))
+    await (this.#stoppingNow ??= this.#endAll(Math.max(FLUSH_NOW_MS, untilMs - performance.now())))
   }
 
   /** Ends the threads, whatever they are at, and gives everything back. Each step has its bound. */
-  async #end(flushMs: number): Promise<void> {
+  async #endAll(flushMs: number): Promise<void> {
     this.#closeBinds()
     const threads = () => Promise.all([this.#supervisor.destroy(), this.#probe.stop(), this.#cluster?.stop()])
     const parts = { threads, watchdog: this.#watchdog, admin: this.#admin, access: this.#access }
     this.leftovers.push(...(await endAll({ ...parts, destination: this.#destination, log: this.log }, flushMs)))
-    this.#markFinished()
+    this.#end.reached()
   }
 
   /** A thread is stuck where nothing can end it. What it holds is lost, and only another process can do better. */
@@ -309,7 +307,7 @@ export class Primary implements RunningCastor, AdminFacts {
     this.#closeBinds()
     this.leftovers.push(thread)
     const logs = { access: this.#access, destination: this.#destination, log: this.log }
-    void giveUp(thread, logs).then(this.#markFailed)
+    void giveUp(thread, logs).then((cause) => this.#end.failed(cause))
   }
 
   #closeBinds(): void {
@@ -324,7 +322,9 @@ export class Primary implements RunningCastor, AdminFacts {
 
   async #open(): Promise<Binds> {
     if (this.#addon === undefined) return openShared(this.config)
-    return openNative(this.config, this.#addon, this.log, (records, count) => this.#limit!.admit(records, count))
+    return openNative(this.config, this.#addon, this.log, this.#options.inherited, (records, count) =>
+      this.#limit!.admit(records, count),
+    )
   }
 
   /** Resets a connection that nobody will serve. */

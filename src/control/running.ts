@@ -3,6 +3,8 @@ import type { Problem } from '../config/problems.js'
 import type { AdminListen, ListenerProtocol } from '../core/config.js'
 import type { TicketKeyStore } from '../core/ticket-keys.js'
 import type { LogDestination } from '../observe/log.js'
+import type { InheritedSockets } from './inherited-sockets.js'
+import type { SdNotify } from './sd-notify.js'
 
 export interface RunningCastor {
   readonly listeners: readonly { name: string; protocol: ListenerProtocol; address: string; port: number }[]
@@ -29,6 +31,10 @@ export interface StartOptions {
   readonly configWarnings?: readonly Problem[]
   /** The process does nothing else: it may be ended where the primary thread stands still. */
   readonly ownsProcess?: boolean
+  /** Listening sockets that somebody else has opened; what fits no address of the configuration is closed. */
+  readonly inherited?: InheritedSockets
+  /** Told when the balancer begins to stop. */
+  readonly sdNotify?: SdNotify
   /** The keys of TLS tickets; made here if not given. */
   readonly ticketKeys?: TicketKeyStore
 }

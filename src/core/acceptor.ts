@@ -39,6 +39,8 @@ export interface AcceptorEvents {
 
 /** One listening address. `pause` leaves new connections waiting unreported; `close` is idempotent. */
 export interface Listening {
+  /** Of the listening socket, which stays the implementation's; −1 where it has none to show. */
+  readonly fd: number
   readonly address: string
   readonly port: number
   /**

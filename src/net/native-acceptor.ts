@@ -31,6 +31,7 @@ export class NativeAcceptor implements Acceptor {
       throw new CastorError('LISTEN_FAILED', `${spec.address} port ${spec.port}: ${addon.errorName(id)}`)
     }
     return {
+      fd,
       address: recordPeer(bound, 0).address,
       port: bound[RECORD_PORT] ?? spec.port,
       mute: () => addon.acceptorMute(id) === 0,

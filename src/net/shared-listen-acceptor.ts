@@ -48,6 +48,7 @@ export class SharedListenAcceptor implements Acceptor {
 }
 
 class SharedListening implements Listening {
+  readonly fd = -1
   readonly #server: Server
   readonly #events: AcceptorEvents
   readonly #held: Socket[] = []

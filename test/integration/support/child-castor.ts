@@ -24,6 +24,8 @@ export interface ChildOptions {
   /** Descriptors in place of pipes to this process. */
   readonly stdout?: number
   readonly stderr?: number
+  /** What it inherits beside the standard streams, from descriptor 3 on. */
+  readonly descriptors?: readonly number[]
 }
 
 /** A test that ends early must not leave its processes behind. */
@@ -45,7 +47,7 @@ export class ChildCastor {
     const [file, ...rest] =
       limit === undefined ? command : ['sh', '-c', `ulimit -n ${limit}; exec "$@"`, 'sh', ...command]
     this.child = spawn(file!, rest, {
-      stdio: ['pipe', options.stdout ?? 'pipe', options.stderr ?? 'pipe'],
+      stdio: ['pipe', options.stdout ?? 'pipe', options.stderr ?? 'pipe', ...(options.descriptors ?? [])],
       env: { ...process.env, ...options.env },
     })
     const { child } = this

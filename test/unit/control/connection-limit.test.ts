@@ -37,6 +37,7 @@ function setting(max: number): Setting {
   const listening: Listening = {
     address: '127.0.0.1',
     port: 1,
+    fd: -1,
     mute: () => true,
     pause: () => (paused = true),
     resume: () => (paused = false),
