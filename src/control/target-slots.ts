@@ -56,11 +56,6 @@ export class TargetSlots {
 
   /** The version that every thread has taken on. A worker that is being replaced has none until it is back. */
   #versionOfAll(): number {
-    const { words, capacity } = this.#columns
-    let least = this.#table.probeLists
-    for (let column = 1; column <= capacity.workers; column++) {
-      least = Math.min(least, words[this.#columns.workerAt(column) + WORKER_TARGET_LISTS]!)
-    }
-    return least
+    return Math.min(this.#table.probeLists, this.#columns.leastOfWorkers(WORKER_TARGET_LISTS))
   }
 }

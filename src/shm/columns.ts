@@ -22,6 +22,7 @@ import {
   WORKER_DIALS_STARVED,
   WORKER_DIALS_WAITING,
   WORKER_SILENT,
+  WORKER_SNAPSHOT,
   WORKER_TARGET_LISTS,
   WORKER_UPSTREAM_SOCKETS,
 } from './layout.js'
@@ -97,6 +98,15 @@ export class Columns {
     return total
   }
 
+  /** The least that any worker has in this word of its own: for versions that each of them acknowledges. */
+  leastOfWorkers(word: number): number {
+    let least = Number.POSITIVE_INFINITY
+    for (let column = 1; column <= this.capacity.workers; column++) {
+      least = Math.min(least, this.words[this.workerAt(column) + word]!)
+    }
+    return least
+  }
+
   inFlight(target: number): number {
     return this.sum(this.layout.inFlight + target)
   }
@@ -151,6 +161,7 @@ export class Columns {
     yield this.layout.worker + WORKER_DIALS_WAITING
     yield this.layout.worker + WORKER_DIALS_STARVED
     yield this.layout.worker + WORKER_SILENT
+    yield this.layout.worker + WORKER_SNAPSHOT
     for (let i = 0; i < this.capacity.listeners; i++) {
       yield this.layout.listeners + i * LISTENER_WORDS + LISTENER_CONNECTIONS_ACTIVE
     }

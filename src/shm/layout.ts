@@ -38,7 +38,9 @@ export const WORKER_DIALS_WAITING = 10
 export const WORKER_DIALS_STARVED = 11
 /** Client connections on which nothing has come yet. */
 export const WORKER_SILENT = 12
-const WORKER_WORDS = padded(13)
+/** The version of the configuration's snapshot that the thread works by. */
+export const WORKER_SNAPSHOT = 13
+const WORKER_WORDS = padded(14)
 
 /** Of a listener. */
 export const LISTENER_CONNECTIONS_ACTIVE = 0

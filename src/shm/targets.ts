@@ -8,13 +8,15 @@ export const TARGETS_LAYOUT_VERSION = 2
 const ENTRY_WORDS = 32
 const ENTRY_FLOATS = ENTRY_WORDS / 2
 /**
- * The header takes an entry's room: layout version, changes so far, the lists that the probe thread has taken on, and the
- * checks that it could not make.
+ * The header takes an entry's room: layout version, changes so far, the lists that the probe thread has taken on, the
+ * checks that it could not make, and the versions of the snapshot that the probe thread and the mesh thread work by.
  */
 const VERSION = 0
 const CHANGES = 1
 const PROBE_LISTS = 2
 const CHECKS_NOT_MADE = 3
+const PROBE_SNAPSHOT = 4
+const MESH_SNAPSHOT = 5
 const HEADER_ENTRIES = 1
 
 const ADMIN = 0
@@ -87,6 +89,24 @@ export class TargetTable {
 
   set probeLists(version: number) {
     Atomics.store(this.#words, PROBE_LISTS, version)
+  }
+
+  /** The version of the configuration's snapshot that the probe thread works by. Writer: the probe thread. */
+  get probeSnapshot(): number {
+    return Atomics.load(this.#words, PROBE_SNAPSHOT)
+  }
+
+  set probeSnapshot(version: number) {
+    Atomics.store(this.#words, PROBE_SNAPSHOT, version)
+  }
+
+  /** The same of the mesh thread. Writer: the mesh thread. */
+  get meshSnapshot(): number {
+    return Atomics.load(this.#words, MESH_SNAPSHOT)
+  }
+
+  set meshSnapshot(version: number) {
+    Atomics.store(this.#words, MESH_SNAPSHOT, version)
   }
 
   /** Health checks that could not be made. Writer: the probe thread. */

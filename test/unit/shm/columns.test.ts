@@ -30,6 +30,8 @@ import {
   WORKER_LOOP_DELAY_P50_MS,
   WORKER_LOOP_DELAY_P99_MS,
   WORKER_RETRIES_TOTAL,
+  WORKER_SNAPSHOT,
+  WORKER_TARGET_LISTS,
   WORKER_UPSTREAM_IDLE,
 } from '../../../src/shm/layout.js'
 import { SEED } from '../../random.js'
@@ -245,4 +247,20 @@ t.test('recording counts one and adds the time up', async (t) => {
     columns.words.subarray(at, at + HISTOGRAM_BUCKETS).reduce((sum, count) => sum + count, 0),
     4,
   )
+})
+
+t.test('what every worker acknowledges is the least of their words, and a dead one acknowledges nothing', async (t) => {
+  const columns = make()
+  for (const [column, version] of [
+    [1, 9],
+    [2, 7],
+    [3, 8],
+  ] as const) {
+    columns.words[columns.workerAt(column) + WORKER_SNAPSHOT] = version
+    columns.words[columns.workerAt(column) + WORKER_TARGET_LISTS] = 10 - version
+  }
+  t.equal(columns.leastOfWorkers(WORKER_SNAPSHOT), 7, 'column 0 is nobody’s')
+  t.equal(columns.leastOfWorkers(WORKER_TARGET_LISTS), 1)
+  columns.retire(3)
+  t.equal(columns.leastOfWorkers(WORKER_SNAPSHOT), 0)
 })
