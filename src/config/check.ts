@@ -9,6 +9,7 @@ import {
   parseTargetAddress,
 } from './addresses.js'
 
+import { checkHealthCheck } from './check-health.js'
 import { checkStickyCookie } from './check-stickiness.js'
 import { checkGroupTls, checkListenerTls } from './check-tls.js'
 import type { Path } from './problems.js'
@@ -122,21 +123,6 @@ function isTooLong(idleTimeout: unknown): boolean {
   if (idleTimeout === 'off' || idleTimeout === false) return true
   const parsed = typeof idleTimeout === 'string' ? parseDuration(idleTimeout) : undefined
   return parsed?.ok === true && parsed.value > MOST_HTTP_IDLE_MS
-}
-
-const HTTP_CHECK_KEYS = ['path', 'host', 'codes', 'httpVersion', 'verify']
-
-function checkHealthCheck(group: Entry, report: Report): void {
-  const { healthCheck } = group.fields
-  if (!isFields(healthCheck)) return
-  const protocol = healthCheck.protocol ?? 'tcp'
-  for (const key of HTTP_CHECK_KEYS) {
-    if (healthCheck[key] === undefined || protocol === 'https' || (protocol === 'http' && key !== 'verify')) continue
-    const path = [...group.path, 'healthCheck', key]
-    // Whoever leaves the protocol out, or writes tcp, and names a path wants to ask for that path.
-    const meant = protocol !== 'tcp' ? '' : `write protocol: ${key === 'verify' ? 'https' : 'http'} beside it, or `
-    report(path, `${key} has no effect on a ${String(protocol)} check; ${meant}leave it out`, 'key')
-  }
 }
 
 /** What could never hold anybody is refused, so that nobody counts on it; the defaults may be written out. */

@@ -174,7 +174,7 @@ function resolveGroup(group: TargetGroupFile, path: ResolvePath): TargetGroupCon
     retries: group.retries === 'off' ? NO_RETRIES : (group.retries ?? DEFAULT_RETRIES),
     hashOn: group.hashOn,
     failOpen: group.failOpen,
-    healthCheck: resolveHealthCheck(group.healthCheck, group.proxyProtocol),
+    healthCheck: resolveHealthCheck(group),
     outlierDetection: resolveOutlier(group.outlierDetection),
     panicPercent: group.panicPercent,
     stickiness: resolveStickiness(group),
@@ -197,14 +197,31 @@ export function resolveTarget({ id, address, weight }: TargetFile): TargetConfig
   return { id: id ?? address.text, host: address.host, port: address.port, weight }
 }
 
-function resolveHealthCheck(
-  check: TargetGroupFile['healthCheck'],
-  ofGroup: TargetGroupFile['proxyProtocol'],
-): HealthCheckConfig {
+function resolveHealthCheck({
+  protocol,
+  healthCheck: check,
+  proxyProtocol: ofGroup,
+}: TargetGroupFile): HealthCheckConfig {
   const { interval, timeout, ...rest } = check
   // What listens on a port of its own for checks need not be what takes the traffic.
-  const proxyProtocol = check.proxyProtocol ?? (check.port === 0 ? ofGroup : 'off')
-  return { ...rest, proxyProtocol, intervalMs: interval, timeoutMs: timeout }
+  const isOwnPort = check.port === 0
+  return {
+    ...rest,
+    protocol: isOwnPort && check.httpVersion === undefined ? asTraffic(check.protocol, protocol) : check.protocol,
+    httpVersion: check.httpVersion ?? '1.1',
+    proxyProtocol: check.proxyProtocol ?? (isOwnPort ? ofGroup : 'off'),
+    intervalMs: interval,
+    timeoutMs: timeout,
+  }
+}
+
+/** Targets of HTTP/2 are asked by HTTP/2. */
+function asTraffic(
+  check: HealthCheckConfig['protocol'],
+  group: TargetGroupConfig['protocol'],
+): HealthCheckConfig['protocol'] {
+  if (check === 'http' && group === 'h2c') return 'h2c'
+  return check === 'https' && group === 'h2' ? 'h2' : check
 }
 
 function resolveStickiness({ name: group, stickiness }: TargetGroupFile): StickinessConfig {

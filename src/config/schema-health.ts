@@ -11,21 +11,23 @@ const HOUR = 60 * MINUTE
 export const healthCheck = z
   .strictObject({
     protocol: z
-      .enum(['tcp', 'http', 'https', 'off'])
+      .enum(['tcp', 'http', 'https', 'h2c', 'h2', 'grpc', 'off'])
       .prefault('tcp')
       .describe(
-        'How targets are checked. tcp (default): whether they accept a connection; http or https: what they answer to a GET; off: not at all. A check that asks more finds more faults and costs the target more.',
+        'How targets are checked. tcp (default): whether they accept a connection; http or https: what they answer to a GET; h2c or h2: the same by HTTP/2, without and with TLS; grpc: what grpc.health.v1.Health/Check says, over TLS where the group speaks it; off: not at all. In h2c and h2 groups http and https checks of the target’s own port speak HTTP/2, unless httpVersion is written. A check that asks more finds more faults and costs the target more.',
       ),
     path: z
       .string()
       .regex(/^\/[\x21-\x7e]*$/, mustBe('a path, like /healthz'))
       .prefault('/')
-      .describe('What http checks ask for. Default /.'),
+      .describe('What http, https, h2c and h2 checks ask for. Default /.'),
     host: z
       .string()
       .regex(/^[A-Za-z0-9.:_[\]-]*$/, mustBe('a host name'))
       .prefault('')
-      .describe('Host field of http checks, and the server name of https ones. Default: the target’s own address.'),
+      .describe(
+        'Host field (:authority) of http, h2 and grpc checks, and the server name of those over TLS. Default: the target’s own address.',
+      ),
     port: wholeNumber(0, 65_535).prefault(0).describe('Port that is checked. Default 0: the target’s own.'),
     interval: duration(100, HOUR)
       .prefault('5s')
@@ -52,12 +54,17 @@ export const healthCheck = z
       .describe('Status codes that count as well: values and ranges, like 200-299,304. Default 200-399.'),
     httpVersion: z
       .enum(['1.0', '1.1'])
-      .prefault('1.1')
-      .describe('HTTP version that http checks speak. "1.0" or "1.1", default "1.1".'),
+      .optional()
+      .describe('HTTP version that http and https checks speak. "1.0" or "1.1", default "1.1".'),
+    service: z
+      .string()
+      .regex(/^[\x21-\x7e]{0,200}$/, mustBe('the name of a gRPC service, like shop.v1.Cart'))
+      .prefault('')
+      .describe('Service that grpc checks ask about. Default: the server as a whole.'),
     verify: flag()
       .prefault(false)
       .describe(
-        'https: whether a certificate that does not verify fails the check; trusted is tls.ca of the group, else what this host trusts. Default false.',
+        'https, h2, and grpc over TLS: whether a certificate that does not verify fails the check; trusted is tls.ca of the group, else what this host trusts. Default false.',
       ),
     proxyProtocol: z
       .union([off(), z.enum(['v1', 'v2'])], mustBe('off, v1 or v2'))

@@ -174,9 +174,9 @@ export type HashOn =
   | { readonly by: 'cookie'; readonly name: string }
 
 export interface HealthCheckConfig {
-  readonly protocol: 'tcp' | 'http' | 'https' | 'off'
+  readonly protocol: 'tcp' | 'http' | 'https' | 'h2c' | 'h2' | 'grpc' | 'off'
   readonly path: string
-  /** Host field and, for https, server name; empty = the target's address. */
+  /** Host field (`:authority`) and, over TLS, server name; empty = the target's address. */
   readonly host: string
   /** 0 = the target's own. */
   readonly port: number
@@ -187,7 +187,9 @@ export interface HealthCheckConfig {
   /** Inclusive ranges. */
   readonly codes: readonly (readonly [number, number])[]
   readonly httpVersion: '1.0' | '1.1'
-  /** https: refuse a certificate that does not verify. */
+  /** Name of the service that gRPC checks ask about; empty = the server as a whole. */
+  readonly service: string
+  /** Over TLS: refuse a certificate that does not verify. */
   readonly verify: boolean
   /** The header that checks begin with. */
   readonly proxyProtocol: 'off' | 'v1' | 'v2'

@@ -21,6 +21,8 @@ export const HEALTH_REASONS = [
   'RECEIVE_RESPONSE_TIMEOUT',
   'HTTP_CODE_MISMATCH',
   'RESPONSE_FORMAT_ERROR',
+  'GRPC_STATUS_MISMATCH',
+  'GRPC_NOT_SERVING',
 ] as const
 export type HealthReason = (typeof HEALTH_REASONS)[number]
 

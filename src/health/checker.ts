@@ -15,6 +15,8 @@ export interface CheckedTarget {
   /** How long a recovered target's weight rises; 0 = at once. */
   readonly slowStartMs: number
   dialogue(): ProbeDialogue
+  /** What goes ahead of each dialogue. */
+  readonly preface: Uint8Array | undefined
   /** Dials the target with the probe as the connection's handler. */
   dial(probe: Probe): void
 }
@@ -116,10 +118,11 @@ export class Checker implements Timed {
       wheel.schedule(this, SLOT_WAIT_MS)
       return
     }
-    const probe = new Probe(this.#target.dialogue(), (outcome, detail) => {
+    const onResult = (outcome: ProbeOutcome, detail: string): void => {
       slots.giveBack()
       this.#onResult(probe, outcome, detail)
-    })
+    }
+    const probe = new Probe(this.#target.dialogue(), onResult, this.#target.preface)
     this.#probe = probe
     this.#begunMs = this.#services.clock.steadyMs
     wheel.schedule(this, this.#target.config.timeoutMs)

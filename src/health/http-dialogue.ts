@@ -1,7 +1,7 @@
-import type { HealthReason } from '../core/target-state.js'
 import { PARSE_COMPLETE, PARSE_INCOMPLETE } from '../http/head-layout.js'
 import { ResponseParser } from '../http/response-parser.js'
 import type { ProbeDialogue } from './probe.js'
+import { judgeStatus, malformed, type ProbeFinding, type StatusRanges } from './probe-finding.js'
 
 const LIMITS = { maxHeaderBytes: 32 * 1024, maxHeaders: 256, maxTargetBytes: 8 * 1024 }
 
@@ -10,8 +10,8 @@ export interface HttpCheck {
   /** Host field; the target's own address when empty. */
   readonly host: string
   readonly version: '1.0' | '1.1'
-  /** Inclusive ranges of status codes that count as well. */
-  readonly codes: readonly (readonly [number, number])[]
+  /** Status codes that count as well. */
+  readonly codes: StatusRanges
 }
 
 /** The host of a Host field alone: what TLS knows a server by has no port (RFC 6066 3) and no brackets. */
@@ -38,19 +38,25 @@ export class HttpDialogue implements ProbeDialogue {
     this.#codes = check.codes
   }
 
-  onData(buffer: Uint8Array, length: number): HealthReason | undefined {
+  onData(buffer: Uint8Array, length: number): ProbeFinding | undefined {
     this.#received = Buffer.concat([this.#received, buffer.subarray(0, length)])
     for (;;) {
       const outcome = this.#parser.parse(this.#received, 0, this.#received.length)
       if (outcome === PARSE_INCOMPLETE) return undefined
-      if (outcome !== PARSE_COMPLETE) return 'RESPONSE_FORMAT_ERROR'
+      if (outcome !== PARSE_COMPLETE) return malformed(whatElse(this.#received))
       const { status } = this.#parser
-      if (status >= 200 || status === 101) {
-        return this.#codes.some(([from, to]) => status >= from && status <= to) ? 'NONE' : 'HTTP_CODE_MISMATCH'
-      }
+      if (status >= 200 || status === 101) return judgeStatus(this.#codes, status)
       this.#received = this.#received.subarray(this.#parser.headLength)
       this.#parser.reset()
       if (this.#received.length === 0) return undefined
     }
   }
+}
+
+/** A frame's length, type and flags: SETTINGS, with which HTTP/2 begins (RFC 9113 3.4). */
+const SETTINGS_TYPE = 4
+
+function whatElse(received: Uint8Array): string {
+  const isHttp2 = received[0] === 0 && received[1] === 0 && received[3] === SETTINGS_TYPE
+  return isHttp2 ? 'the target speaks HTTP/2; write protocol: h2c, or h2 with TLS' : 'no head of an HTTP/1 response'
 }

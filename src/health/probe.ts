@@ -1,6 +1,7 @@
 import type { Conn, ConnHandler } from '../core/conn.js'
 import type { CastorError } from '../core/errors.js'
 import type { HealthReason } from '../core/target-state.js'
+import { malformed, type ProbeFinding } from './probe-finding.js'
 
 /** Where a probe stands, which is what its failure is named after. */
 type Step = 'connecting' | 'sending' | 'receiving' | 'done'
@@ -8,14 +9,21 @@ type Step = 'connecting' | 'sending' | 'receiving' | 'done'
 /** What the system says of a connection that was made and lost again before anybody could use it. */
 const INTERRUPTIONS: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED'])
 
+/** What a target may send until it has given its answer. */
+const MAX_RECEIVED_BYTES = 256 * 1024
+
 /** How a probe talks over its connection. */
 export interface ProbeDialogue {
-  /** What is sent once connected; nothing for a probe that only connects. */
+  /** What is sent once connected; nothing for a probe that only connects, or that has `begin`. */
   readonly request: Uint8Array | undefined
-  /** What goes ahead of it, and also where nothing follows. */
-  readonly preface?: Uint8Array | undefined
-  /** Looks at what came: `NONE` when it is a good answer, a reason when it is not, undefined while more is needed. */
-  onData(buffer: Uint8Array, length: number): HealthReason | undefined
+  /** Of a dialogue that does its own writing: called once connected. */
+  begin?(conn: Conn): void
+  /** Looks at what came; undefined while more is needed. */
+  onData(buffer: Uint8Array, length: number): ProbeFinding | undefined
+  /** Of a dialogue that does its own writing, as in `ConnHandler`. */
+  onWritable?(): void
+  /** What there is to say of a connection that ended without an answer. */
+  readonly lostDetail?: string
 }
 
 /** How a check came out; undefined where it could not be made, which says nothing about the target. */
@@ -25,15 +33,24 @@ export type ProbeOutcome = HealthReason | undefined
 export class Probe implements ConnHandler {
   readonly #dialogue: ProbeDialogue
   readonly #onResult: (outcome: ProbeOutcome, detail: string) => void
+  readonly #preface: Uint8Array | undefined
   #step: Step = 'connecting'
   #conn: Conn | undefined
+  #receivedBytes = 0
 
   /**
    * `onResult` is called exactly once, with `NONE` when the target passed. The detail is what the system or TLS said of a
-   * connection that failed, such as ECONNREFUSED or CERT_HAS_EXPIRED; empty where there is nothing to add to the reason.
-   * For a check that could not be made it is what this host lacks.
+   * connection that failed, such as ECONNREFUSED or CERT_HAS_EXPIRED, or what was wrong with an answer; empty where there
+   * is nothing to add to the reason.
+   * For a check that could not be made it is what this host lacks. `preface` goes ahead of all that the dialogue sends,
+   * and out also where it sends nothing.
    */
-  constructor(dialogue: ProbeDialogue, onResult: (outcome: ProbeOutcome, detail: string) => void) {
+  constructor(
+    dialogue: ProbeDialogue,
+    onResult: (outcome: ProbeOutcome, detail: string) => void,
+    preface?: Uint8Array,
+  ) {
+    this.#preface = preface
     this.#dialogue = dialogue
     this.#onResult = onResult
   }
@@ -73,8 +90,14 @@ export class Probe implements ConnHandler {
 
   onOpen(conn: Conn): void {
     this.#conn = conn
-    const { preface, request } = this.#dialogue
+    const preface = this.#preface
+    const { request } = this.#dialogue
     if (preface !== undefined) conn.write(preface, 0, preface.length)
+    if (this.#dialogue.begin !== undefined) {
+      this.#step = 'receiving'
+      this.#dialogue.begin(conn)
+      return
+    }
     if (request === undefined) {
       this.#finish('NONE')
       return
@@ -84,12 +107,16 @@ export class Probe implements ConnHandler {
 
   onWritable(): void {
     if (this.#step === 'sending') this.#step = 'receiving'
+    else if (this.#step === 'receiving') this.#dialogue.onWritable?.()
   }
 
   onData(_conn: Conn, buffer: Uint8Array, length: number): void {
     if (this.#step === 'done') return
-    const reason = this.#dialogue.onData(buffer, length)
-    if (reason !== undefined) this.#finish(reason)
+    this.#receivedBytes += length
+    let found = this.#dialogue.onData(buffer, length)
+    // Such as interim responses or PINGs without end: what is left of the time is not the target's to fill.
+    if (this.#receivedBytes > MAX_RECEIVED_BYTES) found ??= malformed(`${MAX_RECEIVED_BYTES} bytes and no answer`)
+    if (found !== undefined) this.#finish(found.reason, found.detail)
   }
 
   onEnd(): void {
@@ -116,7 +143,7 @@ export class Probe implements ConnHandler {
         this.#finish('REQUEST_FAILED', detail)
         return
       case 'receiving':
-        this.#finish('RECEIVE_RESPONSE_FAILED', detail)
+        this.#finish('RECEIVE_RESPONSE_FAILED', detail || this.#dialogue.lostDetail)
         return
       case 'done':
         return
@@ -127,7 +154,7 @@ export class Probe implements ConnHandler {
     if (this.#step === 'done') return
     this.#step = 'done'
     // A reset spares both sides a connection in TIME_WAIT for each check, and would overtake a preface.
-    if (this.#dialogue.preface !== undefined && outcome === 'NONE') this.#conn?.close()
+    if (this.#preface !== undefined && outcome === 'NONE') this.#conn?.close()
     else this.#conn?.abort()
     this.#conn = undefined
     this.#onResult(outcome, detail)
@@ -136,22 +163,3 @@ export class Probe implements ConnHandler {
 
 /** A target that accepts connections is well. */
 export const TCP_DIALOGUE: ProbeDialogue = { request: undefined, onData: () => undefined }
-
-/** The same talk behind something that the target must be told first. */
-export class PrefacedDialogue implements ProbeDialogue {
-  readonly preface: Uint8Array
-  readonly #dialogue: ProbeDialogue
-
-  constructor(preface: Uint8Array, dialogue: ProbeDialogue) {
-    this.preface = preface
-    this.#dialogue = dialogue
-  }
-
-  get request(): Uint8Array | undefined {
-    return this.#dialogue.request
-  }
-
-  onData(buffer: Uint8Array, length: number): HealthReason | undefined {
-    return this.#dialogue.onData(buffer, length)
-  }
-}

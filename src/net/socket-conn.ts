@@ -234,7 +234,7 @@ export class SocketConn implements Conn {
   }
 
   readonly #onConnect = (): void => {
-    if (this.closed) return
+    if (this.closed || this.#refusal !== undefined) return
     this.#clock.refresh()
     if (this.#shaking !== undefined) {
       const refused = this.#shaking.refusal()

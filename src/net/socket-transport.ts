@@ -18,6 +18,8 @@ export interface DialTls {
   readonly verify: boolean
   /** What is shown and trusted; nothing and Node's own authorities without it. */
   readonly credentials?: SecureContext
+  /** The one protocol that is offered by ALPN, and must be agreed on. */
+  readonly alpn?: string | undefined
 }
 
 /** Connections on `net.Socket`: for machines without the addon, and for whatever must be a stream to Node. */
@@ -128,15 +130,22 @@ export class SocketTransport implements Transport {
   dialTls(address: string, port: number, tls: DialTls, handler: ConnHandler, inClear?: Uint8Array): Conn {
     // RFC 6066 3: server names are no addresses.
     const name = isIP(tls.serverName) === 0 ? { servername: tls.serverName } : {}
-    const { verify: rejectUnauthorized, credentials } = tls
+    const { verify: rejectUnauthorized, credentials, alpn } = tls
     const shown = credentials === undefined ? {} : { secureContext: credentials }
-    const options = { rejectUnauthorized, ...shown, ...name }
+    const offered = alpn === undefined ? {} : { ALPNProtocols: [alpn] }
+    const options = { rejectUnauthorized, ...shown, ...name, ...offered }
     let socket: TLSSocket
     if (inClear === undefined) socket = connectTls({ host: address, port, ...options })
     else {
       const carrier = new Socket().connect({ host: address, port, noDelay: true })
       carrier.write(inClear)
       socket = connectTls({ socket: carrier, ...options })
+    }
+    if (alpn !== undefined) {
+      // Ahead of the connection's own listener: what speaks another protocol never opens.
+      socket.once('secureConnect', () => {
+        if (socket.alpnProtocol !== alpn) conn.fail(new CastorError('CONNECT_FAILED', `no ${alpn} by ALPN`))
+      })
     }
     const conn = new SocketConn(socket, this.clock, handler, undefined, this.#forget, 'secureConnect')
     conn.dialledMs = this.#dialNow()

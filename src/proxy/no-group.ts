@@ -23,6 +23,7 @@ export const NO_GROUP: TargetGroupConfig = {
     unhealthyThreshold: 1,
     codes: [],
     httpVersion: '1.1',
+    service: '',
     verify: false,
     proxyProtocol: 'off',
   },

@@ -5,8 +5,7 @@ import type { Transport } from '../../src/core/conn.js'
 import type { ProbeTask } from '../../src/core/messages.js'
 import { CHECK_HEALTHY, CHECK_STATES, type CheckState, type HealthReason } from '../../src/core/target-state.js'
 import { type CheckedTarget, Checker, type CheckServices, CheckSlots } from '../../src/health/checker.js'
-import { HttpDialogue, serverName } from '../../src/health/http-dialogue.js'
-import { PrefacedDialogue, type ProbeDialogue, TCP_DIALOGUE } from '../../src/health/probe.js'
+import { serverName } from '../../src/health/http-dialogue.js'
 import { nativeAddon } from '../../src/native/addon.js'
 import { NativeTransport } from '../../src/net/native-transport.js'
 import { ownProxyHeader } from '../../src/net/proxy-protocol-writer.js'
@@ -15,6 +14,7 @@ import { TimerWheel } from '../../src/net/timer-wheel.js'
 import type { Logger } from '../../src/observe/log.js'
 import { TargetTable } from '../../src/shm/targets.js'
 import { CheckCredentials } from './check-credentials.js'
+import { checkAlpn, checkDialogue, isCheckedOverTls } from './check-dialogue.js'
 import { CheckedTargets, type CurrentTarget } from './checked-targets.js'
 
 /** Fine enough for intervals of 100 ms. */
@@ -95,30 +95,30 @@ function checked(
   const { placed } = target
   const port = check.port === 0 ? placed.port : check.port
   const host = placed.host.includes(':') ? `[${placed.host}]` : placed.host
-  const httpCheck = { path: check.path, host: check.host, version: check.httpVersion, codes: check.codes }
+  const isOverTls = isCheckedOverTls(group)
+  const alpn = checkAlpn(check)
   const header = check.proxyProtocol === 'off' ? undefined : ownProxyHeader(check.proxyProtocol)
   // Before TLS it goes ahead of the handshake.
-  const preface = check.protocol === 'https' ? undefined : header
-  const begin = (): ProbeDialogue =>
-    check.protocol === 'tcp' ? TCP_DIALOGUE : new HttpDialogue(httpCheck, `${host}:${port}`)
+  const preface = isOverTls ? undefined : header
   return {
     slot,
     config: check,
     slowStartMs,
-    dialogue: () => (preface === undefined ? begin() : new PrefacedDialogue(preface, begin())),
+    dialogue: () => checkDialogue(check, isOverTls, `${host}:${port}`, transport.clock),
+    preface,
     dial: (probe) => {
       const { address } = target.placed
       if (address === '') {
         probe.unreachable()
         return
       }
-      if (check.protocol !== 'https') {
+      if (!isOverTls) {
         probe.attach(transport.dial(address, port, probe))
         return
       }
       const named = check.host === '' ? group.tls?.serverName || placed.host : serverName(check.host)
       const shown = credentials.of(placed.group, check.verify)
-      const tls = { serverName: named, verify: check.verify, credentials: shown }
+      const tls = { serverName: named, verify: check.verify, credentials: shown, alpn }
       probe.attach(streams.dialTls(address, port, tls, probe, header))
     },
   }

@@ -70,6 +70,7 @@ const group = (
     unhealthyThreshold: 3,
     codes: [[200, 399]],
     httpVersion: '1.1',
+    service: '',
     verify: false,
     proxyProtocol: 'off',
   },

@@ -50,6 +50,7 @@ t.test('the smallest file gets every documented default', (t) => {
           unhealthyThreshold: 3,
           codes: [[200, 399]],
           httpVersion: '1.1',
+          service: '',
           verify: false,
           proxyProtocol: 'off',
         },

@@ -30,7 +30,7 @@ t.test('what dialling throws is that target’s failure, with its reason, and ch
     dialled++
     throw new Error('key values mismatch')
   }
-  const target = { slot: 3, config: CONFIG, slowStartMs: 0, dialogue: () => TCP_DIALOGUE, dial }
+  const target = { slot: 3, config: CONFIG, slowStartMs: 0, dialogue: () => TCP_DIALOGUE, preface: undefined, dial }
   const checker = new Checker(target, services)
   await checker.start()
   t.same(verdicts, [[3, 'CONNECT_FAILED', 'key values mismatch']])

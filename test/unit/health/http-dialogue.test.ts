@@ -49,10 +49,11 @@ const ANSWERS: readonly [string, string, string | undefined][] = [
 for (const [name, answer, expected] of ANSWERS) {
   t.test(`${name}: ${expected ?? 'more is awaited'}`, async (t) => {
     const bytes = Buffer.from(answer, 'latin1')
-    t.equal(new HttpDialogue({ ...CHECK, codes: CODES }, 'h').onData(bytes, bytes.length), expected, 'at once')
+    t.equal(new HttpDialogue({ ...CHECK, codes: CODES }, 'h').onData(bytes, bytes.length)?.reason, expected, 'at once')
     const dialogue = new HttpDialogue({ ...CHECK, codes: CODES }, 'h')
     let reason: string | undefined
-    for (let at = 0; at < bytes.length && reason === undefined; at++) reason = dialogue.onData(bytes.subarray(at), 1)
+    for (let at = 0; at < bytes.length && reason === undefined; at++)
+      reason = dialogue.onData(bytes.subarray(at), 1)?.reason
     t.equal(reason, expected, 'byte by byte')
   })
 }

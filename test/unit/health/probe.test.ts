@@ -120,6 +120,18 @@ const CASES: readonly Case[] = [
     target: (socket) => socket.once('data', () => socket.write('HTTP/1.1 404 No\r\n\r\n')).resume(),
   },
   {
+    what: 'speaks without end and answers nothing',
+    reason: 'RESPONSE_FORMAT_ERROR',
+    target: (socket) => {
+      const interim = 'HTTP/1.1 102 Wait\r\n\r\n'.repeat(1_000)
+      const more = (): void => {
+        while (!socket.destroyed && socket.write(interim));
+      }
+      socket.on('drain', more).resume()
+      more()
+    },
+  },
+  {
     what: 'speaks something else',
     reason: 'RESPONSE_FORMAT_ERROR',
     target: (socket) => socket.write('SSH-2.0-x\r\n\r\n'),

@@ -1,0 +1,41 @@
+import { type Entry, isFields, type Report } from './tree.js'
+
+/** The protocols of checks that each key is for. */
+const USED_BY: Readonly<Record<string, readonly string[]>> = {
+  path: ['http', 'https', 'h2c', 'h2'],
+  codes: ['http', 'https', 'h2c', 'h2'],
+  httpVersion: ['http', 'https'],
+  host: ['http', 'https', 'h2c', 'h2', 'grpc'],
+  verify: ['https', 'h2', 'grpc'],
+  service: ['grpc'],
+}
+const TLS_GROUPS: readonly unknown[] = ['https', 'h2', 'tls']
+
+/** A key that could have no effect is refused, with the protocol that was probably meant. */
+export function checkHealthCheck(group: Entry, report: Report): void {
+  const { healthCheck, protocol: ofGroup } = group.fields
+  if (!isFields(healthCheck)) return
+  const protocol = String(healthCheck.protocol ?? 'tcp')
+  const inClear = protocol === 'grpc' && !TLS_GROUPS.includes(ofGroup)
+  for (const [key, protocols] of Object.entries(USED_BY)) {
+    if (healthCheck[key] === undefined) continue
+    const needsTls = key === 'verify' && inClear
+    if (protocols.includes(protocol) && !needsTls) continue
+    const path = [...group.path, 'healthCheck', key]
+    // Whoever leaves the protocol out, or writes tcp, and names a path wants to ask for that path.
+    const meant = protocol === 'tcp' ? `write protocol: ${meantBy(key, ofGroup)} beside it, or ` : ''
+    const where = needsTls ? `${protocol} check without TLS` : `${protocol} check`
+    report(
+      path,
+      `${key} has no effect on ${protocol.startsWith('h') ? 'an' : 'a'} ${where}; ${meant}leave it out`,
+      'key',
+    )
+  }
+}
+
+function meantBy(key: string, ofGroup: unknown): string {
+  if (key === 'service') return 'grpc'
+  const isHttp2 = (ofGroup === 'h2' || ofGroup === 'h2c') && key !== 'httpVersion'
+  if (key === 'verify') return isHttp2 ? 'h2' : 'https'
+  return isHttp2 ? String(ofGroup) : 'http'
+}
