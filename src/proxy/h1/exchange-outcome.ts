@@ -12,7 +12,8 @@ import { Tally } from './record.js'
 import { RequestPace } from './request-pace.js'
 import type { Requester } from './requester.js'
 import { ResponseHead } from './response-head.js'
-import { Upstream, type UpstreamState, type UpstreamUser } from './upstream.js'
+import { Upstream } from './upstream.js'
+import type { UpstreamState, UpstreamUser } from './upstream-state.js'
 
 /** What an exchange holds while it lasts, and the ways in which it ends: answered, failed, cut, logged. */
 export abstract class ExchangeOutcome implements UpstreamUser {

@@ -11,7 +11,13 @@ import { AWAITING, CONNECTING, FINISHING, OVER, STREAMING } from './exchange-pha
 import { ExchangeResponse } from './exchange-response.js'
 import { dialFailureStatus } from './failure-reply.js'
 import type { Requester } from './requester.js'
-import { UPSTREAM_DIALLING, UPSTREAM_NONE, UPSTREAM_READY, UPSTREAM_WAITING, type UpstreamState } from './upstream.js'
+import {
+  UPSTREAM_DIALLING,
+  UPSTREAM_NONE,
+  UPSTREAM_READY,
+  UPSTREAM_WAITING,
+  type UpstreamState,
+} from './upstream-state.js'
 
 /** A target that has answered and takes nothing of the request for so long is done with it. */
 const STUCK_MS = 2_000
