@@ -9,6 +9,7 @@ import type { FieldList } from '../../http/h2/field-list.js'
 import { trailersToLines } from '../../http/h2/trailer-lines.js'
 import { KeptBytes } from '../h1/kept-bytes.js'
 import { SHARE_BYTES } from './ahead.js'
+import { DEAF } from './deaf-stream.js'
 import type { Http2Context } from './h2-context.js'
 import type { Stepping } from './step-queue.js'
 
@@ -379,13 +380,3 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
 }
 
 const NOTHING = new Uint8Array(0)
-
-/** For a stream that nobody uses any more, which ends when its peer has ended it too. */
-const DEAF: H2StreamHandler = {
-  onFields() {},
-  onFieldsTooLarge() {},
-  onData: (stream, _buffer, start, end) => stream.consume(end - start),
-  onEnd() {},
-  onWritable() {},
-  onReset() {},
-}
