@@ -48,6 +48,11 @@ export interface Conn {
   readonly closed: boolean
   /** The peer has reset it, and what it had sent before that is still to be read: nobody is left to write to. */
   readonly peerReset: boolean
+  /**
+   * What had been written and was not acknowledged by the peer's system when the peer's end of the stream was read, in
+   * bytes: nobody there can have read it. 0 before that, and where it cannot be told, as over TLS.
+   */
+  readonly unacknowledgedBytes: number
   /** Loop time at which a dial began, negative while this host has no socket for it; 0 of an accepted connection. */
   readonly dialledMs: number
   /**
@@ -59,6 +64,11 @@ export interface Conn {
   silence: Silence | undefined
   /** True when the kernel took it all. False: the rest was kept (copied if the buffer is borrowed), `onWritable` follows. */
   write(buffer: Uint8Array, start: number, end: number): boolean
+  /**
+   * What has come that was not read yet. For a connection that lay idle, before it is used again; costs a system call. An
+   * implementation that cannot look ahead of the loop knows only what the loop has brought.
+   */
+  lookAhead(): Ahead
   pause(): void
   resume(): void
   /** Half-close after what is queued. When the peer has ended too, the connection closes. Idempotent. */
@@ -68,6 +78,13 @@ export interface Conn {
   /** Reset now; `onClose` follows before the call returns. Idempotent. */
   abort(): void
 }
+
+/** Nothing has come that was not read. */
+export const AHEAD_NOTHING = 0
+export const AHEAD_BYTES = 1
+/** The end of the stream or a reset, perhaps behind bytes. */
+export const AHEAD_END = 2
+export type Ahead = typeof AHEAD_NOTHING | typeof AHEAD_BYTES | typeof AHEAD_END
 
 /** Somebody waits for a client to say something. */
 export interface Silence {

@@ -23,6 +23,10 @@ export interface NativeAddon {
   socketError(fd: number): number
   /** Bytes received that nobody has read yet. */
   unread(fd: number): number
+  /** What has come and was not read: 0 nothing, 1 bytes, 2 the end or a reset, perhaps behind bytes. */
+  ahead(fd: number): number
+  /** Bytes sent that the peer's system has not acknowledged. */
+  unacknowledged(fd: number): number
   shutdownWrite(fd: number): number
   /** For a descriptor that no poller owns; those are closed with `drop`. */
   closeFd(fd: number, reset: 0 | 1): number

@@ -4,7 +4,9 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -173,6 +175,24 @@ static napi_value unread(napi_env env, napi_callback_info info) {
   return int_result(env, ioctl(int_argument(env, values[0]), FIONREAD, &count) ? -errno : count);
 }
 
+/* ahead(fd) → what has come and was not read: 0 nothing, 1 bytes, 2 the end or a reset, perhaps behind bytes */
+static napi_value ahead(napi_env env, napi_callback_info info) {
+  napi_value values[8];
+  arguments(env, info, values);
+  struct pollfd asked = {.fd = int_argument(env, values[0]), .events = POLLIN | POLLRDHUP};
+  int ready = poll(&asked, 1, 0);
+  if (ready <= 0) return int_result(env, ready < 0 ? -errno : 0);
+  return int_result(env, (asked.revents & ~POLLIN) != 0 ? 2 : 1);
+}
+
+/* unacknowledged(fd) → bytes sent that the peer's system has not acknowledged */
+static napi_value unacknowledged(napi_env env, napi_callback_info info) {
+  napi_value values[8];
+  arguments(env, info, values);
+  int count = 0;
+  return int_result(env, ioctl(int_argument(env, values[0]), SIOCOUTQ, &count) ? -errno : count);
+}
+
 /* shutdownWrite(fd) */
 static napi_value shutdown_write(napi_env env, napi_callback_info info) {
   napi_value values[8];
@@ -237,6 +257,8 @@ void sockets_define(napi_env env, napi_value exports) {
   define_function(env, exports, "address", address);
   define_function(env, exports, "socketError", socket_error);
   define_function(env, exports, "unread", unread);
+  define_function(env, exports, "ahead", ahead);
+  define_function(env, exports, "unacknowledged", unacknowledged);
   define_function(env, exports, "shutdownWrite", shutdown_write);
   define_function(env, exports, "closeFd", close_fd);
   define_function(env, exports, "duplicate", duplicate);

@@ -1,6 +1,6 @@
 // Hot path: every request to a kept-alive target takes a connection from here and puts it back.
 import type { Clock } from '../core/clock.js'
-import type { Conn, ConnHandler } from '../core/conn.js'
+import { AHEAD_NOTHING, type Conn, type ConnHandler } from '../core/conn.js'
 import { charge } from './dial-room.js'
 import type { Timed, TimerWheel } from './timer-wheel.js'
 
@@ -57,6 +57,15 @@ export class IdlePool implements ConnHandler, Timed {
   take(): Conn | undefined {
     this.#expiresMs.pop()
     return this.#conns.pop()
+  }
+
+  /** The same, where it must not be one that its target has just closed: those are let go of. */
+  takeQuiet(): Conn | undefined {
+    for (;;) {
+      const conn = this.take()
+      if (conn === undefined || conn.lookAhead() === AHEAD_NOTHING) return conn
+      conn.abort()
+    }
   }
 
   /** `keepSeconds` is what the target said of its own patience, −1 where it said nothing. */

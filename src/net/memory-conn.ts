@@ -1,4 +1,14 @@
-import type { Conn, ConnHandler, Endpoint, Silence, SocketShare } from '../core/conn.js'
+import {
+  AHEAD_BYTES,
+  AHEAD_END,
+  AHEAD_NOTHING,
+  type Ahead,
+  type Conn,
+  type ConnHandler,
+  type Endpoint,
+  type Silence,
+  type SocketShare,
+} from '../core/conn.js'
 import { CastorError, type ErrorCode } from '../core/errors.js'
 import type { MemoryTransport } from './memory-transport.js'
 import { endSilence } from './silence.js'
@@ -22,6 +32,7 @@ export class MemoryConn implements Conn {
   share: SocketShare | undefined = undefined
   readonly peerReset = false
   silence: Silence | undefined = undefined
+  unacknowledgedBytes = 0
   bytesRead = 0
   bytesWritten = 0
   lastActiveMs: number
@@ -97,6 +108,13 @@ export class MemoryConn implements Conn {
     if (taken === bytes.length) return true
     this.#queue.push(bytes.subarray(taken))
     return false
+  }
+
+  lookAhead(): Ahead {
+    if (this.closed) return AHEAD_END
+    if (this.#transport.blind) return AHEAD_NOTHING
+    if (this.#endReceived || this.#resetReceived) return AHEAD_END
+    return this.#inboxBytes > 0 ? AHEAD_BYTES : AHEAD_NOTHING
   }
 
   pause(): void {
@@ -234,6 +252,7 @@ export class MemoryConn implements Conn {
     this.bytesWritten += taken
     this.lastActiveMs = this.#transport.clock.nowMs
     if (other.closed) {
+      if (this.#endReceived) this.unacknowledgedBytes += taken
       this.receiveReset()
     } else {
       other.#inbox.push(bytes.subarray(0, taken))

@@ -16,6 +16,8 @@ export interface MemoryOptions {
   readonly capacityBytes?: number
   /** Asked for a turn when there is work to do; without it turns are the test's to take. */
   readonly schedule?: (turn: () => void) => void
+  /** What a peer has sent is known of only once it is read, as though it were still on its way. */
+  readonly blind?: boolean
 }
 
 /** Where dialled connections arrive; `adopt` takes the two arguments. */
@@ -31,6 +33,7 @@ export class MemoryTransport implements Transport {
   readonly scratch = new Uint8Array(BUFFER_BYTES)
   readonly readBuffer = new Uint8Array(BUFFER_BYTES)
   readonly capacityBytes: number
+  readonly blind: boolean
   readonly #schedule: ((turn: () => void) => void) | undefined
   readonly #listeners = new Map<string, OnMemoryAccepted>()
   readonly #open = new Set<MemoryConn>()
@@ -42,6 +45,7 @@ export class MemoryTransport implements Transport {
   constructor(clock: Clock, options: MemoryOptions = {}) {
     this.clock = clock
     this.capacityBytes = options.capacityBytes ?? DEFAULT_CAPACITY_BYTES
+    this.blind = options.blind ?? false
     this.#schedule = options.schedule
   }
 

@@ -3,7 +3,7 @@ import type { Conn, ConnHandler, Silence, SocketShare } from '../core/conn.js'
 import { CastorError } from '../core/errors.js'
 import type { ServerTls, TlsInfo } from '../core/tls.js'
 import { EAGAIN, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, type NativeAddon } from '../native/addon.js'
-import { AddressedConn } from './addressed-conn.js'
+import { DescriptorConn } from './descriptor-conn.js'
 import { type NativeConnHost, READ_BYTES } from './native-conn-host.js'
 import { type Closing, errorOf, type Opening, SHAKING_HANDS } from './native-opening.js'
 import { sendBytes } from './native-send.js'
@@ -17,7 +17,7 @@ const LAST_READS = 64
 const ENCRYPTED = new Uint8Array(0)
 
 /** A connection by its descriptor, in one thread's transport. */
-export class NativeConn extends AddressedConn implements Conn {
+export class NativeConn extends DescriptorConn implements Conn {
   handler: ConnHandler
   context: unknown = undefined
   tls: TlsInfo | undefined = undefined
@@ -270,6 +270,7 @@ export class NativeConn extends AddressedConn implements Conn {
     this.#unread = false
     if (count === 0) {
       this.#readEnded = true
+      this.noteEnd()
       // The end hides a reset that came right behind it.
       if (this.#hungUp) this.#askFailure()
       if (this.#writeEnded || this.#failure !== undefined) {
@@ -303,6 +304,7 @@ export class NativeConn extends AddressedConn implements Conn {
     const transport = this.#transport
     for (let i = 0; i < LAST_READS && !this.closed && !this.#paused && !this.#readEnded; i++) {
       const count = this.#receive(READ_BYTES, true)
+      if (count === 0) this.noteEnd()
       if (count <= 0) return
       this.bytesRead += count
       this.handler.onData(this, transport.readBuffer, count)

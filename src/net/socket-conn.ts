@@ -2,7 +2,17 @@ import type { Socket } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { TLSSocket } from 'node:tls'
 import type { Clock } from '../core/clock.js'
-import type { Conn, ConnHandler, Endpoint, Silence, SocketShare } from '../core/conn.js'
+import {
+  AHEAD_BYTES,
+  AHEAD_END,
+  AHEAD_NOTHING,
+  type Ahead,
+  type Conn,
+  type ConnHandler,
+  type Endpoint,
+  type Silence,
+  type SocketShare,
+} from '../core/conn.js'
 import { CastorError } from '../core/errors.js'
 import type { TlsInfo } from '../core/tls.js'
 import { isLocalShortage } from './local-shortage.js'
@@ -22,6 +32,8 @@ export class SocketConn implements Conn {
   /** The system has no socket for this dial. */
   onShortage: ((name: string) => void) | undefined
   tls: TlsInfo | undefined = undefined
+  /** Node does not say. */
+  readonly unacknowledgedBytes = 0
   /** Node reads 64 KiB at a time whatever is asked for. */
   readSize = 65536
   lastActiveMs: number
@@ -153,6 +165,12 @@ export class SocketConn implements Conn {
     if (this.#socket.writableLength === 0) return true
     this.#wantsWritable = true
     return false
+  }
+
+  /** As far as Node has read. */
+  lookAhead(): Ahead {
+    if (this.closed || this.#readEnded || this.#socket.destroyed) return AHEAD_END
+    return this.#socket.readableLength > 0 ? AHEAD_BYTES : AHEAD_NOTHING
   }
 
   pause(): void {

@@ -7,6 +7,8 @@ export interface TargetPool extends ConnHandler {
   readonly size: number
   /** A connection that may carry a request at once, or undefined. Its handler is the caller's to set. */
   take(): Conn | undefined
+  /** The same for a request that cannot be sent twice: one whose target has sent nothing meanwhile, not even its end. */
+  takeQuiet(): Conn | undefined
   /** A connection whose request went well; `keepSeconds` is what the target said of its patience, −1 without. */
   put(conn: Conn, keepSeconds: number): void
   /** `taker` wants a connection that becomes free, because there is no socket for one of its own. */

@@ -156,6 +156,8 @@ export interface Implementation {
     /** `readSize` is more than a hint. */
     readonly limitsReads: boolean
     readonly speaksTls: boolean
+    /** Knows what has come before it was read. */
+    readonly looksAhead: boolean
     /** Tells an end that TLS announced from one that it did not. */
     readonly seesTruncation: boolean
     /** Keys of several types for one name, whatever the version of Node. */
@@ -170,6 +172,7 @@ const full = {
   catchesFaults: true,
   watchesEnded: true,
   limitsReads: true,
+  looksAhead: true,
   speaksTls: true,
   seesTruncation: true,
   servesAllKeys: true,
@@ -178,6 +181,7 @@ const plain = {
   catchesFaults: false,
   watchesEnded: false,
   limitsReads: false,
+  looksAhead: false,
   speaksTls: true,
   seesTruncation: false,
   servesAllKeys: nodeMajor < 22,

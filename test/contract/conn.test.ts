@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
-import type { Conn } from '../../src/core/conn.js'
+import { AHEAD_BYTES, AHEAD_END, AHEAD_NOTHING, type Conn } from '../../src/core/conn.js'
 import { HAS_IPV6, IMPLEMENTATIONS, type Rig } from './conn-rigs.js'
 import { pattern, Recorder } from './recorder.js'
 import { fill, PIECE, PLENTY, send } from './writers.js'
@@ -279,5 +279,48 @@ for (const { name, available, traits, open } of IMPLEMENTATIONS) {
         t.ok(right.received.equals(bytes))
       }
     })
+
+    t.test('a connection is quiet until something has come that was not read', async (t) => {
+      for (const what of ['bytes', 'end', 'reset'] as const) {
+        const left = new Recorder()
+        const [dialled, accepted] = await rig.connect(left, new Recorder())
+        await rig.settle()
+        t.equal(dialled.lookAhead(), AHEAD_NOTHING, what)
+        dialled.pause()
+        if (what === 'bytes') accepted.write(pattern(1), 0, 1)
+        else if (what === 'end') accepted.end()
+        else accepted.abort()
+        // Nothing was read since: all of this is one turn, unless the implementation waits for what the loop brings.
+        if (!traits.looksAhead) {
+          dialled.resume()
+          await left.until(() => left.log.length > 1)
+          if (what === 'bytes') continue
+        }
+        t.equal(dialled.lookAhead(), what === 'bytes' ? AHEAD_BYTES : AHEAD_END, what)
+        dialled.abort()
+        t.equal(dialled.lookAhead(), AHEAD_END, 'nor is a closed one')
+      }
+    })
+
+    t.test(
+      'what was written behind the end of a peer that is gone was read by nobody',
+      { skip: !traits.looksAhead },
+      async (t) => {
+        for (const how of ['close', 'abort'] as const) {
+          const left = new Recorder()
+          const [dialled, accepted] = await rig.connect(left, new Recorder())
+          dialled.write(pattern(10), 0, 10)
+          await rig.settle()
+          accepted[how]()
+          const before = dialled.bytesWritten
+          dialled.write(pattern(100), 0, 100)
+          dialled.write(pattern(7), 0, 7)
+          await left.until(() => left.log.includes('end') || left.log.some((entry) => entry.startsWith('close')))
+          const written = dialled.bytesWritten - before
+          t.equal(dialled.unacknowledgedBytes, how === 'close' ? written : 0, how)
+          dialled.abort()
+        }
+      },
+    )
   })
 }

@@ -50,6 +50,8 @@ export interface MemoryCastorOptions {
   readonly capacityBytes?: number
   /** Keys of `protection`, as in the file. */
   readonly protection?: object
+  /** What a peer has sent is known of only once it is read, as though it were still on its way. */
+  readonly blind?: boolean
 }
 
 const SILENT: ConnHandler = { onOpen() {}, onData() {}, onEnd() {}, onWritable() {}, onClose() {} }
@@ -124,7 +126,7 @@ export class MemoryCastor {
   #moves = 1
   #answered = 0
 
-  constructor({ capacityBytes, protection = {} }: MemoryCastorOptions = {}) {
+  constructor({ capacityBytes, protection = {}, blind = false }: MemoryCastorOptions = {}) {
     const config = configOf(protection)
     const clock = new ManualClock()
     this.#clock = clock
@@ -147,7 +149,7 @@ export class MemoryCastor {
     const targets = [{ slot: 0, generation, group: 0, id, host, port, address: BACK }]
     const list = { group: 0, version: 1, targets }
     this.#group = new TargetGroup(groupConfig!, list, ALGORITHMS['round-robin'](), services)
-    this.transport = new MemoryTransport(clock, capacityBytes === undefined ? {} : { capacityBytes })
+    this.transport = new MemoryTransport(clock, { blind, ...(capacityBytes === undefined ? {} : { capacityBytes }) })
     this.#context = {
       transport: this.transport,
       clock,

@@ -142,13 +142,13 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
     this.flush()
   }
 
-  receiveEnd(): void {
+  receiveEnd(unread = false): void {
     if (this.closed) return
     this.draining = true
     for (const stream of this.table.all()) {
       if (stream.remoteEnded) continue
       const counts = this.role === 'server' && this.ends.isShortLived(stream)
-      this.ends.drop(stream, CANCEL, stream.id === 0)
+      this.ends.drop(stream, CANCEL, unread || stream.id === 0)
       if (counts && this.flood(FLOOD.RESETS)) return
     }
     if (this.closed) return
@@ -167,13 +167,13 @@ export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
     this.flush()
   }
 
-  connClosed(_cause?: CastorError): void {
+  connClosed(_cause?: CastorError, unread = false): void {
     if (this.closed) return
     this.meter.leave(this.clock.nowMs, this.ends.countShortLived())
     this.closed = true
     this.draining = true
     this.output.drop()
-    this.ends.dropAll(CANCEL)
+    this.ends.dropAll(CANCEL, unread)
   }
 
   openStream(handler: H2StreamHandler): Http2Stream | undefined {

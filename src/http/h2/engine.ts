@@ -313,12 +313,15 @@ export interface H2Connection {
    * is to be sent in consequence is written once, before it returns.
    */
   receive(buffer: Uint8Array, start: number, end: number): void
-  /** The peer half-closed: streams it had not ended are reset, the others may still be answered. */
-  receiveEnd(): void
+  /**
+   * The peer half-closed: streams it had not ended are reset, the others may still be answered. `unread`: it had nothing of
+   * what was sent since the connection was idle, so that what is reset may be sent again.
+   */
+  receiveEnd(unread?: boolean): void
   /** `Conn.onWritable`. */
   onWritable(): void
-  /** `Conn.onClose`: all streams are reset. Idempotent. */
-  connClosed(cause?: CastorError): void
+  /** `Conn.onClose`: all streams are reset; `unread` as above. Idempotent. */
+  connClosed(cause?: CastorError, unread?: boolean): void
   /** Client: a stream to send a request on; undefined when the peer allows no more, or `draining`. */
   openStream(handler: H2StreamHandler): H2Stream | undefined
   /** Asks the peer for a sign of life; see PING_TIMEOUT. One at a time: does nothing while one is under way. */

@@ -31,8 +31,8 @@ export class StreamEnds {
     this.#connection.table.rememberReset(id)
   }
 
-  dropAll(code: number): void {
-    for (const stream of this.#connection.table.all()) this.drop(stream, code, stream.id === 0)
+  dropAll(code: number, retryable = false): void {
+    for (const stream of this.#connection.table.all()) this.drop(stream, code, retryable || stream.id === 0)
   }
 
   /** Closes a stream that the layer above has not closed itself. */

@@ -21,6 +21,8 @@ import {
 
 /** A target that has answered and takes nothing of the request for so long is done with it. */
 const STUCK_MS = 2_000
+/** Bodies of a known length up to this are kept while they could still be sent again. */
+const HELD_BYTES = 8 * 1024
 /** A client that has ended is taken for one that has left when its answer stands still for so long. */
 const LEFT_MS = 1_000
 
@@ -30,6 +32,8 @@ const LEFT_MS = 1_000
  */
 export class Exchange extends ExchangeResponse {
   #clientEndedMs = 0
+  /** What was sent of the body, if anything, is kept behind the head. */
+  #holds = false
 
   /** Takes the request on. Returns the first byte after what it has consumed: the head and, where it could, body. */
   begin(session: Requester, parser: RequestParser, buffer: Uint8Array, start: number, end: number): number {
@@ -38,10 +42,12 @@ export class Exchange extends ExchangeResponse {
     this.pace.reset(parser.dialogue)
     const { hash, group } = session.listener
     group.stickiness?.bindRequest(this.affinity, parser, buffer, start, session.clientAddress)
-    this.upstream.begin(session, hash.of(parser, buffer, start), this.affinity, parser.connectionAuth)
     this.info.capture(parser, buffer, start, context.requestIds.next(), context.accessLog !== undefined)
     group.retryBudget.countRequest()
     this.requestBody.begin(requestFraming(parser), parser.contentLength, parser.chunked)
+    const once = !this.requestBody.none || !this.info.idempotent
+    this.upstream.begin(session, hash.of(parser, buffer, start), this.affinity, parser.connectionAuth, once)
+    this.#holds = parser.contentLength > 0 && parser.contentLength <= HELD_BYTES
     const { scratch } = context.transport
     const headEnd = writeRequestHead(scratch, 0, parser, buffer, start, session.headOptions(this.info))
     const next = start + parser.headLength
@@ -177,11 +183,11 @@ export class Exchange extends ExchangeResponse {
       'target closed before it answered',
     )
     if (this.head.begun || !this.upstream.isStale) this.upstream.blame(FAILURE_RESET, cause)
-    // Only the head is kept to be sent again: a body, be it one empty chunk, would be missing from the second try, unless
-    // a target of HTTP/2 turned it away unread and what was sent of it is still held.
+    // What is not held of a body, be it one empty chunk, would be missing from the second try.
     const held = cause instanceof RefusedRequest ? cause.held : undefined
     const refused = cause?.retryable === true
-    const again = held !== undefined || (this.requestBody.none && (this.info.idempotent || refused))
+    const whole = this.requestBody.none || this.#holds
+    const again = held !== undefined || (whole && (this.#mayRepeat || refused || this.upstream.unread))
     const state = this.head.begun || !again ? UPSTREAM_NONE : this.upstream.resend(refused, held)
     if (state === UPSTREAM_NONE) this.fail(502, 'TARGET_RESET')
     else this.#retried(state)
@@ -212,10 +218,16 @@ export class Exchange extends ExchangeResponse {
     this.session.feedBody()
   }
 
+  /** The target may have read it, and may read it again: RFC 9110 9.2.2. */
+  get #mayRepeat(): boolean {
+    return this.info.idempotent && (this.requestBody.none || this.upstream.isStale)
+  }
+
   /** Sends `at` bytes of scratch, and what of [start, end) belongs to the body. */
   #send(scratch: Uint8Array, at: number, buffer: Uint8Array, start: number, end: number): number {
     const wasDone = this.requestBody.done
     const next = this.requestBody.relay(this.upstream.conn!, scratch, at, buffer, start, end)
+    if (this.#holds && next > start) this.#hold(buffer, start, next)
     if (this.requestBody.malformed) {
       if (this.phase === FINISHING) this.conclude(true, 'BAD_BODY')
       else if (this.tally.headSent) this.cut('BAD_BODY')
@@ -232,6 +244,12 @@ export class Exchange extends ExchangeResponse {
       this.session.checkWithin(this.session.listener.group.config.timeouts.responseMs)
     }
     return next
+  }
+
+  /** Only on a connection that may turn out to be closed: on a new one a body is sent once, and a stream holds its own. */
+  #hold(buffer: Uint8Array, start: number, end: number): void {
+    this.#holds = this.upstream.isStale && this.upstream.target!.streams === undefined
+    if (this.#holds) this.upstream.head.append(buffer, start, end)
   }
 
   #followPace(): void {

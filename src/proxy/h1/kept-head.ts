@@ -36,6 +36,14 @@ export class KeptHead {
     this.bytes.set(held)
   }
 
+  /** Body bytes that went out behind the head: they would have to go again with it. */
+  append(buffer: Uint8Array, start: number, end: number): void {
+    const { bytes, length } = this
+    this.#reserve(length + end - start)
+    if (this.bytes !== bytes) this.bytes.set(bytes.subarray(0, length))
+    this.bytes.set(buffer.subarray(start, end), length)
+  }
+
   #reserve(length: number): void {
     if (length > this.bytes.length) {
       this.bytes = Buffer.allocUnsafeSlow(length * 2)

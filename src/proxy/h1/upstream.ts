@@ -1,5 +1,5 @@
 // Hot path: every request takes its way to a target here.
-import type { Conn, ConnHandler, Endpoint } from '../../core/conn.js'
+import { AHEAD_NOTHING, type Conn, type ConnHandler, type Endpoint } from '../../core/conn.js'
 import type { CastorError } from '../../core/errors.js'
 import { FAILURE_CONNECT, type FailureKind } from '../../core/failure-kinds.js'
 import type { ReasonCode } from '../../core/reasons.js'
@@ -49,6 +49,12 @@ export class Upstream implements ConnHandler, Waiter, SpareTaker {
   #reused = false
   /** The request was sent once more because of that; from then on it goes on new connections only. */
   #resent = false
+  /** Nobody can tell whether a target that has had the request may have it again. */
+  #once = false
+  /** Bytes that had been written to the connection before this request. */
+  #writtenBefore = 0
+  /** The connection is over, and its target has had nothing of the request. */
+  unread = false
   target: Target | undefined
   /** The last one it was with, for the log. */
   lastTarget: Target | undefined
@@ -79,9 +85,14 @@ export class Upstream implements ConnHandler, Waiter, SpareTaker {
     return this.waitTicket !== 0 ? queue.timeoutMs : timeouts.connectMs
   }
 
-  /** `hash` as in PickKey; `connectionAuth`: the request has credentials for its connection. */
-  begin(session: Requester, hash: number, affinity: Affinity, connectionAuth: boolean): void {
+  /**
+   * `hash` as in PickKey; `connectionAuth`: the request has credentials for its connection; `once`: it may not be sent
+   * again where it was sent already.
+   */
+  begin(session: Requester, hash: number, affinity: Affinity, connectionAuth: boolean, once: boolean): void {
     this.#session = session
+    this.#once = once
+    this.unread = false
     this.hash = hash
     this.affinity = affinity
     this.#attemptsLeft = session.listener.group.config.retries.attempts
@@ -155,9 +166,7 @@ export class Upstream implements ConnHandler, Waiter, SpareTaker {
   #reach(target: Target): UpstreamState {
     this.target = target
     this.lastTarget = target
-    const own = this.#session.pinned?.take(target)
-    if (own !== undefined) this.#pinned = true
-    const idle = own ?? (this.#resent ? undefined : target.pool.take())
+    const idle = this.#idle(target)
     if (idle === undefined) return this.#dial(target)
     this.#attemptMs = this.#context.clock.nowMs
     this.#reuse(idle)
@@ -165,8 +174,25 @@ export class Upstream implements ConnHandler, Waiter, SpareTaker {
     return UPSTREAM_READY
   }
 
+  /**
+   * An open connection. What its target had sent before the request was written, its end above all, is found out first
+   * where the request could not be sent again behind it; others go without that question, and are sent again.
+   */
+  #idle(target: Target): Conn | undefined {
+    const own = this.#session.pinned?.take(target)
+    if (own !== undefined) {
+      this.#pinned = true
+      if (!this.#once || own.lookAhead() === AHEAD_NOTHING) return own
+      own.handler = target.pool
+      own.abort()
+    }
+    if (this.#resent) return undefined
+    return this.#once ? target.pool.takeQuiet() : target.pool.take()
+  }
+
   #reuse(conn: Conn): void {
     this.#reused = true
+    this.#writtenBefore = conn.bytesWritten
     this.#epoch = this.target!.epoch
     conn.handler = this
     conn.readSize = this.#session.firstReadBytes
@@ -301,7 +327,8 @@ export class Upstream implements ConnHandler, Waiter, SpareTaker {
     this.#user.onUpstreamData(buffer, length)
   }
 
-  onEnd(): void {
+  onEnd(conn: Conn): void {
+    this.#noteUnread(conn)
     this.#user.onUpstreamEnd()
   }
 
@@ -309,8 +336,9 @@ export class Upstream implements ConnHandler, Waiter, SpareTaker {
     this.#user.onUpstreamWritable()
   }
 
-  onClose(_conn: Conn, cause?: CastorError): void {
+  onClose(conn: Conn, cause?: CastorError): void {
     this.conn = undefined
+    this.#noteUnread(conn)
     if (this.connecting) {
       this.connecting = false
       this.#failDial(this.#dialFailure(cause), cause)
@@ -318,6 +346,15 @@ export class Upstream implements ConnHandler, Waiter, SpareTaker {
       this.target!.connectionClosed()
       this.#user.onUpstreamLost(cause)
     }
+  }
+
+  /**
+   * Whether the request went into a connection that its target had closed. The target's end says what its system had
+   * received by then: with nothing of the request among it, no program can have read any, and whatever its method it was
+   * not acted on (RFC 9110 9.2.2). A reset alone does not tell; it may also come from a target that died over the request.
+   */
+  #noteUnread(conn: Conn): void {
+    this.unread = this.#reused && conn.bytesWritten - this.#writtenBefore <= conn.unacknowledgedBytes
   }
 
   #dialFailure(cause: CastorError | undefined): ReasonCode {
@@ -330,6 +367,7 @@ export class Upstream implements ConnHandler, Waiter, SpareTaker {
   #dial(target: Target): UpstreamState {
     this.#attemptMs = this.#context.clock.nowMs
     this.#reused = false
+    this.unread = false
     this.connecting = true
     this.#epoch = target.epoch
     const { transport } = this.#context

@@ -1,5 +1,15 @@
 // Hot path: every byte that goes or comes by HTTP/2 passes here.
-import type { Conn, ConnHandler, Endpoint, Silence, SocketShare } from '../../core/conn.js'
+import {
+  AHEAD_BYTES,
+  AHEAD_END,
+  AHEAD_NOTHING,
+  type Ahead,
+  type Conn,
+  type ConnHandler,
+  type Endpoint,
+  type Silence,
+  type SocketShare,
+} from '../../core/conn.js'
 import { CastorError } from '../../core/errors.js'
 import { LAST_CHUNK, LAST_CHUNK_BEFORE_TRAILERS } from '../../http/chunked-writer.js'
 import { BodyToData } from '../../http/h2/body-to-data.js'
@@ -39,6 +49,8 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
   closed = true
   share: SocketShare | undefined = undefined
   readonly peerReset = false
+  /** A stream that was turned away unread is given another one by itself. */
+  readonly unacknowledgedBytes = 0
   silence: Silence | undefined = undefined
   protected readonly shared: Http2Context
   protected stream: H2Stream | undefined
@@ -145,6 +157,11 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
     }
     if (this.toData.done) this.out = OUT_DONE
     return !this.toData.blocked
+  }
+
+  lookAhead(): Ahead {
+    if (this.closed || this.#endReceived) return AHEAD_END
+    return this.#inbox.empty ? AHEAD_NOTHING : AHEAD_BYTES
   }
 
   pause(): void {

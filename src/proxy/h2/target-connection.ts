@@ -1,5 +1,5 @@
 import type { TargetHttp2Config } from '../../core/config-tls.js'
-import type { Conn, ConnHandler } from '../../core/conn.js'
+import { AHEAD_END, type Conn, type ConnHandler } from '../../core/conn.js'
 import type { CastorError } from '../../core/errors.js'
 import type { H2Connection, H2Failure, H2Handler, H2Stream, H2StreamHandler } from '../../http/h2/engine.js'
 import type { Timed } from '../../net/timer-wheel.js'
@@ -42,6 +42,8 @@ export class TargetConnection implements ConnHandler, Timed, H2Handler {
   readonly #connectTimeoutMs: number
   readonly #pingAfterMs: number
   #idleSinceMs: number
+  /** Bytes that had been written when it was idle last. */
+  #idleAtBytes = 0
   /** When the target was last heard. */
   #heardMs: number
   /** When there was nothing to hear, or it was asked. */
@@ -74,6 +76,11 @@ export class TargetConnection implements ConnHandler, Timed, H2Handler {
   /** A request may be sent at once. */
   get free(): boolean {
     return this.ready && !this.#doubted && this.#connection.canOpen
+  }
+
+  /** The same where a request cannot be sent twice: the target has not ended it while nothing was going on. */
+  get freeAndOpen(): boolean {
+    return this.free && (!this.idle || this.conn.lookAhead() !== AHEAD_END)
   }
 
   get idle(): boolean {
@@ -136,8 +143,8 @@ export class TargetConnection implements ConnHandler, Timed, H2Handler {
     this.#connection.ping()
   }
 
-  onEnd(): void {
-    this.#connection.receiveEnd()
+  onEnd(conn: Conn): void {
+    this.#connection.receiveEnd(this.#isUnread(conn))
     this.conn.close()
   }
 
@@ -145,10 +152,15 @@ export class TargetConnection implements ConnHandler, Timed, H2Handler {
     this.#connection.onWritable()
   }
 
-  onClose(_conn: Conn, cause?: CastorError): void {
+  onClose(conn: Conn, cause?: CastorError): void {
     this.#shared.context.wheel.cancel(this)
-    this.#connection.connClosed(cause)
+    this.#connection.connClosed(cause, this.#isUnread(conn))
     this.#owner.onConnectionClosed(this, cause)
+  }
+
+  /** The target closed it while it was idle, and has had nothing of what was sent since. */
+  #isUnread(conn: Conn): boolean {
+    return conn.bytesWritten - this.#idleAtBytes <= conn.unacknowledgedBytes
   }
 
   onTimeout(nowMs: number): number {
@@ -186,6 +198,7 @@ export class TargetConnection implements ConnHandler, Timed, H2Handler {
   }
 
   onIdle(): void {
+    this.#idleAtBytes = this.conn.bytesWritten
     this.#idleSinceMs = this.#shared.context.clock.nowMs
   }
 

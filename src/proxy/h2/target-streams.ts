@@ -65,11 +65,20 @@ export class TargetStreams implements MultiplexingPool, StreamSource, TargetConn
   }
 
   take(): Conn | undefined {
+    return this.#take(false)
+  }
+
+  /** Whoever gets none dials, and waits for a connection that is ready by then. */
+  takeQuiet(): Conn | undefined {
+    return this.#take(true)
+  }
+
+  #take(quiet: boolean): Conn | undefined {
     if (this.#waiting.length > 0) return undefined
     const connections = this.#connections
     for (let i = 0; i < connections.length; i++) {
       const connection = connections[i]!
-      if (!connection.free) continue
+      if (!(quiet ? connection.freeAndOpen : connection.free)) continue
       const stream = this.#newStream(DISCARD)
       if (this.#attach(stream, connection)) return stream
       stream.abort()
@@ -124,7 +133,7 @@ export class TargetStreams implements MultiplexingPool, StreamSource, TargetConn
   step(): void {
     const waiting = this.#waiting
     while (waiting.length > 0) {
-      const connection = this.#connections.find(({ free }) => free)
+      const connection = this.#connections.find(({ freeAndOpen }) => freeAndOpen)
       if (connection === undefined) break
       const stream = waiting.shift()!
       const first = !stream.opened

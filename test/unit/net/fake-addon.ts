@@ -96,6 +96,8 @@ export class FakeAddon implements NativeAddon {
 
   socketError = (): number => 0
   unread = (): number => 0
+  ahead = (): number => 0
+  unacknowledged = (): number => 0
   shutdownWrite = (): number => 0
   address = (): number => -107
   listenTcp = (): number => -1

@@ -1,5 +1,5 @@
 import { ManualClock } from '../../../../src/core/clock.js'
-import type { Conn, ConnHandler, Endpoint, Silence } from '../../../../src/core/conn.js'
+import type { Ahead, Conn, ConnHandler, Endpoint, Silence } from '../../../../src/core/conn.js'
 import { Http2Connection } from '../../../../src/http/h2/connection.js'
 import {
   DEFAULT_H2_LIMITS,
@@ -137,6 +137,7 @@ export class FakeConn implements Conn {
   readonly dialledMs = 0
   share = undefined
   readonly peerReset = false
+  readonly unacknowledgedBytes = 0
   silence: Silence | undefined = undefined
   #chunks: Buffer[] = []
 
@@ -153,6 +154,10 @@ export class FakeConn implements Conn {
     const bytes = Buffer.concat(this.#chunks)
     this.#chunks = []
     return bytes
+  }
+
+  lookAhead(): Ahead {
+    return this.closed ? 2 : 0
   }
 
   pause(): void {}
