@@ -1,9 +1,7 @@
 // Hot path: counts for every connection and request.
-import type { ListenerConfig } from '../core/config.js'
 import { REASONS } from '../core/reasons.js'
 import { type ServerTls, TLS_FAULTS, TLS_VERSIONS, type TlsFault, type TlsInfo } from '../core/tls.js'
-import type { CidrSet } from '../net/cidr-set.js'
-import { type Columns, recordDuration } from '../shm/columns.js'
+import type { Columns } from '../shm/columns.js'
 import {
   LISTENER_CONNECTIONS_ACTIVE,
   LISTENER_CONNECTIONS_TOTAL,
@@ -12,55 +10,36 @@ import {
   LISTENER_RECEIVED_BYTES,
   LISTENER_SENT_BYTES,
   LISTENER_TLS_FAULTS,
-  SERIES_CODE_COUNT,
-  SERIES_CODE_FIRST,
-  SERIES_CODES,
-  SERIES_CONNECT_DURATION,
-  SERIES_REQUEST_DURATION,
-  SERIES_RESPONSE_DURATION,
   WORKER_CONNECTIONS_ACTIVE,
   WORKER_CONNECTIONS_TOTAL,
   WORKER_RETRIES_TOTAL,
 } from '../shm/layout.js'
-import { hstsLine } from './hsts.js'
-import { RequestHash } from './request-hash.js'
-import type { TargetGroup } from './target-group.js'
+import type { Route } from './route.js'
 
-/** A listener in one thread: its config, where its connections go, and its words in the thread's column. */
+/**
+ * A listener in one thread: what stays the same while the configuration changes around it. Connections hold it, and take
+ * `route` from it at each request that they begin.
+ */
 export class Listener {
-  readonly config: ListenerConfig
-  readonly group: TargetGroup
-  readonly hash: RequestHash
-  readonly trusted: CidrSet
-  readonly proxied: CidrSet
-  /** With what new connections speak TLS; undefined where they do not. Replaced when certificates change. */
+  /** What requests go by that begin now. */
+  route: Route
+  /** With what new connections speak TLS; undefined where they do not. Replaced when certificates or settings change. */
   tls: ServerTls | undefined
-  /** Goes with every response. */
-  readonly hstsLine: Uint8Array | undefined
-  /** Targets are told of clients' certificates. */
-  readonly asksForCertificates: boolean
+  /** No connection may begin another request after the one that is under way: the listener is gone, or the thread ends. */
+  draining = false
   readonly #words: Float64Array
   readonly #workerAt: number
   readonly #at: number
-  readonly #seriesAt: number
 
-  constructor(
-    config: ListenerConfig,
-    group: TargetGroup,
-    sets: { readonly trusted: CidrSet; readonly proxied: CidrSet },
-    place: { readonly columns: Columns; readonly column: number; readonly listener: number; readonly series: number },
-  ) {
-    this.config = config
-    this.group = group
-    this.hash = new RequestHash(group.config.hashOn)
-    this.trusted = sets.trusted
-    this.proxied = sets.proxied
-    this.hstsLine = hstsLine(config.tls?.hsts)
-    this.asksForCertificates = config.tls !== undefined && config.tls.clientCertificates.mode !== 'none'
+  constructor(route: Route, place: { readonly columns: Columns; readonly column: number; readonly listener: number }) {
+    this.route = route
     this.#words = place.columns.words
     this.#workerAt = place.columns.workerAt(place.column)
     this.#at = place.columns.listenerAt(place.column, place.listener)
-    this.#seriesAt = place.columns.seriesAt(place.column, place.series)
+  }
+
+  get name(): string {
+    return this.route.settings.config.name
   }
 
   connectionOpened(): void {
@@ -95,19 +74,5 @@ export class Listener {
 
   countRetry(): void {
     this.#words[this.#workerAt + WORKER_RETRIES_TOTAL]!++
-  }
-
-  countRequest(status: number, durationMs: number): void {
-    const code = status - SERIES_CODE_FIRST
-    if (code >= 0 && code < SERIES_CODE_COUNT) this.#words[this.#seriesAt + SERIES_CODES + code]!++
-    recordDuration(this.#words, this.#seriesAt + SERIES_REQUEST_DURATION, durationMs)
-  }
-
-  countConnect(durationMs: number): void {
-    recordDuration(this.#words, this.#seriesAt + SERIES_CONNECT_DURATION, durationMs)
-  }
-
-  countResponse(durationMs: number): void {
-    recordDuration(this.#words, this.#seriesAt + SERIES_RESPONSE_DURATION, durationMs)
   }
 }

@@ -110,17 +110,17 @@ export class ProxyGate implements ConnHandler, Timed, Drainable {
   #record(reason: ReasonCode): void {
     const { accessLog, entry, clock, requestIds } = this.#context
     if (accessLog === undefined) return
-    const { config, group } = this.#listener
+    const { settings, group } = this.#listener.route
     entry.reset()
     entry.timeMs = this.#startedWallMs
     entry.requestId = requestIds.next()
-    entry.listener = config.name
+    entry.listener = settings.config.name
     entry.clientIp = this.#direct.source.address
     entry.clientPort = this.#direct.source.port
     entry.vip = this.#direct.vip
     entry.vport = this.#direct.vport
     entry.targetGroup = group.config.name
-    entry.scheme = config.protocol
+    entry.scheme = settings.config.protocol
     entry.requestBytes = this.#conn.bytesRead
     entry.requestMs = clock.nowMs - this.#startedMs
     entry.reason = reason

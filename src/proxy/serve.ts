@@ -23,7 +23,7 @@ export interface Http1 {
 /** Begins to serve a connection that was just adopted, and counted: who it is from, then its listener's protocol. */
 export function serve(context: WorkerContext, http1: Http1, listener: Listener, bind: Bind, conn: Conn): void {
   const direct = new DirectAddress(conn, bind.address, bind.port)
-  if (!listener.proxied.has(conn.peer)) {
+  if (!listener.route.settings.proxied.has(conn.peer)) {
     secure(context, http1, listener, conn, direct, undefined)
     return
   }
@@ -61,12 +61,12 @@ function enter(
   early: Uint8Array | undefined,
 ): void {
   const silent = early === undefined || early.length === 0
-  switch (listener.config.protocol) {
+  switch (listener.route.settings.config.protocol) {
     case 'http':
     case 'https':
       if (silent) context.silent.add(conn, listener, true)
       if (clientAddress.tls?.alpn === 'h2') begin(http1, listener, conn, clientAddress, early, 2)
-      else if (clientAddress.tls !== undefined || listener.config.http2 === undefined)
+      else if (clientAddress.tls !== undefined || listener.route.settings.config.http2 === undefined)
         begin(http1, listener, conn, clientAddress, early)
       else
         new VersionGate(context, listener, conn, (version, read) =>

@@ -54,7 +54,7 @@ export class TlsHandshake implements ConnHandler, Timed, Drainable {
   start(early: Uint8Array | undefined): void {
     this.#context.drainables.add(this)
     this.#conn.handler = this
-    this.#context.wheel.schedule(this, this.#listener.config.tls!.handshakeTimeoutMs)
+    this.#context.wheel.schedule(this, this.#listener.route.settings.config.tls!.handshakeTimeoutMs)
     // To be had from the kernel only while the connection is open, and the log asks when it is closed.
     if (this.#context.accessLog !== undefined) void this.#clientAddress.vip
     if (early !== undefined && early.length > 0) this.#begin(early)
@@ -95,7 +95,7 @@ export class TlsHandshake implements ConnHandler, Timed, Drainable {
     const known = cause instanceof TlsHandshakeError ? cause : undefined
     const fault = this.#fault ?? known?.fault ?? 'CLIENT_CLOSED'
     this.#listener.countHandshakeFault(fault)
-    const { name } = this.#listener.config
+    const { name } = this.#listener
     this.#context.tlsLog.clientFailed(name, this.#clientAddress.source.address, fault, known?.message)
   }
 
@@ -110,7 +110,7 @@ export class TlsHandshake implements ConnHandler, Timed, Drainable {
     const isRequest = PLAIN_REQUEST.test(
       Buffer.from(first.buffer, first.byteOffset, Math.min(first.length, 8)).toString('latin1'),
     )
-    if (isRequest && isHttpListener(this.#listener.config.protocol)) {
+    if (isRequest && isHttpListener(this.#listener.route.settings.config.protocol)) {
       this.#answerPlain()
       return
     }

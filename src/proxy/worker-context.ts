@@ -34,5 +34,4 @@ export interface WorkerContext {
   readonly drainables: Set<Drainable>
   readonly silent: SilentClients
   readonly tlsLog: TlsLog
-  draining: boolean
 }

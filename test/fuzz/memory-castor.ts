@@ -8,7 +8,6 @@ import type { CastorError } from '../../src/core/errors.js'
 import { LocalHybridClock } from '../../src/core/hybrid-clock.js'
 import { CHECK_UNCHECKED } from '../../src/core/target-state.js'
 import type { ClientTls } from '../../src/core/tls.js'
-import { CidrSet } from '../../src/net/cidr-set.js'
 import { MemoryTransport } from '../../src/net/memory-transport.js'
 import { TimerWheel } from '../../src/net/timer-wheel.js'
 import { AccessEntry } from '../../src/observe/access-log.js'
@@ -16,7 +15,9 @@ import { ExchangePool } from '../../src/proxy/h1/exchange-pool.js'
 import { Http1Context } from '../../src/proxy/h1/h1-context.js'
 import { Http2Context } from '../../src/proxy/h2/h2-context.js'
 import { Listener } from '../../src/proxy/listener.js'
+import { ListenerSettings } from '../../src/proxy/listener-settings.js'
 import { RequestIds } from '../../src/proxy/request-ids.js'
+import { Route } from '../../src/proxy/route.js'
 import { serve } from '../../src/proxy/serve.js'
 import { SilentClients } from '../../src/proxy/silent-clients.js'
 import { TargetGroup } from '../../src/proxy/target-group.js'
@@ -163,15 +164,14 @@ export class MemoryCastor {
       drainables: new Set(),
       silent: new SilentClients(clock, config.protection.firstByteTimeoutMs, columns.words, columns.workerAt(1)),
       tlsLog: new TlsLog(pino({ level: 'silent' }), clock),
-      draining: false,
     }
     const log = pino({ level: 'silent' })
     const context = new Http1Context(this.#context, log)
     const exchanges = new ExchangePool(context)
     const http1 = { context, exchanges, http2: new Http2Context(this.#context, context, exchanges, log) }
-    const sets = { trusted: new CidrSet([]), proxied: new CidrSet([]) }
-    const place = { columns, column: 1, listener: 0, series: 0 }
-    const listener = new Listener(config.listeners[0]!, this.#group, sets, place)
+    const settings = new ListenerSettings(config.listeners[0]!)
+    const route = new Route(settings, this.#group, { columns, column: 1, series: 0 })
+    const listener = new Listener(route, { columns, column: 1, listener: 0 })
     const bind = { listener: 0, address: FRONT, port: PORT }
     this.transport.listen(FRONT, PORT, (records, socket) => {
       serve(this.#context, http1, listener, bind, this.transport.adopt(records, 0, socket, SILENT))

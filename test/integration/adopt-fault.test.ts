@@ -31,9 +31,13 @@ t.test('a fault while a connection is taken in costs that connection: it is clos
   const listener = {
     connectionOpened: () => open++,
     connectionClosed: () => open--,
-    proxied: {
-      has() {
-        throw new Error('a fault made for a test')
+    route: {
+      settings: {
+        proxied: {
+          has() {
+            throw new Error('a fault made for a test')
+          },
+        },
       },
     },
   }

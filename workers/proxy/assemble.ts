@@ -6,7 +6,6 @@ import type { Conn } from '../../src/core/conn.js'
 import type { GroupTargets } from '../../src/core/directory.js'
 import type { ProxyTask } from '../../src/core/messages.js'
 import { nativeAddon } from '../../src/native/addon.js'
-import { CidrSet } from '../../src/net/cidr-set.js'
 import { NativeTransport } from '../../src/net/native-transport.js'
 import { SocketTransport } from '../../src/net/socket-transport.js'
 import { type Timed, TimerWheel } from '../../src/net/timer-wheel.js'
@@ -16,8 +15,10 @@ import { Http1Context } from '../../src/proxy/h1/h1-context.js'
 import { Http2Context } from '../../src/proxy/h2/h2-context.js'
 import { TargetStreams } from '../../src/proxy/h2/target-streams.js'
 import { Listener } from '../../src/proxy/listener.js'
+import { ListenerSettings } from '../../src/proxy/listener-settings.js'
 import { NO_GROUP } from '../../src/proxy/no-group.js'
 import { RequestIds } from '../../src/proxy/request-ids.js'
+import { Route } from '../../src/proxy/route.js'
 import type { Http1 } from '../../src/proxy/serve.js'
 import { ShortageLog } from '../../src/proxy/shortage-log.js'
 import { SilentClients } from '../../src/proxy/silent-clients.js'
@@ -113,7 +114,6 @@ export function assemble(
       columns.workerAt(task.column),
     ),
     tlsLog: new TlsLog(log, clock),
-    draining: false,
   }
   const http1 = new Http1Context(context, log)
   const exchanges = new ExchangePool(http1)
@@ -193,11 +193,7 @@ function listener(
   const config = task.config.listeners[index]!
   const groupSlot = task.directory.groups.indexOf(config.targetGroup)
   const series = task.directory.series.findIndex((entry) => entry.listener === index && entry.group === groupSlot)
-  const sets = { trusted: new CidrSet(config.trustForwardedFrom), proxied: new CidrSet(config.acceptProxyProtocol) }
-  return new Listener(config, groups[groupSlot] ?? noGroup, sets, {
-    columns,
-    column: task.column,
-    listener: index,
-    series,
-  })
+  const { column } = task
+  const route = new Route(new ListenerSettings(config), groups[groupSlot] ?? noGroup, { columns, column, series })
+  return new Listener(route, { columns, column, listener: index })
 }

@@ -10,8 +10,8 @@ const CUT_MS = 1_500
  * `timeoutMs`, when what is left is cut, tunnels in order. Resolves when no connection is left.
  */
 export function drain(thread: ProxyThread, timeoutMs: number, idleGraceMs: number): Promise<void> {
-  const { context, groups } = thread
-  context.draining = true
+  const { context, groups, listeners } = thread
+  for (const listener of listeners) listener.draining = true
   context.clock.refresh()
   const closeIdle = (): void => {
     for (const session of [...context.drainables]) session.drain()

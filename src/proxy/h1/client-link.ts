@@ -8,6 +8,7 @@ import type { Timed } from '../../net/timer-wheel.js'
 import { type ClientAddress, type ForwardedLines, formatHost, forwardedLines } from '../client-address.js'
 import { ForwardedClients } from '../forwarded-client.js'
 import type { Listener } from '../listener.js'
+import type { Route } from '../route.js'
 import type { Target } from '../target.js'
 import type { Drainable } from '../worker-context.js'
 import type { Exchange } from './exchange.js'
@@ -39,11 +40,16 @@ export abstract class ClientLink implements Timed, Drainable {
   timerDeadlineMs = 0
   readonly context: Http1Context
   readonly listener: Listener
+  /**
+   * What the request under way goes by, or the last one. Between requests the connection itself goes by it: by what was in
+   * force when its last request began.
+   */
+  route: Route
   readonly conn: Conn
   /** Whom the request under way is from: the connection's peer, or whom it names where it is trusted. */
   clientAddress: ClientAddress
   /** Undefined where the peer, or whom its PROXY header names, is none of `trustForwardedFrom`. */
-  protected readonly clients: ForwardedClients | undefined
+  protected clients: ForwardedClients | undefined
   readonly #peer: ClientAddress
   inputEnded = false
   protected state: number = READING
@@ -65,19 +71,34 @@ export abstract class ClientLink implements Timed, Drainable {
   constructor(context: Http1Context, listener: Listener, conn: Conn, clientAddress: ClientAddress) {
     this.context = context
     this.listener = listener
+    this.route = listener.route
     this.conn = conn
     this.clientAddress = clientAddress
     this.#peer = clientAddress
-    this.clients = listener.trusted.has(clientAddress.source)
-      ? new ForwardedClients(clientAddress, listener.trusted)
-      : undefined
+    this.clients = this.#namedClients()
     // A handshake's bytes were counted by themselves.
     this.#receivedCounted = clientAddress.tls === undefined ? 0 : conn.bytesRead
   }
 
+  /** A request begins: from here to its end it goes by what is in force now. */
+  protected takeRoute(): void {
+    const { route } = this.listener
+    if (route === this.route) return
+    this.route = route
+    this.clients = this.#namedClients()
+    this.clientAddress = this.#peer
+    this.#forwarded = undefined
+  }
+
+  /** Where the peer is trusted to say whom its requests are from. */
+  #namedClients(): ForwardedClients | undefined {
+    const { trusted } = this.route.settings
+    return trusted.has(this.#peer.source) ? new ForwardedClients(this.#peer, trusted) : undefined
+  }
+
   get bodyPace(): BodyPace {
     const { bodyMinRateBytesPerSecond } = this.context.protection
-    return (this.#bodyPace ??= new BodyPace(bodyMinRateBytesPerSecond, this.listener.config.idleTimeoutMs))
+    return (this.#bodyPace ??= new BodyPace(bodyMinRateBytesPerSecond, this.route.settings.config.idleTimeoutMs))
   }
 
   get receivedBytes(): number {
@@ -103,14 +124,14 @@ export abstract class ClientLink implements Timed, Drainable {
     // Each proxy says whom it was asked by, whoever the client is.
     return (this.#forwarded ??= forwardedLines(
       this.#peer,
-      this.listener.group.config.forwarded,
-      this.listener.asksForCertificates,
+      this.route.group.config.forwarded,
+      this.route.settings.asksForCertificates,
     ))
   }
 
   headOptions(info: RequestInfo): RequestHeadOptions {
     const { forwarded } = this
-    const { config } = this.listener.group
+    const { config } = this.route.group
     const options = this.context.headOptions
     options.clientAddress = forwarded.clientAddress
     options.fixedLines = forwarded.fixedLines
@@ -162,7 +183,7 @@ export abstract class ClientLink implements Timed, Drainable {
 
   /** The answer is out and the connection is to end, but the client may not have sent all it wanted to. */
   linger(): void {
-    const lingerMs = this.context.draining ? LINGER_MS : this.listener.config.idleTimeoutMs
+    const lingerMs = this.listener.draining ? LINGER_MS : this.route.settings.config.idleTimeoutMs
     this.kept.clear()
     this.state = LINGERING
     this.lingerUntilMs = this.context.clock.nowMs + lingerMs
@@ -178,7 +199,7 @@ export abstract class ClientLink implements Timed, Drainable {
     const { bytesWritten } = this.conn
     if (bytesWritten === this.#deliveredBytes) return
     this.#deliveredBytes = bytesWritten
-    this.lingerUntilMs = Math.max(this.lingerUntilMs, nowMs + this.listener.config.idleTimeoutMs)
+    this.lingerUntilMs = Math.max(this.lingerUntilMs, nowMs + this.route.settings.config.idleTimeoutMs)
   }
 
   cutUnframed(blocked: boolean): void {
@@ -187,7 +208,7 @@ export abstract class ClientLink implements Timed, Drainable {
     this.kept.clear()
     this.state = CUTTING
     this.conn.pause()
-    this.resetWithin(blocked ? this.listener.config.idleTimeoutMs : CUT_MS)
+    this.resetWithin(blocked ? this.route.settings.config.idleTimeoutMs : CUT_MS)
   }
 
   protected resetWithin(delayMs: number): void {
@@ -220,6 +241,7 @@ export abstract class ClientLink implements Timed, Drainable {
 
   /** Answers a request that never became an exchange, and closes. `parser` has the request as far as it was understood. */
   protected refuse(status: number, reason: ReasonCode, parser: RequestParser | undefined): void {
+    this.takeRoute()
     this.clientAddress = this.#peer
     this.state = LINGERING
     writeRefusal(this.context, this, status, reason, parser, this.headStartedMs)
@@ -231,7 +253,7 @@ export abstract class ClientLink implements Timed, Drainable {
 
   protected closeAfterAnswer(): void {
     this.state = LINGERING
-    this.lingerUntilMs = this.context.clock.nowMs + this.listener.config.idleTimeoutMs
+    this.lingerUntilMs = this.context.clock.nowMs + this.route.settings.config.idleTimeoutMs
     this.#deliveredBytes = this.conn.bytesWritten
     this.conn.close()
   }

@@ -52,7 +52,7 @@ export class ClientSession extends ClientLink implements ConnHandler, Requester 
     this.context.sessions.add(this)
     this.conn.handler = this
     this.conn.readSize = HEAD_READ_BYTES
-    this.context.wheel.schedule(this, Math.min(this.listener.config.idleTimeoutMs, POLL_MS))
+    this.context.wheel.schedule(this, Math.min(this.route.settings.config.idleTimeoutMs, POLL_MS))
     if (early !== undefined && early.length > 0) this.#read(early, 0, early.length)
   }
 
@@ -134,7 +134,7 @@ export class ClientSession extends ClientLink implements ConnHandler, Requester 
         restMs = this.exchange!.checkTime(nowMs)
         break
       case FLUSHING:
-        restMs = this.conn.lastActiveMs + this.listener.config.idleTimeoutMs - nowMs
+        restMs = this.conn.lastActiveMs + this.route.settings.config.idleTimeoutMs - nowMs
         if (restMs <= 0) this.conn.abort()
         break
       case CUTTING:
@@ -184,7 +184,7 @@ export class ClientSession extends ClientLink implements ConnHandler, Requester 
       if (restMs <= 0) this.refuse(408, 'HEADER_TIMEOUT', undefined)
       return restMs
     }
-    const restMs = this.conn.lastActiveMs + this.listener.config.idleTimeoutMs - nowMs
+    const restMs = this.conn.lastActiveMs + this.route.settings.config.idleTimeoutMs - nowMs
     if (restMs <= 0) this.conn.close()
     return restMs
   }
@@ -217,8 +217,9 @@ export class ClientSession extends ClientLink implements ConnHandler, Requester 
   }
 
   #begin(parser: RequestParser, buffer: Uint8Array, start: number, end: number): number {
+    this.takeRoute()
     if (this.clients !== undefined) this.clientAddress = this.clients.of(parser, buffer, start)
-    if (answersItself(this.listener)) return this.#redirect(parser, buffer, start)
+    if (answersItself(this.route)) return this.#redirect(parser, buffer, start)
     const exchange = this.#exchanges.take()
     this.exchange = exchange
     this.state = EXCHANGING
@@ -231,7 +232,7 @@ export class ClientSession extends ClientLink implements ConnHandler, Requester 
   /** No target is asked: the client is sent to https. */
   #redirect(parser: RequestParser, buffer: Uint8Array, start: number): number {
     const next = start + parser.headLength
-    const keep = parser.keepAlive && !parser.hasBody && !this.context.draining
+    const keep = parser.keepAlive && !parser.hasBody && !this.listener.draining
     const blocked = !writeRedirect(this.context, this, parser, buffer, start, !keep)
     this.context.giveParser(parser)
     this.onExchangeDone(keep, !parser.hasBody, blocked)
@@ -264,7 +265,7 @@ export class ClientSession extends ClientLink implements ConnHandler, Requester 
     if (this.#reading) return
     if (!this.kept.empty) this.#read(this.kept.buffer, 0, this.kept.length)
     if (this.state === READING) {
-      if (this.inputEnded || (this.context.draining && this.headStartedMs < 0)) this.conn.close()
+      if (this.inputEnded || (this.listener.draining && this.headStartedMs < 0)) this.conn.close()
       else this.conn.resume()
     } else if (this.state === EXCHANGING && this.kept.empty) {
       // Paused for what was kept: the rest of this request's body, or the client's going, would never be seen.

@@ -117,7 +117,7 @@ export abstract class ExchangeOutcome implements UpstreamUser {
   protected fail(status: number, reason: ReasonCode): void {
     const session = this.session
     const requestDone = this.requestBody.done
-    const keep = this.info.keepAlive && requestDone && !this.context.draining
+    const keep = this.info.keepAlive && requestDone && !session.listener.draining
     const { scratch } = this.context.transport
     const end = writeFailure(scratch, session, status, reason, this.info, !keep)
     const blocked = !session.conn.write(scratch, 0, end)

@@ -59,22 +59,22 @@ export abstract class ExchangeResponse extends ExchangeOutcome {
     tally.headSent = true
     if (parser.connectionAuth) this.upstream.pin()
     tally.responseMs = this.context.clock.nowMs - tally.requestDoneMs
-    const { group } = this.session.listener
+    const { group } = this.session.route
     group.countResponse(this.upstream.target!, parser.status, tally.responseMs, this.upstream.client)
     group.stickiness?.onResponse(this.affinity, parser, buffer, start, this.upstream.target!.slot)
   }
 
   protected beginResponse(): void {
     const { parser, buffer, start, end, bodyStart } = this.head
-    const { conn, listener } = this.session
+    const { conn, listener, route } = this.session
     const framing = parser.framing(this.info.method)
     const endless = framing === FRAMING_CHUNKED || framing === FRAMING_UNTIL_CLOSE
     const chunked = endless && this.info.versionMinor === 1
     this.answered()
-    listener.countResponse(this.tally.responseMs)
+    route.countResponse(this.tally.responseMs)
     this.keepUpstream = parser.keepAlive && framing !== FRAMING_UNTIL_CLOSE
     // An answer to a request that is still being sent ends the connection: what follows could not be told apart.
-    this.keepClient = this.info.keepAlive && this.requestBody.done && !this.context.draining && (!endless || chunked)
+    this.keepClient = this.info.keepAlive && this.requestBody.done && !listener.draining && (!endless || chunked)
     this.phase = STREAMING
     this.pace.end(this.context.clock.nowMs, this.session)
     const { scratch } = this.context.transport
@@ -119,14 +119,14 @@ export abstract class ExchangeResponse extends ExchangeOutcome {
   }
 
   protected headOptions(chunked: boolean, close: boolean): ResponseHeadOptions {
-    const { listener, clientAddress } = this.session
-    const { config, stickiness } = listener.group
+    const { route, clientAddress } = this.session
+    const { config, stickiness } = route.group
     // Interim responses are none to set cookies in.
     const final = this.tally.status !== 0
     const line = final
       ? stickiness?.responseLine(this.affinity, this.upstream.target!.slot, !!clientAddress.tls)
       : undefined
-    const hsts = final ? listener.hstsLine : undefined
+    const hsts = final ? route.settings.hstsLine : undefined
     return this.context.responseOptions(this.info.versionMinor, chunked, close, config.forwarded.via, line, hsts)
   }
 

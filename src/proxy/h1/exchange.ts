@@ -40,7 +40,7 @@ export class Exchange extends ExchangeResponse {
     const context = this.context
     this.#reset(session)
     this.pace.reset(parser.dialogue)
-    const { hash, group } = session.listener
+    const { hash, group } = session.route
     group.stickiness?.bindRequest(this.affinity, parser, buffer, start, session.clientAddress)
     this.info.capture(parser, buffer, start, context.requestIds.next(), context.accessLog !== undefined)
     group.retryBudget.countRequest()
@@ -97,7 +97,7 @@ export class Exchange extends ExchangeResponse {
 
   /** Milliseconds until it wants to be asked again. Ends what has taken too long. */
   checkTime(nowMs: number): number {
-    const { listener, conn } = this.session
+    const { route, conn } = this.session
     if (this.session.inputEnded && this.#clientHasLeft(nowMs)) {
       const session = this.session
       this.release('CLIENT_CLOSED')
@@ -108,12 +108,12 @@ export class Exchange extends ExchangeResponse {
     if (this.phase === FINISHING) return this.#checkFinishing(nowMs)
     if (this.phase === AWAITING && this.requestBody.done) {
       const sinceMs = Math.max(this.tally.requestDoneMs, this.head.interimMs)
-      const restMs = sinceMs + listener.group.config.timeouts.responseMs - nowMs
+      const restMs = sinceMs + route.group.config.timeouts.responseMs - nowMs
       if (restMs <= 0) this.blameAndFail(FAILURE_TIMEOUT, 504, 'RESPONSE_TIMEOUT')
       return restMs
     }
     const activeMs = Math.max(conn.lastActiveMs, this.upstream.conn?.lastActiveMs ?? 0)
-    const restMs = activeMs + listener.config.idleTimeoutMs - nowMs
+    const restMs = activeMs + route.settings.config.idleTimeoutMs - nowMs
     if (restMs > 0 && (this.requestBody.done || this.pace.isFastEnough(nowMs, this.session))) return restMs
     if (this.tally.headSent) this.cut(this.requestBody.done ? 'IDLE_TIMEOUT' : 'BODY_TOO_SLOW')
     else if (this.requestBody.blocked) this.fail(504, 'RESPONSE_TIMEOUT')
@@ -126,9 +126,9 @@ export class Exchange extends ExchangeResponse {
    * something goes to it, or could be probed for, its system would say so with a reset.
    */
   #clientHasLeft(nowMs: number): boolean {
-    const { listener, conn } = this.session
+    const { route, conn } = this.session
     const quiet = this.phase === STREAMING ? !this.responseBody.blocked : this.info.versionMinor === 0
-    if (!quiet || this.phase === FINISHING || listener.config.halfClose === 'keep') return false
+    if (!quiet || this.phase === FINISHING || route.settings.config.halfClose === 'keep') return false
     return nowMs - Math.max(conn.lastActiveMs, this.#clientEndedMs) >= LEFT_MS
   }
 
@@ -140,7 +140,7 @@ export class Exchange extends ExchangeResponse {
       this.conclude(true)
       return 0
     }
-    const restMs = session.conn.lastActiveMs + session.listener.config.idleTimeoutMs - nowMs
+    const restMs = session.conn.lastActiveMs + session.route.settings.config.idleTimeoutMs - nowMs
     if (restMs > 0) return restMs
     this.release('NONE')
     session.cutShort(false)
@@ -206,7 +206,7 @@ export class Exchange extends ExchangeResponse {
         return
       case UPSTREAM_READY:
         this.phase = AWAITING
-        this.session.checkWithin(this.session.listener.group.config.timeouts.responseMs)
+        this.session.checkWithin(this.session.route.group.config.timeouts.responseMs)
     }
   }
 
@@ -241,7 +241,7 @@ export class Exchange extends ExchangeResponse {
       this.conclude(true)
     } else if (!wasDone) {
       this.tally.requestDoneMs = this.context.clock.nowMs
-      this.session.checkWithin(this.session.listener.group.config.timeouts.responseMs)
+      this.session.checkWithin(this.session.route.group.config.timeouts.responseMs)
     }
     return next
   }

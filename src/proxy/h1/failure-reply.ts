@@ -37,7 +37,7 @@ export function writeFailure(
     close,
     head: info.isHead,
     versionMinor: info.versionMinor,
-    lines: session.listener.hstsLine,
+    lines: session.route.settings.hstsLine,
     ...(status === 503 ? { retryAfterSeconds: RETRY_AFTER_SECONDS } : {}),
   }
   return writeAnswer(scratch, session, reply, reason)

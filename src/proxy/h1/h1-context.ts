@@ -73,10 +73,6 @@ export class Http1Context {
     }
   }
 
-  get draining(): boolean {
-    return this.#context.draining
-  }
-
   countRetry(): void {
     this.#context.columns.words[this.#workerAt + WORKER_RETRIES_TOTAL]!++
   }

@@ -2,7 +2,7 @@ import type { ReasonCode } from '../../core/reasons.js'
 import { METHOD_GET, METHOD_HEAD } from '../../http/methods.js'
 import type { Reply } from '../../http/reply.js'
 import type { RequestParser } from '../../http/request-parser.js'
-import type { Listener } from '../listener.js'
+import type { Route } from '../route.js'
 import { writeAnswer } from './failure-reply.js'
 import type { Http1Context } from './h1-context.js'
 import { recordAnswer, recordRefusal } from './record.js'
@@ -12,21 +12,21 @@ import type { Requester } from './requester.js'
 
 const HTTPS_PORT = 443
 
-export function answersItself(listener: Listener): boolean {
-  return listener.config.redirectToHttps !== undefined
+export function answersItself(route: Route): boolean {
+  return route.settings.config.redirectToHttps !== undefined
 }
 
 /** Refuses what never became a request. `parser` has it as far as it was understood; `startedMs` −1 where nothing came. */
 export function writeRefusal(
   context: Http1Context,
-  session: Pick<Requester, 'listener' | 'clientAddress' | 'conn' | 'grpc'>,
+  session: Pick<Requester, 'listener' | 'route' | 'clientAddress' | 'conn' | 'grpc'>,
   status: number,
   reason: ReasonCode,
   parser: RequestParser | undefined,
   startedMs: number,
 ): void {
   const requestId = context.requestIds.next()
-  const lines = session.listener.hstsLine
+  const lines = session.route.settings.hstsLine
   const { scratch } = context.transport
   const reply: Reply = { status, requestId, close: true, head: false, versionMinor: 1, lines }
   const end = writeAnswer(scratch, session, reply, reason)
@@ -45,7 +45,7 @@ export function writeRedirect(
   start: number,
   close: boolean,
 ): boolean {
-  const { port, status: wanted } = session.listener.config.redirectToHttps!
+  const { port, status: wanted } = session.route.settings.config.redirectToHttps!
   const { info } = context
   info.capture(parser, buffer, start, context.requestIds.next(), context.accessLog !== undefined)
   const safe = parser.method === METHOD_GET || parser.method === METHOD_HEAD

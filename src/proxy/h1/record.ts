@@ -46,10 +46,10 @@ export class Tally {
     sent: number,
     reason: ReasonCode,
   ): void {
-    const { listener } = session
+    const { listener, route } = session
     const requestMs = context.clock.nowMs - this.startedMs
     const status = this.status === 0 ? CLIENT_CLOSED_STATUS : this.status
-    listener.countRequest(status, requestMs)
+    route.countRequest(status, requestMs)
     listener.countReason(REASON[reason])
     if (context.accessLog === undefined) return
     const entry = describe(session, context.entry)
@@ -72,14 +72,14 @@ export class Tally {
 /** A request that was answered before it could become an exchange. */
 export function recordRefusal(
   context: Http1Context,
-  session: Pick<Requester, 'listener' | 'clientAddress'>,
+  session: Pick<Requester, 'listener' | 'route' | 'clientAddress'>,
   status: number,
   reason: ReasonCode,
   requestId: Uint8Array,
   requestMs: number,
 ): void {
-  const { listener } = session
-  listener.countRequest(status, requestMs)
+  const { listener, route } = session
+  route.countRequest(status, requestMs)
   listener.countReason(REASON[reason])
   if (context.accessLog === undefined) return
   const entry = describe(session, context.entry)
@@ -100,8 +100,8 @@ export function recordAnswer(
   sentBytes: number,
   reason: ReasonCode,
 ): void {
-  const { listener } = session
-  listener.countRequest(status, 0)
+  const { listener, route } = session
+  route.countRequest(status, 0)
   listener.countReason(REASON[reason])
   if (context.accessLog === undefined) return
   const entry = describe(session, context.entry)
@@ -115,14 +115,14 @@ export function recordAnswer(
   context.accessLog.record(entry)
 }
 
-function describe(session: Pick<Requester, 'listener' | 'clientAddress'>, entry: AccessEntry): AccessEntry {
+function describe(session: Pick<Requester, 'listener' | 'route' | 'clientAddress'>, entry: AccessEntry): AccessEntry {
   entry.reset()
-  entry.listener = session.listener.config.name
+  entry.listener = session.route.settings.config.name
   entry.clientIp = session.clientAddress.source.address
   entry.clientPort = session.clientAddress.source.port
   entry.vip = session.clientAddress.vip
   entry.vport = session.clientAddress.vport
-  entry.targetGroup = session.listener.group.config.name
+  entry.targetGroup = session.route.group.config.name
   const { tls } = session.clientAddress
   entry.scheme = schemeOf(session.clientAddress)
   entry.tlsVersion = tls?.version ?? ''

@@ -3,6 +3,7 @@ import type { RequestHeadOptions } from '../../http/request-writer.js'
 import type { BodyPace } from '../../limits/body-pace.js'
 import type { ClientAddress } from '../client-address.js'
 import type { Listener } from '../listener.js'
+import type { Route } from '../route.js'
 import type { Target } from '../target.js'
 import type { PinnedConnections } from './pinned-connections.js'
 import type { RequestInfo } from './request-info.js'
@@ -10,6 +11,8 @@ import type { RequestInfo } from './request-info.js'
 /** Whoever a request came from, as the exchange that serves it sees them. */
 export interface Requester {
   readonly listener: Listener
+  /** What the request under way goes by. */
+  readonly route: Route
   readonly clientAddress: ClientAddress
   /** How the request came, for the log; empty = by HTTP/1, whose minor version the request says. */
   readonly protocol: string

@@ -53,9 +53,9 @@ export class UpgradedTunnel implements TunnelOwner, Drainable {
     let ready = clientReady
     if (early.length > 0) ready = conn.write(early, 0, early.length)
     const ahead = session.becomeTunnel()
-    const { config, group } = session.listener
+    const { settings, group } = session.route
     const keepMs = group.stickiness?.keepEveryMs ?? Number.POSITIVE_INFINITY
-    this.#tunnel = new Tunnel(conn, upstream, config.websocketIdleTimeoutMs, keepMs, this.#context.wheel, this)
+    this.#tunnel = new Tunnel(conn, upstream, settings.config.websocketIdleTimeoutMs, keepMs, this.#context.wheel, this)
     this.#context.sessions.add(this)
     if (!ready) upstream.pause()
     if (ahead === undefined || upstream.write(ahead, 0, ahead.length)) conn.resume()
@@ -75,7 +75,7 @@ export class UpgradedTunnel implements TunnelOwner, Drainable {
 
   onTunnelAlive(): void {
     this.#session.countBytes()
-    this.#session.listener.group.stickiness?.keep(this.#affinity)
+    this.#session.route.group.stickiness?.keep(this.#affinity)
   }
 
   onTunnelClosed(end: TunnelEnd): void {

@@ -81,7 +81,7 @@ export class Upstream implements ConnHandler, Waiter, SpareTaker {
 
   /** How long it may take to reach a target: its turn in the queue, or a dial. Milliseconds. */
   get timeoutMs(): number {
-    const { queue, timeouts } = this.#session.listener.group.config
+    const { queue, timeouts } = this.#session.route.group.config
     return this.waitTicket !== 0 ? queue.timeoutMs : timeouts.connectMs
   }
 
@@ -95,7 +95,7 @@ export class Upstream implements ConnHandler, Waiter, SpareTaker {
     this.unread = false
     this.hash = hash
     this.affinity = affinity
-    this.#attemptsLeft = session.listener.group.config.retries.attempts
+    this.#attemptsLeft = session.route.group.config.retries.attempts
     // Not always: setting a length leaves compiled code, even where it changes nothing.
     if (this.tried.length > 0) this.tried.length = 0
     this.target = undefined
@@ -105,9 +105,9 @@ export class Upstream implements ConnHandler, Waiter, SpareTaker {
     this.connectMs = -1
     this.#resent = false
     this.#pinned = connectionAuth
-    const { pinned, listener } = session
+    const { pinned, route } = session
     // Where nothing else binds the client it is bound by the connections it has.
-    if (pinned !== undefined && affinity.slot < 0 && !affinity.hasKey) affinity.slot = pinned.slotIn(listener.group)
+    if (pinned !== undefined && affinity.slot < 0 && !affinity.hasKey) affinity.slot = pinned.slotIn(route.group)
   }
 
   /** The response has said that the connection authenticates whoever uses it. */
@@ -118,7 +118,7 @@ export class Upstream implements ConnHandler, Waiter, SpareTaker {
 
   /** Claims a target and a connection to it. */
   connect(): UpstreamState {
-    const acquired = this.#session.listener.group.acquire(this)
+    const acquired = this.#session.route.group.acquire(this)
     switch (acquired) {
       case 'none':
         return this.#refuse('NO_TARGET')
@@ -152,7 +152,7 @@ export class Upstream implements ConnHandler, Waiter, SpareTaker {
     if (this.waitTicket === 0) {
       this.abandonDial()
     } else {
-      this.#session.listener.group.cancel(this)
+      this.#session.route.group.cancel(this)
       this.#user.onUpstreamTurn(this.#refuse('QUEUE_TIMEOUT'))
     }
     return restMs
@@ -224,7 +224,7 @@ export class Upstream implements ConnHandler, Waiter, SpareTaker {
       if (state !== UPSTREAM_NONE || held !== undefined) return state
     }
     if (!this.#reused) return this.connectElsewhere('reset-before-response')
-    if (!this.#session.listener.group.retryBudget.tryRetry()) return UPSTREAM_NONE
+    if (!this.#session.route.group.retryBudget.tryRetry()) return UPSTREAM_NONE
     this.#resent = true
     this.#context.countRetry()
     return this.#dial(this.target!)
@@ -232,7 +232,7 @@ export class Upstream implements ConnHandler, Waiter, SpareTaker {
 
   /** Tries another target where `retries`, its budget and the other targets allow. The head is written again. */
   connectElsewhere(condition: 'connect-failure' | 'reset-before-response'): UpstreamState {
-    const { group } = this.#session.listener
+    const { group } = this.#session.route
     const failed = this.target!
     if (this.#attemptsLeft === 0 || !group.config.retries.on.includes(condition)) return UPSTREAM_NONE
     if (!group.hasOther(failed, this.tried) || !group.retryBudget.tryRetry()) return UPSTREAM_NONE
@@ -253,12 +253,12 @@ export class Upstream implements ConnHandler, Waiter, SpareTaker {
 
   /** The target failed this request before it answered. */
   blame(kind: FailureKind, cause?: CastorError): void {
-    if (this.target !== undefined) this.#session.listener.group.countFailure(this.target, kind, this.client, cause)
+    if (this.target !== undefined) this.#session.route.group.countFailure(this.target, kind, this.client, cause)
   }
 
   /** The target cut the answer that it had begun with this status. */
   blameCut(status: number): void {
-    if (this.target !== undefined) this.#session.listener.group.countCut(this.target, status, this.client)
+    if (this.target !== undefined) this.#session.route.group.countCut(this.target, status, this.client)
   }
 
   /** The dial took too long. */
@@ -310,7 +310,7 @@ export class Upstream implements ConnHandler, Waiter, SpareTaker {
 
   /** The request is over, whatever became of it. */
   finish(): void {
-    if (this.waitTicket !== 0) this.#session.listener.group.cancel(this)
+    if (this.waitTicket !== 0) this.#session.route.group.cancel(this)
     this.target?.finish()
     this.target = undefined
   }
@@ -319,7 +319,7 @@ export class Upstream implements ConnHandler, Waiter, SpareTaker {
     this.connecting = false
     this.target!.connectionOpened()
     this.connectMs = this.#context.clock.nowMs - this.#attemptMs
-    this.#session.listener.countConnect(this.connectMs)
+    this.#session.route.countConnect(this.connectMs)
     if (!conn.closed) this.#user.onUpstreamOpen()
   }
 
@@ -360,7 +360,7 @@ export class Upstream implements ConnHandler, Waiter, SpareTaker {
   #dialFailure(cause: CastorError | undefined): ReasonCode {
     if (cause?.code === 'LOCAL_SHORTAGE') return 'LOCAL_SHORTAGE'
     if (cause?.code !== 'TLS_HANDSHAKE_FAILED') return 'CONNECT_FAILED'
-    this.#context.tlsLog.targetFailed(this.#session.listener.group.config.name, this.target!.id, cause.message)
+    this.#context.tlsLog.targetFailed(this.#session.route.group.config.name, this.target!.id, cause.message)
     return 'TARGET_TLS_FAILED'
   }
 
@@ -372,8 +372,8 @@ export class Upstream implements ConnHandler, Waiter, SpareTaker {
     this.#epoch = target.epoch
     const { transport } = this.#context
     const { address, port, tls } = target
-    const { conn: client, listener } = this.#session
-    const { keepAliveSeconds } = listener.group.config
+    const { conn: client, route } = this.#session
+    const { keepAliveSeconds } = route.group.config
     const conn =
       target.streams?.dial(this) ?? transport.dial(address, port, this, tls, undefined, client.share, keepAliveSeconds)
     conn.readSize = this.#session.firstReadBytes

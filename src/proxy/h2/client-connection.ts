@@ -102,7 +102,7 @@ export class ClientConnection implements ConnHandler, Timed, Drainable, H2Handle
       return
     }
     if (early !== undefined && early.length > 0) this.#connection.receive(early, 0, early.length)
-    if (context.draining) this.drain()
+    if (this.listener.draining) this.drain()
   }
 
   drain(): void {
@@ -115,7 +115,10 @@ export class ClientConnection implements ConnHandler, Timed, Drainable, H2Handle
 
   get bodyPace(): BodyPace {
     const { bodyMinRateBytesPerSecond } = this.#shared.context.protection
-    return (this.#bodyPace ??= new BodyPace(bodyMinRateBytesPerSecond, this.listener.config.idleTimeoutMs))
+    return (this.#bodyPace ??= new BodyPace(
+      bodyMinRateBytesPerSecond,
+      this.listener.route.settings.config.idleTimeoutMs,
+    ))
   }
 
   get receivedBytes(): number {
@@ -162,7 +165,7 @@ export class ClientConnection implements ConnHandler, Timed, Drainable, H2Handle
     this.#countBytes()
     this.#connection.tick(nowMs)
     for (let i = this.#open.length - 1; i >= 0; i--) this.#open[i]!.checkAwaited(nowMs)
-    if (this.#open.length === 0 && nowMs - this.#idleSinceMs >= this.listener.config.idleTimeoutMs) {
+    if (this.#open.length === 0 && nowMs - this.#idleSinceMs >= this.listener.route.settings.config.idleTimeoutMs) {
       this.#connection.close()
     }
     return this.conn.closed ? 0 : POLL_MS
@@ -199,7 +202,7 @@ export class ClientConnection implements ConnHandler, Timed, Drainable, H2Handle
     if (!faultLines.take()) return
     log.info(
       {
-        listener: this.listener.config.name,
+        listener: this.listener.name,
         client: this.clientAddress.source.address,
         reason,
         fault: failure.reason,

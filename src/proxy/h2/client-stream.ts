@@ -237,7 +237,7 @@ export class ClientStream extends StreamConn {
     const { listener, clientAddress } = this.#home
     recordRefusal(
       this.shared.http1,
-      { listener, clientAddress },
+      { listener, route: listener.route, clientAddress },
       status,
       reason,
       this.shared.context.requestIds.next(),

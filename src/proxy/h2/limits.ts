@@ -27,7 +27,8 @@ export function serverConnection(
   handler: H2Handler,
 ): H2Connection {
   const { protection, clock } = shared.context
-  const config = listener.config.http2!
+  const { settings: served } = listener.route
+  const config = served.config.http2!
   const fields = protection.maxHeaderBytes + protection.maxHeaders * FIELD_OVERHEAD
   const settings: H2Settings = {
     ...config,
@@ -43,7 +44,7 @@ export function serverConnection(
     lingerMs: DEFAULT_H2_LIMITS.lingerMs,
   }
   // A proxy that is trusted brings the requests of many clients: its connections answer for themselves alone.
-  const history = listener.trusted.has(clientAddress.source) ? undefined : shared.sources.open(clientAddress.source)
+  const history = served.trusted.has(clientAddress.source) ? undefined : shared.sources.open(clientAddress.source)
   return new Http2Connection(conn, { role: 'server', settings, limits, handler, clock, turn: shared.flushes, history })
 }
 

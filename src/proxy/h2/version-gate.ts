@@ -40,7 +40,7 @@ export class VersionGate implements ConnHandler, Timed, Drainable {
   start(early: Uint8Array | undefined): void {
     this.#context.drainables.add(this)
     this.#conn.handler = this
-    this.#context.wheel.schedule(this, this.#listener.config.idleTimeoutMs)
+    this.#context.wheel.schedule(this, this.#listener.route.settings.config.idleTimeoutMs)
     if (early !== undefined && early.length > 0) this.onData(this.#conn, early, early.length)
   }
 

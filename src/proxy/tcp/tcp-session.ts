@@ -8,6 +8,7 @@ import type { Timed } from '../../net/timer-wheel.js'
 import type { ClientAddress } from '../client-address.js'
 import { DISCARD } from '../discard.js'
 import type { Listener } from '../listener.js'
+import type { Route } from '../route.js'
 import type { Sheddable } from '../silent-clients.js'
 import { Affinity } from '../stickiness.js'
 import type { Target } from '../target.js'
@@ -40,6 +41,7 @@ export class TcpSession implements ConnHandler, Timed, Drainable, TunnelOwner, W
   readonly tried: number[] = []
   readonly #context: WorkerContext
   readonly #listener: Listener
+  readonly #route: Route
   readonly #conn: Conn
   readonly #clientAddress: ClientAddress
   readonly #startedMs: number
@@ -67,12 +69,13 @@ export class TcpSession implements ConnHandler, Timed, Drainable, TunnelOwner, W
   constructor(context: WorkerContext, listener: Listener, conn: Conn, clientAddress: ClientAddress) {
     this.#context = context
     this.#listener = listener
+    this.#route = listener.route
     this.#conn = conn
     this.#clientAddress = clientAddress
     this.#startedMs = context.clock.nowMs
     this.#startedWallMs = context.clock.wallMs
     this.#requestId = context.requestIds.next().slice()
-    this.#attemptsLeft = listener.group.config.retries.attempts
+    this.#attemptsLeft = this.#route.group.config.retries.attempts
     this.#receivedBase = clientAddress.tls === undefined ? 0 : conn.bytesRead
     this.#receivedCounted = this.#receivedBase
   }
@@ -88,7 +91,7 @@ export class TcpSession implements ConnHandler, Timed, Drainable, TunnelOwner, W
     this.#conn.handler = this
     this.#conn.pause()
     this.#early = early?.slice()
-    const { retryBudget, stickiness } = this.#listener.group
+    const { retryBudget, stickiness } = this.#route.group
     stickiness?.bindClient(this.affinity, this.#clientAddress)
     retryBudget.countRequest()
     // To be had from the kernel only while the connection is open, and the log asks when it is closed.
@@ -116,14 +119,14 @@ export class TcpSession implements ConnHandler, Timed, Drainable, TunnelOwner, W
 
   onOpen(conn: Conn): void {
     const target = this.#target!
-    const { config } = this.#listener.group
+    const { config } = this.#route.group
     this.#context.wheel.cancel(this)
     target.connectionOpened()
     this.#upstreamBase = conn.bytesRead
     this.#connectMs = this.#context.clock.nowMs - this.#startedMs
-    this.#listener.countConnect(this.#connectMs)
-    this.#listener.group.countAccepted(target, this.#connectMs)
-    const { stickiness } = this.#listener.group
+    this.#route.countConnect(this.#connectMs)
+    this.#route.group.countAccepted(target, this.#connectMs)
+    const { stickiness } = this.#route.group
     stickiness?.onTarget(this.affinity, target.slot)
     // To targets of TLS it went out before the handshake.
     if (config.proxyProtocol !== 'off' && target.tls === undefined) {
@@ -131,7 +134,14 @@ export class TcpSession implements ConnHandler, Timed, Drainable, TunnelOwner, W
       conn.write(header, 0, header.length)
     }
     const keepMs = stickiness?.keepEveryMs ?? Number.POSITIVE_INFINITY
-    this.#tunnel = new Tunnel(this.#conn, conn, this.#listener.config.idleTimeoutMs, keepMs, this.#context.wheel, this)
+    this.#tunnel = new Tunnel(
+      this.#conn,
+      conn,
+      this.#route.settings.config.idleTimeoutMs,
+      keepMs,
+      this.#context.wheel,
+      this,
+    )
     // A write that was kept holds the client back until the target has it.
     const waiting = this.#early !== undefined && !conn.write(this.#early, 0, this.#early.length)
     this.#early = undefined
@@ -166,7 +176,7 @@ export class TcpSession implements ConnHandler, Timed, Drainable, TunnelOwner, W
     const late = this.#upstream
     // A dial that had to wait for a socket has its time from when it began.
     const dialledMs = late?.dialledMs ?? 0
-    const restMs = dialledMs + this.#listener.group.config.timeouts.connectMs - this.#context.clock.nowMs
+    const restMs = dialledMs + this.#route.group.config.timeouts.connectMs - this.#context.clock.nowMs
     if (restMs > 0) return restMs
     this.#upstream = undefined
     if (late !== undefined) {
@@ -179,21 +189,21 @@ export class TcpSession implements ConnHandler, Timed, Drainable, TunnelOwner, W
 
   onTunnelAlive(): void {
     this.#countBytes()
-    this.#listener.group.stickiness?.keep(this.affinity)
+    this.#route.group.stickiness?.keep(this.affinity)
   }
 
   onTunnelClosed(end: TunnelEnd): void {
     const target = this.#target!
     target.connectionClosed()
     // A reset behind an answer may be its target's way to say that it is done.
-    if (this.#upstream!.bytesRead > this.#upstreamBase) this.#listener.group.countServed(target)
-    else if (end === 'target-failed') this.#listener.group.countCut(target, 0, this.client)
+    if (this.#upstream!.bytesRead > this.#upstreamBase) this.#route.group.countServed(target)
+    else if (end === 'target-failed') this.#route.group.countCut(target, 0, this.client)
     this.#finish(END_REASONS[end])
   }
 
   /** `failure` is what to end with where no target is left. */
   #connect(failure: ReasonCode): void {
-    const { group } = this.#listener
+    const { group } = this.#route
     const acquired = group.acquire(this)
     switch (acquired) {
       case 'none':
@@ -220,8 +230,8 @@ export class TcpSession implements ConnHandler, Timed, Drainable, TunnelOwner, W
     this.#target = target
     this.tried.push(target.slot)
     this.#inFlight = true
-    this.#context.wheel.schedule(this, this.#listener.group.config.timeouts.connectMs)
-    const { proxyProtocol, keepAliveSeconds } = this.#listener.group.config
+    this.#context.wheel.schedule(this, this.#route.group.config.timeouts.connectMs)
+    const { proxyProtocol, keepAliveSeconds } = this.#route.group.config
     const inClear = proxyProtocol === 'off' || target.tls === undefined ? undefined : this.#header(proxyProtocol)
     this.#upstream = this.#context.transport.dial(
       target.address,
@@ -237,7 +247,7 @@ export class TcpSession implements ConnHandler, Timed, Drainable, TunnelOwner, W
   #retry(reason: ReasonCode, cause?: CastorError): void {
     this.#context.wheel.cancel(this)
     const failed = this.#target!
-    const { group } = this.#listener
+    const { group } = this.#route
     // What this host lacks says nothing about the target, and another one could only be lacked for too.
     if (reason !== 'LOCAL_SHORTAGE') group.countFailure(failed, FAILURE_CONNECT, this.client, cause)
     this.#leaveTarget()
@@ -255,7 +265,7 @@ export class TcpSession implements ConnHandler, Timed, Drainable, TunnelOwner, W
   #dialFailure(cause: CastorError | undefined): ReasonCode {
     if (cause?.code === 'LOCAL_SHORTAGE') return 'LOCAL_SHORTAGE'
     if (cause?.code !== 'TLS_HANDSHAKE_FAILED') return 'CONNECT_FAILED'
-    this.#context.tlsLog.targetFailed(this.#listener.group.config.name, this.#target!.id, cause.message)
+    this.#context.tlsLog.targetFailed(this.#route.group.config.name, this.#target!.id, cause.message)
     return 'TARGET_TLS_FAILED'
   }
 
@@ -299,7 +309,7 @@ export class TcpSession implements ConnHandler, Timed, Drainable, TunnelOwner, W
   #finish(reason: ReasonCode): void {
     if (this.#ended) return
     this.#ended = true
-    this.#listener.group.cancel(this)
+    this.#route.group.cancel(this)
     this.#leaveTarget()
     this.#countBytes()
     this.#listener.countReason(REASON[reason])
@@ -314,13 +324,13 @@ export class TcpSession implements ConnHandler, Timed, Drainable, TunnelOwner, W
     entry.reset()
     entry.timeMs = this.#startedWallMs
     entry.requestId = this.#requestId
-    entry.listener = this.#listener.config.name
+    entry.listener = this.#route.settings.config.name
     entry.clientIp = this.#clientAddress.source.address
     entry.clientPort = this.#clientAddress.source.port
     entry.vip = this.#clientAddress.vip
     entry.vport = this.#clientAddress.vport
     entry.target = this.#target?.id ?? ''
-    entry.targetGroup = this.#listener.group.config.name
+    entry.targetGroup = this.#route.group.config.name
     const { tls } = this.#clientAddress
     entry.protocol = 'TCP'
     entry.scheme = tls === undefined ? 'tcp' : 'tls'

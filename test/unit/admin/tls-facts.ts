@@ -1,7 +1,6 @@
 import type { CertificateFacts, TlsInfo } from '../../../src/core/tls.js'
-import { CidrSet } from '../../../src/net/cidr-set.js'
 import { Listener } from '../../../src/proxy/listener.js'
-import type { TargetGroup } from '../../../src/proxy/target-group.js'
+import type { Route } from '../../../src/proxy/route.js'
 import { FakeFacts } from './fake-facts.js'
 
 const certificate = (name: string, until: string, keyType = 'ECDSA'): CertificateFacts => ({
@@ -39,11 +38,8 @@ export function tlsFacts(): FakeFacts {
     handshakeTimeoutMs: 10_000,
   } as const
   ;(facts.config.listeners as unknown[])[0] = { ...facts.config.listeners[0], protocol: 'https', tls }
-  const group = { config: { hashOn: { by: 'source' } } } as unknown as TargetGroup
-  const none = new CidrSet([])
   for (const column of [1, 2]) {
-    const place = { columns: facts.columns, column, listener: 0, series: 0 }
-    const listener = new Listener(facts.config.listeners[0]!, group, { trusted: none, proxied: none }, place)
+    const listener = new Listener({} as Route, { columns: facts.columns, column, listener: 0 })
     listener.countHandshake(info('TLSv1.3', false))
     listener.countHandshake(info('TLSv1.3', true))
     listener.countHandshake(info('TLSv1.2', false))

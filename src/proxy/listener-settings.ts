@@ -1,0 +1,24 @@
+import type { ListenerConfig } from '../core/config.js'
+import { CidrSet } from '../net/cidr-set.js'
+import { hstsLine } from './hsts.js'
+
+/** How a listener serves by one version of the configuration, and what follows from it. Never changes: the next version has its own. */
+export class ListenerSettings {
+  readonly config: ListenerConfig
+  /** Peers whose X-Forwarded-For is believed. */
+  readonly trusted: CidrSet
+  /** Peers that must send a PROXY header. */
+  readonly proxied: CidrSet
+  /** Goes with every response. */
+  readonly hstsLine: Uint8Array | undefined
+  /** Targets are told of clients' certificates. */
+  readonly asksForCertificates: boolean
+
+  constructor(config: ListenerConfig) {
+    this.config = config
+    this.trusted = new CidrSet(config.trustForwardedFrom)
+    this.proxied = new CidrSet(config.acceptProxyProtocol)
+    this.hstsLine = hstsLine(config.tls?.hsts)
+    this.asksForCertificates = config.tls !== undefined && config.tls.clientCertificates.mode !== 'none'
+  }
+}
