@@ -301,14 +301,17 @@ export class SocketConn implements Conn {
   #cause(): CastorError | undefined {
     const failure = this.#failure
     if (this.#refusal !== undefined) return this.#refusal
+    // Before the handshake is asked: a dial that found no socket never came to one.
+    const isDial = !this.#opened && this.#shaking?.accepted !== true
+    if (failure !== undefined && isDial && isShortage(failure)) {
+      this.onShortage?.(failure.code!)
+      return new CastorError('LOCAL_SHORTAGE', failure.code, { cause: failure })
+    }
     if (this.#shaking !== undefined) return this.#shaking.failed(failure)
     if (failure === undefined) return undefined
     const options = { cause: failure }
     if (this.tls !== undefined && isOfTls(failure)) return new CastorError('TLS_FAILED', failure.message, options)
-    const short = !this.#opened && isShortage(failure)
-    if (short) this.onShortage?.(failure.code!)
-    const code = this.#opened ? 'PEER_RESET' : short ? 'LOCAL_SHORTAGE' : 'CONNECT_FAILED'
-    return new CastorError(code, failure.code ?? failure.message, options)
+    return new CastorError(this.#opened ? 'PEER_RESET' : 'CONNECT_FAILED', failure.code ?? failure.message, options)
   }
 }
 
