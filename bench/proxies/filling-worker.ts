@@ -25,7 +25,7 @@ export default async function fillingThread(task: ProxyTask): Promise<void> {
 function fill(task: ProxyTask, sessions: number): void {
   const clock = new SystemClock()
   const store = new SessionTable(task.counters.sessions, task.column, clock)
-  const group = task.config.targetGroups[0]!
+  const group = task.snapshot.config.targetGroups[0]!
   if (group.stickiness.type === 'off') throw new Error('the group remembers no sessions')
   const stickiness = new Stickiness(
     group.stickiness,
@@ -35,7 +35,7 @@ function fill(task: ProxyTask, sessions: number): void {
       table: new TargetTable(task.counters.targets),
       clock,
       keys: new KeyHash(Uint8Array.from(task.sessionSeed)),
-      stamps: new SharedHybridClock(task.counters.hybridClock, task.config.node, () => clock.wallMs),
+      stamps: new SharedHybridClock(task.counters.hybridClock, task.snapshot.config.node, () => clock.wallMs),
       secret: '',
     },
   )

@@ -114,7 +114,7 @@ export function sendUnknownGroup(
   response: ServerResponse,
   group: string,
 ): void {
-  const instead = `there are: ${directory.groups.join(', ')}`
+  const instead = `there are: ${directory.groups.filter((name) => name !== undefined).join(', ')}`
   const message = `there is no target group ${JSON.stringify(group)}; ${instead}`
   sendError(request, response, 404, 'UNKNOWN_TARGET_GROUP', message)
 }

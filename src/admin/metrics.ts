@@ -74,13 +74,11 @@ export function renderMetrics(measured: Measured, facts: ProcessFacts): string {
   return out.text()
 }
 
-function requests(out: Exposition, columns: Columns, { series, listeners, groups }: Directory): void {
-  const labels = series.map(({ listener, group }) => ({
-    listener: listeners[listener]!,
-    target_group: groups[group] ?? '',
-  }))
+function requests(out: Exposition, columns: Columns, { series }: Directory): void {
+  const labels = series.map((names) => names && { listener: names.listener, target_group: names.group })
   out.family('castor_requests_total', 'counter', 'Requests answered, by status code sent to the client.')
   labels.forEach((label, index) => {
+    if (label === undefined) return
     codeCounts(columns, index).forEach((count, code) => {
       if (count > 0) out.sample({ ...label, code: String(SERIES_CODE_FIRST + code) }, count)
     })
@@ -105,7 +103,7 @@ function requests(out: Exposition, columns: Columns, { series, listeners, groups
   for (const [name, offset, help] of durations) {
     out.family(name, 'histogram', help)
     labels.forEach((label, index) => {
-      const sample = histogramSample(columns, columns.seriesAt(0, index) + offset)
+      const sample = label && histogramSample(columns, columns.seriesAt(0, index) + offset)
       if (sample) out.histogram(label, sample)
     })
   }
@@ -121,13 +119,16 @@ function listeners(out: Exposition, columns: Columns, directory: Directory): voi
   for (const [name, type, word, help] of families) {
     out.family(name, type, help)
     directory.listeners.forEach((listener, index) => {
+      if (listener === undefined) return
       out.sample({ listener }, columns.sum(columns.listenerAt(0, index) + word))
     })
   }
 }
 
 function failures(out: Exposition, columns: Columns, directory: Directory): void {
-  const counted = directory.listeners.map((listener, index) => ({ listener, reasons: reasonCounts(columns, index) }))
+  const counted = directory.listeners.flatMap((listener, index) =>
+    listener === undefined ? [] : [{ listener, reasons: reasonCounts(columns, index) }],
+  )
   const family = (name: string, help: string, belongs: (code: ReasonCode, origin: 'client' | 'server') => boolean) => {
     out.family(name, 'counter', help)
     for (const { listener, reasons } of counted) {
@@ -153,7 +154,7 @@ function queues(out: Exposition, { columns, directory, targets }: Measured): voi
   }
   out.family('castor_target_group_queued', 'gauge', 'Waiting now for a target with a place.')
   directory.groups.forEach((target_group, slot) => {
-    out.sample({ target_group }, columns.waiting.waiting(slot))
+    if (target_group !== undefined) out.sample({ target_group }, columns.waiting.waiting(slot))
   })
 }
 

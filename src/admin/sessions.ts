@@ -122,6 +122,7 @@ function totalsOf(facts: AdminFacts, only: number): Record<string, object> {
   const { directory, sessionTotals, targets } = facts
   const totals: Record<string, object> = {}
   directory.groups.forEach((name, group) => {
+    if (name === undefined) return
     if ((only >= 0 && group !== only) || STATELESS[kindOf(facts, group)] !== undefined) return
     const own = targets.filter((target) => target.group === group)
     totals[name] = {
@@ -132,6 +133,7 @@ function totalsOf(facts: AdminFacts, only: number): Record<string, object> {
   return totals
 }
 
-function kindOf({ config }: AdminFacts, group: number): Kind {
-  return config.targetGroups[group]?.stickiness.type ?? 'off'
+function kindOf({ config, directory }: AdminFacts, group: number): Kind {
+  const name = directory.groups[group]
+  return config.targetGroups.find((candidate) => candidate.name === name)?.stickiness.type ?? 'off'
 }

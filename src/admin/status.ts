@@ -1,5 +1,6 @@
 import { formatAddress } from '../config/addresses.js'
 import { steadyTime, wallTime } from '../core/clock.js'
+import type { Directory } from '../core/directory.js'
 import { ADMIN_STATES, CHECK_STATES, CHECK_UNHEALTHY, HEALTH_REASONS, type Health } from '../core/target-state.js'
 import { isEjected } from '../health/availability.js'
 import type { Columns } from '../shm/columns.js'
@@ -84,7 +85,7 @@ function buildListeners(facts: AdminFacts, nowMs: number): ListenerStatus[] {
   return config.listeners.map(({ name, protocol, targetGroup, tls }) => {
     const index = directory.listeners.indexOf(name)
     const word = (offset: number): number => (index < 0 ? 0 : columns.sum(columns.listenerAt(0, index) + offset))
-    const responses = countResponses(columns, directory.series, index)
+    const responses = countResponses(columns, directory.series, name)
     const errors = { client: 0, server: 0, reasons: {} as Record<string, number> }
     for (const { code, origin, count } of index < 0 ? [] : reasonCounts(columns, index)) {
       errors[origin] += count
@@ -111,12 +112,12 @@ const CLASSES: readonly ResponseClass[] = ['1xx', '2xx', '3xx', '4xx', '5xx']
 
 function countResponses(
   columns: Columns,
-  series: readonly { readonly listener: number }[],
-  listener: number,
+  series: Directory['series'],
+  listener: string,
 ): Record<ResponseClass, number> {
   const counts: Record<ResponseClass, number> = { '1xx': 0, '2xx': 0, '3xx': 0, '4xx': 0, '5xx': 0 }
   series.forEach((entry, index) => {
-    if (entry.listener !== listener) return
+    if (entry?.listener !== listener) return
     codeCounts(columns, index).forEach((count, code) => {
       counts[CLASSES[Math.floor(code / 100)]!] += count
     })

@@ -3,7 +3,7 @@ import type { Listening } from '../core/acceptor.js'
 import type { Config, ListenerProtocol } from '../core/config.js'
 import { RECORD_LISTENER, RECORD_WORDS } from '../core/connection-record.js'
 import { CastorError } from '../core/errors.js'
-import type { Bind } from '../core/messages.js'
+import type { Bind } from '../core/snapshot.js'
 import type { WholeAddon } from '../native/addon.js'
 import { NativeAcceptor } from '../net/native-acceptor.js'
 import type { Logger } from '../observe/log.js'
@@ -59,7 +59,7 @@ export async function openNative(
       )
       listening.pause()
       listenings.push(listening)
-      list.push({ listener, address: listening.address, port: listening.port })
+      list.push({ slot: bind, listener, address: listening.address, port: listening.port })
       offers.push({ name, fd: listening.fd, address: listening.address, port: listening.port, configuredPort: port })
     }
   } catch (cause) {
@@ -81,7 +81,7 @@ export async function openShared(config: Config): Promise<Binds> {
     for (const { listener, address, port } of addresses(config)) {
       const listening = await sockets.open(spec(address, port))
       open.push(listening)
-      list.push({ listener, address: listening.address, port: listening.port })
+      list.push({ slot: list.length, listener, address: listening.address, port: listening.port })
     }
   } catch (cause) {
     sockets.close()

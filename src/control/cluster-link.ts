@@ -1,10 +1,11 @@
 import type { ClusterFacts } from '../admin/facts.js'
 import { type Clock, steadyTime, wallTime } from '../core/clock.js'
 import type { ClusterConfig } from '../core/config.js'
-import type { Directory, GroupTargets } from '../core/directory.js'
+import type { GroupTargets } from '../core/directory.js'
 import type { OperatorEntry } from '../core/mesh.js'
 import { areTicketKeys, isOperatorEntry } from '../core/mesh-rules.js'
 import type { MeshTask } from '../core/messages.js'
+import { groupNamed, type Snapshot } from '../core/snapshot.js'
 import type { CheckState, HealthReason } from '../core/target-state.js'
 import type { TicketKeyStore } from '../core/ticket-keys.js'
 import type { Logger } from '../observe/log.js'
@@ -17,7 +18,7 @@ const JOIN_PATIENCE_MS = 3_000
 
 export interface ClusterLinkParts {
   readonly cluster: ClusterConfig
-  readonly directory: Directory
+  readonly snapshot: () => Snapshot
   readonly registry: TargetRegistry
   readonly ticketKeys: TicketKeyStore
   readonly clock: () => Clock
@@ -80,12 +81,18 @@ export class ClusterLink {
 
   /** What the operator wants of a target here holds on every host. */
   tellOperator(slot: number): void {
-    const { directory, registry, clock } = this.#parts
+    const { snapshot, registry, clock } = this.#parts
     const { group, id } = registry.all.find((target) => target.slot === slot)!
     const wish = registry.wishFor(slot)
     // Other hosts have clocks of their own. 0 is no time.
     const drainUntilMs = wish.drainUntilMs === 0 ? 0 : Math.round(wallTime(wish.drainUntilMs, clock()))
-    this.#mesh.send({ type: 'operator', group: directory.groups[group]!, target: id, ...wish, drainUntilMs })
+    this.#mesh.send({
+      type: 'operator',
+      group: snapshot().groups[group]!.config.name,
+      target: id,
+      ...wish,
+      drainUntilMs,
+    })
   }
 
   /** A client's ticket of one host opens its session on all of them. */
@@ -110,12 +117,12 @@ export class ClusterLink {
 
   #onOperator(entry: OperatorEntry): void {
     const { group, target, state, weight, drainUntilMs } = entry
-    const { directory, registry, clock, log } = this.#parts
+    const { snapshot, registry, clock, log } = this.#parts
     if (!isOperatorEntry(entry)) {
       log.warn({ targetGroup: group, target }, 'what an operator of another host wants cannot be done')
       return
     }
-    const groupSlot = directory.groups.indexOf(group)
+    const groupSlot = groupNamed(snapshot(), group)?.slot
     const found = registry.all.find((listed) => listed.group === groupSlot && listed.id === target)
     if (found === undefined) return
     const now = clock()

@@ -1,14 +1,14 @@
-/**
- * Which number stands for what in shared memory: the primary hands numbers out once and everyone uses the same.
- * Numbers stay the same while the thing lives, also over config changes. Targets come and go: see `GroupTargets`.
- */
+/** What the slots of a snapshot are called, by slot; `undefined` where one is free. */
 export interface Directory {
-  /** Listener names by index. */
-  readonly listeners: readonly string[]
-  /** Group names by slot. */
-  readonly groups: readonly string[]
-  /** A series is one listener serving one group; −1 for what a listener answers itself. */
-  readonly series: readonly { readonly listener: number; readonly group: number }[]
+  readonly listeners: readonly (string | undefined)[]
+  readonly groups: readonly (string | undefined)[]
+  /** A series is one listener serving one group, by their names; an empty group for what a listener answers itself. */
+  readonly series: readonly (SeriesNames | undefined)[]
+}
+
+export interface SeriesNames {
+  readonly listener: string
+  readonly group: string
 }
 
 /** A target that has a place in shared memory. */

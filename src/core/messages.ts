@@ -1,25 +1,16 @@
 import type { MessagePort } from 'node:worker_threads'
-import type { Config } from './config.js'
-import type { Directory, GroupTargets } from './directory.js'
+import type { GroupTargets } from './directory.js'
 import type { MeshStatus, OperatorEntry } from './mesh.js'
 import type { SharedCounters } from './shared-counters.js'
+import type { Snapshot } from './snapshot.js'
 import type { AdminState, CheckState, HealthReason } from './target-state.js'
 import type { TlsMaterial } from './tls.js'
-
-/** One address a listener listens on. Connection records name it by its index. */
-export interface Bind {
-  /** Index of the listener in the directory. */
-  readonly listener: number
-  readonly address: string
-  readonly port: number
-}
 
 /** What a proxy thread is given when it starts. Buffers are shared, the rest is copied. */
 export interface ProxyTask {
   /** 1 to the number of workers: the thread's name in shared memory. */
   readonly column: number
-  readonly config: Config
-  readonly directory: Directory
+  readonly snapshot: Snapshot
   readonly counters: SharedCounters
   /** What session keys are made with; the same in every thread. */
   readonly sessionSeed: Uint8Array
@@ -27,11 +18,10 @@ export interface ProxyTask {
   readonly cookieSecret: string
   /** Connections come through this ring; the waker says that there are some. Absent when the thread listens itself. */
   readonly inbox?: { readonly ring: SharedArrayBuffer; readonly wakerFd: number }
-  readonly binds: readonly Bind[]
   /** Client connections at once over all threads; what the primary keeps to where it accepts. */
   readonly maxConnections: number
-  /** Without the addon: a listening descriptor of the thread's own for each bind. */
-  readonly listeningFds?: readonly number[]
+  /** Without the addon: listening descriptors of the thread's own, by slot of the bind. */
+  readonly listeningFds?: readonly (number | undefined)[]
   /** Of every group, as of now. */
   readonly targets: readonly GroupTargets[]
   readonly tls: TlsMaterial
@@ -44,8 +34,7 @@ export interface ProxyTask {
 
 /** What the probe thread is given. */
 export interface ProbeTask {
-  readonly config: Config
-  readonly directory: Directory
+  readonly snapshot: Snapshot
   readonly counters: SharedCounters
   /** Of every group, as of now. */
   readonly targets: readonly GroupTargets[]
@@ -79,8 +68,7 @@ export type FromProbe =
 
 /** What the mesh thread is given; there is none where the configuration has no `cluster`. */
 export interface MeshTask {
-  readonly config: Config
-  readonly directory: Directory
+  readonly snapshot: Snapshot
   readonly counters: SharedCounters
   readonly version: string
   /** The process's own id: another start of the same host has another. */

@@ -1,5 +1,5 @@
 import type { Conn } from '../core/conn.js'
-import type { Bind } from '../core/messages.js'
+import type { Bind } from '../core/snapshot.js'
 import { type ClientAddress, DirectAddress } from './client-address.js'
 import { ClientSession } from './h1/client-session.js'
 import type { ExchangePool } from './h1/exchange-pool.js'

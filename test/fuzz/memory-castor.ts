@@ -172,7 +172,7 @@ export class MemoryCastor {
     const settings = new ListenerSettings(config.listeners[0]!)
     const route = new Route(settings, this.#group, { columns, column: 1, series: 0 })
     const listener = new Listener(route, { columns, column: 1, listener: 0 })
-    const bind = { listener: 0, address: FRONT, port: PORT }
+    const bind = { slot: 0, listener: 0, address: FRONT, port: PORT }
     this.transport.listen(FRONT, PORT, (records, socket) => {
       serve(this.#context, http1, listener, bind, this.transport.adopt(records, 0, socket, SILENT))
     })

@@ -1,4 +1,5 @@
 import { ManualClock } from '../../src/core/clock.js'
+import type { TargetGroupConfig } from '../../src/core/config.js'
 import { LocalHybridClock } from '../../src/core/hybrid-clock.js'
 import type { MeshEntry, MeshState, MeshTransport, OperatorEntry } from '../../src/core/mesh.js'
 import { ADMIN_STATES } from '../../src/core/target-state.js'
@@ -41,9 +42,10 @@ export class MeshHost {
     const table = new TargetTable(counters.targets)
     const generation = table.occupy(0, 10, 2, 0)
     const place = { slot: 0, generation, group: 0, id: TARGET, host: '10.0.0.1', port: 80, address: '10.0.0.1' }
-    const names = new DirectoryNames({ listeners: ['web'], groups: [GROUP], series: [{ listener: 0, group: 0 }] }, [
-      { group: 0, version: 1, targets: [place] },
-    ])
+    const names = new DirectoryNames(
+      { groups: [{ slot: 0, generation: 1, config: { name: GROUP } as TargetGroupConfig }] },
+      [{ group: 0, version: 1, targets: [place] }],
+    )
     this.#sessions = new SessionEntries(new SessionTable(counters.sessions, 1, clock), names, clock, (key) =>
       this.replica.forget(key),
     )

@@ -50,8 +50,10 @@ t.test('a fault while a connection is taken in costs that connection: it is clos
   const { address, port } = listening
   const task = {
     listeningFds: [await listening.duplicate()],
-    config: { listeners: [{ keepAliveSeconds: 0 }] },
-    binds: [{ listener: 0, address, port }],
+    snapshot: {
+      listeners: [{ config: { keepAliveSeconds: 0 } }],
+      binds: [{ slot: 0, listener: 0, address, port }],
+    },
     maxConnections: 10,
   } as unknown as ProxyTask
   const intake = await openIntake(task, thread)

@@ -2,8 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { pino } from 'pino'
 import t from 'tap'
 import { parseConfig } from '../../src/config/load.js'
-import { buildDirectory, capacityFor } from '../../src/control/directory.js'
 import { MeshKeeper } from '../../src/control/mesh-thread.js'
+import { capacityFor } from '../../src/control/next-snapshot.js'
 import { Watchdog } from '../../src/control/watchdog.js'
 import { SystemClock } from '../../src/core/clock.js'
 import { blankEntry, type SessionKey, type SessionStore } from '../../src/core/session-store.js'
@@ -14,6 +14,7 @@ import { ReplicatingSessions } from '../../src/shm/replicating-sessions.js'
 import { SessionTable } from '../../src/shm/sessions.js'
 import { SharedHybridClock } from '../../src/shm/shared-hybrid-clock.js'
 import { TargetTable } from '../../src/shm/targets.js'
+import { firstSnapshot } from '../snapshots.js'
 import { toolOrSkip } from '../tools.js'
 import { withDefaults } from './support/balancer.js'
 import type { Test } from './support/castor.js'
@@ -48,8 +49,8 @@ class Host {
       { name: 'web', protocol: 'http', targets: [{ address: '127.0.0.1:1' }], stickiness: { type: 'source-ip' } },
     ]
     const config = parseConfig(JSON.stringify(withDefaults(memberConfig(node, redis, groups))), 'test.yaml')
-    const directory = buildDirectory(config)
-    const counters = createSharedCounters(capacityFor(config, directory), true)
+    const snapshot = firstSnapshot(config)
+    const counters = createSharedCounters(capacityFor(config, snapshot), true)
     const table = new TargetTable(counters.targets)
     this.#session.generation = table.generation(0)
     this.#session.targetSlot = 0
@@ -61,7 +62,7 @@ class Host {
     const targets = [{ group: 0, version: 1, targets: [target] }]
     const log = pino({ level: 'silent' })
     this.keeper = new MeshKeeper({
-      task: () => ({ config, directory, counters, version: '0', targets }),
+      task: () => ({ snapshot, counters, version: '0', targets }),
       watchdog: new Watchdog(new Heartbeats(counters.heartbeats), 0, log, () => {}),
       row: meshRow(config.workers),
       log,

@@ -46,14 +46,15 @@ export class MeshThread {
   link: { readonly up: boolean; readonly sinceMs: number; readonly reason: string }
 
   constructor(task: MeshTask, log: Logger, post: (message: FromMesh) => void) {
-    const { config, counters } = task
+    const { counters } = task
+    const { config } = task.snapshot
     const cluster: ClusterConfig = config.cluster!
     const clock = new SystemClock(counters.steadyOriginMs)
     this.clock = clock
     const table = new TargetTable(counters.targets)
     const wallMs = (): number => clock.wallMs
     this.#stamps = new SharedHybridClock(counters.hybridClock, config.node, wallMs)
-    this.names = new DirectoryNames(task.directory, task.targets)
+    this.names = new DirectoryNames(task.snapshot, task.targets)
     // The last column: the primary has 0 and the workers theirs.
     const store = new SessionTable(counters.sessions, config.workers + 1, clock)
     this.#sessions = new SessionEntries(store, this.names, clock, (key) => this.replica.forget(key))

@@ -9,10 +9,10 @@ const STATUS_MS = 500
 
 /** The mesh thread from beginning to end, as a task that Piscina runs once: resolves when told to stop. */
 export default async function meshThread(task: MeshTask): Promise<void> {
-  const stopBeating = new Heartbeats(task.counters.heartbeats).begin(meshRow(task.config.workers))
+  const stopBeating = new Heartbeats(task.counters.heartbeats).begin(meshRow(task.snapshot.config.workers))
   const post = (message: FromMesh): void => task.port.postMessage(message)
-  const identity = { node: task.config.node, thread: 'mesh' }
-  const log = createWorkerLogger(task.config.log, (line) => post({ type: 'log', line }), identity)
+  const identity = { node: task.snapshot.config.node, thread: 'mesh' }
+  const log = createWorkerLogger(task.snapshot.config.log, (line) => post({ type: 'log', line }), identity)
   const mesh = new MeshThread(task, log, post)
   const { replica, state } = mesh
   replica.start()

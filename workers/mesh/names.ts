@@ -1,4 +1,5 @@
-import type { Directory, GroupTargets, TargetSlot } from '../../src/core/directory.js'
+import type { GroupTargets, TargetSlot } from '../../src/core/directory.js'
+import type { Snapshot } from '../../src/core/snapshot.js'
 import type { TargetNames } from '../../src/mesh/session-entries.js'
 
 /**
@@ -6,13 +7,13 @@ import type { TargetNames } from '../../src/mesh/session-entries.js'
  * says has another generation by then, so that a session of either is not taken for one of the other.
  */
 export class DirectoryNames implements TargetNames {
-  readonly #groups: readonly string[]
+  #groups: readonly (string | undefined)[]
   readonly #versions = new Map<number, number>()
   readonly #bySlot = new Map<number, TargetSlot>()
   readonly #byName = new Map<string, TargetSlot>()
 
-  constructor(directory: Directory, lists: readonly GroupTargets[]) {
-    this.#groups = directory.groups
+  constructor({ groups }: Pick<Snapshot, 'groups'>, lists: readonly GroupTargets[]) {
+    this.#groups = groups.map((entry) => entry?.config.name)
     for (const list of lists) this.setTargets(list)
   }
 

@@ -58,7 +58,7 @@ export function assemble(task: ProbeTask, log: Logger, onVerdict: OnVerdict): Pr
   }
   const check = (target: CurrentTarget): Checker | undefined => {
     const { group, slot } = target.placed
-    const config = task.config.targetGroups[group]!
+    const config = task.snapshot.groups[group]!.config
     if (config.healthCheck.protocol === 'off') return undefined
     const services: CheckServices = {
       table,

@@ -16,13 +16,13 @@ const EXIT_FAILED = 1
 /** The probe thread from beginning to end, as a task that Piscina runs once: resolves when told to stop. */
 export default async function probeThread(task: ProbeTask): Promise<void> {
   const heartbeats = new Heartbeats(task.counters.heartbeats)
-  const stopBeating = heartbeats.begin(probeRow(task.config.workers))
+  const stopBeating = heartbeats.begin(probeRow(task.snapshot.config.workers))
   const stopWatching = task.ownsProcess
-    ? watchPrimary(heartbeats, task.config.watchdogMs, (silentMs) => endWithoutPrimary(task, silentMs))
+    ? watchPrimary(heartbeats, task.snapshot.config.watchdogMs, (silentMs) => endWithoutPrimary(task, silentMs))
     : () => {}
   const post = (message: FromProbe): void => task.port.postMessage(message)
-  const identity = { node: task.config.node, thread: 'probe' }
-  const log = createWorkerLogger(task.config.log, (line) => post({ type: 'log', line }), identity)
+  const identity = { node: task.snapshot.config.node, thread: 'probe' }
+  const log = createWorkerLogger(task.snapshot.config.log, (line) => post({ type: 'log', line }), identity)
   const thread = assemble(task, log, (slot, state, reason) => post({ type: 'verdict', slot, state, reason }))
   const tick = guard(log, 'checks', () => {
     thread.clock.refresh()
@@ -55,7 +55,8 @@ export default async function probeThread(task: ProbeTask): Promise<void> {
 }
 
 /** No new connection is accepted any more, and nobody else is left to say so: the next process will serve. */
-function endWithoutPrimary({ config }: ProbeTask, silentMs: number): void {
+function endWithoutPrimary(task: ProbeTask, silentMs: number): void {
+  const { config } = task.snapshot
   const last = (line: string): void => {
     lastWords(line.trimEnd(), endProcessWithin(LAST_WORDS_MS, EXIT_FAILED))
     endProcess(EXIT_FAILED)

@@ -24,9 +24,10 @@ export async function openIntake(task: ProxyTask, thread: ProxyThread): Promise<
     return openInbox(task, task.inbox, thread, transport)
   const acceptor = new SharedListenAcceptor()
   const listenings = await Promise.all(
-    (task.listeningFds ?? []).map((fd, bind) => {
-      const at = task.binds[bind]!
-      const { keepAliveSeconds } = task.config.listeners[at.listener]!
+    task.snapshot.binds.map((at, bind) => {
+      const fd = task.listeningFds?.[bind]
+      if (at === undefined || fd === undefined) return undefined
+      const { keepAliveSeconds } = task.snapshot.listeners[at.listener]!.config
       const spec = { ...at, fd, backlog: 0, ipv6Only: false, deferAcceptSeconds: 0, keepAliveSeconds }
       return acceptor.listen(spec, {
         onAccepted: (batch) => adoptBatch(task, thread, batch, bind),
@@ -36,7 +37,7 @@ export async function openIntake(task: ProxyTask, thread: ProxyThread): Promise<
   )
   return {
     stop() {
-      for (const listening of listenings) listening.close()
+      for (const listening of listenings) listening?.close()
     },
   }
 }
@@ -80,7 +81,7 @@ function adoptBatch(task: ProxyTask, thread: ProxyThread, batch: AcceptedBatch, 
     const full = columns.sum(columns.workerAt(0) + WORKER_CONNECTIONS_ACTIVE) >= task.maxConnections
     if (full && silent.shed(1) === 0) {
       batch.discard(i)
-      thread.listeners[task.binds[bind]!.listener]!.countReason(REASON.CONNECTION_LIMIT)
+      thread.listeners[task.snapshot.binds[bind]!.listener]!.countReason(REASON.CONNECTION_LIMIT)
     } else {
       adopt(task, thread, batch.records, i * RECORD_WORDS, batch.sockets?.[i], bind)
     }
@@ -95,7 +96,7 @@ function adopt(
   socket: unknown,
   bindIndex: number,
 ): void {
-  const bind = task.binds[bindIndex]!
+  const bind = task.snapshot.binds[bindIndex]!
   const { context, http1, listeners } = thread
   const listener = listeners[bind.listener]!
   let conn: Conn | undefined

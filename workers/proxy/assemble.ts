@@ -68,7 +68,7 @@ export function assemble(
   const wheel = new TimerWheel(clock, TICK_MS, WHEEL_SLOTS, (err, timed) => endFaulty(log, err, timed))
   const table = new TargetTable(task.counters.targets)
   const sessions = new SessionTable(task.counters.sessions, task.column, clock)
-  const stamps = new SharedHybridClock(task.counters.hybridClock, task.config.node, () => clock.wallMs)
+  const stamps = new SharedHybridClock(task.counters.hybridClock, task.snapshot.config.node, () => clock.wallMs)
   const outbox = openOutbox(task)
   const services: TargetServices = {
     clock,
@@ -102,14 +102,14 @@ export function assemble(
     wheel,
     columns,
     column: task.column,
-    protection: task.config.protection,
-    accessLog: task.config.log.access === 'off' ? undefined : new AccessLog(onAccess),
+    protection: task.snapshot.config.protection,
+    accessLog: task.snapshot.config.log.access === 'off' ? undefined : new AccessLog(onAccess),
     entry: new AccessEntry(),
     requestIds: new RequestIds(),
     drainables: new Set(),
     silent: new SilentClients(
       clock,
-      task.config.protection.firstByteTimeoutMs,
+      task.snapshot.config.protection.firstByteTimeoutMs,
       columns.words,
       columns.workerAt(task.column),
     ),
@@ -125,7 +125,7 @@ export function assemble(
     ALGORITHMS[NO_GROUP.algorithm](),
     services,
   )
-  const listeners = task.config.listeners.map((_, index) => listener(task, index, groups, noGroup, columns))
+  const listeners = task.snapshot.listeners.map((_, index) => listener(task, index, groups, noGroup, columns))
   const tls = new ThreadTls(context.transport, listeners, groups, log, task)
   const giveRoom = (): void => {
     // Another thread's dials may wait for what this one does not use.
@@ -162,7 +162,7 @@ function transport(task: ProxyTask, clock: Clock, log: Logger): NativeTransport 
 }
 
 function group(task: ProxyTask, targets: GroupTargets, shared: TargetServices, http2: Http2Context): TargetGroup {
-  const config = task.config.targetGroups[targets.group]!
+  const config = task.snapshot.groups[targets.group]!.config
   const services =
     config.protocol === 'h2' || config.protocol === 'h2c'
       ? { ...shared, multiplexing: multiplexing(config, http2) }
@@ -190,9 +190,7 @@ function listener(
   noGroup: TargetGroup,
   columns: Columns,
 ): Listener {
-  const config = task.config.listeners[index]!
-  const groupSlot = task.directory.groups.indexOf(config.targetGroup)
-  const series = task.directory.series.findIndex((entry) => entry.listener === index && entry.group === groupSlot)
+  const { config, group: groupSlot, series } = task.snapshot.listeners[index]!
   const { column } = task
   const route = new Route(new ListenerSettings(config), groups[groupSlot] ?? noGroup, { columns, column, series })
   return new Listener(route, { columns, column, listener: index })

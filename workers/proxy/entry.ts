@@ -22,8 +22,8 @@ const REPORT_MS = 1_000
 export default async function proxyThread(task: ProxyTask): Promise<void> {
   const stopBeating = new Heartbeats(task.counters.heartbeats).begin(task.column)
   const post = (message: FromProxy, transfer: ArrayBuffer[] = []): void => task.port.postMessage(message, transfer)
-  const identity = { node: task.config.node, thread: `proxy-${task.column}` }
-  const log = createWorkerLogger(task.config.log, (line) => post({ type: 'log', line }), identity)
+  const identity = { node: task.snapshot.config.node, thread: `proxy-${task.column}` }
+  const log = createWorkerLogger(task.snapshot.config.log, (line) => post({ type: 'log', line }), identity)
   const thread = assemble(task, log, (lines) => post({ type: 'access', lines }, [lines.buffer]))
   try {
     const leaving = new LeavingTargets(thread, task.targets)

@@ -205,8 +205,8 @@ export class FakeFacts implements AdminFacts {
       listeners: this.config.listeners.map(({ name }) => name),
       groups,
       series: [
-        { listener: 0, group: 0 },
-        { listener: 1, group: 1 },
+        { listener: 'web', group: 'app' },
+        { listener: 'db', group: 'postgres' },
       ],
     }
     this.config.targetGroups.forEach(({ targets }, group) => {

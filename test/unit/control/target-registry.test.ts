@@ -1,12 +1,14 @@
 import t from 'tap'
 import { parseConfig } from '../../../src/config/load.js'
-import { buildDirectory, capacityFor } from '../../../src/control/directory.js'
+import { capacityFor } from '../../../src/control/next-snapshot.js'
 import { TargetRegistry } from '../../../src/control/target-registry.js'
 import type { GroupTargets } from '../../../src/core/directory.js'
 import { ADMIN_ACTIVE, ADMIN_DRAINING, CHECK_INITIAL, CHECK_UNCHECKED } from '../../../src/core/target-state.js'
 import { Columns, createSharedCounters } from '../../../src/shm/columns.js'
 import { TARGET_CONNECTIONS, TARGET_REQUESTS, WORKER_TARGET_LISTS } from '../../../src/shm/layout.js'
 import { TargetTable } from '../../../src/shm/targets.js'
+
+import { firstSnapshot } from '../../snapshots.js'
 
 const NOW_MS = 1_700_000_000_000
 const DRAINING_MS = 60_000
@@ -35,7 +37,7 @@ targetGroups:
 )
 
 function setting(config = CONFIG) {
-  const shared = createSharedCounters(capacityFor(config, buildDirectory(config)))
+  const shared = createSharedCounters(capacityFor(config, firstSnapshot(config)))
   const columns = new Columns(shared)
   const table = new TargetTable(shared.targets)
   const published: GroupTargets[] = []

@@ -1,8 +1,10 @@
 import t from 'tap'
+import type { TargetGroupConfig } from '../../../src/core/config.js'
 import type { GroupTargets } from '../../../src/core/directory.js'
 import { DirectoryNames } from '../../../workers/mesh/names.js'
 
-const DIRECTORY = { listeners: [], groups: ['app', 'data'], series: [] }
+const named = (name: string, slot: number) => ({ slot, generation: 1, config: { name } as TargetGroupConfig })
+const SNAPSHOT = { groups: [named('app', 0), named('data', 1)] }
 
 function list(group: number, version: number, ...targets: [id: string, slot: number, generation: number][]) {
   const place = { group, host: 'h', port: 80, address: '' }
@@ -14,7 +16,7 @@ function list(group: number, version: number, ...targets: [id: string, slot: num
 }
 
 t.test('slots are called what the lists of the moment say', async (t) => {
-  const names = new DirectoryNames(DIRECTORY, [list(0, 1, ['a', 0, 1]), list(1, 1, ['a', 1, 1])])
+  const names = new DirectoryNames(SNAPSHOT, [list(0, 1, ['a', 0, 1]), list(1, 1, ['a', 1, 1])])
   t.equal(names.targetSlot('app', 'a'), 0)
   t.equal(names.targetSlot('data', 'a'), 1)
   t.equal(names.targetSlot('app', 'b'), -1)
@@ -24,7 +26,7 @@ t.test('slots are called what the lists of the moment say', async (t) => {
 })
 
 t.test('a list replaces what the group had, says what is new, and an older one changes nothing', async (t) => {
-  const names = new DirectoryNames(DIRECTORY, [list(0, 1, ['a', 0, 1]), list(1, 1, ['z', 1, 1])])
+  const names = new DirectoryNames(SNAPSHOT, [list(0, 1, ['a', 0, 1]), list(1, 1, ['z', 1, 1])])
   t.same(names.setTargets(list(0, 4, ['b', 2, 1], ['a', 0, 1])), ['b'])
   t.same(names.setTargets(list(0, 3, ['c', 3, 1])), [], 'an older one')
   t.equal(names.targetSlot('app', 'c'), -1)

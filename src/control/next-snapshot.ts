@@ -1,0 +1,122 @@
+import type { Config } from '../core/config.js'
+import type { Directory } from '../core/directory.js'
+import type { Capacity } from '../core/shared-counters.js'
+import type { Bind, GroupEntry, ListenerEntry, SeriesEntry, Snapshot } from '../core/snapshot.js'
+import type { Slots } from './slots.js'
+
+/** Where slots come from. */
+export interface SnapshotSlots {
+  readonly listeners: Pick<Slots, 'take'>
+  readonly groups: Pick<Slots, 'take'>
+  readonly series: Pick<Slots, 'take'>
+}
+
+/** Before the first one. */
+export const NO_SNAPSHOT: Omit<Snapshot, 'config'> = { version: 0, listeners: [], groups: [], series: [], binds: [] }
+
+/**
+ * The snapshot of a configuration: what was in the one before keeps its slots, what is new gets some. A series lives for
+ * as long as both its listener and its group.
+ */
+export function nextSnapshot(
+  config: Config,
+  before: Omit<Snapshot, 'config'>,
+  slots: SnapshotSlots,
+  version: number,
+): Omit<Snapshot, 'binds'> {
+  const groups: (GroupEntry | undefined)[] = []
+  for (const group of config.targetGroups) {
+    const same = before.groups.find((entry) => entry?.config.name === group.name && isSame(entry.config, group))
+    const { slot, generation } = same ?? slots.groups.take()
+    groups[slot] = { slot, generation, config: group }
+  }
+  const groupSlot = (name: string): number => groups.findIndex((entry) => entry?.config.name === name)
+  const listeners: (ListenerEntry | undefined)[] = []
+  const series: (SeriesEntry | undefined)[] = []
+  for (const listener of config.listeners) {
+    const same = before.listeners.find(
+      (entry) => entry?.config.name === listener.name && isSame(entry.config, listener),
+    )
+    const { slot, generation } = same ?? slots.listeners.take()
+    const group = groupSlot(listener.targetGroup)
+    const counted = before.series.find(
+      (entry) => same !== undefined && entry?.listener === slot && entry.group === group,
+    )
+    const kept = counted !== undefined && isStill(counted, groups, before) ? counted : undefined
+    const own = kept ?? {
+      slot: slots.series.take().slot,
+      listener: slot,
+      group,
+      listenerName: listener.name,
+      groupName: listener.targetGroup,
+    }
+    series[own.slot] = own
+    listeners[slot] = { slot, generation, config: listener, group, series: own.slot }
+  }
+  // What requests for another group were counted in goes on being shown, and is counted in again when the listener is
+  // given back to that group.
+  for (const entry of before.series) {
+    if (entry === undefined || series[entry.slot] !== undefined) continue
+    const { generation } = before.listeners[entry.listener] ?? {}
+    const isThere = listeners[entry.listener]?.generation === generation && isStill(entry, groups, before)
+    if (isThere) series[entry.slot] = entry
+  }
+  return { version, config, listeners: filled(listeners), groups: filled(groups), series: filled(series) }
+}
+
+/** Whether the group of a series is the one that it was. */
+function isStill(
+  { group }: SeriesEntry,
+  groups: readonly (GroupEntry | undefined)[],
+  before: Pick<Snapshot, 'groups'>,
+): boolean {
+  return group < 0 || (groups[group] !== undefined && groups[group]?.generation === before.groups[group]?.generation)
+}
+
+/** The numbers of the slots that the first snapshot has and the second has not, or has for something else. */
+export function slotsLeft<T extends { readonly slot: number; readonly generation?: number }>(
+  before: readonly (T | undefined)[],
+  after: readonly (T | undefined)[],
+): number[] {
+  return before.flatMap((entry) => {
+    if (entry === undefined) return []
+    const now = after[entry.slot]
+    return now !== undefined && now.generation === entry.generation ? [] : [entry.slot]
+  })
+}
+
+/** What the slots are called. */
+export function directoryOf({ listeners, groups, series }: Omit<Snapshot, 'config'>): Directory {
+  return {
+    listeners: listeners.map((entry) => entry?.config.name),
+    groups: groups.map((entry) => entry?.config.name),
+    series: series.map((entry) => entry && { listener: entry.listenerName, group: entry.groupName }),
+  }
+}
+
+/** Room for all that the first snapshot has, and what is kept in reserve. */
+export function capacityFor(config: Config, snapshot: Pick<Snapshot, 'listeners' | 'groups' | 'series'>): Capacity {
+  const targets = config.targetGroups.reduce((sum, group) => sum + group.targets.length, 0)
+  return {
+    workers: config.workers,
+    listeners: snapshot.listeners.length,
+    series: snapshot.series.length,
+    groups: snapshot.groups.length,
+    targets: targets + config.reserve.targets,
+    sessions: config.sessions.capacity,
+  }
+}
+
+/** Another protocol is another thing: nothing that was learned of the one before holds for it. */
+function isSame(before: { readonly protocol: string }, now: { readonly protocol: string }): boolean {
+  return before.protocol === now.protocol
+}
+
+function filled<T>(sparse: readonly (T | undefined)[]): readonly (T | undefined)[] {
+  return Array.from(sparse, (entry) => entry)
+}
+
+/** Binds by slot, as threads are told. */
+export function withBinds(snapshot: Omit<Snapshot, 'binds'>, binds: readonly (Bind | undefined)[]): Snapshot {
+  return { ...snapshot, binds: filled(binds) }
+}

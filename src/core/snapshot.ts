@@ -1,0 +1,68 @@
+import type { Config, ListenerConfig, TargetGroupConfig } from './config.js'
+
+/**
+ * The configuration in force, and which numbers its parts have in shared memory: immutable, the same in every thread that
+ * has acknowledged its version. The primary makes the next one from the file, and every thread applies it whole.
+ *
+ * Listeners, groups, series and binds have slots. A thing keeps its slot for as long as it lives, over all reloads; a slot
+ * is `undefined` while it is free, and is given out again only when nobody counts in it any more.
+ */
+export interface Snapshot {
+  /** Grows with every change that threads are told of, lists of targets included. */
+  readonly version: number
+  readonly config: Config
+  readonly listeners: readonly (ListenerEntry | undefined)[]
+  readonly groups: readonly (GroupEntry | undefined)[]
+  readonly series: readonly (SeriesEntry | undefined)[]
+  readonly binds: readonly (Bind | undefined)[]
+}
+
+/** A listener is the same for as long as its name and protocol stay. */
+export interface ListenerEntry {
+  readonly slot: number
+  /** Grows each time the slot is given out. */
+  readonly generation: number
+  readonly config: ListenerConfig
+  /** Slot of its target group; −1 where it answers everything itself. */
+  readonly group: number
+  /** Slot of the series that it counts in. */
+  readonly series: number
+}
+
+/** A target group is the same for as long as its name and protocol stay. */
+export interface GroupEntry {
+  readonly slot: number
+  readonly generation: number
+  readonly config: TargetGroupConfig
+}
+
+/** Where requests are counted that one listener gets for one group; group −1 for what the listener answers itself. */
+export interface SeriesEntry {
+  readonly slot: number
+  /** Slots. */
+  readonly listener: number
+  readonly group: number
+  /** The names that metrics show. */
+  readonly listenerName: string
+  readonly groupName: string
+}
+
+/** One address that a listener listens on; the same for as long as address and port stay. Connection records name it by slot. */
+export interface Bind {
+  readonly slot: number
+  /** Slot of the listener. */
+  readonly listener: number
+  /** With the port that the system chose, where the configuration leaves that to it. */
+  readonly address: string
+  readonly port: number
+}
+
+/** Undefined where there is no listener of that name. */
+export function listenerNamed({ listeners }: Pick<Snapshot, 'listeners'>, name: string): ListenerEntry | undefined {
+  return listeners.find((entry) => entry?.config.name === name)
+}
+
+/** Undefined where there is no group of that name. */
+export function groupNamed({ groups }: Pick<Snapshot, 'groups'>, name: string): GroupEntry | undefined {
+  return groups.find((entry) => entry?.config.name === name)
+}
