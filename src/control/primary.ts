@@ -4,7 +4,6 @@ import { type Clock, SystemClock } from '../core/clock.js'
 import type { ClusterConfig, Config, TargetConfig } from '../core/config.js'
 import type { Directory, GroupTargets, ListedTarget } from '../core/directory.js'
 import type { SessionStore, SessionTotals } from '../core/session-store.js'
-import type { Snapshot } from '../core/snapshot.js'
 import type { AdminState } from '../core/target-state.js'
 import type { TicketKeyStore } from '../core/ticket-keys.js'
 import type { CertificateFacts } from '../core/tls.js'
@@ -29,12 +28,12 @@ import { type DescriptorPlan, openFileLimit, planDescriptors, tellOfCut } from '
 import { Dispatcher } from './dispatch.js'
 import { End, endAll, FLUSH_NOW_MS, giveUp } from './ending.js'
 import { delayDrain, handOver, holdsVip, IDLE_GRACE_MS } from './handover.js'
-import { capacityFor, directoryOf, NO_SNAPSHOT, nextSnapshot, withBinds } from './next-snapshot.js'
+import { InForce } from './in-force.js'
+import { capacityFor } from './next-snapshot.js'
 import { openAdmin } from './open-admin.js'
 import { firstChecksMs, ProbeKeeper } from './probe-thread.js'
 import { TargetAddresses } from './resolve.js'
 import type { RunningCastor, StartOptions } from './running.js'
-import { Slots } from './slots.js'
 import { cookieSecret } from './state-dir.js'
 import { Supervisor } from './supervise.js'
 import { type AddOutcome, TargetRegistry } from './target-registry.js'
@@ -45,8 +44,6 @@ import { Watchdog } from './watchdog.js'
 
 /** How often the primary looks after what nobody else does: sessions that expired, targets whose time is over. */
 const CARE_MS = 125
-const FIRST_VERSION = 1
-const FOR_EVER = { isQuiet: () => false, clear: () => {} }
 
 /** The primary thread of a running balancer: its parts, and the order in which they start and stop. */
 export class Primary implements RunningCastor, AdminFacts {
@@ -59,8 +56,7 @@ export class Primary implements RunningCastor, AdminFacts {
   readonly leftovers: string[] = []
   state: ProcessState = 'starting'
   readonly #destination: LogDestination
-  #snapshot: Snapshot
-  readonly #slots = { listeners: new Slots(FOR_EVER), groups: new Slots(FOR_EVER), series: new Slots(FOR_EVER) }
+  readonly #inForce: InForce
   readonly #counters
   readonly #sessionSeed: Uint8Array
   readonly #cookieSecret: string
@@ -106,11 +102,11 @@ export class Primary implements RunningCastor, AdminFacts {
     this.#addon = chooseAddon(config, log)
     this.#clock.onStep = (byMs) => log.warn({ byMs: Math.round(byMs) }, "the host's clock was set")
     this.#destination = destination
-    this.#snapshot = withBinds(nextSnapshot(config, NO_SNAPSHOT, this.#slots, FIRST_VERSION), [])
+    this.#inForce = new InForce(config)
     this.#descriptors = planDescriptors(openFileLimit(), config.workers, config.protection.maxConnections)
     this.#sessionSeed = keySeed(config.cluster?.secret)
     this.#cookieSecret = cookieSecret(config, log)
-    this.#counters = createSharedCounters(capacityFor(config, this.#snapshot), config.cluster !== undefined)
+    this.#counters = createSharedCounters(capacityFor(config, this.#inForce.snapshot), config.cluster !== undefined)
     this.columns = new Columns(this.#counters)
     this.table = new TargetTable(this.#counters.targets)
     const heartbeats = new Heartbeats(this.#counters.heartbeats)
@@ -161,7 +157,7 @@ export class Primary implements RunningCastor, AdminFacts {
   }
 
   get directory(): Directory {
-    return directoryOf(this.#snapshot)
+    return this.#inForce.directory
   }
 
   get listeners(): readonly OpenListener[] {
@@ -228,7 +224,7 @@ export class Primary implements RunningCastor, AdminFacts {
     await this.#addresses.refresh()
     this.#registry.readdress(0)
     this.#binds = await this.#open()
-    this.#snapshot = withBinds(this.#snapshot, this.#binds.list)
+    this.#inForce.bound(this.#binds.list)
     this.#admin = await openAdmin(this, this.#options.inherited)
     this.#watchdog.start()
     const threads = Promise.all([
@@ -345,7 +341,7 @@ export class Primary implements RunningCastor, AdminFacts {
   #makeCluster(cluster: ClusterConfig): ClusterLink {
     return new ClusterLink({
       cluster,
-      snapshot: () => this.#snapshot,
+      snapshot: () => this.#inForce.snapshot,
       registry: this.#registry,
       ticketKeys: this.#ticketKeys,
       clock: () => this.clock,
@@ -378,7 +374,7 @@ export class Primary implements RunningCastor, AdminFacts {
   /** What the threads beside the workers are given. */
   #threadTask() {
     return {
-      snapshot: this.#snapshot,
+      snapshot: this.#inForce.snapshot,
       counters: this.#counters,
       targets: this.#registry.lists(),
       tlsGroups: this.#certificates.current.groups,
@@ -389,7 +385,7 @@ export class Primary implements RunningCastor, AdminFacts {
   async #task() {
     const listeningFds = await this.#binds!.descriptors()
     return {
-      snapshot: this.#snapshot,
+      snapshot: this.#inForce.snapshot,
       counters: this.#counters,
       sessionSeed: this.#sessionSeed,
       cookieSecret: this.#cookieSecret,
