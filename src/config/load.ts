@@ -11,6 +11,7 @@ import { ConfigError, formatPath, type Path, type Problem } from './problems.js'
 import { exposure, readFileOrPipe } from './read-file.js'
 import { pathKey, readYaml, type YamlTree } from './read-yaml.js'
 import { type Machine, resolveConfig, thisMachine } from './resolve.js'
+import { warnOfAnyUpgrade } from './schema-upgrades.js'
 import { type Issue, type Validated, validate } from './validate.js'
 import { writtenSecrets } from './written-secrets.js'
 
@@ -80,6 +81,7 @@ export function parseConfig(text: string, fileName: string, options: LoadOptions
   warnOfStickyCookies(tree, (path, message) => {
     if (!told(path)) options.onWarning?.(locate({ path, message, at: 'value' }))
   })
+  warnOfAnyUpgrade(tree, (path, message) => options.onWarning?.(locate({ path, message, at: 'value' })))
   if (options.exposed !== undefined) {
     for (const path of writtenSecrets(tree, yaml.referenced)) {
       const message = `is a secret that this file holds, and ${options.exposed}; chmod 640 it, or take the value from the environment`

@@ -116,6 +116,7 @@ function resolveListener(listener: ListenerFile, path: ResolvePath): ListenerCon
     idleTimeoutMs,
     keepAliveSeconds: seconds(listener.keepAlive),
     halfClose: listener.halfClose,
+    upgrades: listener.upgrades,
     websocketIdleTimeoutMs: listener.websocketIdleTimeout ?? idleTimeoutMs,
     acceptProxyProtocol: listener.acceptProxyProtocol,
     trustForwardedFrom: listener.trustForwardedFrom,

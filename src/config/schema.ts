@@ -22,6 +22,7 @@ import { keepAlive } from './schema-keep-alive.js'
 import { maxConnectionsPerTarget, queue } from './schema-queue.js'
 import { stickiness } from './schema-stickiness.js'
 import { groupTls, listenerTls } from './schema-tls.js'
+import { upgrades } from './schema-upgrades.js'
 
 /**
  * The configuration file's form. Every description gives the unit, the default, and what raising and lowering the value
@@ -101,10 +102,11 @@ const listener = z
       .describe(
         'What the end of a client’s sending means while its answer is under way, on http and https listeners. cancel (default): a client whose answer stands still for a second or two has left, and its request is cancelled; keep: it waits for the rest.',
       ),
+    upgrades,
     websocketIdleTimeout: duration(SECOND, 24 * HOUR)
       .optional()
       .describe(
-        'The same for WebSocket tunnels on an http or https listener. Duration, 1s to 24h. Default: the listener’s idleTimeout. Higher keeps sockets whose ends send no pings, and dead ones with them; lower cuts quiet ones.',
+        'The same for WebSockets and other tunnels (see upgrades) on an http or https listener. Duration, 1s to 24h. Default: the listener’s idleTimeout. Higher keeps sockets whose ends send no pings, and dead ones with them; lower cuts quiet ones.',
       ),
     acceptProxyProtocol: z
       .array(cidr())

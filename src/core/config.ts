@@ -149,9 +149,11 @@ export interface ListenerConfig {
   readonly idleTimeoutMs: number
   /** Silence of a client before TCP asks whether it is still there; 0 = never. */
   readonly keepAliveSeconds: number
-  /** For WebSocket tunnels on http listeners; the file's default is the listener's `idleTimeout`. */
   /** What the end of a client's sending means while its answer is under way. */
   readonly halfClose: 'cancel' | 'keep'
+  /** Protocols that are tunnelled after Upgrade: names, with or without a version, or `any`. */
+  readonly upgrades: readonly string[]
+  /** For the tunnels of http listeners; the file's default is the listener's `idleTimeout`. */
   readonly websocketIdleTimeoutMs: number
   /** CIDRs, as written. */
   readonly acceptProxyProtocol: readonly string[]

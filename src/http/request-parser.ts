@@ -95,6 +95,9 @@ export class RequestParser extends RequestLineParser {
   /** The body is one of messages that come whenever there is one: see `isDialogueType`. */
   dialogue = false
   upgradeWebSocket = false
+  /** Value of the one Upgrade field of a request that may switch to another protocol; −1 when there is none. */
+  upgradeStart = -1
+  upgradeEnd = -1
   expectContinue = false
   /** The client sent `TE: trailers`. */
   wantsTrailers = false
@@ -116,6 +119,8 @@ export class RequestParser extends RequestLineParser {
     this.hasBody = false
     this.dialogue = false
     this.upgradeWebSocket = false
+    this.upgradeStart = -1
+    this.upgradeEnd = -1
     this.expectContinue = false
     this.wantsTrailers = false
     this.requestIdStart = -1
@@ -167,6 +172,8 @@ export class RequestParser extends RequestLineParser {
         else this.refuse(417, 'BAD_REQUEST', 'unknown expectation')
         return
       case HEADER_UPGRADE:
+        this.upgradeStart = this.#upgrade === 0 ? from - start : -1
+        this.upgradeEnd = to - start
         this.#upgrade =
           this.#upgrade === 0 && equalsIgnoringCase(buffer, from, to, WEBSOCKET) ? UPGRADE_WEBSOCKET : UPGRADE_OTHER
         return
@@ -237,5 +244,12 @@ export class RequestParser extends RequestLineParser {
       this.method === METHOD_GET &&
       this.versionMinor === 1 &&
       !this.hasBody
+    if (
+      this.#upgrade === UPGRADE_WEBSOCKET ||
+      (this.connection & CONNECTION_UPGRADE) === 0 ||
+      this.versionMinor === 0
+    ) {
+      this.upgradeStart = -1
+    }
   }
 }

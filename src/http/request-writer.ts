@@ -45,6 +45,8 @@ export interface RequestHeadOptions {
   /** Sent when the client's own may not be kept. */
   requestId: Uint8Array
   via: boolean
+  /** What the target may switch to; empty where nothing. */
+  upgrade: string
   /** Sent as Host when an HTTP/1.0 client sent none; without it Host is empty (RFC 9112 3.2). */
   defaultHost?: Uint8Array
 }
@@ -85,7 +87,7 @@ const VERSION_AND_HOST = latin1(' HTTP/1.1\r\nHost: ')
 const CONTENT_LENGTH = latin1('content-length: ')
 const CHUNKED = latin1('transfer-encoding: chunked\r\n')
 const EXPECT = latin1('expect: 100-continue\r\n')
-const WEBSOCKET = latin1('connection: upgrade\r\nupgrade: websocket\r\n')
+const UPGRADE = latin1('connection: upgrade\r\nupgrade: ')
 const TRAILERS = latin1('connection: te\r\nte: trailers\r\n')
 const REQUEST_ID = latin1('x-request-id: ')
 const FORWARDED_FOR = latin1('x-forwarded-for: ')
@@ -113,7 +115,8 @@ export function requestHeadBound(head: RequestParser, options: RequestHeadOption
     options.clientAddress.length +
     options.fixedLines.length +
     (options.forwardedPrefix === undefined ? 0 : options.forwardedPrefix.length) +
-    options.requestId.length
+    options.requestId.length +
+    options.upgrade.length
   )
 }
 
@@ -171,7 +174,7 @@ export function writeRequestHead(
   }
   at = copyBytes(out, at, buffer, runFrom, runTo)
 
-  at = writeFraming(out, at, head)
+  at = writeFraming(out, at, head, options.upgrade)
   at = copyAll(out, at, REQUEST_ID)
   at =
     head.requestIdStart === -1
@@ -205,7 +208,7 @@ function writeHost(
   return options.defaultHost === undefined ? at : copyAll(out, at, options.defaultHost)
 }
 
-function writeFraming(out: Uint8Array, at: number, head: RequestParser): number {
+function writeFraming(out: Uint8Array, at: number, head: RequestParser, upgrade: string): number {
   if (head.chunked) at = copyAll(out, at, CHUNKED)
   else if (head.contentLength !== -1) {
     at = copyAll(out, at, CONTENT_LENGTH)
@@ -213,9 +216,15 @@ function writeFraming(out: Uint8Array, at: number, head: RequestParser): number 
     at = endLine(out, at)
   }
   if (head.expectContinue) at = copyAll(out, at, EXPECT)
-  if (head.upgradeWebSocket) return copyAll(out, at, WEBSOCKET)
+  if (upgrade !== '') return writeUpgrade(out, at, upgrade)
   // A switch of protocols leaves no room for trailers, and two Connection headers would be one too many.
   return head.wantsTrailers ? copyAll(out, at, TRAILERS) : at
+}
+
+function writeUpgrade(out: Uint8Array, at: number, upgrade: string): number {
+  at = copyAll(out, at, UPGRADE)
+  at = copyAll(out, at, latin1(upgrade))
+  return endLine(out, at)
 }
 
 /** `seen` has a bit for each X-Forwarded-* and Forwarded that was kept, counted from HEADER_X_FORWARDED_FOR. */

@@ -35,7 +35,6 @@ const VERSION_TEXT = latin1('HTTP/1.1 ')
 const VERSION_MINOR = 7
 const STATUS_END = VERSION_TEXT.length + 3
 
-const WEBSOCKET = latin1('websocket')
 const TIMEOUT = latin1('timeout')
 /** A day: a target that promises more is taken at this. */
 const MAX_TIMEOUT_SECONDS = 86_400
@@ -53,21 +52,21 @@ export class ResponseParser extends HeadParser {
   /** The reason phrase, perhaps empty. */
   reasonStart = 0
   reasonEnd = 0
-  /** A 101 that switches to WebSocket. */
+  /** A 101 that switches to the protocols of [upgradeStart, upgradeEnd). */
   upgrade = false
+  upgradeStart = 0
+  upgradeEnd = 0
+  /** Upgrade fields, whatever the status. */
+  upgradeFields = 0
   /** From `Keep-Alive: timeout=N`, −1 when the target does not say. */
   keepAliveTimeoutSeconds = -1
-
-  #upgradeFields = 0
-  #websocket = false
 
   override reset(): void {
     super.reset()
     this.status = 0
     this.upgrade = false
     this.keepAliveTimeoutSeconds = -1
-    this.#upgradeFields = 0
-    this.#websocket = false
+    this.upgradeFields = 0
   }
 
   parse(buffer: Uint8Array, start: number, end: number): ParseOutcome {
@@ -176,8 +175,9 @@ export class ResponseParser extends HeadParser {
         if (namesConnectionScheme(buffer, from, to)) this.connectionAuth = true
         return
       case HEADER_UPGRADE:
-        this.#upgradeFields++
-        this.#websocket = equalsIgnoringCase(buffer, from, to, WEBSOCKET)
+        this.upgradeFields++
+        this.upgradeStart = from - start
+        this.upgradeEnd = to - start
         return
     }
   }
@@ -222,8 +222,7 @@ export class ResponseParser extends HeadParser {
       (this.versionMinor === 1 || (this.connection & CONNECTION_KEEP_ALIVE) !== 0)
     this.upgrade =
       status === 101 &&
-      this.#upgradeFields === 1 &&
-      this.#websocket &&
+      this.upgradeFields === 1 &&
       this.versionMinor === 1 &&
       (this.connection & CONNECTION_UPGRADE) !== 0
   }

@@ -13,6 +13,7 @@ import {
   HOP_BY_HOP,
 } from './header-names.js'
 import type { ResponseParser } from './response-parser.js'
+import { requiredUpgrade } from './upgrade.js'
 
 export interface ResponseHeadOptions {
   clientMinor: 0 | 1
@@ -34,7 +35,11 @@ const CONTENT_LENGTH = latin1('content-length: ')
 const CHUNKED = latin1('transfer-encoding: chunked\r\n')
 const CLOSE = latin1('connection: close\r\n')
 const KEEP_ALIVE = latin1('connection: keep-alive\r\n')
-const WEBSOCKET = latin1('connection: upgrade\r\nupgrade: websocket\r\n')
+const CONNECTION_UPGRADE = latin1('connection: upgrade\r\n')
+const CLOSE_UPGRADE = latin1('connection: close, upgrade\r\n')
+const KEEP_ALIVE_UPGRADE = latin1('connection: keep-alive, upgrade\r\n')
+const UPGRADE = latin1('upgrade: ')
+const UPGRADE_REQUIRED = 426
 const VIA_1_0 = latin1('via: 1.0 castor\r\n')
 const VIA_1_1 = latin1('via: 1.1 castor\r\n')
 
@@ -45,7 +50,29 @@ const CONSTANT_BYTES = 256
 export function responseHeadBound(head: ResponseParser, options: ResponseHeadOptions): number {
   const extra = options.extraLines === undefined ? 0 : options.extraLines.length
   const hsts = options.hstsLine === undefined ? 0 : options.hstsLine.length
-  return CONSTANT_BYTES + head.headLength + head.headerCount + extra + hsts
+  // A list that was written without spaces is written with them.
+  const upgrade = head.status === UPGRADE_REQUIRED ? head.headLength : 0
+  return CONSTANT_BYTES + head.headLength + head.headerCount + extra + hsts + upgrade
+}
+
+/** Upgrade with the connection option that belongs to it (RFC 9110 7.8): of a 101 what it switches to, of a 426 what it asks for. */
+function writeUpgrade(
+  out: Uint8Array,
+  at: number,
+  head: ResponseParser,
+  buffer: Uint8Array,
+  start: number,
+  required: string,
+  options: ResponseHeadOptions,
+): number {
+  if (!head.upgrade && options.close) at = copyAll(out, at, CLOSE_UPGRADE)
+  else if (!head.upgrade && options.keepAliveHeader) at = copyAll(out, at, KEEP_ALIVE_UPGRADE)
+  else at = copyAll(out, at, CONNECTION_UPGRADE)
+  at = copyAll(out, at, UPGRADE)
+  at = head.upgrade
+    ? copyBytes(out, at, buffer, start + head.upgradeStart, start + head.upgradeEnd)
+    : copyAll(out, at, latin1(required))
+  return endLine(out, at)
 }
 
 /** Whether a header is passed on: not hop-by-hop, not named by Connection, not one that frames or looks like framing. */
@@ -106,7 +133,9 @@ export function writeResponseHead(
     at = writeDecimal(out, at, head.contentLength)
     at = endLine(out, at)
   }
-  if (head.upgrade) at = copyAll(out, at, WEBSOCKET)
+  const required =
+    head.status === UPGRADE_REQUIRED && head.upgradeFields > 0 ? requiredUpgrade(head, buffer, start) : ''
+  if (head.upgrade || required !== '') at = writeUpgrade(out, at, head, buffer, start, required, options)
   else if (options.close) at = copyAll(out, at, CLOSE)
   else if (options.keepAliveHeader) at = copyAll(out, at, KEEP_ALIVE)
   if (options.via) at = copyAll(out, at, head.versionMinor === 0 ? VIA_1_0 : VIA_1_1)

@@ -1,4 +1,5 @@
 import type { ListenerConfig } from '../core/config.js'
+import { Upgrades } from '../http/upgrade.js'
 import { CidrSet } from '../net/cidr-set.js'
 import { hstsLine } from './hsts.js'
 
@@ -9,6 +10,7 @@ export class ListenerSettings {
   readonly trusted: CidrSet
   /** Peers that must send a PROXY header. */
   readonly proxied: CidrSet
+  readonly upgrades: Upgrades
   /** Goes with every response. */
   readonly hstsLine: Uint8Array | undefined
   /** Targets are told of clients' certificates. */
@@ -18,6 +20,7 @@ export class ListenerSettings {
     this.config = config
     this.trusted = new CidrSet(config.trustForwardedFrom)
     this.proxied = new CidrSet(config.acceptProxyProtocol)
+    this.upgrades = new Upgrades(config.upgrades)
     this.hstsLine = hstsLine(config.tls?.hsts)
     this.asksForCertificates = config.tls !== undefined && config.tls.clientCertificates.mode !== 'none'
   }

@@ -96,6 +96,8 @@ export interface H2Settings {
   readonly maxUnconsumedBytes: number
   /** MAX_HEADER_LIST_SIZE, bytes as RFC 9113 6.5.2 counts them. Beyond it `onFieldsTooLarge` is called. */
   readonly maxHeaderListBytes: number
+  /** ENABLE_CONNECT_PROTOCOL (RFC 8441), which servers announce: true unless left out by false. */
+  readonly allowsConnect?: boolean
 }
 
 /**

@@ -16,7 +16,8 @@ const STREAMS_BEFORE_SETTINGS = 100
 export function announcedSettings(role: H2Role, settings: H2Settings): [id: number, value: number][] {
   const pairs: [number, number][] = [[SETTING.MAX_HEADER_LIST_SIZE, settings.maxHeaderListBytes]]
   if (role === 'server') {
-    pairs.push([SETTING.MAX_CONCURRENT_STREAMS, settings.maxStreams], [SETTING.ENABLE_CONNECT_PROTOCOL, 1])
+    pairs.push([SETTING.MAX_CONCURRENT_STREAMS, settings.maxStreams])
+    if (settings.allowsConnect !== false) pairs.push([SETTING.ENABLE_CONNECT_PROTOCOL, 1])
   } else {
     pairs.push([SETTING.ENABLE_PUSH, 0])
   }

@@ -1,6 +1,7 @@
-// Hot path: every response passes here. No closures but where a WebSocket begins.
+// Hot path: every response passes here. No closures except where a tunnel begins.
 import { FRAMING_CHUNKED, FRAMING_UNTIL_CLOSE } from '../../http/response-parser.js'
 import { type ResponseHeadOptions, writeResponseHead } from '../../http/response-writer.js'
+import { switchesTo } from '../../http/upgrade.js'
 import { ExchangeOutcome } from './exchange-outcome.js'
 import { FINISHING, OVER, STREAMING } from './exchange-phase.js'
 import { HEAD_FINAL, HEAD_INTERIM, HEAD_REFUSED, HEAD_SWITCHING } from './response-head.js'
@@ -100,9 +101,14 @@ export abstract class ExchangeResponse extends ExchangeOutcome {
   }
 
   protected upgrade(): void {
-    const { parser, buffer, bodyStart, end } = this.head
-    if (!this.info.upgrade || !parser.upgrade) {
+    const { parser, buffer, start, bodyStart, end } = this.head
+    if (!switchesTo(this.info.upgrade, parser, buffer, start)) {
       this.nonsense('protocol switched unasked')
+      return
+    }
+    // A client speaks the other protocol once its request is out (RFC 9110 7.8): what comes now is none of it.
+    if (!this.requestBody.done) {
+      this.nonsense('protocol switched before the request was whole')
       return
     }
     const session = this.session

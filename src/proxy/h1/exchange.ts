@@ -40,9 +40,10 @@ export class Exchange extends ExchangeResponse {
     const context = this.context
     this.#reset(session)
     this.pace.reset(parser.dialogue)
-    const { hash, group } = session.route
+    const { hash, group, settings } = session.route
     group.stickiness?.bindRequest(this.affinity, parser, buffer, start, session.clientAddress)
     this.info.capture(parser, buffer, start, context.requestIds.next(), context.accessLog !== undefined)
+    this.info.upgrade = settings.upgrades.offered(parser, buffer, start)
     group.retryBudget.countRequest()
     this.requestBody.begin(requestFraming(parser), parser.contentLength, parser.chunked)
     const once = !this.requestBody.none || !this.info.idempotent

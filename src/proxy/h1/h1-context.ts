@@ -40,6 +40,7 @@ export class Http1Context {
     forwardedPrefix: undefined,
     requestId: new Uint8Array(0),
     via: false,
+    upgrade: '',
   }
   readonly #responseOptions: ResponseHeadOptions = {
     clientMinor: 1,

@@ -20,7 +20,8 @@ export class RequestInfo {
   method: number = METHOD_GET
   versionMinor: 0 | 1 = 1
   keepAlive = false
-  upgrade = false
+  /** What its target may switch to; empty where nothing. */
+  upgrade = ''
   hasHost = true
   expectContinue = false
   readonly requestId = Buffer.alloc(REQUEST_ID_MAX)
@@ -46,7 +47,6 @@ export class RequestInfo {
     this.headBytes = parser.headLength
     this.versionMinor = parser.versionMinor
     this.keepAlive = parser.keepAlive
-    this.upgrade = parser.upgradeWebSocket
     this.hasHost = parser.hostStart >= 0
     this.expectContinue = parser.expectContinue
     if (parser.requestIdStart >= 0) {

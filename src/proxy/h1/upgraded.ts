@@ -18,7 +18,7 @@ const REASONS: Record<TunnelEnd, ReasonCode> = {
   removed: 'TARGET_REMOVED',
 }
 
-/** A WebSocket from its 101 on: a tunnel that ends the session it grew out of (RFC 6455). */
+/** A connection from its 101 on, to a WebSocket or another protocol: a tunnel that ends the session it grew out of. */
 export class UpgradedTunnel implements TunnelOwner, Drainable {
   readonly #session: Requester
   readonly #context: Http1Context

@@ -86,7 +86,8 @@ export class ClientStream extends StreamConn {
     this.#method = head.method
     const { session } = this
     session.grpc = head.grpc && head.webSocketKey === ''
-    if (outcome !== REQUEST_READY) {
+    const { upgrades } = this.#home.listener.route.settings
+    if (outcome !== REQUEST_READY || (head.webSocketKey !== '' && !upgrades.webSocket)) {
       session.start(undefined)
       session.refuseNow(501, 'METHOD_NOT_ALLOWED')
       return

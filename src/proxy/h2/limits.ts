@@ -34,6 +34,7 @@ export function serverConnection(
     ...config,
     maxUnconsumedBytes: config.maxStreams * SHARE_BYTES,
     maxHeaderListBytes: fields,
+    allowsConnect: served.upgrades.webSocket,
   }
   const limits: H2Limits = {
     ...config,

@@ -35,6 +35,7 @@ const listener = (name: string, protocol: 'http' | 'tcp', port: number, targetGr
   keepAliveSeconds: 60,
   idleTimeoutMs: 60_000,
   halfClose: 'cancel',
+  upgrades: ['websocket'],
   websocketIdleTimeoutMs: 60_000,
   acceptProxyProtocol: [],
   trustForwardedFrom: [],

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { formatProblem } from '../../../src/config/problems.js'
 import { FAILURE_CONNECT, FAILURE_GATEWAY, FAILURE_RESET, FAILURE_TIMEOUT } from '../../../src/core/failure-kinds.js'
 import { MACHINE, parse, SMALL } from './support.js'
 
@@ -22,6 +23,7 @@ t.test('the smallest file gets every documented default', (t) => {
         idleTimeoutMs: 60_000,
         keepAliveSeconds: 60,
         halfClose: 'cancel',
+        upgrades: ['websocket'],
         websocketIdleTimeoutMs: 60_000,
         acceptProxyProtocol: [],
         trustForwardedFrom: [],
@@ -108,6 +110,7 @@ listeners:
     idleTimeout: 5m
     websocketIdleTimeout: 24h
     halfClose: keep
+    upgrades: [websocket, SPDY/3.1]
     trustForwardedFrom: [192.0.2.0/24]
 targetGroups:
   - name: replicas
@@ -144,6 +147,7 @@ protection: { headerTimeout: 3s, bodyMinRate: 1KiB/s, maxHeaderBytes: 64KiB, max
   t.equal(web?.idleTimeoutMs, 300_000)
   t.equal(web?.websocketIdleTimeoutMs, 86_400_000)
   t.equal(web?.halfClose, 'keep')
+  t.same(web?.upgrades, ['websocket', 'SPDY/3.1'])
   t.same(web?.trustForwardedFrom, ['192.0.2.0/24'])
   const [replicas, app] = config.targetGroups
   t.equal(replicas?.proxyProtocol, 'v2')
@@ -222,4 +226,15 @@ targetGroups:
     ],
   )
   t.end()
+})
+
+t.test('upgrades: any is taken in both forms, and warned of', async (t) => {
+  for (const written of ['any', '[any]', '[websocket, any]']) {
+    const warnings: string[] = []
+    const text = SMALL.replace('protocol: http', `protocol: http\n    upgrades: ${written}`)
+    const config = parse(text, { onWarning: (warning) => warnings.push(formatProblem(warning)) })
+    t.ok(config.listeners[0]!.upgrades.includes('any'))
+    t.equal(warnings.length, 1, written)
+    t.match(warnings[0], /^test\.yaml:4:15: listeners\.0\.upgrades: lets clients talk to targets in every protocol/)
+  }
 })

@@ -16,11 +16,12 @@ const options = (fields: Partial<RequestHeadOptions> = {}): RequestHeadOptions =
   forwardedPrefix: undefined,
   requestId: bytes('made'),
   via: false,
+  upgrade: '',
   ...fields,
 })
 
 function write(read: Read<RequestParser>, fields: Partial<RequestHeadOptions> = {}): string {
-  const set = options(fields)
+  const set = options({ upgrade: read.parser.upgradeWebSocket ? 'websocket' : '', ...fields })
   const at = 5
   const out = new Uint8Array(at + requestHeadBound(read.parser, set))
   const end = writeRequestHead(out, at, read.parser, read.buffer, read.start, set)

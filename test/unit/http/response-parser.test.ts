@@ -136,7 +136,7 @@ t.test('RFC 9112 9.3: whether the target keeps the connection, and for how long'
   }
 })
 
-t.test('RFC 9110 7.8: a switch to WebSocket', async (t) => {
+t.test('RFC 9110 7.8: a switch to another protocol', async (t) => {
   const upgrade = 'Connection: Upgrade\r\nUpgrade: websocket\r\n'
   for (const [head, expected] of [
     [`HTTP/1.1 101 S\r\n${upgrade}`, true],
@@ -144,7 +144,7 @@ t.test('RFC 9110 7.8: a switch to WebSocket', async (t) => {
     [`HTTP/1.0 101 S\r\n${upgrade}`, false],
     ['HTTP/1.1 101 S\r\nConnection: Upgrade\r\n', false],
     ['HTTP/1.1 101 S\r\nUpgrade: websocket\r\n', false],
-    ['HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n', false],
+    ['HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n', true],
     [`HTTP/1.1 101 S\r\n${upgrade}Upgrade: websocket\r\n`, false],
   ] as const) {
     t.equal(readResponse(`${head}\r\n`).parser.upgrade, expected, head)

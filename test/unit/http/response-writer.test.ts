@@ -56,7 +56,7 @@ t.test('a response is written as HTTP/1.1 with its reason and fields, without th
     [
       'HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Accept: a\r\n',
       {},
-      'HTTP/1.1 101 S\r\nSec-WebSocket-Accept: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n',
+      'HTTP/1.1 101 S\r\nSec-WebSocket-Accept: a\r\nconnection: upgrade\r\nupgrade: WebSocket\r\n',
     ],
     ['HTTP/1.1 200 OK\r\nVia: 1.1 p\r\n', { via: true }, 'HTTP/1.1 200 OK\r\nVia: 1.1 p\r\nvia: 1.1 castor\r\n'],
     ['HTTP/1.0 200 OK\r\n', { via: true }, 'HTTP/1.1 200 OK\r\nvia: 1.0 castor\r\n'],
