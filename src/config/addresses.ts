@@ -164,10 +164,10 @@ export function parseCidr(text: string): Parsed<string> {
   return { ok: true, value: text }
 }
 
-/** True for 127.0.0.0/8, ::1, and IPv4 loopback mapped into IPv6. */
+/** True for 127.0.0.0/8 and ::1; IPv4 written as IPv6 is refused before. */
 export function isLoopback(address: string): boolean {
   if (isIP(address) === 0) return false
-  return ipaddr.process(address).range() === 'loopback'
+  return ipaddr.parse(address).range() === 'loopback'
 }
 
 /**

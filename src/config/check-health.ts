@@ -1,5 +1,7 @@
 import { type Entry, isFields, type Report } from './tree.js'
 
+const EVERY = ['tcp', 'http', 'https', 'h2c', 'h2', 'grpc']
+
 /** The protocols of checks that each key is for. */
 const USED_BY: Readonly<Record<string, readonly string[]>> = {
   path: ['http', 'https', 'h2c', 'h2'],
@@ -8,6 +10,12 @@ const USED_BY: Readonly<Record<string, readonly string[]>> = {
   host: ['http', 'https', 'h2c', 'h2', 'grpc'],
   verify: ['https', 'h2', 'grpc'],
   service: ['grpc'],
+  port: EVERY,
+  interval: EVERY,
+  timeout: EVERY,
+  healthyThreshold: EVERY,
+  unhealthyThreshold: EVERY,
+  proxyProtocol: EVERY,
 }
 const TLS_GROUPS: readonly unknown[] = ['https', 'h2', 'tls']
 
@@ -22,6 +30,10 @@ export function checkHealthCheck(group: Entry, report: Report): void {
     const needsTls = key === 'verify' && inClear
     if (protocols.includes(protocol) && !needsTls) continue
     const path = [...group.path, 'healthCheck', key]
+    if (protocol === 'off') {
+      report(path, `${key} has no effect where checks are off; leave it out`, 'key')
+      continue
+    }
     // Whoever leaves the protocol out, or writes tcp, and names a path wants to ask for that path.
     const meant = protocol === 'tcp' ? `write protocol: ${meantBy(key, ofGroup)} beside it, or ` : ''
     const where = needsTls ? `${protocol} check without TLS` : `${protocol} check`

@@ -102,7 +102,7 @@ function carriesBytes(protocol: unknown): boolean | undefined {
 }
 
 const MOST_HTTP_IDLE_MS = 24 * 3_600_000
-const HTTP_LISTENER_KEYS = ['websocketIdleTimeout', 'trustForwardedFrom']
+const HTTP_LISTENER_KEYS = ['upgrades', 'halfClose', 'websocketIdleTimeout', 'trustForwardedFrom']
 
 /** A key that could have no effect is refused: whoever wrote it counts on it. */
 function checkListenerKeys(listener: Entry, report: Report): void {
@@ -177,6 +177,14 @@ function checkGroup(group: Entry, report: Report): void {
     report(
       [...group.path, 'outlierDetection', 'on'],
       `${kind} sees no failures but connect; write [connect], or leave on out`,
+    )
+  }
+  const { retries } = group.fields
+  const after = isFields(retries) ? retries.on : undefined
+  if (Array.isArray(after) && after.length > 0 && !after.includes('connect-failure')) {
+    report(
+      [...group.path, 'retries', 'on'],
+      `${kind} is tried again after connect-failure only; write [connect-failure], or leave on out`,
     )
   }
   if (group.fields.forwarded !== undefined) {

@@ -345,16 +345,39 @@ table('values that do not go together are found', [
   },
   {
     title: 'http keys on a tcp listener and in a tcp group',
-    text: withLine(3, '    protocol: tcp\n    websocketIdleTimeout: 5s\n    trustForwardedFrom: [10.0.0.0/8]').replace(
+    text: withLine(
+      3,
+      '    protocol: tcp\n    websocketIdleTimeout: 5s\n    trustForwardedFrom: [10.0.0.0/8]\n    halfClose: keep\n    upgrades: [tcp]',
+    ).replace(
       '  - name: app\n    protocol: http',
-      '  - name: app\n    protocol: tcp\n    forwarded: {}\n    timeouts: { response: 5s }\n    outlierDetection: { on: [gateway, 5xx] }',
+      '  - name: app\n    protocol: tcp\n    forwarded: {}\n    timeouts: { response: 5s }\n    outlierDetection: { on: [gateway, 5xx] }\n    retries: { on: [reset-before-response] }',
     ),
     says: [
       '4:5: listeners.0.websocketIdleTimeout: websocketIdleTimeout has no effect on a tcp listener; leave it out',
       '5:5: listeners.0.trustForwardedFrom: trustForwardedFrom has no effect on a tcp listener; leave it out',
-      '11:5: targetGroups.0.forwarded: forwarded has no effect in a tcp group; leave it out',
-      '12:17: targetGroups.0.timeouts.response: timeouts.response has no effect in a tcp group; use the listener’s idleTimeout',
-      '13:29: targetGroups.0.outlierDetection.on: a tcp group sees no failures but connect; write [connect], or leave on out',
+      '6:5: listeners.0.halfClose: halfClose has no effect on a tcp listener; leave it out',
+      '7:5: listeners.0.upgrades: upgrades has no effect on a tcp listener; leave it out',
+      '13:5: targetGroups.0.forwarded: forwarded has no effect in a tcp group; leave it out',
+      '14:17: targetGroups.0.timeouts.response: timeouts.response has no effect in a tcp group; use the listener’s idleTimeout',
+      '15:29: targetGroups.0.outlierDetection.on: a tcp group sees no failures but connect; write [connect], or leave on out',
+      '16:20: targetGroups.0.retries.on: a tcp group is tried again after connect-failure only; write [connect-failure], or leave on out',
+    ],
+  },
+  {
+    title: 'keys of a check that is off',
+    text: `${SMALL}    healthCheck: { protocol: off, interval: 5s, port: 80 }\n`,
+    says: [
+      '11:35: targetGroups.0.healthCheck.interval: interval has no effect where checks are off; leave it out',
+      '11:49: targetGroups.0.healthCheck.port: port has no effect where checks are off; leave it out',
+    ],
+  },
+  {
+    title: 'protocols that are never tunnelled, or none',
+    text: withLine(3, '    protocol: http\n    upgrades: [h2c, "SPDY 3", HTTP/2.0]'),
+    says: [
+      '4:16: listeners.0.upgrades.0: h2c is never tunnelled: its requests would pass everything that is checked here',
+      '4:21: listeners.0.upgrades.1: "SPDY 3" is no protocol; write its name as in Upgrade, like websocket or SPDY/3.1',
+      '4:31: listeners.0.upgrades.2: HTTP/2.0 is never tunnelled: its requests would pass everything that is checked here',
     ],
   },
   {
