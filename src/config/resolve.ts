@@ -235,7 +235,7 @@ function resolveStickiness({ name: group, stickiness }: TargetGroupFile): Sticki
     case 'app-cookie':
       return { type: 'app-cookie', name: stickiness.name, timeoutMs: stickiness.timeout }
     case 'source-ip':
-      return { type: 'source-ip', timeoutMs: stickiness.timeout }
+      return { type: 'source-ip', timeoutMs: stickiness.timeout, ipv6Prefix: stickiness.ipv6Prefix }
   }
 }
 

@@ -53,6 +53,11 @@ export const stickiness = z
       }),
       z.strictObject({
         type: z.literal('source-ip').describe('A client’s address is bound to a target.'),
+        ipv6Prefix: wholeNumber(32, 128)
+          .prefault(64)
+          .describe(
+            'Bits of an IPv6 address that stand for one client. 32 to 128, default 64: the network that a client has all addresses of. Higher tells the hosts of a network apart and lets one of them take as many sessions as it has addresses; lower binds whole sites to one target.',
+          ),
         timeout: duration(SECOND, HOUR)
           .prefault('300s')
           .describe(

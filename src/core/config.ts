@@ -202,7 +202,8 @@ export type StickinessConfig =
   | ({ readonly type: 'cookie' } & StickyCookieConfig)
   /** Learned from the application's cookie. */
   | { readonly type: 'app-cookie'; readonly name: string; readonly timeoutMs: number }
-  | { readonly type: 'source-ip'; readonly timeoutMs: number }
+  /** `ipv6Prefix`: bits of an IPv6 address that stand for one client. */
+  | { readonly type: 'source-ip'; readonly timeoutMs: number; readonly ipv6Prefix: number }
 
 /** Castor's own cookie (RFC 6265). */
 export interface StickyCookieConfig {

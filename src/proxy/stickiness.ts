@@ -4,6 +4,7 @@ import { SESSION_KEY_WORDS, type SessionKey } from '../core/session-store.js'
 import { CookieFinder } from '../http/cookie.js'
 import type { RequestParser } from '../http/request-parser.js'
 import type { ResponseParser } from '../http/response-parser.js'
+import { ipToBytes } from '../net/ip-bytes.js'
 import { type KeyHash, nameNumber } from '../shm/key-hash.js'
 import { InsertedCookie } from '../sticky/inserted-cookie.js'
 import { LearnedSessions, type SessionServices } from '../sticky/learned-sessions.js'
@@ -47,6 +48,8 @@ export class Stickiness {
   readonly #finder: CookieFinder
   readonly #inserted: InsertedCookie | undefined
   readonly #sessions: LearnedSessions | undefined
+  /** Bits of an IPv6 address that stand for a client. */
+  readonly #ipv6Prefix: number
   readonly #addressBytes = Buffer.alloc(64)
 
   constructor(
@@ -55,6 +58,7 @@ export class Stickiness {
     services: StickyServices,
   ) {
     this.#bySource = config.type === 'source-ip'
+    this.#ipv6Prefix = config.type === 'source-ip' ? config.ipv6Prefix : 0
     this.#byOwnCookie = config.type === 'app-cookie'
     this.#groupNumber = nameNumber(group.name)
     this.#keys = services.keys
@@ -103,8 +107,8 @@ export class Stickiness {
   #makeKey(clientAddress: ClientAddress): KeyOfClient {
     const { address } = clientAddress.source
     const bytes = this.#addressBytes
-    for (let i = 0; i < address.length; i++) bytes[i] = address.charCodeAt(i)
-    const key = Int32Array.from(this.#keys.of(this.#groupNumber, bytes, 0, address.length))
+    const length = ipToBytes(address, bytes, 0) === 16 ? maskIpv6(bytes, this.#ipv6Prefix) : writeText(bytes, address)
+    const key = Int32Array.from(this.#keys.of(this.#groupNumber, bytes, 0, length))
     const made = { group: this.#groupNumber, key }
     clientAddress.sessionKey = made
     return made
@@ -152,4 +156,19 @@ export class Stickiness {
     into.slot = sessions.find(into.key)
     into.hasKey = this.#bySource || sessions.isKnown
   }
+}
+
+/** Leaves the first `prefix` bits of 16 bytes. The text of an IPv4 address is shorter than that. */
+function maskIpv6(bytes: Uint8Array, prefix: number): number {
+  const whole = prefix >> 3
+  if (whole < 16) {
+    bytes[whole]! &= 0xff00 >> (prefix & 7)
+    bytes.fill(0, whole + 1, 16)
+  }
+  return 16
+}
+
+function writeText(bytes: Uint8Array, text: string): number {
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i)
+  return text.length
 }

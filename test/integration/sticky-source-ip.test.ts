@@ -19,8 +19,8 @@ const CLIENTS: Readonly<Record<string, readonly (readonly From[])[]>> = {
       { via: 'v1', address: '2001:DB8:0:0::7', port: 6 },
     ],
     [
-      { via: 'v2', address: '2001:db8::8' },
-      { via: 'v1', address: '2001:db8:0::8' },
+      { via: 'v2', address: '2001:db8:0:8::8' },
+      { via: 'v1', address: '2001:DB8:0:8:0::8' },
     ],
   ],
 }
@@ -57,6 +57,8 @@ for (const protocol of ['http', 'tcp'] as const) {
         unhealthyThreshold: 1,
       }
       const { ask, targets, health } = await startSticky(t, protocol, { healthCheck })
+      const isHealthy = async (name: string): Promise<boolean> => (await health(name)) === 'healthy'
+      await until('the first checks', async () => (await Promise.all(NAMES.map(isHealthy))).every(Boolean))
       const client: From = { via: 'v2', address: '192.0.2.7' }
       const first = await ask(client)
       const down = targets.find(({ name }) => name === first)!
@@ -74,3 +76,24 @@ for (const protocol of ['http', 'tcp'] as const) {
     },
   )
 }
+
+t.test('the addresses of an IPv6 network are one client with one session', { buffered: true }, async (t) => {
+  for (const [prefix, one, others, other] of [
+    [undefined, '2001:db8:0:1::1', ['2001:db8:0:1::2', '2001:db8:0:1:ffff:ffff:ffff:ffff'], '2001:db8:0:2::1'],
+    [60, '2001:db8:0:10::1', ['2001:db8:0:1f::1', '2001:db8:0:18:1::'], '2001:db8:0:20::1'],
+    [128, '2001:db8:0:1::1', ['2001:db8:0:1:0::1'], '2001:db8:0:1::2'],
+  ] as const) {
+    const stickiness = { type: 'source-ip', ...(prefix === undefined ? {} : { ipv6Prefix: prefix }) }
+    const { ask, castor } = await startSticky(t, 'http', { stickiness })
+    const sessions = async (): Promise<number> => (await castor.metrics()).sum('castor_session_entries')
+    const home = await ask({ via: 'v2', address: one })
+    for (const address of others) t.equal(await ask({ via: 'v1', address }), home, `${address} with ${prefix ?? 64}`)
+    t.equal(await sessions(), 1)
+    t.not(await ask({ via: 'v2', address: other }), home, 'round robin chose for another network')
+    t.equal(await sessions(), 2)
+    // As text this is as long as the first half of an IPv6 address is in bytes.
+    await ask({ via: 'v2', address: '10.0.0.1' })
+    await ask({ via: 'v2', address: '3130:2e30:2e30:2e31::' })
+    t.equal(await sessions(), 4)
+  }
+})
