@@ -24,15 +24,6 @@ export interface TargetServices {
   readonly multiplexing?: (target: Target) => MultiplexingPool
 }
 
-/** Where a target's places are kept, in a group that limits them. */
-export interface ConcurrencyLimit {
-  /** Takes one if one is left, whoever waits for it. */
-  tryTake(slot: number): boolean
-  giveBack(slot: number): void
-  /** A place may be free now. */
-  freed(): void
-}
-
 /** A target in one thread: where it is, its idle connections, and its words in the thread's column. */
 export class Target {
   readonly slot: number
@@ -51,8 +42,6 @@ export class Target {
   readonly #words: Float64Array
   readonly #at: number
   readonly #inFlightAt: number
-  /** Where the group has a limit: set once, before the first request. */
-  places: ConcurrencyLimit | undefined
 
   constructor(placed: TargetSlot, services: TargetServices, tls: ClientTls | undefined) {
     const { slot } = placed
@@ -97,24 +86,24 @@ export class Target {
     return this.#at
   }
 
-  /** A request or connection was given to it. */
+  /** A request or connection was given to it. In flight first: see `WaitTable`. */
   begin(): void {
-    this.#words[this.#at + TARGET_REQUESTS]!++
-    this.#words[this.#inFlightAt]!++
-  }
-
-  /** The same where a place is left, in a group with a limit. The place and its count are one step: see `WaitTable`. */
-  tryBegin(): boolean {
-    if (!this.places!.tryTake(this.slot)) return false
     this.#words[this.#inFlightAt]!++
     this.#words[this.#at + TARGET_REQUESTS]!++
-    return true
   }
 
   finish(): void {
-    this.places?.giveBack(this.slot)
     this.#words[this.#inFlightAt]!--
-    this.places?.freed()
+  }
+
+  /** Requests and connections of this thread that are with it. */
+  get inFlight(): number {
+    return this.#words[this.#inFlightAt]!
+  }
+
+  /** Connections of this thread to it, idle ones too. */
+  get connections(): number {
+    return this.#words[this.#at + TARGET_CONNECTIONS]!
   }
 
   responded(durationMs: number): void {

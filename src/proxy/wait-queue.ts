@@ -1,10 +1,9 @@
 // Hot path of groups with a limit: a claim a request. Promises only while somebody waits, one a sleep of the thread.
 import type { BalancerTarget } from '../core/balancer.js'
 import type { Clock } from '../core/clock.js'
-import type { TargetGroupConfig } from '../core/config.js'
 import type { Endpoint } from '../core/conn.js'
 import { NEWCOMER, type WaitTable } from '../shm/waiting.js'
-import type { ConcurrencyLimit, Target } from './target.js'
+import type { Target } from './target.js'
 import { type Waiter, WaitList } from './wait-list.js'
 
 /** Looks at the targets anew so often when places that were seen free are taken by other threads meanwhile. */
@@ -13,7 +12,6 @@ const NONE_TRIED: readonly number[] = []
 
 /** What a queue asks its group. */
 export interface QueuedGroup {
-  readonly groupSlot: number
   /** Those that may be chosen now. */
   readonly targets: readonly BalancerTarget[]
   /** Every target, whatever its state. */
@@ -34,14 +32,16 @@ export type Refusal = 'none' | 'waiting' | 'full'
  * turn; a thread whose waiter's turn it is, is woken through shared memory. Ten times a second each thread looks by
  * itself, which is for what no place that becomes free announces: targets that come, go or fail.
  */
-export class WaitQueue implements ConcurrencyLimit {
-  readonly #group: QueuedGroup
+export class WaitQueue {
+  readonly #groupSlot: number
+  /** The settings in force: whoever waits is given a target by them, whichever it began to wait under. */
+  #group!: QueuedGroup
   readonly #table: WaitTable
   readonly #clock: Clock
   readonly #column: number
   readonly #onFault: (fault: unknown) => void
-  readonly #limit: number
-  readonly #size: number
+  #limit = 0
+  #size = 0
   /** By the slot waited for; −1 for those that take any. */
   readonly #lists = new Map<number, WaitList>()
   #waiting = 0
@@ -50,8 +50,7 @@ export class WaitQueue implements ConcurrencyLimit {
   readonly #excluded: number[] = []
 
   constructor(
-    group: QueuedGroup,
-    config: Pick<TargetGroupConfig, 'maxConnectionsPerTarget' | 'queue'>,
+    groupSlot: number,
     services: {
       readonly table: WaitTable
       readonly clock: Clock
@@ -60,13 +59,28 @@ export class WaitQueue implements ConcurrencyLimit {
       readonly onFault?: (fault: unknown) => void
     },
   ) {
+    this.#groupSlot = groupSlot
     this.#onFault = services.onFault ?? rethrow
-    this.#group = group
     this.#table = services.table
     this.#clock = services.clock
     this.#column = services.column
-    this.#limit = config.maxConnectionsPerTarget
-    this.#size = config.queue.size
+  }
+
+  /**
+   * These settings are in force from here on. Places that are taken stay so until they are given back. Whoever waits
+   * keeps its ticket, and has its turn by the new limit: at once where there is none any more, which is `limit` infinite.
+   * More than the new `size` may wait, those who wait already.
+   */
+  goBy(group: QueuedGroup, limit: number, size: number): void {
+    this.#group = group
+    this.#limit = limit
+    this.#size = size
+    this.tick()
+  }
+
+  /** How many of this thread wait. */
+  get waiting(): number {
+    return this.#waiting
   }
 
   /**
@@ -83,7 +97,7 @@ export class WaitQueue implements ConcurrencyLimit {
       const found = this.#takeAny(who, NEWCOMER)
       if (found !== 'full') return found
     }
-    if (this.#table.tryEnter(this.#column, this.#group.groupSlot, this.#size)) {
+    if (this.#table.tryEnter(this.#column, this.#groupSlot, this.#size)) {
       this.#enter(who)
       return 'waiting'
     }
@@ -102,18 +116,14 @@ export class WaitQueue implements ConcurrencyLimit {
     this.freed()
   }
 
-  /** Takes one of the target's places, whoever waits; see `WaitTable.tryTake`. */
-  tryTake(slot: number): boolean {
-    return this.#table.tryTake(slot, this.#limit)
-  }
-
+  /** A request that got its target here is over. */
   giveBack(slot: number): void {
     this.#table.giveBack(slot)
   }
 
   /** A place became free, or somebody left the queue: at the end of the turn the next has its turn. */
   freed(): void {
-    if (this.#soon || this.#table.waiting(this.#group.groupSlot) === 0) return
+    if (this.#soon || this.#table.waiting(this.#groupSlot) === 0) return
     this.#soon = true
     queueMicrotask(this.#serveSoon)
   }
@@ -135,7 +145,7 @@ export class WaitQueue implements ConcurrencyLimit {
   }
 
   #enter(who: Waiter): void {
-    who.waitTicket = this.#table.nextTicket(this.#group.groupSlot)
+    who.waitTicket = this.#table.nextTicket(this.#groupSlot)
     this.#waiting++
     this.#put(who, this.#wanted(who) ?? -1)
     // A place that became free before the ticket was there to be seen was announced to nobody: look again.
@@ -171,16 +181,16 @@ export class WaitQueue implements ConcurrencyLimit {
     this.#unlink(who)
     who.waitTicket = 0
     this.#waiting--
-    this.#table.leave(this.#column, this.#group.groupSlot)
+    this.#table.leave(this.#column, this.#groupSlot)
   }
 
   #publish(slot: number, list: WaitList): void {
-    this.#table.publish(this.#column, this.#group.groupSlot, slot, list.head?.waitTicket ?? NEWCOMER)
+    this.#table.publish(this.#column, this.#groupSlot, slot, list.head?.waitTicket ?? NEWCOMER)
   }
 
   /** Gives every waiter of this thread its turn that has one, then wakes the threads whose turn it is. */
   #serve(): void {
-    const { groupSlot } = this.#group
+    const groupSlot = this.#groupSlot
     const seen = this.#table.wakes(this.#column, groupSlot)
     let served: boolean
     do {
@@ -262,16 +272,21 @@ export class WaitQueue implements ConcurrencyLimit {
   }
 
   #take(target: Target, ticket: number): boolean {
-    return this.#isTurn(target.slot, ticket) && target.tryBegin()
+    const { slot } = target
+    if (!this.#isTurn(slot, ticket) || !this.#table.tryTake(slot, this.#limit)) return false
+    // The place and its count are one step: see `WaitTable`.
+    target.begin()
+    return true
   }
 
   #isTurn(slot: number, ticket: number): boolean {
-    const { groupSlot } = this.#group
+    const groupSlot = this.#groupSlot
     return this.#table.waiting(groupSlot) === 0 || this.#table.isTurn(groupSlot, slot, ticket)
   }
 
   #passOn(): void {
-    const { groupSlot, all } = this.#group
+    const groupSlot = this.#groupSlot
+    const { all } = this.#group
     for (const { slot } of all) {
       if (this.#table.inUse(slot) >= this.#limit || this.#group.bound(slot, NONE_TRIED) === undefined) continue
       const column = this.#table.oldest(groupSlot, slot)
@@ -282,7 +297,7 @@ export class WaitQueue implements ConcurrencyLimit {
   /** Until another thread says that something was given back; `seen` is from before this one last looked. */
   #sleep(seen: number): void {
     if (this.#asleep) return
-    const wake = this.#table.awaitWake(this.#column, this.#group.groupSlot, seen)
+    const wake = this.#table.awaitWake(this.#column, this.#groupSlot, seen)
     if (wake === undefined) {
       this.freed()
       return

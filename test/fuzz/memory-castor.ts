@@ -21,6 +21,7 @@ import { Route } from '../../src/proxy/route.js'
 import { serve } from '../../src/proxy/serve.js'
 import { SilentClients } from '../../src/proxy/silent-clients.js'
 import { TargetGroup } from '../../src/proxy/target-group.js'
+import { TargetSet } from '../../src/proxy/target-set.js'
 import { TlsLog } from '../../src/proxy/tls-log.js'
 import type { WorkerContext } from '../../src/proxy/worker-context.js'
 import { Columns, createSharedCounters } from '../../src/shm/columns.js'
@@ -122,7 +123,7 @@ export class MemoryCastor {
   targets: TargetPeer[] = []
   readonly #clock: ManualClock
   readonly #context: WorkerContext
-  readonly #group: TargetGroup
+  readonly #set: TargetSet
   readonly #move: (address: string) => void
   #moves = 1
   #answered = 0
@@ -149,7 +150,10 @@ export class MemoryCastor {
     const { id, host, port } = groupConfig!.targets[0]!
     const targets = [{ slot: 0, generation, group: 0, id, host, port, address: BACK }]
     const list = { group: 0, version: 1, targets }
-    this.#group = new TargetGroup(groupConfig!, list, ALGORITHMS['round-robin'](), services)
+    this.#set = new TargetSet(0, services)
+    const group = new TargetGroup(groupConfig!, this.#set, ALGORITHMS['round-robin']())
+    group.rule()
+    this.#set.setTargets(list)
     this.transport = new MemoryTransport(clock, { blind, ...(capacityBytes === undefined ? {} : { capacityBytes }) })
     this.#context = {
       transport: this.transport,
@@ -170,14 +174,14 @@ export class MemoryCastor {
     const exchanges = new ExchangePool(context)
     const http1 = { context, exchanges, http2: new Http2Context(this.#context, context, exchanges, log) }
     const settings = new ListenerSettings(config.listeners[0]!)
-    const route = new Route(settings, this.#group, { columns, column: 1, series: 0 })
+    const route = new Route(settings, group, { columns, column: 1, series: 0 })
     const listener = new Listener(route, { columns, column: 1, listener: 0 })
     const bind = { slot: 0, listener: 0, address: FRONT, port: PORT }
     this.transport.listen(FRONT, PORT, (records, socket) => {
       serve(this.#context, http1, listener, bind, this.transport.adopt(records, 0, socket, SILENT))
     })
     this.#move = (address) =>
-      this.#group.setTargets({ ...list, version: ++this.#moves, targets: [{ ...targets[0]!, address }] })
+      this.#set.setTargets({ ...list, version: ++this.#moves, targets: [{ ...targets[0]!, address }] })
     for (const address of [BACK, ELSEWHERE]) {
       this.transport.listen(address, PORT, (records, socket) => {
         this.targets.push(
@@ -198,7 +202,7 @@ export class MemoryCastor {
 
   /** Its certificates were replaced. */
   renewTls(): void {
-    this.#group.setTls(() => ({ close() {} }) as unknown as ClientTls)
+    this.#set.setTls(() => ({ close() {} }) as unknown as ClientTls)
     this.transport.flush()
   }
 
@@ -208,12 +212,12 @@ export class MemoryCastor {
   }
 
   get idleTargets(): number {
-    return this.#group.idleConnections
+    return this.#set.idleConnections
   }
 
   /** Forgets what was, idle connections too. */
   begin(): void {
-    this.#group.closeIdle()
+    this.#set.closeIdle()
     this.transport.flush()
     this.targets = []
     this.answer = answerOk

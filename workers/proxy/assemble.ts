@@ -1,7 +1,6 @@
 import type { Logger } from 'pino'
 import { ALGORITHMS } from '../../src/balance/algorithms.js'
 import { type Clock, SystemClock } from '../../src/core/clock.js'
-import type { TargetGroupConfig } from '../../src/core/config.js'
 import type { Conn } from '../../src/core/conn.js'
 import type { GroupTargets } from '../../src/core/directory.js'
 import type { ProxyTask } from '../../src/core/messages.js'
@@ -13,7 +12,7 @@ import { AccessEntry, AccessLog } from '../../src/observe/access-log.js'
 import { ExchangePool } from '../../src/proxy/h1/exchange-pool.js'
 import { Http1Context } from '../../src/proxy/h1/h1-context.js'
 import { Http2Context } from '../../src/proxy/h2/h2-context.js'
-import { TargetStreams } from '../../src/proxy/h2/target-streams.js'
+import { type StreamDialling, TargetStreams } from '../../src/proxy/h2/target-streams.js'
 import { Listener } from '../../src/proxy/listener.js'
 import { ListenerSettings } from '../../src/proxy/listener-settings.js'
 import { NO_GROUP } from '../../src/proxy/no-group.js'
@@ -25,6 +24,7 @@ import { SilentClients } from '../../src/proxy/silent-clients.js'
 import type { Target, TargetServices } from '../../src/proxy/target.js'
 import { TargetGroup } from '../../src/proxy/target-group.js'
 import type { MultiplexingPool } from '../../src/proxy/target-pool.js'
+import { TargetSet } from '../../src/proxy/target-set.js'
 import { TlsLog } from '../../src/proxy/tls-log.js'
 import type { WorkerContext } from '../../src/proxy/worker-context.js'
 import { Columns } from '../../src/shm/columns.js'
@@ -94,7 +94,7 @@ export function assemble(
   room.budget = budget
   room.onShortage = (detail) => shortages.met(detail)
   room.onCrowded = () => {
-    for (const group of groups) group.shrinkIdle()
+    for (const group of groups) group.set.shrinkIdle()
   }
   const context: WorkerContext = {
     transport: carrier,
@@ -119,12 +119,7 @@ export function assemble(
   const exchanges = new ExchangePool(http1)
   const http2 = new Http2Context(context, http1, exchanges, log)
   groups.push(...task.targets.map((targets) => group(task, targets, services, http2)))
-  const noGroup = new TargetGroup(
-    NO_GROUP,
-    { group: -1, version: 0, targets: [] },
-    ALGORITHMS[NO_GROUP.algorithm](),
-    services,
-  )
+  const noGroup = new TargetGroup(NO_GROUP, new TargetSet(-1, services), ALGORITHMS[NO_GROUP.algorithm]())
   const listeners = task.snapshot.listeners.map((_, index) => listener(task, index, groups, noGroup, columns))
   const tls = new ThreadTls(context.transport, listeners, groups, log, task)
   const giveRoom = (): void => {
@@ -163,24 +158,28 @@ function transport(task: ProxyTask, clock: Clock, log: Logger): NativeTransport 
 
 function group(task: ProxyTask, targets: GroupTargets, shared: TargetServices, http2: Http2Context): TargetGroup {
   const config = task.snapshot.groups[targets.group]!.config
-  const services =
-    config.protocol === 'h2' || config.protocol === 'h2c'
-      ? { ...shared, multiplexing: multiplexing(config, http2) }
-      : shared
-  return new TargetGroup(config, targets, ALGORITHMS[config.algorithm](), services)
+  const isMultiplexed = config.protocol === 'h2' || config.protocol === 'h2c'
+  const multiplexing = (target: Target): MultiplexingPool => new TargetStreams(target, http2, dialling(set, http2))
+  const set = new TargetSet(targets.group, isMultiplexed ? { ...shared, multiplexing } : shared)
+  const made = new TargetGroup(config, set, ALGORITHMS[config.algorithm]())
+  made.rule()
+  set.setTargets(targets)
+  return made
 }
 
-/** Streams of connections that speak HTTP/2, with or without TLS. */
-function multiplexing(config: TargetGroupConfig, http2: Http2Context): (target: Target) => MultiplexingPool {
-  const { connectMs } = config.timeouts
-  return (target) =>
-    new TargetStreams(target, http2, {
-      scheme: config.protocol === 'h2' ? 'https' : 'http',
-      connectTimeoutMs: connectMs,
-      http2: config.http2!,
-      dial: ({ address, port, tls }, handler) =>
-        http2.context.transport.dial(address, port, handler, tls, undefined, undefined, config.keepAliveSeconds),
-    })
+/** Connections that speak HTTP/2, with or without TLS; each goes by the settings that are in force when it is dialled. */
+function dialling(set: TargetSet, http2: Http2Context): StreamDialling {
+  return {
+    scheme: set.config.protocol === 'h2' ? 'https' : 'http',
+    get connectTimeoutMs() {
+      return set.config.timeouts.connectMs
+    },
+    get http2() {
+      return set.config.http2!
+    },
+    dial: ({ address, port, tls }, handler) =>
+      http2.context.transport.dial(address, port, handler, tls, undefined, undefined, set.config.keepAliveSeconds),
+  }
 }
 
 function listener(

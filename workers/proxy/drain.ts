@@ -17,7 +17,7 @@ export function drain(thread: ProxyThread, timeoutMs: number, idleGraceMs: numbe
     for (const session of [...context.drainables]) session.drain()
   }
   if (idleGraceMs === 0) closeIdle()
-  for (const group of groups) group.closeIdle()
+  for (const group of groups) group.set.closeIdle()
   return new Promise((resolve) => {
     const finish = (): void => {
       clearInterval(look)

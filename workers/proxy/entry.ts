@@ -94,7 +94,7 @@ function tick(task: ProxyTask, thread: ProxyThread, leaving: LeavingTargets): ()
     words[at + WORKER_LOOP_DELAY_P50_MS] = sample.p50Ms
     words[at + WORKER_LOOP_DELAY_P99_MS] = sample.p99Ms
     words[at + WORKER_LOOP_DELAY_MAX_MS] = sample.maxMs
-    words[at + WORKER_UPSTREAM_IDLE] = groups.reduce((sum, group) => sum + group.idleConnections, 0)
+    words[at + WORKER_UPSTREAM_IDLE] = groups.reduce((sum, group) => sum + group.set.idleConnections, 0)
     words[at + WORKER_ACCESS_RECORDS_DROPPED] = context.accessLog?.dropped ?? 0
   })
   const reporting = setInterval(report, REPORT_MS)

@@ -34,7 +34,7 @@ export class LeavingTargets {
   /** A group has these targets now. */
   setTargets(list: GroupTargets): void {
     const { context, groups } = this.#thread
-    for (const { slot, pool } of groups[list.group]!.setTargets(list)) {
+    for (const { slot, pool } of groups[list.group]!.set.setTargets(list)) {
       this.#ended.delete(slot)
       pool.closeAll()
       for (const session of [...context.drainables]) session.onTargetRemoved(slot)

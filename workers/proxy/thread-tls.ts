@@ -87,7 +87,7 @@ export class ThreadTls {
       byName.set(serverName, made)
       return made
     }
-    this.#groups[slot]!.setTls(tlsFor)
+    this.#groups[slot]!.set.setTls(tlsFor)
     for (const old of this.#clients[slot]?.values() ?? []) old.dispose()
     this.#clients[slot] = byName
   }

@@ -236,7 +236,7 @@ export class Upstream implements ConnHandler, Waiter, SpareTaker {
     const failed = this.target!
     if (this.#attemptsLeft === 0 || !group.config.retries.on.includes(condition)) return UPSTREAM_NONE
     if (!group.hasOther(failed, this.tried) || !group.retryBudget.tryRetry()) return UPSTREAM_NONE
-    failed.finish()
+    group.finish(failed)
     this.tried.push(failed.slot)
     this.target = undefined
     this.#attemptsLeft--
@@ -311,7 +311,7 @@ export class Upstream implements ConnHandler, Waiter, SpareTaker {
   /** The request is over, whatever became of it. */
   finish(): void {
     if (this.waitTicket !== 0) this.#session.route.group.cancel(this)
-    this.target?.finish()
+    if (this.target !== undefined) this.#session.route.group.finish(this.target)
     this.target = undefined
   }
 

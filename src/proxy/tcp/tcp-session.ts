@@ -270,7 +270,7 @@ export class TcpSession implements ConnHandler, Timed, Drainable, TunnelOwner, W
   }
 
   #leaveTarget(): void {
-    if (this.#inFlight) this.#target!.finish()
+    if (this.#inFlight) this.#route.group.finish(this.#target!)
     this.#inFlight = false
   }
 
