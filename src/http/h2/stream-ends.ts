@@ -62,8 +62,8 @@ export class StreamEnds {
     const { unconsumed } = stream
     stream.unconsumed = 0
     if (unconsumed > 0) connection.windows.consumed(unconsumed)
+    // How much it was is still asked for.
     stream.queue = undefined
-    stream.queueEnd = stream.queueStart
     stream.trailers = undefined
     connection.table.remove(stream)
   }

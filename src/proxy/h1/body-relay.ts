@@ -43,6 +43,8 @@ export class BodyRelay {
   blocked = false
   /** Body bytes relayed, without framing. */
   bytes = 0
+  /** Bytes written: the body's, those of its framing, and of a head before it. */
+  written = 0
   readonly #decoder: ChunkedDecoder
   #framing: Framing = FRAMING_NONE
   #chunkedOut = false
@@ -63,6 +65,7 @@ export class BodyRelay {
     this.malformed = false
     this.blocked = false
     this.bytes = 0
+    this.written = 0
     this.none = this.done = framing === FRAMING_NONE || (framing === FRAMING_LENGTH && length === 0)
     if (framing === FRAMING_CHUNKED) this.#decoder.reset()
   }
@@ -96,6 +99,7 @@ export class BodyRelay {
     this.done = true
     if (!this.#chunkedOut) return
     scratch.set(LAST_CHUNK, 0)
+    this.written += LAST_CHUNK.length
     this.blocked = !to.write(scratch, 0, LAST_CHUNK.length)
   }
 
@@ -149,6 +153,7 @@ export class BodyRelay {
       return
     }
     this.#flush()
+    this.written += length
     if (!this.#to!.write(buffer, start, end)) this.blocked = true
   }
 
@@ -180,6 +185,7 @@ export class BodyRelay {
 
   #flush(): void {
     if (this.#at === 0) return
+    this.written += this.#at
     if (!this.#to!.write(this.#scratch, 0, this.#at)) this.blocked = true
     this.#at = 0
   }

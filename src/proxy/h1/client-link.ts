@@ -178,8 +178,9 @@ export abstract class ClientLink implements Timed, Drainable {
    * is gone. An interim response, which every client must be able to skip (RFC 9110 15.2), can: the system of one that
    * is gone answers it with a reset.
    */
-  probe(): void {
+  probe(): number {
     this.conn.write(CONTINUE, 0, CONTINUE.length)
+    return CONTINUE.length
   }
 
   /** The answer is out and the connection is to end, but the client may not have sent all it wanted to. */

@@ -1,7 +1,7 @@
 // Hot path: every request passes here. No closures or promises; bytes are kept only when a head came in pieces.
 import type { Conn, ConnHandler } from '../../core/conn.js'
 import type { CastorError } from '../../core/errors.js'
-import { REASON } from '../../core/reasons.js'
+import { REASON, type ReasonCode } from '../../core/reasons.js'
 import { PARSE_COMPLETE, PARSE_INCOMPLETE, type RequestParser } from '../../http/request-parser.js'
 import type { ClientAddress } from '../client-address.js'
 import type { Listener } from '../listener.js'
@@ -68,7 +68,20 @@ export class ClientSession extends ClientLink implements ConnHandler, Requester 
 
   cut(): void {
     if (this.state === EXCHANGING) this.exchange!.shutDown()
-    else this.conn.abort()
+    else this.#giveUp('SHUTTING_DOWN')
+  }
+
+  /** Whatever the client has not taken by now it does not get. */
+  #giveUp(reason: ReasonCode): void {
+    this.#settle(reason)
+    this.conn.abort()
+  }
+
+  /** The answer that was waited for has been taken, or for `reason` will not be. */
+  #settle(reason: ReasonCode): void {
+    const { exchange } = this
+    this.exchange = undefined
+    exchange?.settle(reason)
   }
 
   onOpen(): void {}
@@ -108,8 +121,10 @@ export class ClientSession extends ClientLink implements ConnHandler, Requester 
   }
 
   onWritable(): void {
-    if (this.state === FLUSHING) this.#next()
-    else if (this.state === CUTTING) this.resetWithin(CUT_MS)
+    if (this.state === FLUSHING) {
+      this.#settle('NONE')
+      this.#next()
+    } else if (this.state === CUTTING) this.resetWithin(CUT_MS)
     else this.exchange?.onClientWritable()
   }
 
@@ -135,7 +150,7 @@ export class ClientSession extends ClientLink implements ConnHandler, Requester 
         break
       case FLUSHING:
         restMs = this.conn.lastActiveMs + this.route.settings.config.idleTimeoutMs - nowMs
-        if (restMs <= 0) this.conn.abort()
+        if (restMs <= 0) this.#giveUp('IDLE_TIMEOUT')
         break
       case CUTTING:
         restMs = this.lingerUntilMs - nowMs
@@ -144,15 +159,16 @@ export class ClientSession extends ClientLink implements ConnHandler, Requester 
       case LINGERING:
         this.followDelivery(nowMs)
         restMs = this.lingerUntilMs - nowMs
-        if (restMs <= 0) this.conn.abort()
+        if (restMs <= 0) this.#giveUp(this.listener.draining ? 'SHUTTING_DOWN' : 'IDLE_TIMEOUT')
+        else if (this.exchange?.undeliveredBytes === 0) this.#settle('NONE')
         break
     }
     if (this.state === ENDED || this.state === TUNNELLING) return 0
     return Math.min(Math.max(restMs, 1), POLL_MS)
   }
 
-  onExchangeDone(keep: boolean, requestComplete: boolean, blocked: boolean): void {
-    this.exchange = undefined
+  onExchangeDone(keep: boolean, requestComplete: boolean, blocked: boolean, waits: boolean): void {
+    if (!waits) this.exchange = undefined
     if (this.state === ENDED) return
     this.countBytes()
     if (!keep) {
@@ -235,7 +251,7 @@ export class ClientSession extends ClientLink implements ConnHandler, Requester 
     const keep = parser.keepAlive && !parser.hasBody && !this.listener.draining
     const blocked = !writeRedirect(this.context, this, parser, buffer, start, !keep)
     this.context.giveParser(parser)
-    this.onExchangeDone(keep, !parser.hasBody, blocked)
+    this.onExchangeDone(keep, !parser.hasBody, blocked, false)
     return next
   }
 

@@ -5,7 +5,7 @@ import type { ReasonCode } from '../../core/reasons.js'
 import type { ResponseParser } from '../../http/response-parser.js'
 import { Affinity } from '../stickiness.js'
 import type { BodyRelay } from './body-relay.js'
-import { FINISHING, OVER, type Phase } from './exchange-phase.js'
+import { DELIVERING, FINISHING, OVER, type Phase } from './exchange-phase.js'
 import { writeFailure } from './failure-reply.js'
 import type { Http1Context } from './h1-context.js'
 import { Tally } from './record.js'
@@ -32,6 +32,8 @@ export abstract class ExchangeOutcome implements UpstreamUser {
   protected readonly pace = new RequestPace()
   /** Its client was asked whether more may be fetched ahead. */
   protected wide = false
+  /** Of an answer that is being delivered. */
+  #reason: ReasonCode = 'NONE'
   readonly #home: ExchangeOutcome[]
 
   /** `home` takes it back when it is over. */
@@ -96,8 +98,33 @@ export abstract class ExchangeOutcome implements UpstreamUser {
     else this.upstream.giveBack(this.head.parser.keepAliveTimeoutSeconds, this.keepClient)
     const keep = this.keepClient
     const blocked = this.responseBody.blocked
-    this.account(reason, 0, 0)
-    session.onExchangeDone(keep, requestDone, blocked)
+    const waits = this.#awaitDelivery(reason)
+    session.onExchangeDone(keep, requestDone, blocked, waits)
+  }
+
+  /** Accounts for the answer, or where its client has yet to take it, for what it took once that is known. */
+  #awaitDelivery(reason: ReasonCode): boolean {
+    if (this.undeliveredBytes === 0) {
+      this.account(reason, 0, 0)
+      return false
+    }
+    this.phase = DELIVERING
+    this.#reason = reason
+    this.pace.end(this.context.clock.nowMs, this.session)
+    this.upstream.finish()
+    return true
+  }
+
+  /** Bytes of the answer that the client's connection still holds, or held when it was lost. */
+  get undeliveredBytes(): number {
+    const given = this.tally.ownBytes + this.responseBody.written
+    return Math.max(0, this.tally.writtenBefore + given - this.session.conn.bytesWritten)
+  }
+
+  /** The client has taken its answer, or, for `reason`, will not. */
+  settle(reason: ReasonCode): void {
+    const taken = this.#reason !== 'NONE' || this.undeliveredBytes === 0
+    this.account(taken ? this.#reason : reason, 0, 0)
   }
 
   protected nonsense(detail: string): void {
@@ -122,9 +149,11 @@ export abstract class ExchangeOutcome implements UpstreamUser {
     const end = writeFailure(scratch, session, status, reason, this.info, !keep)
     const blocked = !session.conn.write(scratch, 0, end)
     this.tally.sentHeadBytes += end
+    this.tally.ownBytes += end
     this.tally.status = status
-    this.release(reason)
-    session.onExchangeDone(keep, requestDone, blocked)
+    this.upstream.drop()
+    const waits = this.#awaitDelivery(reason)
+    session.onExchangeDone(keep, requestDone, blocked, waits)
   }
 
   /** The same where the target is what broke it off. */
@@ -155,7 +184,7 @@ export abstract class ExchangeOutcome implements UpstreamUser {
     this.phase = OVER
     this.pace.end(this.context.clock.nowMs, this.session)
     const received = this.requestBody.bytes + tunnelReceived
-    const sent = this.responseBody.bytes + tunnelSent
+    const sent = this.responseBody.bytes + tunnelSent - this.undeliveredBytes
     this.tally.record(this.context, this.session, this.upstream, this.head.parser.status, received, sent, reason)
     this.upstream.finish()
     this.head.reset()

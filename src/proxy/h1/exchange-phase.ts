@@ -5,6 +5,14 @@ export const AWAITING = 1
 export const STREAMING = 2
 /** The response is out, and the rest of the request still goes to a target that takes it. */
 export const FINISHING = 3
-export const OVER = 4
+/** The answer is out, and waits in the client's connection; the target is free, and what became of it is still to be logged. */
+export const DELIVERING = 4
+export const OVER = 5
 
-export type Phase = typeof CONNECTING | typeof AWAITING | typeof STREAMING | typeof FINISHING | typeof OVER
+export type Phase =
+  | typeof CONNECTING
+  | typeof AWAITING
+  | typeof STREAMING
+  | typeof FINISHING
+  | typeof DELIVERING
+  | typeof OVER

@@ -142,6 +142,7 @@ export abstract class ExchangeResponse extends ExchangeOutcome {
     const { parser, buffer, start } = this.head
     const end = writeResponseHead(scratch, 0, parser, buffer, start, this.headOptions(false, false))
     this.tally.sentHeadBytes += end
+    this.tally.ownBytes += end
     return this.session.conn.write(scratch, 0, end)
   }
 }

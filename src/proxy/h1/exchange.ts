@@ -7,7 +7,7 @@ import { writeRequestHead } from '../../http/request-writer.js'
 import { FRAMING_NONE } from '../../http/response-parser.js'
 import { RefusedRequest } from '../refused-request.js'
 import { requestFraming } from './body-relay.js'
-import { AWAITING, CONNECTING, FINISHING, OVER, STREAMING } from './exchange-phase.js'
+import { AWAITING, CONNECTING, DELIVERING, FINISHING, OVER, STREAMING } from './exchange-phase.js'
 import { ExchangeResponse } from './exchange-response.js'
 import { dialFailureStatus } from './failure-reply.js'
 import type { Requester } from './requester.js'
@@ -87,12 +87,14 @@ export class Exchange extends ExchangeResponse {
       return
     }
     this.#clientEndedMs = this.context.clock.nowMs
-    if (this.phase <= AWAITING && this.info.versionMinor === 1) this.session.probe()
+    if (this.phase <= AWAITING && this.info.versionMinor === 1) this.tally.ownBytes += this.session.probe()
     else this.session.checkWithin(LEFT_MS)
   }
 
   onClientGone(reason: ReasonCode): void {
-    if (this.phase === FINISHING && reason === 'CLIENT_CLOSED') this.release('NONE')
+    if (this.phase === DELIVERING) this.settle(reason)
+    else if (this.phase === FINISHING && reason === 'CLIENT_CLOSED')
+      this.release(this.undeliveredBytes === 0 ? 'NONE' : reason)
     else if (this.phase !== OVER) this.release(reason)
   }
 
@@ -266,6 +268,6 @@ export class Exchange extends ExchangeResponse {
     this.keepClient = false
     this.keepUpstream = false
     this.wide = false
-    this.tally.begin(this.context.clock)
+    this.tally.begin(this.context.clock, session.conn)
   }
 }

@@ -1,5 +1,6 @@
 // Hot path: once a request.
 import type { Clock } from '../../core/clock.js'
+import type { Conn } from '../../core/conn.js'
 import { REASON, REASONS, type ReasonCode } from '../../core/reasons.js'
 import type { AccessEntry } from '../../observe/access-log.js'
 import { schemeOf } from '../client-address.js'
@@ -25,8 +26,14 @@ export class Tally {
   responseMs = -1
   /** Bytes of the response heads. */
   sentHeadBytes = 0
+  /** Bytes given to the client's connection beside the response as it is relayed. */
+  ownBytes = 0
+  /** Bytes that the client's connection had written before. */
+  writtenBefore = 0
 
-  begin(clock: Clock): void {
+  begin(clock: Clock, client: Conn): void {
+    this.ownBytes = 0
+    this.writtenBefore = client.bytesWritten
     this.status = 0
     this.headSent = false
     this.startedMs = clock.nowMs
@@ -60,7 +67,7 @@ export class Tally {
     entry.status = status
     entry.targetStatus = this.headSent ? targetStatus : 0
     entry.requestBytes = this.info.headBytes + received
-    entry.sentBytes = this.sentHeadBytes + sent
+    entry.sentBytes = Math.max(0, this.sentHeadBytes + sent)
     entry.requestMs = requestMs
     entry.connectMs = upstream.connectMs
     entry.responseMs = this.responseMs

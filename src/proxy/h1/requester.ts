@@ -44,13 +44,14 @@ export interface Requester {
   widen(upstream: Conn): void
   /** The exchange needs body bytes that were kept while it had nowhere to send them. */
   feedBody(): void
-  /** Sends what tells a client that only half-closed from one that is gone. */
-  probe(): void
+  /** Sends what tells a client that only half-closed from one that is gone. Returns its bytes. */
+  probe(): number
   /**
    * The exchange is over. `keep`: the connection may carry another request. `blocked`: the answer is not all with the
-   * kernel yet, and a client that reads nothing must not have more fetched for it.
+   * kernel yet, and a client that reads nothing must not have more fetched for it. `waits`: the exchange is to be told what
+   * became of that, by `settle` or `onClientGone`.
    */
-  onExchangeDone(keep: boolean, requestComplete: boolean, blocked: boolean): void
+  onExchangeDone(keep: boolean, requestComplete: boolean, blocked: boolean, waits: boolean): void
   /** The response was cut off; `reset` where nothing in its framing would tell. */
   cutShort(reset: boolean): void
   /**

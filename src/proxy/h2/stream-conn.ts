@@ -1,15 +1,6 @@
 // Hot path: every byte that goes or comes by HTTP/2 passes here.
-import {
-  AHEAD_BYTES,
-  AHEAD_END,
-  AHEAD_NOTHING,
-  type Ahead,
-  type Conn,
-  type ConnHandler,
-  type Endpoint,
-  type Silence,
-  type SocketShare,
-} from '../../core/conn.js'
+import type { Ahead, Conn, ConnHandler, Endpoint, Silence, SocketShare } from '../../core/conn.js'
+import { AHEAD_END, AHEAD_NOTHING } from '../../core/conn.js'
 import { CastorError } from '../../core/errors.js'
 import { LAST_CHUNK, LAST_CHUNK_BEFORE_TRAILERS } from '../../http/chunked-writer.js'
 import { BodyToData } from '../../http/h2/body-to-data.js'
@@ -63,6 +54,8 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
   protected waits = false
   #activeMs = 0
   #written = 0
+  /** What was queued when the stream was lost. */
+  #unsentBytes = 0
   #paused = false
   readonly #inbox = new KeptBytes()
   /** Bytes of DATA that were received and that the peer has no window for yet. */
@@ -97,7 +90,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
 
   /** Without what is still queued. */
   get bytesWritten(): number {
-    return this.#written - (this.stream?.queuedBytes ?? 0)
+    return this.#written - (this.stream?.queuedBytes ?? this.#unsentBytes)
   }
 
   /** A head, or trailers: what `onFields` brought, before what is behind it is passed on. */
@@ -127,6 +120,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
     this.#lostBehind = undefined
     this.bytesRead = 0
     this.#written = 0
+    this.#unsentBytes = 0
     this.#activeMs = this.shared.context.clock.nowMs
     this.toBody.begin(-1, false)
   }
@@ -160,8 +154,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
   }
 
   lookAhead(): Ahead {
-    if (this.closed || this.#endReceived) return AHEAD_END
-    return this.#inbox.empty ? AHEAD_NOTHING : AHEAD_BYTES
+    return this.closed ? AHEAD_END : AHEAD_NOTHING
   }
 
   pause(): void {
@@ -277,6 +270,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
 
   onReset(stream: H2Stream, code: number, retryable: boolean): void {
     if (stream !== this.stream) return
+    this.#unsentBytes = stream.queuedBytes
     this.stream = undefined
     const { connection } = stream
     if (!retryable && (connection.closed || connection.draining)) this.lose(this.shared.lossOf(connection))
@@ -389,6 +383,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
   protected finish(cause: CastorError | undefined): void {
     this.closed = true
     if (this.stream !== undefined && !this.stream.closed) this.stream.handler = DEAF
+    this.#unsentBytes = this.stream?.queuedBytes ?? this.#unsentBytes
     this.stream = undefined
     this.#inbox.clear()
     this.handler.onClose(this, cause)
