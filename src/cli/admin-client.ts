@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { type IncomingMessage, request as plainRequest } from 'node:http'
 import { request as secureRequest } from 'node:https'
 import { text as textOf } from 'node:stream/consumers'
@@ -5,12 +6,15 @@ import { formatAddress, parseAdminListen, parseTargetAddress } from '../config/a
 import { loadConfig } from '../config/load.js'
 import { CastorError } from '../core/errors.js'
 import { printable, printableJson } from '../core/printable.js'
+import { type EnvFileOptions, environmentOf } from './env-file.js'
 
 export const DEFAULT_ADMIN = '127.0.0.1:9900'
+/** As docs/OPERATIONS.md has it. */
+const USUAL_SOCKET = '/run/castor/admin.sock'
 const TIMEOUT_MS = 5_000
 
 /** The options by which a command finds the running process. */
-export interface AdminClientOptions {
+export interface AdminClientOptions extends EnvFileOptions {
   readonly config?: string
   readonly admin?: string
   readonly token?: string
@@ -24,13 +28,17 @@ export interface AdminClient {
   readonly origin: string
   readonly socketPath?: string
   readonly token: string
+  /** Nobody said where the admin API is: this is where it is by default. */
+  readonly isGuessed?: boolean
 }
 
 /** By `--admin`, else by the configuration, whose Unix socket comes before its TCP addresses, else at the default address. */
 export function adminDoor(options: AdminClientOptions): AdminClient {
-  const config = options.config === undefined ? undefined : loadConfig(options.config, { readCertificates: false })
-  const token = options.token ?? config?.admin.token ?? process.env.CASTOR_TOKEN ?? ''
-  if (options.admin !== undefined || config === undefined) return namedDoor(options.admin ?? DEFAULT_ADMIN, token)
+  const env = environmentOf(options)
+  const config = options.config === undefined ? undefined : loadConfig(options.config, { readCertificates: false, env })
+  const token = options.token ?? config?.admin.token ?? env.CASTOR_TOKEN ?? ''
+  if (options.admin !== undefined) return namedDoor(options.admin, token)
+  if (config === undefined) return { ...namedDoor(DEFAULT_ADMIN, token), isGuessed: true }
   const { listen } = config.admin
   const chosen = listen.find((one) => 'path' in one) ?? listen.find((one) => 'port' in one && one.port !== 0)
   if (chosen === undefined) {
@@ -97,7 +105,8 @@ export async function askAdmin(
     text = printableJson(await textOf(response))
   } catch (cause) {
     const reason = signal.aborted ? `no answer within ${TIMEOUT_MS / 1000} s` : why(cause)
-    throw new CastorError('ADMIN_UNREACHABLE', `castor does not answer at ${door.name}: ${reason}`, { cause })
+    const hint = door.isGuessed === true ? `\n${elsewhere()}` : ''
+    throw new CastorError('ADMIN_UNREACHABLE', `castor does not answer at ${door.name}: ${reason}${hint}`, { cause })
   }
   if (code === 401) {
     throw new CastorError('ADMIN_UNREACHABLE', `${door.name} wants another token; give it with --token or CASTOR_TOKEN`)
@@ -126,6 +135,12 @@ function send(
       .on('error', reject)
       .end(content)
   })
+}
+
+/** Where else it may be, for whoever named neither file nor address. */
+function elsewhere(): string {
+  const socket = existsSync(USUAL_SOCKET) ? `; there is a socket here: --admin unix:${USUAL_SOCKET}` : ''
+  return `where admin.listen says otherwise, such as a Unix socket, name the configuration with -c FILE, or the address with --admin ADDRESS${socket}`
 }
 
 function why(error: unknown): string {

@@ -1,9 +1,16 @@
 import type { Command } from 'commander'
+import type { Environment } from '../config/interpolate.js'
 import { loadConfig } from '../config/load.js'
 import { ConfigError, formatProblem, type Problem } from '../config/problems.js'
 import { configFile, DEFAULT_CONFIG_FILE } from './config-file.js'
+import { type EnvFileOptions, envFileOption, environmentOf } from './env-file.js'
 import { EXIT, type ExitCode } from './exit-code.js'
 import { collectSet } from './set-option.js'
+
+interface CheckOptions extends EnvFileOptions {
+  readonly config?: string
+  readonly set?: string[]
+}
 
 export function addCheck(program: Command): void {
   program
@@ -12,6 +19,7 @@ export function addCheck(program: Command): void {
     .description('Validates a configuration file and says everything that is wrong with it, not the first thing.')
     .option('-c, --config <file>', `the configuration file (default: ./${DEFAULT_CONFIG_FILE})`)
     .option('--set <path=value>', 'put a value over what the file says (repeatable)', collectSet)
+    .addOption(envFileOption())
     .addHelpText(
       'after',
       `
@@ -23,17 +31,17 @@ Exits 0 when the file is valid, else 2.
 Example:
   castor check -c castor.yaml`,
     )
-    .action((options: { config?: string; set?: string[] }) => {
-      process.exitCode = check(configFile(options.config), options.set ?? [])
+    .action((options: CheckOptions) => {
+      process.exitCode = check(configFile(options.config), options.set ?? [], environmentOf(options))
     })
 }
 
-function check(file: string, set: readonly string[]): ExitCode {
+function check(file: string, set: readonly string[], env: Environment): ExitCode {
   const onWarning = (warning: Problem): void => {
     process.stderr.write(`warning: ${formatProblem(warning)}\n`)
   }
   try {
-    const config = loadConfig(file, { set, onWarning, refuseExpired: true })
+    const config = loadConfig(file, { set, env, onWarning, refuseExpired: true })
     const targets = config.targetGroups.reduce((sum, group) => sum + group.targets.length, 0)
     const parts = [
       plural(config.listeners.length, 'listener'),

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { type AdminClient, type AdminClientOptions, adminDoor, askAdmin, DEFAULT_ADMIN } from './admin-client.js'
+import { envFileOption } from './env-file.js'
 import { EXIT, type ExitCode } from './exit-code.js'
 
 const POLL_MS = 200
@@ -16,6 +17,7 @@ export function addDrainHost(program: Command): void {
     .option('-c, --config <file>', 'take the admin address and token from this configuration')
     .option('--admin <address>', `where the admin API is, also unix:/PATH (default: ${DEFAULT_ADMIN})`)
     .option('--token <token>', 'the admin token (default: from -c, else the environment variable CASTOR_TOKEN)')
+    .addOption(envFileOption())
     .action(async (options: AdminClientOptions) => {
       process.exitCode = await drainHost(adminDoor(options))
     })

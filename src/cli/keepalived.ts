@@ -5,6 +5,7 @@ import type { Command } from 'commander'
 import { loadConfig } from '../config/load.js'
 import type { AdminListen, Config } from '../core/config.js'
 import { CastorError } from '../core/errors.js'
+import { type EnvFileOptions, envFileOption, environmentOf } from './env-file.js'
 import { keepalivedConfig } from './keepalived-config.js'
 import { packageRoot } from './package-files.js'
 import { whyNotRootOnly } from './root-only.js'
@@ -13,7 +14,7 @@ import { whyNotRootOnly } from './root-only.js'
 const UNSAFE = /[^\x20-\x7e]|["'\\!#${}@~]/
 const NOT_HELD = 'has characters that a keepalived.conf cannot hold in a command'
 
-interface KeepalivedFlags {
+interface KeepalivedFlags extends EnvFileOptions {
   readonly config: string
   readonly output?: string
   readonly notify?: string
@@ -30,6 +31,7 @@ export function addKeepalived(program: Command): void {
     .option('-o, --output <file>', 'write it to this file instead')
     .option('--ready-script <file>', 'where castor-ready is (default: where Castor is installed)')
     .option('--notify <command>', 'run this when the host gets or loses an address; keepalived adds what happened')
+    .addOption(envFileOption())
     .addHelpText(
       'after',
       `
@@ -41,7 +43,7 @@ Example, as root on each host:
 }
 
 function write(flags: KeepalivedFlags): void {
-  const config = loadConfig(flags.config)
+  const config = loadConfig(flags.config, { env: environmentOf(flags) })
   check(config, flags.config)
   const readyScript = resolve(flags.readyScript ?? resolve(packageRoot(), 'scripts/castor-ready'))
   if (UNSAFE.test(flags.notify ?? '')) {

@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { CastorError } from '../core/errors.js'
 import { type AdminClient, type AdminClientOptions, adminDoor, askAdmin, DEFAULT_ADMIN } from './admin-client.js'
+import { envFileOption } from './env-file.js'
 import { EXIT, type ExitCode } from './exit-code.js'
 import { readStatusReport, type StatusReport } from './status-report.js'
 import { statusView } from './status-view.js'
@@ -24,6 +25,7 @@ export function addStatus(program: Command): void {
     .option('-c, --config <file>', 'take the admin address and token from this configuration')
     .option('--admin <address>', `where the admin API is, also unix:/PATH (default: ${DEFAULT_ADMIN})`)
     .option('--token <token>', 'the admin token (default: from -c, else the environment variable CASTOR_TOKEN)')
+    .addOption(envFileOption())
     .addHelpText(
       'after',
       `

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { z } from 'zod'
 import { CastorError } from '../core/errors.js'
 import { type AdminClientOptions, adminDoor, askAdmin, DEFAULT_ADMIN } from './admin-client.js'
+import { envFileOption } from './env-file.js'
 import { EXIT } from './exit-code.js'
 
 /** `drain`, `undrain`, `weight`, `target add` and `target remove`: what the operator wants of one target. */
@@ -67,6 +68,7 @@ function door(command: Command): Command {
     .option('-c, --config <file>', 'take the admin address and token from this configuration')
     .option('--admin <address>', `where the admin API is, also unix:/PATH (default: ${DEFAULT_ADMIN})`)
     .option('--token <token>', 'the admin token (default: from -c, else the environment variable CASTOR_TOKEN)')
+    .addOption(envFileOption())
 }
 
 function readWeight(text: string): number {

@@ -94,5 +94,8 @@ export function resolveReference(
   const value = environment[name]
   if (fallback !== undefined) return { ok: true, value: value === undefined || value === '' ? fallback : value }
   if (value !== undefined) return { ok: true, value }
-  return { ok: false, problem: `the environment variable ${name} is not set; set it, or write \${${name}:-default}` }
+  return {
+    ok: false,
+    problem: `the environment variable ${name} is not set; set it, name the service’s EnvironmentFile with --env-file, or write \${${name}:-default}`,
+  }
 }

@@ -50,11 +50,11 @@ t.test('text from the environment stays text where text is wanted', (t) => {
 
 t.test('an unset variable without a default is shown where it is named', (t) => {
   t.same(problemsOf(`node: lb-${reference('NOWHERE')}\n${SMALL}`), [
-    `test.yaml:1:10: node: the environment variable NOWHERE is not set; set it, or write ${reference('NOWHERE:-default')}`,
+    `test.yaml:1:10: node: the environment variable NOWHERE is not set; set it, name the service’s EnvironmentFile with --env-file, or write ${reference('NOWHERE:-default')}`,
   ])
   t.same(problemsOf(SMALL.replace('address: 127.0.0.1:9001', `{ address: ${reference('A')}:${reference('B')} }`)), [
-    `test.yaml:10:20: targetGroups.0.targets.0.address: the environment variable A is not set; set it, or write ${reference('A:-default')}`,
-    `test.yaml:10:25: targetGroups.0.targets.0.address: the environment variable B is not set; set it, or write ${reference('B:-default')}`,
+    `test.yaml:10:20: targetGroups.0.targets.0.address: the environment variable A is not set; set it, name the service’s EnvironmentFile with --env-file, or write ${reference('A:-default')}`,
+    `test.yaml:10:25: targetGroups.0.targets.0.address: the environment variable B is not set; set it, name the service’s EnvironmentFile with --env-file, or write ${reference('B:-default')}`,
   ])
   t.end()
 })
