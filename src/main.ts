@@ -1,104 +1,18 @@
 #!/usr/bin/env node
-import { Command, CommanderError } from 'commander'
-import { addBench } from './cli/bench.js'
-import { addCheck } from './cli/check.js'
-import { addDrainHost } from './cli/drain-host.js'
-import { EXIT, type ExitCode } from './cli/exit-code.js'
-import { addKeepalived } from './cli/keepalived.js'
-import { addSchema } from './cli/schema.js'
-import { addStart } from './cli/start.js'
-import { addStatus } from './cli/status.js'
-import { addTargetCommands } from './cli/target.js'
-import { version } from './control/version.js'
-import { CastorError, ERROR_KINDS, type ErrorCode } from './core/errors.js'
-import { endProcess } from './native/end-process.js'
+// As little as possible is imported before the first line runs: loading the program opens many files at once, and where
+// that is not allowed a person should read why rather than a stack.
 
-const USAGE_ERRORS: readonly ErrorCode[] = ['CONFIG_INVALID', 'CONFIG_UNREADABLE', 'USAGE']
+const TOO_MANY_FILES: Readonly<Record<string, string>> = { EMFILE: 'this process', ENFILE: 'the whole system' }
 
-function program(): Command {
-  const castor = new Command('castor')
-    .description('An application load balancer for your own hosts: TCP, HTTP and WebSocket on every core.')
-    .version(version(), '-V, --version', 'print the version')
-    .helpOption('-h, --help', 'print help; also after a command')
-    .helpCommand('help [command]', 'print help for a command')
-    .showHelpAfterError('(castor --help shows the commands, castor COMMAND --help the options of one)')
-    .exitOverride()
-    .addHelpText(
-      'after',
-      `
-Examples:
-  castor start --demo              three targets, a listener on 8080, the dashboard on 9900
-  castor check -c castor.yaml      everything that is wrong with a configuration
-  castor start -c castor.yaml      run it
-  castor status --watch            how it is doing
-  castor bench -c 64 -d 10         put load on it
-
-Exit codes: 0 done, 1 failed (status: degraded), 2 wrong configuration or usage, 3 status: does not answer.`,
-    )
-  addStart(castor)
-  addCheck(castor)
-  addSchema(castor)
-  addStatus(castor)
-  addTargetCommands(castor)
-  addKeepalived(castor)
-  addDrainHost(castor)
-  addBench(castor)
-  return castor
-}
-
-/** Options whose values are easily given without naming them. */
-const NAMED = [
-  { long: '--config', hint: (name: string) => `The configuration is named with -c: castor ${name} -c FILE` },
-  { long: '--url', hint: (name: string) => `What to ask for is named with --url: castor ${name} --url URL` },
-]
-
-/** What was probably meant by an argument too many. */
-function meant(castor: Command): string {
-  const command = castor.commands.find((each) => each.name() === process.argv[2])
-  const named = NAMED.find(({ long }) => command?.options.some((option) => option.long === long))
-  return named === undefined ? '' : `${named.hint(command!.name())}\n`
-}
-
-/** The system's word for why an address could not be listened on tells an operator little about what to do. */
-function whatInstead(message: string): string {
-  if (message.includes('EADDRINUSE')) return '; another process listens there: stop it, or use another port'
-  if (message.includes('EADDRNOTAVAIL')) return '; this host does not have that address: use one of its own, or 0.0.0.0'
-  if (message.includes('EACCES')) return '; this user may not: use a higher port, or grant CAP_NET_BIND_SERVICE'
-  return ''
-}
-
-/** What an error that a command has not dealt with itself means for the caller. */
-function report(error: unknown, castor: Command): ExitCode {
-  if (error instanceof CommanderError && error.code === 'commander.excessArguments') {
-    process.stderr.write(meant(castor))
-  }
-  // Commander has said its part already; anything but help and version that was asked for is a usage error.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.invalid
-  if (error instanceof CastorError) {
-    const usage = USAGE_ERRORS.includes(error.code)
-    // What the machine or its settings did not allow comes as the system's own word: say what it was about.
-    const summary = error.origin === 'operator' && !usage ? `${ERROR_KINDS[error.code].summary}: ` : ''
-    const advice = error.code === 'LISTEN_FAILED' ? whatInstead(error.message) : ''
-    process.stderr.write(`${summary}${error.message}${advice}\n`)
-    return usage ? EXIT.invalid : EXIT.failed
-  }
-  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
-  return EXIT.failed
-}
-
-/** Who reads the output has seen enough (`| head`): that is no failure of the command. A running balancer goes on. */
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', ({ code }: NodeJS.ErrnoException) => {
-    if (code === 'EPIPE' && process.argv[2] !== 'start') process.exit(process.exitCode ?? EXIT.ok)
-  })
-}
-
-const castor = program()
 try {
-  await castor.parseAsync()
+  const { runCommand } = await import('./cli/program.js')
+  await runCommand()
 } catch (error) {
-  // Not just a code for later: whatever a failed start has left open must not keep the process.
-  const code = report(error, castor)
-  if (error instanceof CastorError && error.code === 'THREAD_STUCK') endProcess(code)
-  process.exit(code)
+  const code = (error as NodeJS.ErrnoException).code ?? ''
+  const whose = TOO_MANY_FILES[code]
+  if (whose === undefined) throw error
+  process.stderr.write(
+    `castor cannot run: the open-file limit of ${whose} is reached (${code}); raise it: \`ulimit -n 1024\` in the shell, or \`LimitNOFILE=\` in the systemd unit\n`,
+  )
+  process.exit(1)
 }

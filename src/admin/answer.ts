@@ -3,15 +3,19 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 /** On every answer: nothing is cached, framed, sniffed or loaded from elsewhere. */
 const SECURITY_HEADERS: readonly (readonly [string, string])[] = [
   ['Cache-Control', 'no-store'],
-  ['Content-Security-Policy', "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"],
   ['X-Content-Type-Options', 'nosniff'],
   ['X-Frame-Options', 'DENY'],
   ['Referrer-Policy', 'no-referrer'],
   ['Cross-Origin-Resource-Policy', 'same-origin'],
 ]
 
-export function setSecurityHeaders(response: ServerResponse): void {
+const CONTENT_POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+/** `connects`: what a page may connect to beside where it came from. */
+export function setSecurityHeaders(response: ServerResponse, connects: readonly string[] = []): void {
   for (const [name, value] of SECURITY_HEADERS) response.setHeader(name, value)
+  const more = connects.length === 0 ? '' : `; connect-src 'self' ${connects.join(' ')}`
+  response.setHeader('Content-Security-Policy', CONTENT_POLICY + more)
 }
 
 /** Sends a whole body; to HEAD only its head. */

@@ -14,7 +14,7 @@ export function requestHandler(context: AdminContext, config: AdminConfig, liste
   return (request, response) => {
     // Cut, and what came in the same read is still parsed.
     if (request.socket.destroyed) return
-    setSecurityHeaders(response)
+    setSecurityHeaders(response, config.pageConnects)
     const { headers } = request
     const method = request.method ?? ''
     const changes = method !== 'GET' && method !== 'HEAD'

@@ -63,7 +63,13 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
   const { config, facts, dashboardFolder, descriptorOf = () => undefined } = options
   for (const listen of config.listen) {
     if (config.token !== '' || 'path' in listen || isLoopback(listen.address)) continue
-    throw new CastorError('CONFIG_INVALID', `admin.listen ${listen.address} is not a loopback address: set admin.token`)
+    throw new CastorError(
+      'CONFIG_INVALID',
+      `admin.listen ${listen.address} is not a loopback address: set admin.token`,
+      {
+        configPath: ['admin', 'listen'],
+      },
+    )
   }
   const latency = new LatencyWindow(facts.columns, () => facts.targets)
   const loop = watchLoop()
@@ -100,7 +106,9 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
     loop.stop()
   }
   try {
-    for (const listen of config.listen) opened.push(await open(context, config, listen, descriptorOf(listen)))
+    for (const [index, listen] of config.listen.entries()) {
+      opened.push(await open(context, config, index, descriptorOf(listen)))
+    }
   } catch (cause) {
     await close()
     throw cause
@@ -114,9 +122,10 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
 async function open(
   context: ProcessContext,
   config: AdminConfig,
-  at: AdminListen,
+  index: number,
   fd: number | undefined,
 ): Promise<Opened> {
+  const at = config.listen[index]!
   const server = createServer(LIMITS)
   const bounds = new ConnectionBounds(BOUNDS)
   bounds.watch(server)
@@ -133,8 +142,12 @@ async function open(
       bound = { address, port }
     }
   } catch (cause) {
-    const where = formatAdminListen(at)
-    throw new CastorError('LISTEN_FAILED', `admin: cannot listen on ${where}: ${(cause as Error).message}`, { cause })
+    const { code, message } = cause as NodeJS.ErrnoException
+    const why = 'path' in at ? message : (code ?? message)
+    throw new CastorError('LISTEN_FAILED', `admin: cannot listen on ${formatAdminListen(at)}: ${why}`, {
+      cause,
+      configPath: ['admin', 'listen', ...(config.listen.length > 1 ? [index] : [])],
+    })
   }
   server.on('error', (error) => context.facts.log.error({ err: error }, 'admin server'))
   return { server, bound, remove }

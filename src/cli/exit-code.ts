@@ -1,3 +1,5 @@
+import { CastorError, type ErrorCode } from '../core/errors.js'
+
 /** What a command's exit code says; the same in all of them. */
 export const EXIT = {
   ok: 0,
@@ -10,3 +12,10 @@ export const EXIT = {
 } as const
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
+
+const INVALID: readonly ErrorCode[] = ['CONFIG_INVALID', 'CONFIG_UNREADABLE', 'USAGE']
+
+/** Of a command that an error ended. */
+export function exitCodeOf(error: unknown): ExitCode {
+  return error instanceof CastorError && INVALID.includes(error.code) ? EXIT.invalid : EXIT.failed
+}

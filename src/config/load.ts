@@ -7,7 +7,7 @@ import { warnOfStickyCookies } from './check-stickiness.js'
 import type { Environment } from './interpolate.js'
 import { findLater } from './later.js'
 import { applyOverrides, type Override } from './overrides.js'
-import { ConfigError, formatPath, type Path, type Problem } from './problems.js'
+import { ConfigError, formatPath, formatPlace, type Path, type Problem } from './problems.js'
 import { exposure, readFileOrPipe } from './read-file.js'
 import { pathKey, readYaml, type YamlTree } from './read-yaml.js'
 import { type Machine, resolveConfig, thisMachine } from './resolve.js'
@@ -29,6 +29,8 @@ export interface LoadOptions {
   readonly exposed?: string | undefined
   /** Told of what is not wrong, but will be. */
   readonly onWarning?: (warning: Problem) => void
+  /** Gets what says where a value is configured, for what goes wrong with it later: `castor.yaml:4:13: log.access`. */
+  readonly onPlaces?: (place: (path: Path) => string) => void
 }
 
 /** Reads and checks a file. Throws CONFIG_UNREADABLE, or `ConfigError` (CONFIG_INVALID) with every problem. */
@@ -62,6 +64,7 @@ export function parseConfig(text: string, fileName: string, options: LoadOptions
   }
   const tree = overridden.tree
   const locate = locator(fileName, yaml, overridden.overrides)
+  options.onPlaces?.((path) => formatPlace(locate({ path, message: '', at: 'value' })))
   const later = new Set<string>()
   findLater(tree, (path, message, at) => {
     later.add(pathKey(path))

@@ -22,11 +22,13 @@ export function formatPath(path: Path): string {
 
 /** `file:line:column: path: message`. */
 export function formatProblem(problem: Problem): string {
-  const where = problem.line > 0 ? `${problem.source}:${problem.line}:${problem.column}` : problem.source
-  const message = shorten(problem.message, MAX_MESSAGE)
-  return plain(
-    problem.path === '' ? `${where}: ${message}` : `${where}: ${shorten(problem.path, MAX_PATH)}: ${message}`,
-  )
+  return `${formatPlace(problem)}: ${plain(shorten(problem.message, MAX_MESSAGE))}`
+}
+
+/** `file:line:column: path`. */
+export function formatPlace({ source, line, column, path }: Problem): string {
+  const where = line > 0 ? `${source}:${line}:${column}` : source
+  return plain(path === '' ? where : `${where}: ${shorten(path, MAX_PATH)}`)
 }
 
 const MAX_MESSAGE = 600

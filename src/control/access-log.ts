@@ -20,7 +20,10 @@ export async function openAccessLog(access: string, log: Logger, columns: Column
     return await AccessWriter.open(access, events)
   } catch (cause) {
     const why = (cause as Error).message
-    throw new CastorError('CONFIG_INVALID', `log.access: ${access} cannot be opened for writing: ${why}`, { cause })
+    throw new CastorError('CONFIG_INVALID', `log.access: ${access} cannot be opened for writing: ${why}`, {
+      cause,
+      configPath: ['log', 'access'],
+    })
   }
 }
 

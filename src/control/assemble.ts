@@ -2,6 +2,7 @@ import { formatProblem } from '../config/problems.js'
 import type { Config } from '../core/config.js'
 import { createLogger, openLogDestination } from '../observe/log.js'
 import { Certificates } from './certificates.js'
+import { openFileLimit, refuseTooFew } from './descriptors.js'
 import { Primary } from './primary.js'
 import type { RunningCastor, StartOptions } from './running.js'
 import { surroundings } from './surroundings.js'
@@ -11,6 +12,7 @@ import { surroundings } from './surroundings.js'
  * leaves nothing behind, where any of it fails.
  */
 export async function startCastor(config: Config, options: StartOptions = {}): Promise<RunningCastor> {
+  refuseTooFew(openFileLimit(), config.workers)
   const destination = options.logDestination ?? openLogDestination(config.log)
   const log = createLogger(config.log, destination, { node: config.node, thread: 'primary' })
   for (const warning of options.configWarnings ?? [])

@@ -40,14 +40,15 @@ export async function openNative(
   const listenings: Listening[] = []
   const offers: InheritedSocket[] = []
   try {
-    const wanted = addresses(config)
-    const sockets = inherited?.match(wanted) ?? []
-    for (const { listener, address, port, name } of wanted) {
+    const all = addresses(config)
+    const sockets = inherited?.match(all) ?? []
+    for (const wanted of all) {
+      const { listener, address, port, name } = wanted
       const { keepAliveSeconds } = config.listeners[listener]!
       const bind = list.length
       const fd = sockets[bind]?.fd
       const given = fd === undefined ? {} : { fd: adopt(addon, fd, keepAliveSeconds) }
-      const listening = await acceptor.listen(
+      const opening = acceptor.listen(
         { ...spec(address, port), keepAliveSeconds, ...given },
         {
           onAccepted: ({ records, count }) => {
@@ -57,6 +58,7 @@ export async function openNative(
           onOutOfDescriptors: (pausedMs) => log.warn({ pausedMs }, 'out of file descriptors: new connections wait'),
         },
       )
+      const listening = await named(config, wanted, opening)
       listening.pause()
       listenings.push(listening)
       list.push({ slot: bind, listener, address: listening.address, port: listening.port })
@@ -78,8 +80,9 @@ export async function openShared(config: Config): Promise<Binds> {
   const list: Bind[] = []
   const open: SharedListening[] = []
   try {
-    for (const { listener, address, port } of addresses(config)) {
-      const listening = await sockets.open(spec(address, port))
+    for (const wanted of addresses(config)) {
+      const { listener, address, port } = wanted
+      const listening = await named(config, wanted, sockets.open(spec(address, port)))
       open.push(listening)
       list.push({ slot: list.length, listener, address: listening.address, port: listening.port })
     }
@@ -103,10 +106,34 @@ function adopt(addon: WholeAddon, fd: number, keepAliveSeconds: number): number 
   throw new CastorError('LISTEN_FAILED', `an inherited socket cannot be used: ${addon.errorName(error)}`)
 }
 
-function addresses(config: Config): { listener: number; name: string; address: string; port: number }[] {
+/** An address of the configuration: of which listener, and which in its list. */
+interface Wanted {
+  readonly listener: number
+  readonly name: string
+  readonly position: number
+  readonly address: string
+  readonly port: number
+}
+
+function addresses(config: Config): Wanted[] {
   return config.listeners.flatMap((listener, index) =>
-    listener.listen.map((address) => ({ listener: index, name: listener.name, ...address })),
+    listener.listen.map((address, position) => ({ listener: index, name: listener.name, position, ...address })),
   )
+}
+
+/** Where an address is refused, the error names its listener and where that is configured. */
+async function named<T>(config: Config, wanted: Wanted, opening: Promise<T>): Promise<T> {
+  try {
+    return await opening
+  } catch (cause) {
+    if (!(cause instanceof CastorError) || cause.code !== 'LISTEN_FAILED') throw cause
+    const { listener, position, address, port } = wanted
+    const { code } = (cause.cause ?? {}) as NodeJS.ErrnoException
+    const { name, listen } = config.listeners[listener]!
+    const message = `listener ${name} cannot listen on ${formatAddress(address, port)}`
+    const configPath = ['listeners', listener, 'listen', ...(listen.length > 1 ? [position] : [])]
+    throw new CastorError('LISTEN_FAILED', `${message}: ${code ?? cause.message}`, { cause, configPath })
+  }
 }
 
 function spec(address: string, port: number) {

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { CastorError } from '../core/errors.js'
 import type { Logger } from '../observe/log.js'
 
 /** Descriptors for the process itself: libraries, logs, the admin server, threads. */
@@ -13,6 +14,20 @@ const CLIENT_SHARE = 1 / 2
 /** What clients get at most where the configuration wants more for them: most of theirs may wait for few of targets. */
 const MOST_CLIENT_SHARE = 3 / 4
 const LEAST_SOCKETS = 16
+
+/** The least of which a worker can be made at all. */
+const LEAST_PER_WORKER = 8
+
+/** Throws OUT_OF_DESCRIPTORS where threads could not even load their code, or not serve a handful of connections. */
+export function refuseTooFew(fileLimit: number | undefined, workers: number): void {
+  const least = RESERVED + workers * LEAST_PER_WORKER + LEAST_SOCKETS
+  if (fileLimit === undefined || fileLimit >= least) return
+  const plural = workers === 1 ? '' : 's'
+  throw new CastorError(
+    'OUT_OF_DESCRIPTORS',
+    `this process may open ${fileLimit} files; with ${workers} worker${plural} it needs ${least} at least`,
+  )
+}
 
 /** How the open-file limit is divided, so that no use of descriptors takes those of another. */
 export interface DescriptorPlan {

@@ -35,6 +35,8 @@ export interface Ending {
   readonly access: AccessWriter | undefined
   readonly destination: LogDestination
   readonly log: Logger
+  /** Nothing is said of the end of what never ran: why it did not is for the caller to tell. */
+  readonly hadStarted: boolean
 }
 
 /** Gives everything back. Each step has its bound, logs `flushMs`; resolves with what had not ended by then. */
@@ -44,7 +46,7 @@ export async function endAll(parts: Ending, flushMs: number): Promise<string[]> 
   parts.watchdog.stop()
   if (!(await within(ADMIN_END_MS, Promise.resolve(parts.admin?.close())))) leftovers.push('the admin API')
   if ((await parts.access?.close(flushMs)) === false) leftovers.push('the access log')
-  parts.log.info('stopped')
+  if (parts.hadStarted) parts.log.info('stopped')
   if (!(await parts.destination.close(flushMs))) leftovers.push('the log')
   return leftovers
 }

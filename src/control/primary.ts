@@ -289,9 +289,7 @@ export class Primary implements RunningCastor, AdminFacts {
         listenings: this.#binds!.listenings,
         log,
         drain: () => this.#supervisor.drain(timeoutMs, IDLE_GRACE_MS),
-        giveUp: () => {
-          this.state = 'draining'
-        },
+        giveUp: () => void (this.state = 'draining'),
       })
     }
     this.#closeBinds()
@@ -301,9 +299,10 @@ export class Primary implements RunningCastor, AdminFacts {
 
   /** Ends the threads, whatever they are at, and gives everything back. Each step has its bound. */
   async #endAll(flushMs: number): Promise<void> {
-    this.#closeBinds()
     const threads = () => Promise.all([this.#supervisor.destroy(), this.#probe.stop(), this.#cluster?.stop()])
-    const parts = { threads, watchdog: this.#watchdog, admin: this.#admin, access: this.#access }
+    const hadStarted = this.state !== 'starting'
+    const parts = { hadStarted, threads, watchdog: this.#watchdog, admin: this.#admin, access: this.#access }
+    this.#closeBinds()
     this.leftovers.push(...(await endAll({ ...parts, destination: this.#destination, log: this.log }, flushMs)))
     this.#end.reached()
   }

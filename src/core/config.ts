@@ -122,6 +122,8 @@ export interface AdminConfig {
   readonly token: string
   /** Names in lower case that `Host` may have, beside localhost and addresses, where no token is required. */
   readonly hosts: readonly string[]
+  /** What the dashboard's page may connect to beside the admin API (CSP `connect-src`); no key sets it, only the demo. */
+  readonly pageConnects?: readonly string[]
 }
 
 export type AdminListen = ListenAddress | UnixAddress

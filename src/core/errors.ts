@@ -52,11 +52,18 @@ export class CastorError extends Error {
   readonly code: ErrorCode
   readonly origin: ErrorOrigin
   readonly retryable: boolean
+  /** The value of the configuration that it is about, where there is one: from the top of the file, as `--set` names it. */
+  readonly configPath: readonly (string | number)[] | undefined
 
-  constructor(code: ErrorCode, message?: string, options?: { cause?: unknown }) {
+  constructor(
+    code: ErrorCode,
+    message?: string,
+    options?: { cause?: unknown; configPath?: readonly (string | number)[] },
+  ) {
     const kind: ErrorKind = ERROR_KINDS[code]
     super(message ?? kind.summary, options)
     this.code = code
+    this.configPath = options?.configPath
     this.origin = kind.origin
     this.retryable = kind.retryable
   }

@@ -16,7 +16,7 @@ export class NativeAcceptor implements Acceptor {
     const { address, port, backlog, deferAcceptSeconds, keepAliveSeconds = 0 } = spec
     const ipv6Only = spec.ipv6Only ? 1 : 0
     const fd = spec.fd ?? addon.listenTcp(address, port, backlog, ipv6Only, deferAcceptSeconds, keepAliveSeconds)
-    if (fd < 0) throw new CastorError('LISTEN_FAILED', `${spec.address} port ${spec.port}: ${addon.errorName(fd)}`)
+    if (fd < 0) throw refused(spec, addon.errorName(fd))
     const bound = new Int32Array(RECORD_WORDS)
     addon.address(fd, 0, bound)
     const records = new Int32Array(ACCEPT_BATCH * RECORD_WORDS)
@@ -28,7 +28,7 @@ export class NativeAcceptor implements Acceptor {
     })
     if (id < 0) {
       addon.closeFd(fd, 0)
-      throw new CastorError('LISTEN_FAILED', `${spec.address} port ${spec.port}: ${addon.errorName(id)}`)
+      throw refused(spec, addon.errorName(id))
     }
     return {
       fd,
@@ -40,6 +40,12 @@ export class NativeAcceptor implements Acceptor {
       close: () => addon.acceptorClose(id),
     }
   }
+}
+
+function refused({ address, port }: ListenSpec, code: string): CastorError {
+  return new CastorError('LISTEN_FAILED', `${address} port ${port}: ${code}`, {
+    cause: Object.assign(new Error(code), { code }),
+  })
 }
 
 class NativeBatch implements AcceptedBatch {

@@ -1,9 +1,11 @@
 import { once } from 'node:events'
+import { readFileSync, statSync } from 'node:fs'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import { fetchText } from './support/castor.js'
 import { ChildCastor, MAIN } from './support/child-castor.js'
 import { get, request } from './support/raw-client.js'
+import { until } from './support/until.js'
 
 const castor = new ChildCastor([
   MAIN,
@@ -57,13 +59,17 @@ t.test('castor status finds it healthy', async (t) => {
   for (const what of ['web', 'demo', 'one', 'two', 'three']) t.match(stdout, what)
 })
 
-t.test('castor bench prints its table', async (t) => {
+t.test('castor bench prints its table, and the access log goes to the file that was named', async (t) => {
   const url = `http://127.0.0.1:${castor.port('web')}/`
   const { code, stdout } = await command('bench', '--url', url, '-c', '8', '-d', '1')
   t.equal(code, 0)
   t.match(stdout, /requests\/s +[\d,. ]*[1-9]/)
   t.match(stdout, /status +2xx [\d,]+\n/)
   t.match(stdout, /errors +0 connection errors, 0 time-outs/)
+  const file = /^access log in (.+)$/m.exec(castor.stdout)![1]!
+  await until('lines in the file', () => readFileSync(file, 'utf8').includes('"user_agent"'))
+  t.equal(statSync(file).mode & 0o777, 0o600, 'nobody else reads it')
+  t.notMatch(castor.stdout, /"user_agent"/, 'the terminal stays readable')
 })
 
 t.test('the dashboard page and the metrics are served', async (t) => {

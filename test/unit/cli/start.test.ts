@@ -44,25 +44,6 @@ t.test('without a file and without --demo it says what to do and exits 2', async
   t.match(stderr, /there is no \.\/castor.yaml here; name the configuration with -c FILE, or try castor start --demo/)
 })
 
-t.test('an address that is taken fails the start with exit 1', async (t) => {
-  const { server, address } = await serve(() => {})
-  t.teardown(() => server.close())
-  const cwd = t.testdir({ 'castor.yaml': SMALL_CONFIG })
-  const args = ['start', ...ANY_PORTS, '--set', `listeners.0.listen=${address}`]
-  const { code, stdout, stderr } = await castor(args, { cwd })
-  t.equal(code, 1)
-  t.notMatch(stdout, /listening on/)
-  t.match(stderr, /^an address could not be listened on: .*EADDRINUSE.*; another process listens there/m)
-})
-
-t.test('an address of another host fails the start and says what to use instead', async (t) => {
-  const cwd = t.testdir({ 'castor.yaml': SMALL_CONFIG })
-  const args = ['start', ...ANY_PORTS, '--set', 'listeners.0.listen=192.0.2.1:0']
-  const { code, stderr } = await castor(args, { cwd })
-  t.equal(code, 1)
-  t.match(stderr, /EADDRNOTAVAIL; this host does not have that address/)
-})
-
 t.test('the demo answers from its three targets in turn and stops cleanly on SIGTERM', async (t) => {
   const command = new RunningCommand(['start', '--demo', ...ANY_PORTS])
   t.teardown(() => command.signal('SIGKILL'))

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { packageRoot } from '../../../src/cli/package-files.js'
-import { castor, SMALL_CONFIG } from './castor.js'
+import { castor } from './castor.js'
 
 const MAIN = fileURLToPath(new URL('../../../src/main.js', import.meta.url))
 
@@ -71,12 +71,4 @@ t.test('a command whose reader has gone ends quietly', async (t) => {
     })
     t.equal(stderr, '', args)
   }
-})
-
-t.test('an access log that cannot be opened is told by its key', async (t) => {
-  const set = ['listeners.0.listen=127.0.0.1:0', 'admin.listen=127.0.0.1:0', 'workers=1', 'log.access=/dev/null/x']
-  const file = join(t.testdir({ 'castor.yaml': SMALL_CONFIG }), 'castor.yaml')
-  const { code, stderr } = await castor(['start', '-c', file, ...set.flatMap((each) => ['--set', each])])
-  t.equal(code, 2)
-  t.match(stderr, /^log\.access: \/dev\/null\/x cannot be opened for writing: ENOTDIR/m)
 })
