@@ -60,7 +60,10 @@ t.test('a problem with a value of the command line names it', (t) => {
     ['=5', 'write --set path=value, like --set log.level=debug'],
     ['a..b=5', 'write --set path=value, like --set log.level=debug'],
     ['log={', 'is not YAML: flow map must end with a }'],
-    [`node=\${NOWHERE}`, `node: the environment variable NOWHERE is not set; set it, name the service’s EnvironmentFile with --env-file, or write \${NOWHERE:-default}`],
+    [
+      `node=\${NOWHERE}`,
+      `node: the environment variable NOWHERE is not set; set it, name the service’s EnvironmentFile with --env-file, or write \${NOWHERE:-default}`,
+    ],
     ['__proto__.polluted=1', `__proto__: unknown key "__proto__"; known here: ${TOP}`],
   ]
   for (const [set, says] of cases) {
