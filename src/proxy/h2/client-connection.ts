@@ -21,11 +21,9 @@ import type { Drainable } from '../worker-context.js'
 import { AheadBudget } from './ahead.js'
 import { ClientStream, type StreamHome } from './client-stream.js'
 import type { Http2Context } from './h2-context.js'
-import { serverConnection } from './limits.js'
+import { pollMsFor, serverConnection } from './limits.js'
 
 const READ_BYTES = 64 * 1024
-/** Timers look at a connection at least this often, which keeps byte counters fresh. */
-const POLL_MS = 1_000
 /** Streams are kept for those that follow, up to so many a connection. */
 const KEPT_STREAMS = 16
 
@@ -72,6 +70,7 @@ export class ClientConnection implements ConnHandler, Timed, Drainable, H2Handle
   readonly #connection: H2Connection
   readonly #open: ClientStream[] = []
   readonly #free: ClientStream[] = []
+  readonly #pollMs: number
   #idleSinceMs: number
   #bodyPace: BodyPace | undefined
   #receivedCounted = 0
@@ -83,6 +82,8 @@ export class ClientConnection implements ConnHandler, Timed, Drainable, H2Handle
     this.conn = conn
     this.clientAddress = clientAddress
     this.#idleSinceMs = shared.context.clock.nowMs
+    const { settingsTimeoutMs, stallTimeoutMs } = listener.route.settings.config.http2!
+    this.#pollMs = pollMsFor(shared.context.protection.headerTimeoutMs, settingsTimeoutMs, stallTimeoutMs)
     this.#connection = serverConnection(shared, listener, conn, clientAddress, this)
   }
 
@@ -92,7 +93,7 @@ export class ClientConnection implements ConnHandler, Timed, Drainable, H2Handle
     context.drainables.add(this)
     this.conn.handler = this
     this.conn.readSize = READ_BYTES
-    context.wheel.schedule(this, POLL_MS)
+    context.wheel.schedule(this, this.#pollMs)
     this.#connection.start()
     if (isTooWeak(this.clientAddress.tls)) {
       this.#connection.fail(
@@ -168,7 +169,7 @@ export class ClientConnection implements ConnHandler, Timed, Drainable, H2Handle
     if (this.#open.length === 0 && nowMs - this.#idleSinceMs >= this.listener.route.settings.config.idleTimeoutMs) {
       this.#connection.close()
     }
-    return this.conn.closed ? 0 : POLL_MS
+    return this.conn.closed ? 0 : this.#pollMs
   }
 
   onStream(stream: H2Stream): void {

@@ -79,3 +79,12 @@ export function clientConnection(
     turn: shared.flushes,
   })
 }
+
+/** A connection's time limits are looked after so often, however long they are; byte counters are brought up to date too. */
+const MOST_POLL_MS = 1_000
+const LEAST_POLL_MS = 100
+
+/** Milliseconds from one look at a connection's time limits to the next: none is exceeded by more than itself. */
+export function pollMsFor(...timeoutsMs: readonly number[]): number {
+  return Math.max(LEAST_POLL_MS, Math.min(MOST_POLL_MS, ...timeoutsMs))
+}

@@ -4,10 +4,9 @@ import type { CastorError } from '../../core/errors.js'
 import type { H2Connection, H2Failure, H2Handler, H2Stream, H2StreamHandler } from '../../http/h2/engine.js'
 import type { Timed } from '../../net/timer-wheel.js'
 import type { Http2Context } from './h2-context.js'
-import { clientConnection } from './limits.js'
+import { clientConnection, pollMsFor } from './limits.js'
 
 const READ_BYTES = 64 * 1024
-const POLL_MS = 1_000
 /** Long enough to be of use, shorter than the patience of most servers. */
 const KEEP_IDLE_MS = 30_000
 /** A request that is given up sooner says nothing of its target. */
@@ -41,6 +40,7 @@ export class TargetConnection implements ConnHandler, Timed, H2Handler {
   readonly #connection: H2Connection
   readonly #connectTimeoutMs: number
   readonly #pingAfterMs: number
+  readonly #pollMs: number
   #idleSinceMs: number
   /** Bytes that had been written when it was idle last. */
   #idleAtBytes = 0
@@ -67,10 +67,11 @@ export class TargetConnection implements ConnHandler, Timed, H2Handler {
     this.#heardMs = this.#idleSinceMs
     this.#pingAfterMs = http2.pingAfterMs
     this.#silenceMs = http2.pingAfterMs
+    this.#pollMs = pollMsFor(http2.pingTimeoutMs)
     this.#connectTimeoutMs = connectTimeoutMs
     this.conn = dial(this)
     this.#connection = clientConnection(shared, http2, this.conn, this)
-    shared.context.wheel.schedule(this, Math.min(POLL_MS, connectTimeoutMs))
+    shared.context.wheel.schedule(this, Math.min(this.#pollMs, connectTimeoutMs))
   }
 
   /** A request may be sent at once. */
@@ -168,7 +169,7 @@ export class TargetConnection implements ConnHandler, Timed, H2Handler {
     this.#listen(nowMs)
     this.#connection.tick(nowMs)
     if (this.idle && nowMs - this.#idleSinceMs >= KEEP_IDLE_MS) this.#connection.close()
-    return this.conn.closed ? 0 : POLL_MS
+    return this.conn.closed ? 0 : this.#pollMs
   }
 
   /** Milliseconds until its time for connecting is over, which does not run while this host has no socket for it. */
@@ -176,7 +177,7 @@ export class TargetConnection implements ConnHandler, Timed, H2Handler {
     if (this.conn.closed) return 0
     const { dialledMs } = this.conn
     const leftMs = dialledMs < 0 ? this.#connectTimeoutMs : dialledMs + this.#connectTimeoutMs - nowMs
-    if (leftMs > 0) return Math.min(POLL_MS, leftMs)
+    if (leftMs > 0) return Math.min(this.#pollMs, leftMs)
     this.conn.abort()
     return 0
   }
