@@ -289,7 +289,7 @@ const protection = z
     maxHeaders: wholeNumber(1, 10_000)
       .prefault(128)
       .describe(
-        'Most header fields in a request; then 431. 1 to 10000, default 128. Higher costs CPU on hostile requests; lower refuses unusual clients.',
+        'Most header fields of a request, then 431, and of a response, then 502. 1 to 10000, default 128. Higher costs CPU on hostile requests; lower refuses unusual clients.',
       ),
     maxConnections: z
       .union([z.literal('auto'), wholeNumber(1, 10_000_000)], mustBe('auto or a whole number from 1 to 10000000'))

@@ -45,6 +45,8 @@ const INITIAL_HEADERS = 24
  */
 export abstract class HeadParser {
   readonly limits: HeadLimits
+  /** As in `limits`; more where the head has fields that its peer did not send. */
+  maxHeaders: number
   /** First byte after the blank line. */
   headLength = 0
   versionMinor: 0 | 1 = 1
@@ -76,6 +78,7 @@ export abstract class HeadParser {
 
   constructor(limits: HeadLimits) {
     this.limits = limits
+    this.maxHeaders = limits.maxHeaders
   }
 
   /** Called after each complete field line, with the header's first word and id. May refuse. */
@@ -162,7 +165,7 @@ export abstract class HeadParser {
           continue
         }
         if (fold[byte] === 0) return this.malformed(fieldStartFault(byte))
-        if (this.headerCount === this.limits.maxHeaders) return this.tooLarge('TOO_MANY_HEADERS', 'too many headers')
+        if (this.headerCount === this.maxHeaders) return this.tooLarge('TOO_MANY_HEADERS', 'too many headers')
         if (entry === headers.length) headers = this.#grow()
         headers[entry + NAME_START] = at - start
         state = FIELD_NAME

@@ -50,8 +50,8 @@ const CONSTANT_BYTES = 256
 export function responseHeadBound(head: ResponseParser, options: ResponseHeadOptions): number {
   const extra = options.extraLines === undefined ? 0 : options.extraLines.length
   const hsts = options.hstsLine === undefined ? 0 : options.hstsLine.length
-  // A list that was written without spaces is written with them.
-  const upgrade = head.status === UPGRADE_REQUIRED ? head.headLength : 0
+  // A list that was written without spaces is written with them: `a,` becomes `a, `.
+  const upgrade = head.status === UPGRADE_REQUIRED ? head.headLength >> 1 : 0
   return CONSTANT_BYTES + head.headLength + head.headerCount + extra + hsts + upgrade
 }
 

@@ -63,6 +63,8 @@ export class RequestToHttp1 {
   chunked = false
   /** An extended CONNECT: the key of the handshake that was written in its place, else empty. */
   webSocketKey = ''
+  /** Fields of the head that were none by HTTP/2: Host for :authority, and what concerns an HTTP/1.1 connection. */
+  addedHeaders = 0
   /** A gRPC call, by its Content-Type. */
   grpc = false
   readonly #pseudo = new Int32Array(PSEUDO_NAMES.length * 2)
@@ -253,7 +255,9 @@ export class RequestToHttp1 {
 
   #writeFraming(endStream: boolean): RequestOutcome {
     const { head } = this
+    this.addedHeaders = this.#pseudo[AUTHORITY * 2] === -1 ? 1 : 2
     if (this.webSocketKey !== '') {
+      this.addedHeaders += 2
       this.contentLength = -1
       head.put(WEBSOCKET_LINES)
       head.put(latin1(this.webSocketKey))
@@ -269,6 +273,7 @@ export class RequestToHttp1 {
       head.endLine()
     } else if (!endStream) {
       this.chunked = true
+      this.addedHeaders++
       head.put(CHUNKED)
     }
     head.endLine()

@@ -34,6 +34,8 @@ import {
 export abstract class ClientLink implements Timed, Drainable {
   abstract readonly protocol: string
   grpc = false
+  /** Fields of the next head that its client did not send. */
+  addedHeaders = 0
   timerNext: Timed | null = null
   timerPrevious: Timed | null = null
   timerSlot = -1

@@ -210,7 +210,7 @@ export class ClientSession extends ClientLink implements ConnHandler, Requester 
     this.#reading = true
     let at = start
     while (at < end && this.state === READING) {
-      const parser = (this.parser ??= this.context.takeParser())
+      const parser = (this.parser ??= this.context.takeParser(this.addedHeaders))
       const outcome = parser.parse(buffer, at, end)
       if (outcome === PARSE_COMPLETE) {
         this.headStartedMs = -1

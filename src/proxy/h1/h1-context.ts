@@ -98,8 +98,10 @@ export class Http1Context {
     return options
   }
 
-  takeParser(): RequestParser {
+  /** `addedHeaders` are none of the client's: they do not count. */
+  takeParser(addedHeaders: number): RequestParser {
     const parser = this.#parsers.pop() ?? new RequestParser(this.limits)
+    parser.maxHeaders = this.limits.maxHeaders + addedHeaders
     parser.reset()
     return parser
   }

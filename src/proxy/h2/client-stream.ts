@@ -85,6 +85,7 @@ export class ClientStream extends StreamConn {
     }
     this.#method = head.method
     const { session } = this
+    session.addedHeaders = head.addedHeaders
     session.grpc = head.grpc && head.webSocketKey === ''
     const { upgrades } = this.#home.listener.route.settings
     if (outcome !== REQUEST_READY || (head.webSocketKey !== '' && !upgrades.webSocket)) {
