@@ -45,15 +45,18 @@ function prune(folder) {
 }
 
 /**
- * The proxy thread as one module. The engine folds a constant into the code that uses it only within a module, which is
- * worth some 8 % of a request here. Packages stay outside, and the unbundled files stay for the tests.
+ * A kind of thread as one module. The engine folds a constant into the code that uses it only within a module, which is
+ * worth some 8 % of a request; and a thread starts in half the time where it loads one file instead of a hundred. Packages
+ * stay outside, and the unbundled files stay for the tests.
  */
-async function bundleProxyThread() {
+async function bundleThread(kind) {
   const { rolldown } = await import('rolldown')
-  const folder = join(root, 'dist/workers/proxy')
+  const folder = join(root, 'dist/workers', kind)
   const bundle = await rolldown({ input: join(folder, 'entry.js'), platform: 'node', external: /^[^./]/ })
   await bundle.write({ file: join(folder, 'bundle.js'), format: 'esm', sourcemap: true })
 }
+
+const THREADS = ['proxy', 'probe', 'mesh']
 
 // Installed from the registry without its development tools: dist/ came with the package.
 if (!existsSync(bin('tsc'))) process.exit(0)
@@ -61,14 +64,14 @@ if (process.argv.includes('--if-needed') && isUpToDate()) process.exit(0)
 
 const begun = new Date()
 rmSync(stamp, { force: true })
-rmSync(join(root, 'dist/workers/proxy/bundle.js'), { force: true })
+for (const kind of THREADS) rmSync(join(root, 'dist/workers', kind, 'bundle.js'), { force: true })
 run(process.execPath, ['scripts/build-native.mjs', '--if-needed'])
 run(process.execPath, [bin('tsc'), '-p', 'tsconfig.json'])
 if (existsSync(join(root, 'src/dashboard/index.html'))) {
   run(process.execPath, [bin('vite'), 'build', '--logLevel', 'warn', '--config', 'src/dashboard/vite.config.mjs'])
 }
 for (const folder of ['src', 'workers', 'test', 'bench']) prune(folder)
-await bundleProxyThread()
+for (const kind of THREADS) await bundleThread(kind)
 writeFileSync(stamp, '')
 // What was changed while this ran counts as newer.
 utimesSync(stamp, begun, begun)

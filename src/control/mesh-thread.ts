@@ -1,12 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { fileURLToPath } from 'node:url'
 import type { MeshStatus, OperatorEntry } from '../core/mesh.js'
 import type { FromMesh, MeshTask, ToMesh } from '../core/messages.js'
 import type { Logger } from '../observe/log.js'
 import { SupervisedService } from './supervised-service.js'
+import { MESH_FILE } from './thread-files.js'
 import type { Watchdog } from './watchdog.js'
-
-const MESH_FILE = fileURLToPath(new URL('../../workers/mesh/entry.js', import.meta.url))
 
 export interface MeshKeeperParts {
   /** What the thread is started with; called anew for each start. */
