@@ -2,7 +2,8 @@
 // the line "N passed, N failed". Arguments are files, folders (test/unit/http) or parts of their names.
 //   --no-build   run what is compiled already
 //   --from=NAME  from another folder than dist/, which somebody else has filled
-//   --jobs=N     so many files at once; the cores of the machine if not given
+//   --jobs=N     so many files at once; half as many again as the machine has cores if not given, since a file waits for
+//                a third of its time
 //   --verbose    print each file's standard error also when it passes
 // Files called *.alone.test.ts measure time or memory, and run by themselves after the others. A file that fails beside
 // others is run again by itself, and that verdict counts; it is named at the end all the same, since a test that is
@@ -208,7 +209,7 @@ const times = readTimes()
 const longestFirst = (a, b) => (times[b] ?? Number.POSITIVE_INFINITY) - (times[a] ?? Number.POSITIVE_INFINITY) || 0
 const together = files.filter((file) => !isAlone(file)).sort(longestFirst)
 const begunMs = performance.now()
-const jobs = Number(options.jobs ?? availableParallelism())
+const jobs = Number(options.jobs ?? Math.ceil(availableParallelism() * 1.5))
 const shaky = await runFiles(together, jobs, times, false)
 const bad = await runFiles([...files.filter(isAlone), ...shaky], 1, times, true)
 const recovered = shaky.filter((file) => !bad.includes(file))

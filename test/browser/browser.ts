@@ -1,7 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { type BrowserContext, chromium, type Page } from 'playwright-core'
+import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 import { toolOrSkip } from '../tools.js'
 
 const FLAGS = [
@@ -24,25 +21,27 @@ export function chromiumFor(t: Parameters<typeof toolOrSkip>[0]): string | undef
   return process.env.CASTOR_CHROMIUM ?? toolOrSkip(t, 'chromium')
 }
 
-/** A browser with a profile of its own, both gone with the test; `problems` gathers what its console and pages complain of. */
-export async function openBrowser(
+/** A browser for all tests of a file, which each open a context of their own in it; it is gone with the test. */
+export async function launchBrowser(
   t: Teardown,
   executablePath: string,
-  options: Parameters<typeof chromium.launchPersistentContext>[1] = {},
+  args: readonly string[] = [],
+): Promise<Browser> {
+  const browser = await chromium.launch({ executablePath, headless: true, args: [...FLAGS, ...args] })
+  t.teardown(() => browser.close())
+  return browser
+}
+
+/** A context as a browser has it that was never used; `problems` gathers what its console and pages complain of. */
+export async function openPage(
+  t: Teardown,
+  browser: Browser,
+  options: BrowserContextOptions = {},
 ): Promise<{ context: BrowserContext; page: Page; problems: string[] }> {
-  const profile = mkdtempSync(join(tmpdir(), 'castor-browser-'))
-  const context = await chromium.launchPersistentContext(profile, {
-    executablePath,
-    headless: true,
-    ...options,
-    args: [...FLAGS, ...(options.args ?? [])],
-  })
-  t.teardown(async () => {
-    await context.close()
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5 })
-  })
+  const context = await browser.newContext(options)
+  t.teardown(() => context.close())
   context.setDefaultTimeout(WAIT_MS)
-  const page = context.pages()[0] ?? (await context.newPage())
+  const page = await context.newPage()
   const problems: string[] = []
   page.on('pageerror', (error) => problems.push(error.message))
   page.on('console', (message) => {

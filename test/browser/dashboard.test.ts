@@ -5,7 +5,7 @@ import { CHECK_UNHEALTHY, HEALTH_REASONS } from '../../src/core/target-state.js'
 import { SEED, seededRandom } from '../random.js'
 import { CLUSTER, FakeFacts, SECRET } from '../unit/admin/fake-facts.js'
 import { tlsFacts } from '../unit/admin/tls-facts.js'
-import { chromiumFor, openBrowser, type Teardown } from './browser.js'
+import { chromiumFor, launchBrowser, openPage, type Teardown } from './browser.js'
 
 /** A host of a cluster, with TLS, and a group whose targets have a limit. */
 function fullHouse(): FakeFacts {
@@ -37,9 +37,10 @@ const inPage = <T>(page: Page, script: string): Promise<T> => page.evaluate<T>(s
 t.test('the dashboard', async (t) => {
   const executablePath = chromiumFor(t)
   if (executablePath === undefined) return
+  const browser = await launchBrowser(t, executablePath)
 
   await t.test('a newcomer sees what to try, and then its traffic', async (t) => {
-    const { page, problems } = await openBrowser(t, executablePath)
+    const { page, problems } = await openPage(t, browser)
     const { url, move } = await start(t, new FakeFacts())
     const foreign: string[] = []
     page.on('request', (request) => {
@@ -71,7 +72,7 @@ t.test('the dashboard', async (t) => {
   })
 
   await t.test('when the connection breaks it says so, tries again, and goes on', async (t) => {
-    const { page } = await openBrowser(t, executablePath)
+    const { page } = await openPage(t, browser)
     const facts = new FakeFacts()
     const { admin, url, move } = await start(t, facts)
     move()
@@ -89,7 +90,7 @@ t.test('the dashboard', async (t) => {
   })
 
   await t.test('it asks for the token, keeps it for the tab only, and never shows a wrong one in', async (t) => {
-    const { context, page } = await openBrowser(t, executablePath)
+    const { context, page } = await openPage(t, browser)
     const { url } = await start(t, new FakeFacts({ token: SECRET }))
     await page.goto(url)
     const input = page.getByLabel('Token')
@@ -108,7 +109,7 @@ t.test('the dashboard', async (t) => {
   })
 
   await t.test('what is wrong is said in words', async (t) => {
-    const { page } = await openBrowser(t, executablePath)
+    const { page } = await openPage(t, browser)
     const facts = new FakeFacts()
     facts.workers = [{ id: 1, state: 'restarting', stuck: 0, restarts: 3 }]
     facts.reason(1, 0, 'CONNECT_FAILED', 12)
@@ -122,7 +123,7 @@ t.test('the dashboard', async (t) => {
   })
 
   await t.test('certificates, hosts and queues have their place, where there are any', async (t) => {
-    const { page, problems } = await openBrowser(t, executablePath)
+    const { page, problems } = await openPage(t, browser)
     const { url } = await start(t, fullHouse())
     await page.goto(url)
     const certificates = page.getByRole('region', { name: 'TLS' }).first()
@@ -134,7 +135,7 @@ t.test('the dashboard', async (t) => {
     t.match(await hosts.getByRole('row', { name: /lb-b/ }).textContent(), /alive0\.1\.0.*4\.00 ms/)
     await page.getByText('0 of 10 places in the queue taken').waitFor()
     t.match(await page.getByRole('row', { name: /10\.0\.0\.11:9001/ }).textContent(), /0 of 4/)
-    const alone = await openBrowser(t, executablePath)
+    const alone = await openPage(t, browser)
     await alone.page.goto((await start(t, new FakeFacts())).url)
     await alone.page.getByRole('row', { name: /10\.0\.0\.11:9001/ }).waitFor()
     t.equal(await alone.page.getByRole('region', { name: /TLS|Cluster/ }).count(), 0)
@@ -142,7 +143,7 @@ t.test('the dashboard', async (t) => {
   })
 
   await t.test('at the width of a phone only the tables scroll sideways', async (t) => {
-    const { page } = await openBrowser(t, executablePath, { viewport: { width: 360, height: 740 } })
+    const { page } = await openPage(t, browser, { viewport: { width: 360, height: 740 } })
     const { url, move } = await start(t, fullHouse())
     move()
     await page.goto(url)
@@ -155,7 +156,7 @@ t.test('the dashboard', async (t) => {
 
   for (const width of [1440, 360]) {
     await t.test(`the reason of a failing target is whole, and beside nothing else, at ${width} pixels`, async (t) => {
-      const { page } = await openBrowser(t, executablePath, { viewport: { width, height: 900 } })
+      const { page } = await openPage(t, browser, { viewport: { width, height: 900 } })
       const facts = fullHouse()
       facts.table.setCheck(0, CHECK_UNHEALTHY, HEALTH_REASONS.indexOf('RECEIVE_RESPONSE_TIMEOUT'), Date.now())
       const { url } = await start(t, facts)
@@ -183,7 +184,7 @@ t.test('the dashboard', async (t) => {
 
   for (const colorScheme of ['light', 'dark'] as const) {
     await t.test(`in ${colorScheme} colours every text stands out from its ground`, async (t) => {
-      const { page } = await openBrowser(t, executablePath, { colorScheme })
+      const { page } = await openPage(t, browser, { colorScheme })
       const facts = fullHouse()
       facts.reason(1, 0, 'CONNECT_FAILED', 12)
       facts.traffic(300, seededRandom(SEED))

@@ -4,7 +4,7 @@ import t from 'tap'
 import { packageRoot } from '../../src/cli/package-files.js'
 import { ChildCastor, MAIN } from '../integration/support/child-castor.js'
 import { until } from '../integration/support/until.js'
-import { chromiumFor, openBrowser } from './browser.js'
+import { chromiumFor, launchBrowser, openPage } from './browser.js'
 
 /** What the README says to type. */
 const LINE = /^socket = new WebSocket\('ws:\/\/localhost:8080\/'\).*$/m.exec(
@@ -17,7 +17,7 @@ t.test('the READMEâ€™s WebSocket line shows an echo in the console of the demoâ€
   const sets = ['listeners.0.listen=127.0.0.1:0', 'admin.listen=127.0.0.1:0', 'workers=1']
   const castor = new ChildCastor([MAIN, 'start', '--demo', ...sets.flatMap((set) => ['--set', set])])
   t.teardown(() => castor.kill())
-  const { page } = await openBrowser(t, executablePath)
+  const { page } = await openPage(t, await launchBrowser(t, executablePath))
   await castor.ready()
   const said: string[] = []
   page.on('console', (message) => said.push(message.text()))

@@ -5,7 +5,7 @@ import type { Page } from 'playwright-core'
 import t from 'tap'
 import { type Admin, startAdmin } from '../../src/admin/server.js'
 import { FakeFacts } from '../unit/admin/fake-facts.js'
-import { chromiumFor, openBrowser, type Teardown } from './browser.js'
+import { chromiumFor, launchBrowser, openPage, type Teardown } from './browser.js'
 
 /** Names that the browser takes for loopback, as a rebound name would be. */
 const REBOUND = '--host-resolver-rules=MAP *.example 127.0.0.1'
@@ -82,7 +82,7 @@ const attacks = (admin: string): string => `(async () => {
 t.test('pages of other origins', async (t) => {
   const executablePath = chromiumFor(t)
   if (executablePath === undefined) return
-  const { page } = await openBrowser(t, executablePath, { args: [REBOUND] })
+  const { page } = await openPage(t, await launchBrowser(t, executablePath, [REBOUND]))
   const { admin, changes, foreignPort } = await setting(t)
   const own = `http://127.0.0.1:${admin.port}`
 

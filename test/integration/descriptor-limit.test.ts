@@ -8,7 +8,7 @@ import { ok, RawTarget } from './support/raw-target.js'
 import { until } from './support/until.js'
 
 const OPEN_FILES = 1_024
-const ATTEMPTS = 20_000
+const ATTEMPTS = 6_000
 const BATCH = 2_000
 const SOURCES = 8
 const REQUEST = Buffer.from(get('/'))
