@@ -115,3 +115,32 @@ t.test('decision records are numbered without gaps and have the parts of the tem
     t.same(parts(page), template, name)
   }
 })
+
+t.test('every path of the admin API is named in docs/OPERATIONS.md', async (t) => {
+  const [routes] = readSources('src/admin').filter(({ path }) => path.endsWith('routes.ts'))
+  const exact = [...routes!.text.matchAll(/'(\/[a-z][a-z0-9/-]+)'/g)].map(([, path]) => path!)
+  const patterns = [...routes!.text.matchAll(/= \/\^(.+)\$\/$/gm)].map(([, pattern]) => {
+    const names = ['GROUP', 'ID']
+    return pattern!.replaceAll('\\/', '/').replaceAll('([^/]+)', () => names.shift()!)
+  })
+  t.ok(exact.length > 8 && patterns.length > 2, `${exact.length} paths and ${patterns.length} patterns were found`)
+  const page = read('docs/OPERATIONS.md')
+  for (const path of [...exact, ...patterns]) t.match(page, new RegExp(`(GET|POST|PATCH|DELETE) ${path}\``), path)
+})
+
+t.test('every folder of the house and every kind of thread is named where the house is drawn', async (t) => {
+  const names = (folder: string): string[] =>
+    readdirSync(join(root, folder), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name)
+  const folders = names('src')
+  const threads = names('workers')
+  t.ok(folders.length > 10 && threads.length > 3)
+  const [drawn, listed] = [read('docs/ARCHITECTURE.md'), read('CONTRIBUTING.md')]
+  for (const name of folders) {
+    t.match(drawn, `src/${name}/`)
+    // The page is no part of the program.
+    if (name !== 'dashboard') t.match(listed, `src/${name}/`)
+  }
+  for (const name of threads) t.match(drawn, `(\`workers/${name}/\`)`)
+})
