@@ -175,10 +175,10 @@ const retries = z
             'Further tries after the first. 0 to 10, default 1. Higher hides more broken targets and keeps a client waiting longer; 0 shows every failure.',
           ),
         on: z
-          .array(z.enum(['connect-failure', 'reset-before-response']))
+          .array(z.enum(['connect-failure', 'reset-before-response', 'response-timeout']))
           .prefault(['connect-failure', 'reset-before-response'])
           .describe(
-            'After what a request is tried again; one that may have been acted on only where it is idempotent. Default both.',
+            'After what a request is tried again; one that may have been acted on only where it is idempotent. Default [connect-failure, reset-before-response]; with response-timeout a client may wait (attempts + 1) times as long.',
           ),
         budgetPercent: wholeNumber(0, 100)
           .prefault(20)

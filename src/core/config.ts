@@ -283,7 +283,7 @@ export interface ForwardedConfig {
   readonly via: boolean
 }
 
-export type RetryCondition = 'connect-failure' | 'reset-before-response'
+export type RetryCondition = 'connect-failure' | 'reset-before-response' | 'response-timeout'
 
 export interface RetryConfig {
   /** Further tries after the first; 0 = off. */

@@ -112,8 +112,7 @@ export class Exchange extends ExchangeResponse {
     if (this.phase === AWAITING && this.requestBody.done) {
       const sinceMs = Math.max(this.tally.requestDoneMs, this.head.interimMs)
       const restMs = sinceMs + route.group.config.timeouts.responseMs - nowMs
-      if (restMs <= 0) this.blameAndFail(FAILURE_TIMEOUT, 504, 'RESPONSE_TIMEOUT')
-      return restMs
+      return restMs > 0 ? restMs : this.#onResponseTimeout(nowMs)
     }
     const activeMs = Math.max(conn.lastActiveMs, this.upstream.conn?.lastActiveMs ?? 0)
     const restMs = activeMs + route.settings.config.idleTimeoutMs - nowMs
@@ -122,6 +121,24 @@ export class Exchange extends ExchangeResponse {
     else if (this.requestBody.blocked) this.fail(504, 'RESPONSE_TIMEOUT')
     else this.fail(408, 'BODY_TOO_SLOW')
     return restMs
+  }
+
+  /**
+   * The target has the whole request and has not answered in time. Another one may have it where `retries` say so, if it
+   * is idempotent, had no body, and nothing of an answer has come: with each of its attempts the whole time begins anew, so
+   * that a client waits `attempts` + 1 times as long at the most. Returns as `checkTime` does.
+   */
+  #onResponseTimeout(nowMs: number): number {
+    this.upstream.blame(FAILURE_TIMEOUT)
+    this.upstream.drop()
+    const again = this.requestBody.none && this.info.idempotent && !this.head.begun
+    const state = again ? this.upstream.connectElsewhere('response-timeout') : UPSTREAM_NONE
+    if (state === UPSTREAM_NONE) {
+      this.fail(504, 'RESPONSE_TIMEOUT')
+      return 0
+    }
+    this.#retried(state)
+    return this.phase === OVER ? 0 : this.checkTime(nowMs)
   }
 
   /**
@@ -155,7 +172,6 @@ export class Exchange extends ExchangeResponse {
   }
 
   onUpstreamTurn(state: UpstreamState): void {
-    this.tally.requestDoneMs = this.context.clock.nowMs
     this.#retried(state)
   }
 
@@ -215,6 +231,7 @@ export class Exchange extends ExchangeResponse {
 
   /** The head went out again; a body that was held back so far can follow it where the connection is open. */
   #retried(state: UpstreamState): void {
+    this.tally.requestDoneMs = this.context.clock.nowMs
     this.#proceed(state)
     if (state !== UPSTREAM_READY || this.requestBody.done) return
     this.#followPace()

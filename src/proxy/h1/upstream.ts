@@ -1,4 +1,5 @@
 // Hot path: every request takes its way to a target here.
+import type { RetryCondition } from '../../core/config.js'
 import { AHEAD_NOTHING, type Conn, type ConnHandler, type Endpoint } from '../../core/conn.js'
 import type { CastorError } from '../../core/errors.js'
 import { FAILURE_CONNECT, type FailureKind } from '../../core/failure-kinds.js'
@@ -231,7 +232,7 @@ export class Upstream implements ConnHandler, Waiter, SpareTaker {
   }
 
   /** Tries another target where `retries`, its budget and the other targets allow. The head is written again. */
-  connectElsewhere(condition: 'connect-failure' | 'reset-before-response'): UpstreamState {
+  connectElsewhere(condition: RetryCondition): UpstreamState {
     const { group } = this.#session.route
     const failed = this.target!
     if (this.#attemptsLeft === 0 || !group.config.retries.on.includes(condition)) return UPSTREAM_NONE
