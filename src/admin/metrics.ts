@@ -4,6 +4,7 @@ import type { Directory, ListedTarget } from '../core/directory.js'
 import type { ReasonCode } from '../core/reasons.js'
 import type { SessionStore, SessionTotals } from '../core/session-store.js'
 import { isWell } from '../health/availability.js'
+import { isInPanic } from '../health/panic.js'
 import { Exposition, type Labels } from '../observe/prometheus.js'
 import type { Columns } from '../shm/columns.js'
 import {
@@ -158,13 +159,23 @@ function queues(out: Exposition, { columns, directory, targets }: Measured): voi
   })
 }
 
-function health(out: Exposition, { table, directory, targets, clock }: Measured): void {
+function health(out: Exposition, { config, table, directory, targets, clock }: Measured): void {
   out.family('castor_target_healthy', 'gauge', 'Whether checks and traffic find the target well: 1 or 0.')
   for (const { group, id, slot } of targets) {
     out.sample(
       { target_group: directory.groups[group]!, target: id },
       isWell(table, slot, clock.steadyMs, false) ? 1 : 0,
     )
+  }
+  out.family(
+    'castor_target_group_panic',
+    'gauge',
+    'Whether ejected targets take traffic because too few others are left: 1 or 0.',
+  )
+  for (const { name, panicPercent } of config.targetGroups) {
+    const group = directory.groups.indexOf(name)
+    const own = targets.filter((target) => target.group === group)
+    out.sample({ target_group: name }, isInPanic(table, own, panicPercent, clock.steadyMs) ? 1 : 0)
   }
 }
 

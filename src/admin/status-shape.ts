@@ -77,6 +77,8 @@ export interface TargetGroupStatus {
   readonly queue: { readonly waiting: number; readonly size: number; readonly timeoutMs: number }
   /** Learned sessions as last counted; null in a group that learns none. */
   readonly sessions: number | null
+  /** Fewer targets are available than `panicPercent`, so that ejected ones take traffic. */
+  readonly panic: boolean
   readonly targets: readonly TargetStatus[]
 }
 

@@ -3,6 +3,7 @@ import { steadyTime, wallTime } from '../core/clock.js'
 import type { Directory } from '../core/directory.js'
 import { ADMIN_STATES, CHECK_STATES, CHECK_UNHEALTHY, HEALTH_REASONS, type Health } from '../core/target-state.js'
 import { isEjected } from '../health/availability.js'
+import { isInPanic } from '../health/panic.js'
 import type { Columns } from '../shm/columns.js'
 import {
   LISTENER_CONNECTIONS_ACTIVE,
@@ -128,25 +129,25 @@ function countResponses(
 function buildTargetGroups(facts: AdminFacts, latency: LatencyWindow, nowMs: number): TargetGroupStatus[] {
   const { config, directory, columns, sessionTotals } = facts
   const all = facts.targets
-  return config.targetGroups.map(({ name, protocol, algorithm, stickiness, maxConnectionsPerTarget, queue }) => {
+  return config.targetGroups.map((groupConfig) => {
+    const { name, protocol, algorithm, stickiness, maxConnectionsPerTarget, queue, panicPercent } = groupConfig
     const group = directory.groups.indexOf(name)
     const learns = stickiness.type === 'source-ip' || stickiness.type === 'app-cookie'
-    const targets = all
-      .filter((target) => target.group === group)
-      .map(({ slot, id, host, port, leavesMs }): TargetStatus => {
-        const word = (offset: number): number => columns.sum(columns.targetAt(0, slot) + offset)
-        return {
-          id,
-          address: formatAddress(host, port),
-          ...targetState(facts, slot, nowMs),
-          leaves: leavesMs === undefined ? null : new Date(wallTime(leavesMs, facts.clock)).toISOString(),
-          connections: word(TARGET_CONNECTIONS),
-          inFlight: columns.inFlight(slot),
-          requests: word(TARGET_REQUESTS),
-          failures: word(TARGET_FAILURES),
-          latency: latency.of(slot),
-        }
-      })
+    const listed = all.filter((target) => target.group === group)
+    const targets = listed.map(({ slot, id, host, port, leavesMs }): TargetStatus => {
+      const word = (offset: number): number => columns.sum(columns.targetAt(0, slot) + offset)
+      return {
+        id,
+        address: formatAddress(host, port),
+        ...targetState(facts, slot, nowMs),
+        leaves: leavesMs === undefined ? null : new Date(wallTime(leavesMs, facts.clock)).toISOString(),
+        connections: word(TARGET_CONNECTIONS),
+        inFlight: columns.inFlight(slot),
+        requests: word(TARGET_REQUESTS),
+        failures: word(TARGET_FAILURES),
+        latency: latency.of(slot),
+      }
+    })
     return {
       name,
       protocol,
@@ -154,6 +155,7 @@ function buildTargetGroups(facts: AdminFacts, latency: LatencyWindow, nowMs: num
       maxConnectionsPerTarget: maxConnectionsPerTarget === 0 ? null : maxConnectionsPerTarget,
       queue: { waiting: waitingIn(columns, group), ...queue },
       sessions: learns ? sessionTotals.ofGroup(group) : null,
+      panic: isInPanic(facts.table, listed, panicPercent, nowMs),
       targets,
     }
   })
@@ -193,11 +195,13 @@ function findProblems(
     if (addresses.length === 0) problems.push(`listener ${name} is not listening`)
     if (tls !== null) problems.push(...certificateProblems(name, tls))
   }
-  for (const { name, targets } of groups) {
+  for (const { name, targets, panic } of groups) {
     const serving = targets.filter(
       ({ weight, state, health }) => weight > 0 && state === 'active' && SERVING.has(health),
     )
-    if (serving.length === 0) problems.push(`target group ${name} has no target that takes traffic`)
+    if (panic)
+      problems.push(`target group ${name} is in panic: too few targets are available, so ejected ones take traffic`)
+    else if (serving.length === 0) problems.push(`target group ${name} has no target that takes traffic`)
     for (const { id, health, reason } of targets) {
       if (health === 'unhealthy' || health === 'ejected') {
         problems.push(`target ${id} of ${name} is ${health}${reason === null ? '' : ` (${reason})`}`)

@@ -76,6 +76,7 @@ const statusReport = z.object({
         algorithm: z.string().catch('?'),
         queue: z.object({ waiting: amount, size: amount }).catch({ waiting: 0, size: 0 }),
         sessions: z.number().nullish().catch(null),
+        panic: z.boolean().catch(false),
         targets: z.array(target).catch([]),
       }),
     )

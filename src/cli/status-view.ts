@@ -86,7 +86,8 @@ export function statusView(report: StatusReport, palette: Palette): string {
     ])
     const sessions = typeof group.sessions === 'number' ? `, ${count(group.sessions)} sessions` : ''
     const title = `group ${palette.bold(group.name)} (${group.protocol}, ${group.algorithm}${sessions})`
-    blocks.push(`${title}${queueView(group.queue, palette)}\n${table(TARGET_COLUMNS, targets, palette)}`)
+    const panic = group.panic ? `  ${palette.bad('panic: ejections are ignored')}` : ''
+    blocks.push(`${title}${panic}${queueView(group.queue, palette)}\n${table(TARGET_COLUMNS, targets, palette)}`)
   }
   if (report.cluster !== undefined) blocks.push(clusterView(report.cluster, palette))
   return `${blocks.join('\n\n')}\n`

@@ -31,9 +31,12 @@ function Group({ group, rates }: { group: TargetGroupStatus; rates: Rates | null
       id={`group-${group.name}`}
       table="targets"
       title={title}
-      aside={[`${takers.length} of ${group.targets.length} taking traffic`, ...sessions(group), ...queue(group)].join(
-        ' · ',
-      )}
+      aside={[
+        `${takers.length} of ${group.targets.length} taking traffic`,
+        ...panic(group),
+        ...sessions(group),
+        ...queue(group),
+      ].join(' · ')}
     >
       <thead>
         <tr>
@@ -88,6 +91,9 @@ interface RowProps {
   readonly perSecond: number | null
   readonly all: number
 }
+
+/** Only where ejected targets take traffic. */
+const panic = ({ panic }: TargetGroupStatus): string[] => (panic ? ['panic: ejections are ignored'] : [])
 
 /** Only where the group learns sessions. */
 const sessions = ({ sessions }: TargetGroupStatus): string[] =>

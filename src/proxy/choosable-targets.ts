@@ -3,9 +3,9 @@ import type { BalancerTarget, GroupView } from '../core/balancer.js'
 import type { Clock } from '../core/clock.js'
 import type { TargetGroupConfig } from '../core/config.js'
 import { ADMIN_ACTIVE } from '../core/target-state.js'
-import { isAvailable, isEjected, isWanted } from '../health/availability.js'
+import { isAvailable, isEjected } from '../health/availability.js'
 import { awaitedLatency, fadedLatency } from '../health/latency.js'
-import { isPanic } from '../health/outlier.js'
+import { ignoresEjections } from '../health/panic.js'
 import { isRamping, nextRiseMs, rampedWeight } from '../health/slow-start.js'
 import type { Columns } from '../shm/columns.js'
 import type { TargetTable } from '../shm/targets.js'
@@ -118,11 +118,8 @@ export class ChoosableTargets implements GroupView {
   /** Those that may get new traffic; the ejected ones too where too few would be left without them. */
   #available(reachable: readonly Target[], nowMs: number): readonly Target[] {
     const table = this.#table
-    const left = reachable.filter(({ slot }) => isAvailable(table, slot, nowMs, false))
-    const wanted = this.#set.all.filter(({ slot }) => isWanted(table, slot)).length
-    const taking = left.filter(({ slot }) => table.weight(slot) > 0).length
-    this.ignoreEjections = isPanic(wanted, taking, this.#config.panicPercent)
-    return this.ignoreEjections ? reachable.filter(({ slot }) => isAvailable(table, slot, nowMs, true)) : left
+    this.ignoreEjections = ignoresEjections(table, this.#set.all, this.#config.panicPercent, nowMs)
+    return reachable.filter(({ slot }) => isAvailable(table, slot, nowMs, this.ignoreEjections))
   }
 
   /** Weights as they are now; while one rises all are told in finer steps, so that a small one rises evenly too. */

@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
+import { fetchText } from './support/castor.js'
 import { Groups } from './support/groups.js'
 import { patch, shown } from './support/operator.js'
 import { get, RawClient, request } from './support/raw-client.js'
@@ -180,6 +181,20 @@ t.test('with too few targets left ejections are ignored, and count again with en
     return counts().filter((count, i) => count > before[i]!).length
   }
   t.equal(await asked(), 2, 'two of four are half: those that are ejected are left alone')
+  const shownPanic = async (): Promise<unknown[]> => {
+    const adminPort = groups.balancer.running.admin.port
+    const status = JSON.parse(await fetchText(adminPort, '/api/v1/status')) as {
+      problems: string[]
+      targetGroups: { name: string; panic: boolean }[]
+    }
+    const metrics = await groups.balancer.metrics()
+    return [
+      status.targetGroups.find(({ name }) => name === 'panic')!.panic,
+      metrics.sum('castor_target_group_panic', 'target_group="panic"'),
+      status.problems.some((problem) => problem.startsWith('target group panic is in panic')),
+    ]
+  }
+  t.same(await shownPanic(), [false, 0, false])
   for (const target of panicking) target.script = {}
   // Of the three that the operator wants to take traffic from now on, one does.
   const third = (await groups.targets('panic')).find(
@@ -188,8 +203,10 @@ t.test('with too few targets left ejections are ignored, and count again with en
   await patch(groups.balancer, third!.id, { weight: 0 }, 'panic')
   await until('every target that is wanted to be asked', async () => (await asked()) === 3)
   t.equal(await groups.ejected('panic'), 2, 'the ejections stand')
+  t.same(await shownPanic(), [true, 1, true], 'in status and metrics')
   await patch(groups.balancer, third!.id, { weight: 10 }, 'panic')
   await until('the ejected ones to be left alone again', async () => (await asked()) === 2)
+  t.same(await shownPanic(), [false, 0, false])
 })
 
 t.test('a check that passes ends an ejection early, though not the one that the ejection asks for', async (t) => {

@@ -105,6 +105,13 @@ t.test('a group with a queue shows who waits in it', async (t) => {
   }
 })
 
+t.test('a group that ignores ejections says so', async (t) => {
+  const group = { ...REPORT.targetGroups[0], panic: true }
+  const { address } = await admin(t as Tap, { ...REPORT, targetGroups: [group] })
+  const { stdout } = await castor(['status', '--admin', address])
+  t.match(stdout, 'group app (http, round-robin)  panic: ejections are ignored\n')
+})
+
 t.test('the status is shown as tables, without colours where nobody sees them', async (t) => {
   const { address } = await admin(t as Tap, REPORT)
   t.same(await castor(['status', '--admin', address]), { code: 0, stdout: VIEW, stderr: '' })
