@@ -1,143 +1,197 @@
 import { formatAddress } from '../config/addresses.js'
 import type { Listening } from '../core/acceptor.js'
-import type { Config, ListenerProtocol } from '../core/config.js'
-import { RECORD_LISTENER, RECORD_WORDS } from '../core/connection-record.js'
+import type { Config, ListenerConfig, ListenerProtocol } from '../core/config.js'
 import { CastorError } from '../core/errors.js'
-import type { Bind } from '../core/snapshot.js'
-import type { WholeAddon } from '../native/addon.js'
-import { NativeAcceptor } from '../net/native-acceptor.js'
-import type { Logger } from '../observe/log.js'
+import type { Bind, Snapshot } from '../core/snapshot.js'
 import type { InheritedSocket, InheritedSockets } from './inherited-sockets.js'
-import { type SharedListening, SharedListeningSockets } from './shared-listening.js'
+import type { Slots } from './slots.js'
 
-/** Long enough for a burst of thousands between two turns of the loop; the kernel cuts it to its own limit. */
-const BACKLOG = 4096
+/** An address of the configuration, and how its socket is to be. */
+export interface WantedBind {
+  /** The listener's name. */
+  readonly name: string
+  readonly address: string
+  readonly port: number
+  readonly keepAliveSeconds: number
+}
 
-/** The addresses the process listens on. Native: accepted here. Shared: each worker gets descriptors of its own. */
-export interface Binds {
-  readonly list: readonly Bind[]
-  readonly listenings: readonly Listening[]
-  /** The sockets as another process could take them over; none where they are Node's own. */
-  readonly offers: readonly InheritedSocket[]
-  /** Descriptors for one more worker, where workers accept themselves. */
-  descriptors(): Promise<readonly number[] | undefined>
+/** A socket that listens, paused at first. */
+export interface OpenSocket extends Listening {
+  /** −1 where the socket is Node's own. */
+  readonly fd: number
+  /** For connections that are accepted from now on. */
+  setKeepAlive(seconds: number): void
+  /** Where workers accept themselves: a descriptor for one more of them. */
+  duplicate?(): Promise<number>
+}
+
+/** How sockets are opened. `slot` is what records of their connections are to name. Rejects with LISTEN_FAILED. */
+export interface SocketOpener {
+  open(wanted: WantedBind, slot: number, inherited: InheritedSocket | undefined): Promise<OpenSocket>
   close(): void
 }
 
+interface OpenBind {
+  readonly slot: number
+  readonly key: string
+  readonly wanted: WantedBind
+  readonly socket: OpenSocket
+}
+
+/** Sockets for another configuration: open, and not accepting yet. Exactly one of both calls follows. */
+export interface PreparedBinds {
+  /** By slot; `listenerSlot` says which listener has which. */
+  list(listenerSlot: (name: string) => number): readonly (Bind | undefined)[]
+  /** Where workers accept themselves: descriptors of what is new, by slot, for one of them. */
+  descriptors(): Promise<readonly (number | undefined)[] | undefined>
+  /** Accepts on what is new and closes what is not wanted any more; returns the slots of the latter. */
+  commit(): readonly number[]
+  /** Closes what was opened. */
+  discard(): void
+}
+
 /**
- * Opens every address or none: rejects with LISTEN_FAILED. Accepting is paused until `resume` of each. `onAccepted` gets
- * batches of records that name their bind. What is `inherited` is used where it fits.
+ * The addresses that the process listens on. A bind is the same for as long as its address and port stay, whichever
+ * listener it belongs to: its socket, and the clients that wait in its queue, live through every reload.
  */
-export async function openNative(
-  config: Config,
-  addon: WholeAddon,
-  log: Logger,
-  inherited: InheritedSockets | undefined,
-  onAccepted: (records: Int32Array, count: number) => void,
-): Promise<Binds> {
-  const acceptor = new NativeAcceptor(addon)
-  const list: Bind[] = []
-  const listenings: Listening[] = []
-  const offers: InheritedSocket[] = []
-  try {
-    const all = addresses(config)
-    const sockets = inherited?.match(all) ?? []
-    for (const wanted of all) {
-      const { listener, address, port, name } = wanted
-      const { keepAliveSeconds } = config.listeners[listener]!
-      const bind = list.length
-      const fd = sockets[bind]?.fd
-      const given = fd === undefined ? {} : { fd: adopt(addon, fd, keepAliveSeconds) }
-      const opening = acceptor.listen(
-        { ...spec(address, port), keepAliveSeconds, ...given },
-        {
-          onAccepted: ({ records, count }) => {
-            for (let i = 0; i < count; i++) records[i * RECORD_WORDS + RECORD_LISTENER] = bind
-            onAccepted(records, count)
-          },
-          onOutOfDescriptors: (pausedMs) => log.warn({ pausedMs }, 'out of file descriptors: new connections wait'),
-        },
-      )
-      const listening = await named(config, wanted, opening)
-      listening.pause()
-      listenings.push(listening)
-      list.push({ slot: bind, listener, address: listening.address, port: listening.port })
-      offers.push({ name, fd: listening.fd, address: listening.address, port: listening.port, configuredPort: port })
+export class Binds {
+  readonly #opener: SocketOpener
+  readonly #slots: Slots
+  #open: readonly OpenBind[] = []
+  #accepts = false
+
+  constructor(opener: SocketOpener, slots: Slots) {
+    this.#opener = opener
+    this.#slots = slots
+  }
+
+  get listenings(): readonly Listening[] {
+    return this.#open.map(({ socket }) => socket)
+  }
+
+  /** The sockets as another process could take them over; none where they are Node's own. */
+  get offers(): readonly InheritedSocket[] {
+    return this.#open.flatMap(({ wanted, socket }) => {
+      const { fd, address, port } = socket
+      return fd < 0 ? [] : [{ name: wanted.name, fd, address, port, configuredPort: wanted.port }]
+    })
+  }
+
+  /** Opens every address that is not open yet, or none: rejects with LISTEN_FAILED. What is `inherited` is used where it fits. */
+  async prepare(config: Config, inherited?: InheritedSockets): Promise<PreparedBinds> {
+    const wanted = config.listeners.flatMap(wantedBinds)
+    const sockets = inherited?.match(wanted.map(({ bind }) => bind)) ?? []
+    const next: OpenBind[] = []
+    const opened: OpenBind[] = []
+    try {
+      for (const [index, { key, bind }] of wanted.entries()) {
+        const known = this.#open.find((open) => open.key === key)
+        if (known !== undefined) {
+          next.push({ ...known, wanted: bind })
+          continue
+        }
+        const { slot } = this.#slots.take()
+        const open = named(config, bind, this.#opener.open(bind, slot, sockets[index]))
+        const socket = await open.catch((cause: unknown) => {
+          this.#slots.giveBack(slot)
+          throw cause
+        })
+        opened.push({ slot, key, wanted: bind, socket })
+        next.push(opened.at(-1)!)
+      }
+    } catch (cause) {
+      this.#discard(opened)
+      throw cause
     }
-  } catch (cause) {
-    for (const listening of listenings) listening.close()
-    throw cause
-  }
-  const close = (): void => {
-    for (const listening of listenings) listening.close()
-  }
-  return { list, listenings, offers, descriptors: async () => undefined, close }
-}
-
-/** The same without the addon. */
-export async function openShared(config: Config): Promise<Binds> {
-  const sockets = new SharedListeningSockets()
-  const list: Bind[] = []
-  const open: SharedListening[] = []
-  try {
-    for (const wanted of addresses(config)) {
-      const { listener, address, port } = wanted
-      const listening = await named(config, wanted, sockets.open(spec(address, port)))
-      open.push(listening)
-      list.push({ slot: list.length, listener, address: listening.address, port: listening.port })
+    return {
+      list: (listenerSlot) => {
+        const list: (Bind | undefined)[] = []
+        for (const { slot, wanted, socket } of next) {
+          const { address, port } = socket
+          list[slot] = { slot, listener: listenerSlot(wanted.name), address, port }
+        }
+        return list
+      },
+      descriptors: () => duplicates(opened),
+      commit: () => this.#commit(next, opened),
+      discard: () => this.#discard(opened),
     }
-  } catch (cause) {
-    sockets.close()
-    throw cause
   }
-  return {
-    list,
-    listenings: [],
-    offers: [],
-    descriptors: () => Promise.all(open.map((listening) => listening.duplicate())),
-    close: () => sockets.close(),
+
+  /** Descriptors for one more worker, by slot, where workers accept themselves. */
+  descriptors(): Promise<readonly (number | undefined)[] | undefined> {
+    return duplicates(this.#open)
   }
-}
 
-/** Gives the socket the listener's options, which connections get from it. */
-function adopt(addon: WholeAddon, fd: number, keepAliveSeconds: number): number {
-  const error = addon.adoptListening(fd, BACKLOG, keepAliveSeconds)
-  if (error >= 0) return fd
-  throw new CastorError('LISTEN_FAILED', `an inherited socket cannot be used: ${addon.errorName(error)}`)
-}
+  pause(): void {
+    this.#accepts = false
+    for (const { socket } of this.#open) socket.pause()
+  }
 
-/** An address of the configuration: of which listener, and which in its list. */
-interface Wanted {
-  readonly listener: number
-  readonly name: string
-  readonly position: number
-  readonly address: string
-  readonly port: number
-}
+  resume(): void {
+    this.#accepts = true
+    for (const { socket } of this.#open) socket.resume()
+  }
 
-function addresses(config: Config): Wanted[] {
-  return config.listeners.flatMap((listener, index) =>
-    listener.listen.map((address, position) => ({ listener: index, name: listener.name, position, ...address })),
-  )
+  close(): void {
+    for (const { socket } of this.#open) socket.close()
+    this.#open = []
+    this.#opener.close()
+  }
+
+  #commit(next: readonly OpenBind[], opened: readonly OpenBind[]): readonly number[] {
+    const gone = this.#open.filter(({ slot }) => !next.some((open) => open.slot === slot))
+    for (const { slot, wanted, socket } of next) {
+      const before = this.#open.find((open) => open.slot === slot)
+      if (before !== undefined && before.wanted.keepAliveSeconds !== wanted.keepAliveSeconds)
+        socket.setKeepAlive(wanted.keepAliveSeconds)
+    }
+    this.#open = next
+    if (this.#accepts) for (const { socket } of opened) socket.resume()
+    for (const { socket } of gone) socket.close()
+    return gone.map(({ slot }) => slot)
+  }
+
+  #discard(opened: readonly OpenBind[]): void {
+    for (const { slot, socket } of opened) {
+      socket.close()
+      this.#slots.giveBack(slot)
+    }
+  }
 }
 
 /** Where an address is refused, the error names its listener and where that is configured. */
-async function named<T>(config: Config, wanted: Wanted, opening: Promise<T>): Promise<T> {
+async function named<T>({ listeners }: Config, wanted: WantedBind, opening: Promise<T>): Promise<T> {
   try {
     return await opening
   } catch (cause) {
     if (!(cause instanceof CastorError) || cause.code !== 'LISTEN_FAILED') throw cause
-    const { listener, position, address, port } = wanted
+    const { name, address, port } = wanted
     const { code } = (cause.cause ?? {}) as NodeJS.ErrnoException
-    const { name, listen } = config.listeners[listener]!
+    const index = listeners.findIndex((listener) => listener.name === name)
+    const { listen } = listeners[index]!
+    const position = listen.findIndex((each) => each.address === address && each.port === port)
     const message = `listener ${name} cannot listen on ${formatAddress(address, port)}`
-    const configPath = ['listeners', listener, 'listen', ...(listen.length > 1 ? [position] : [])]
+    const configPath = ['listeners', index, 'listen', ...(listen.length > 1 ? [position] : [])]
     throw new CastorError('LISTEN_FAILED', `${message}: ${code ?? cause.message}`, { cause, configPath })
   }
 }
 
-function spec(address: string, port: number) {
-  return { address, port, backlog: BACKLOG, ipv6Only: true, deferAcceptSeconds: 0 }
+async function duplicates(binds: readonly OpenBind[]): Promise<readonly (number | undefined)[] | undefined> {
+  const list: (number | undefined)[] = []
+  for (const { slot, socket } of binds) {
+    if (socket.duplicate === undefined) return undefined
+    list[slot] = await socket.duplicate()
+  }
+  return Array.from(list)
+}
+
+/** A port that the system chooses is another one each time: there, a bind is known by its listener. */
+function wantedBinds({ name, listen, keepAliveSeconds }: ListenerConfig): { key: string; bind: WantedBind }[] {
+  return listen.map(({ address, port }, index) => ({
+    key: port === 0 ? `${name} ${index} ${address}` : `${address} ${port}`,
+    bind: { name, address, port, keepAliveSeconds },
+  }))
 }
 
 /** A listener as it is open: one for each of its addresses. */
@@ -150,13 +204,12 @@ export interface OpenListener {
   readonly addresses: string[]
 }
 
-/** What is open, with the ports that the system chose. */
-export function listenerFacts(config: Config, binds: readonly Bind[]): readonly OpenListener[] {
-  return binds.map(({ listener, address, port }) => {
-    const { name, protocol } = config.listeners[listener]!
-    const addresses = binds
-      .filter((bind) => bind.listener === listener)
-      .map((bind) => formatAddress(bind.address, bind.port))
-    return { name, protocol, address, port, addresses }
+/** What is open, with the ports that the system chose, in the order of the configuration. */
+export function openListeners({ listeners, binds, config }: Snapshot): readonly OpenListener[] {
+  return config.listeners.flatMap(({ name, protocol }) => {
+    const slot = listeners.find((entry) => entry?.config.name === name)?.slot
+    const own = binds.filter((bind) => bind !== undefined).filter((bind) => bind.listener === slot)
+    const addresses = own.map(({ address, port }) => formatAddress(address, port))
+    return own.map(({ address, port }) => ({ name, protocol, address, port, addresses }))
   })
 }

@@ -7,9 +7,10 @@ import {
   readListenerFiles,
   serverTls,
 } from '../config/tls-files.js'
-import type { Config } from '../core/config.js'
+import type { Config, ListenerConfig } from '../core/config.js'
 import { CastorError } from '../core/errors.js'
-import type { CertificateFacts, TlsMaterial } from '../core/tls.js'
+import type { Snapshot } from '../core/snapshot.js'
+import type { CertificateFacts, ServerTlsConfig, TlsMaterial } from '../core/tls.js'
 import type { Logger } from '../observe/log.js'
 import { FileWatch, type FileWatchTimes } from './file-watch.js'
 
@@ -18,17 +19,27 @@ const LOOK_AGAIN_MS = 24 * 60 * 60 * 1000
 
 type Of = { readonly listener: string } | { readonly targetGroup: string }
 
+/** What the files of one configuration say, by the names of listeners and groups. */
+interface CertificateSet {
+  readonly config: Config
+  readonly listeners: ReadonlyMap<string, ListenerFiles>
+  readonly groups: ReadonlyMap<string, GroupFiles>
+}
+
+/** The files of another configuration, read and found good; nothing goes by them before `commit`. */
+export interface PreparedCertificates {
+  commit(): void
+}
+
 /**
- * Every certificate, key and bundle of authorities of the configuration: read at the start, and again whenever a file
- * changes. What is not good then is refused and logged, and what was there before serves on.
+ * Every certificate, key and bundle of authorities of the configuration: read at the start, with each configuration after
+ * that, and again whenever a file changes. What is not good then is refused and logged, and what was there before serves on.
  */
 export class Certificates {
-  readonly #config: Config
   readonly #log: Logger
-  readonly #watch: FileWatch
-  #listeners: (ListenerFiles | undefined)[] = []
-  #groups: (GroupFiles | undefined)[] = []
-  #material: TlsMaterial = { listeners: [], groups: [] }
+  readonly #times: FileWatchTimes | undefined
+  #set: CertificateSet
+  #watch: FileWatch | undefined
   /** What was said and still holds. */
   #said: ReadonlySet<string>
   #timer: NodeJS.Timeout | undefined
@@ -36,89 +47,74 @@ export class Certificates {
 
   /** `said` has been said already, when the configuration was read. */
   constructor(config: Config, log: Logger, said: ReadonlySet<string> = new Set(), times?: FileWatchTimes) {
-    this.#config = config
+    this.#set = { config, listeners: new Map(), groups: new Map() }
     this.#log = log
     this.#said = said
-    this.#watch = new FileWatch(filesOf(config), log, () => this.reload(), times)
+    this.#times = times
   }
 
-  /** What the threads are given. */
-  get current(): TlsMaterial {
-    return this.#material
+  /** What the threads are given, by the slots of the snapshot. */
+  material({ listeners, groups }: Pick<Snapshot, 'listeners' | 'groups'>): TlsMaterial {
+    const set = this.#set
+    return {
+      listeners: listeners.map((entry) => entry && builtListener(entry.config, set)),
+      groups: groups.map((entry) => entry && set.groups.get(entry.config.name)?.config),
+    }
   }
 
-  /** The certificates that a listener serves, by its index. */
-  facts(listener: number): readonly CertificateFacts[] {
-    return this.#listeners[listener]?.facts ?? []
+  /** The certificates that a listener serves. */
+  facts(listener: string): readonly CertificateFacts[] {
+    return this.#set.listeners.get(listener)?.facts ?? []
   }
 
   /** Reads all of it. Throws CONFIG_INVALID where any cannot be used. */
   load(): void {
-    this.#read()
-    const faults = [...this.#findings()].filter(({ finding }) => finding.severity === 'error')
+    this.prepare(this.#set.config).commit()
+  }
+
+  /** Reads what another configuration names. Throws CONFIG_INVALID where any of it cannot be used. */
+  prepare(config: Config): PreparedCertificates {
+    const next = read(config, this.#set)
+    const faults = [...findings(next)].filter(({ finding }) => finding.severity === 'error')
     if (faults.length > 0) {
       throw new CastorError('CONFIG_INVALID', faults.map(({ finding }) => finding.message).join('\n'))
     }
-    this.#tell()
-    this.#material = this.#build()
+    return {
+      commit: () => {
+        this.#set = next
+        this.#tell()
+        if (this.#watch !== undefined) this.watch()
+      },
+    }
   }
 
   watch(): void {
+    this.stop()
+    this.#watch = new FileWatch(filesOf(this.#set.config), this.#log, () => this.reload(), this.#times)
     this.#watch.start()
     this.#timer = setInterval(() => this.reload(), LOOK_AGAIN_MS)
     this.#timer.unref()
   }
 
   stop(): void {
-    this.#watch.stop()
+    this.#watch?.stop()
     clearInterval(this.#timer)
   }
 
   /** Reads all of it again; where something is other than it was, `onChange` is called. */
   reload(): void {
-    this.#read()
+    const before = built(this.#set)
+    this.#set = read(this.#set.config, this.#set)
     this.#tell()
-    const next = this.#build()
-    if (isDeepStrictEqual(next, this.#material)) return
-    this.#material = next
+    if (isDeepStrictEqual(built(this.#set), before)) return
     this.#log.info({ certificates: this.#summary() }, 'certificates have changed; new connections get the new ones')
     this.onChange()
-  }
-
-  #read(): void {
-    const nowMs = Date.now()
-    const { listeners, targetGroups } = this.#config
-    this.#listeners = listeners.map(({ tls }, index) =>
-      tls === undefined ? undefined : readListenerFiles(tls, undefined, nowMs, this.#listeners[index]),
-    )
-    this.#groups = targetGroups.map(({ tls, protocol }, slot) => {
-      if (tls === undefined) return undefined
-      const read = readGroupFiles(tls, protocol, undefined, nowMs)
-      const before = this.#groups[slot]?.config
-      return read.config === undefined && before !== undefined ? { ...read, config: before } : read
-    })
-  }
-
-  #build(): TlsMaterial {
-    return {
-      listeners: this.#config.listeners.map(({ tls }, index) => tls && serverTls(tls, this.#listeners[index]!)),
-      groups: this.#config.targetGroups.map((_, slot) => this.#groups[slot]?.config),
-    }
-  }
-
-  *#findings(): Generator<{ readonly of: Of; readonly finding: Finding }> {
-    for (const [index, { name }] of this.#config.listeners.entries()) {
-      for (const finding of this.#listeners[index]?.findings ?? []) yield { of: { listener: name }, finding }
-    }
-    for (const [slot, { name }] of this.#config.targetGroups.entries()) {
-      for (const finding of this.#groups[slot]?.findings ?? []) yield { of: { targetGroup: name }, finding }
-    }
   }
 
   /** Logs what is to be said; the same only once, for as long as it holds and however often the files are looked at. */
   #tell(): void {
     const holds = new Set<string>()
-    for (const { of, finding } of this.#findings()) {
+    for (const { of, finding } of findings(this.#set)) {
       const { severity, message } = finding
       holds.add(message)
       if (this.#said.has(message)) continue
@@ -132,12 +128,51 @@ export class Certificates {
   }
 
   #summary(): string[] {
-    return this.#listeners.flatMap((files) =>
-      (files?.facts ?? []).map(({ names, path, validUntilMs }) => {
+    return [...this.#set.listeners.values()].flatMap(({ facts }) =>
+      facts.map(({ names, path, validUntilMs }) => {
         const until = new Date(validUntilMs).toISOString()
         return `${names[0] ?? path} until ${until}`
       }),
     )
+  }
+}
+
+/** Where a file is not good any more, what it said before stays. */
+function read(config: Config, before: CertificateSet): CertificateSet {
+  const nowMs = Date.now()
+  const listeners = new Map<string, ListenerFiles>()
+  for (const { name, tls } of config.listeners) {
+    if (tls !== undefined) listeners.set(name, readListenerFiles(tls, undefined, nowMs, before.listeners.get(name)))
+  }
+  const groups = new Map<string, GroupFiles>()
+  for (const { name, tls, protocol } of config.targetGroups) {
+    if (tls === undefined) continue
+    const files = readGroupFiles(tls, protocol, undefined, nowMs)
+    const kept = before.groups.get(name)?.config
+    groups.set(name, files.config === undefined && kept !== undefined ? { ...files, config: kept } : files)
+  }
+  return { config, listeners, groups }
+}
+
+function built(set: CertificateSet): unknown[] {
+  const { listeners, targetGroups } = set.config
+  return [
+    listeners.map((config) => builtListener(config, set)),
+    targetGroups.map(({ name }) => set.groups.get(name)?.config),
+  ]
+}
+
+function builtListener({ name, tls }: ListenerConfig, { listeners }: CertificateSet): ServerTlsConfig | undefined {
+  const files = listeners.get(name)
+  return tls && files && serverTls(tls, files)
+}
+
+function* findings({ config, listeners, groups }: CertificateSet): Generator<{ of: Of; finding: Finding }> {
+  for (const { name } of config.listeners) {
+    for (const finding of listeners.get(name)?.findings ?? []) yield { of: { listener: name }, finding }
+  }
+  for (const { name } of config.targetGroups) {
+    for (const finding of groups.get(name)?.findings ?? []) yield { of: { targetGroup: name }, finding }
   }
 }
 

@@ -1,10 +1,9 @@
 import type { ClusterFacts } from '../admin/facts.js'
 import { type Clock, steadyTime, wallTime } from '../core/clock.js'
 import type { ClusterConfig } from '../core/config.js'
-import type { GroupTargets } from '../core/directory.js'
 import type { OperatorEntry } from '../core/mesh.js'
 import { areTicketKeys, isOperatorEntry } from '../core/mesh-rules.js'
-import type { MeshTask } from '../core/messages.js'
+import type { MeshTask, SnapshotMessage, TargetsMessage } from '../core/messages.js'
 import { groupNamed, type Snapshot } from '../core/snapshot.js'
 import type { CheckState, HealthReason } from '../core/target-state.js'
 import type { TicketKeyStore } from '../core/ticket-keys.js'
@@ -70,9 +69,9 @@ export class ClusterLink {
     return this.#mesh.stop()
   }
 
-  /** A group has these targets now. */
-  setTargets(targets: GroupTargets): void {
-    this.#mesh.send({ type: 'targets', targets })
+  /** What every thread is told. */
+  send(message: TargetsMessage | SnapshotMessage): void {
+    this.#mesh.send(message)
   }
 
   tellVerdict(slot: number, state: CheckState, reason: HealthReason): void {

@@ -25,7 +25,7 @@ export interface Admission {
 export class ConnectionLimit {
   readonly max: number
   readonly #admission: Admission
-  readonly #listenings: readonly Listening[]
+  readonly #listenings: readonly Pick<Listening, 'pause' | 'resume'>[]
   readonly #log: Logger
   readonly #discard: (fd: number) => void
   #held: Int32Array[] = []
@@ -36,7 +36,7 @@ export class ConnectionLimit {
   constructor(
     max: number,
     admission: Admission,
-    listenings: readonly Listening[],
+    listenings: readonly Pick<Listening, 'pause' | 'resume'>[],
     log: Logger,
     discard: (fd: number) => void,
   ) {

@@ -39,6 +39,11 @@ export class Dispatcher {
     return total
   }
 
+  /** Connections that no worker has taken out of its ring yet. */
+  get waiting(): number {
+    return this.#workers.reduce((sum, { ring }) => sum + ring.waiting, 0)
+  }
+
   /** Dispatches `count` connection records, then wakes each worker that got some once. */
   dispatch(records: Int32Array, count: number): void {
     for (let i = 0; i < count; i++) this.#dispatch(records, i * RECORD_WORDS)

@@ -1,30 +1,107 @@
 import type { Config } from '../core/config.js'
 import type { Directory } from '../core/directory.js'
-import type { Bind, Snapshot } from '../core/snapshot.js'
-import { directoryOf, NO_SNAPSHOT, nextSnapshot, withBinds } from './next-snapshot.js'
-import { Slots } from './slots.js'
+import type { SeriesEntry, Snapshot } from '../core/snapshot.js'
+import type { PreparedBinds } from './bind.js'
+import { directoryOf, NO_SNAPSHOT, nextSnapshot, slotsLeft, withBinds } from './next-snapshot.js'
+import { type SlotMemory, Slots } from './slots.js'
+import { Versions } from './versions.js'
 
-const FIRST_VERSION = 1
-const NEVER_FREE = { isQuiet: () => false, clear: () => {} }
+/** Where it is seen whether anybody still counts in a slot. */
+export interface SnapshotMemory {
+  readonly listeners: SlotMemory
+  readonly groups: SlotMemory
+  readonly series: SlotMemory
+  readonly binds: SlotMemory
+}
+
+const NOT_YET: SlotMemory = { isQuiet: () => false, clear: () => {} }
 
 /** The snapshot that holds, and the slots that its parts have. */
 export class InForce {
+  readonly versions = new Versions()
   snapshot: Snapshot
+  #memory: SnapshotMemory = { listeners: NOT_YET, groups: NOT_YET, series: NOT_YET, binds: NOT_YET }
   readonly #slots = {
-    listeners: new Slots(NEVER_FREE),
-    groups: new Slots(NEVER_FREE),
-    series: new Slots(NEVER_FREE),
+    listeners: this.#slotsOf('listeners'),
+    groups: this.#slotsOf('groups'),
+    series: this.#slotsOf('series'),
+    binds: this.#slotsOf('binds'),
   }
 
+  readonly #leftSeries = new Map<number, SeriesEntry>()
+
   constructor(config: Config) {
-    this.snapshot = withBinds(nextSnapshot(config, NO_SNAPSHOT, this.#slots, FIRST_VERSION), [])
+    this.snapshot = withBinds(nextSnapshot(config, NO_SNAPSHOT, this.#slots, this.versions.current), [])
+  }
+
+  /** The shared tables are there. */
+  connect(memory: SnapshotMemory): void {
+    this.#memory = memory
   }
 
   get directory(): Directory {
     return directoryOf(this.snapshot)
   }
 
-  bound(binds: readonly (Bind | undefined)[]): void {
-    this.snapshot = withBinds(this.snapshot, binds)
+  get binds(): Slots {
+    return this.#slots.binds
   }
+
+  /** How many slots of each kind the tables must hold. */
+  get needed(): { readonly listeners: number; readonly groups: number; readonly series: number } {
+    const { listeners, groups, series } = this.#slots
+    return { listeners: listeners.size, groups: groups.size, series: series.size }
+  }
+
+  /** The sockets of the first snapshot are open. */
+  bound(binds: PreparedBinds): void {
+    this.snapshot = withBinds(
+      this.snapshot,
+      binds.list((name) => listenerSlot(this.snapshot, name)),
+    )
+  }
+
+  /** Another configuration holds from here on. */
+  change(config: Config, binds: PreparedBinds): Snapshot {
+    const before = this.snapshot
+    const version = this.versions.next()
+    const next = nextSnapshot(config, before, this.#slots, version)
+    this.snapshot = withBinds(
+      next,
+      binds.list((name) => listenerSlot(next, name)),
+    )
+    for (const slot of slotsLeft(before.listeners, next.listeners)) this.#slots.listeners.leave(slot, version)
+    for (const slot of slotsLeft(before.groups, next.groups)) this.#slots.groups.leave(slot, version)
+    for (const slot of slotsLeft(before.series, next.series)) {
+      this.#leftSeries.set(slot, before.series[slot]!)
+      this.#slots.series.leave(slot, version)
+    }
+    return this.snapshot
+  }
+
+  /** The sockets in these slots are closed, which every thread knows that has the version of now. */
+  closed(binds: readonly number[]): void {
+    for (const slot of binds) this.#slots.binds.leave(slot, this.snapshot.version)
+  }
+
+  /** What a series that is gone had counted. */
+  leftSeries(slot: number): SeriesEntry {
+    return this.#leftSeries.get(slot)!
+  }
+
+  /** To be called every now and then: frees the slots that nobody refers to. `known` as `Slots.look` has it. */
+  look(known: number): void {
+    for (const slots of Object.values(this.#slots)) slots.look(known)
+  }
+
+  #slotsOf(kind: keyof SnapshotMemory): Slots {
+    return new Slots({
+      isQuiet: (slot) => this.#memory[kind].isQuiet(slot),
+      clear: (slot) => this.#memory[kind].clear(slot),
+    })
+  }
+}
+
+function listenerSlot({ listeners }: Pick<Snapshot, 'listeners'>, name: string): number {
+  return listeners.findIndex((entry) => entry?.config.name === name)
 }

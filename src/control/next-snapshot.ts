@@ -16,7 +16,7 @@ export const NO_SNAPSHOT: Omit<Snapshot, 'config'> = { version: 0, listeners: []
 
 /**
  * The snapshot of a configuration: what was in the one before keeps its slots, what is new gets some. A series lives for
- * as long as both its listener and its group.
+ * as long as both its listener and its group. Whose config is the very object of before has not changed.
  */
 export function nextSnapshot(
   config: Config,
@@ -28,7 +28,8 @@ export function nextSnapshot(
   for (const group of config.targetGroups) {
     const same = before.groups.find((entry) => entry?.config.name === group.name && isSame(entry.config, group))
     const { slot, generation } = same ?? slots.groups.take()
-    groups[slot] = { slot, generation, config: group }
+    const since = same?.config === group ? same.since : version
+    groups[slot] = { slot, generation, config: group, since }
   }
   const groupSlot = (name: string): number => groups.findIndex((entry) => entry?.config.name === name)
   const listeners: (ListenerEntry | undefined)[] = []
@@ -51,7 +52,8 @@ export function nextSnapshot(
       groupName: listener.targetGroup,
     }
     series[own.slot] = own
-    listeners[slot] = { slot, generation, config: listener, group, series: own.slot }
+    const since = same?.config === listener ? same.since : version
+    listeners[slot] = { slot, generation, config: listener, since, group, series: own.slot }
   }
   // What requests for another group were counted in goes on being shown, and is counted in again when the listener is
   // given back to that group.

@@ -5,13 +5,15 @@ import type { ListenSpec } from '../core/acceptor.js'
 import { CastorError } from '../core/errors.js'
 
 /** A listening socket as Node holds it below `net.Server`: it accepts nothing by itself. */
-type RawHandle = SendHandle & { readonly fd: number }
+type RawHandle = SendHandle & { readonly fd: number; close(): void }
 
 export interface SharedListening {
   readonly address: string
   readonly port: number
   /** A new descriptor for the same socket, which the caller's thread then owns. */
   duplicate(): Promise<number>
+  /** Threads keep listening on what they were given, until they close it themselves. */
+  close(): void
 }
 
 /**
@@ -49,6 +51,12 @@ export class SharedListeningSockets {
       address: bound.address,
       port: bound.port,
       duplicate: async () => (await this.#duplicate(master)).fd,
+      close: () => {
+        const index = this.#kept.indexOf(master)
+        if (index < 0) return
+        this.#kept.splice(index, 1)
+        master.close()
+      },
     }
   }
 

@@ -110,6 +110,13 @@ export class Supervisor {
     for (const kept of this.#kept) kept.send(message)
   }
 
+  /** A message of its own for each worker, by its place. */
+  tellEach(message: (index: number) => ToProxy): void {
+    this.#kept.forEach((kept, index) => {
+      kept.send(message(index))
+    })
+  }
+
   /** Lets every worker finish what it has in flight, `timeoutMs` long at the most, also where one has stopped to turn. */
   async drain(timeoutMs: number, idleGraceMs: number): Promise<void> {
     for (const kept of this.#kept) kept.stop()

@@ -1,6 +1,7 @@
 import { canonicalTarget } from '../config/addresses.js'
 import type { TargetConfig, TargetGroupConfig } from '../core/config.js'
 import type { GroupTargets, ListedTarget } from '../core/directory.js'
+import type { GroupEntry } from '../core/snapshot.js'
 import {
   ADMIN_DRAINING,
   ADMIN_MAINTENANCE,
@@ -13,8 +14,10 @@ import {
 import type { Columns } from '../shm/columns.js'
 import { TARGET_FAILURES } from '../shm/layout.js'
 import type { TargetTable } from '../shm/targets.js'
+import { mergeTargets } from './merge-targets.js'
 import type { HostPort } from './resolve.js'
 import { TargetSlots } from './target-slots.js'
+import type { Versions } from './versions.js'
 
 /** What became of a target that was to be added; `full`: all places in shared memory are taken. */
 export type AddOutcome = 'added' | 'exists' | 'full'
@@ -27,14 +30,16 @@ export interface RegistryParts {
   /** Tells every thread. */
   publish(targets: GroupTargets): void
   /** A target whose time was over is gone. */
-  onGone(target: ListedTarget): void
+  onGone(target: ListedTarget, group: string): void
+  /** Of snapshots and lists, in one sequence. */
+  readonly versions: Versions
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
 interface Listed extends Mutable<ListedTarget> {
   /** As the configuration or whoever added it said. */
-  readonly firstWeight: number
+  firstWeight: number
   /** What the operator wants of it, removal apart: that is this host's alone. */
   wish: AdminState
   wishUntilMs: number
@@ -43,9 +48,11 @@ interface Listed extends Mutable<ListedTarget> {
 }
 
 interface Group {
-  readonly config: TargetGroupConfig
+  config: TargetGroupConfig
   targets: Listed[]
   version: number
+  /** No configuration names it any more: it goes with the last of its targets. */
+  isLeaving: boolean
 }
 
 /**
@@ -55,38 +62,91 @@ interface Group {
 export class TargetRegistry {
   readonly #parts: RegistryParts
   readonly #slots: TargetSlots
-  readonly #groups: readonly Group[]
-  #version = 1
+  /** By slot. */
+  readonly #groups: (Group | undefined)[] = []
 
-  /** Enters the targets of the config. Threads that start are given them with `lists`; nothing is published. */
-  constructor(groups: readonly TargetGroupConfig[], parts: RegistryParts, nowMs: number) {
+  /** Enters the targets of the first snapshot. Threads that start are given them with `lists`; nothing is published. */
+  constructor(groups: readonly (GroupEntry | undefined)[], parts: RegistryParts, nowMs: number) {
     this.#parts = parts
     this.#slots = new TargetSlots(parts.columns, parts.table)
-    this.#groups = groups.map((config) => ({ config, targets: [], version: this.#version }))
-    groups.forEach((config, group) => {
-      for (const target of config.targets) this.#place(group, target, this.#slots.take()!, nowMs)
+    this.apply(groups, parts.versions.current, nowMs)
+  }
+
+  /** Every target of the groups in force, by group and in the order of the lists. */
+  get all(): readonly ListedTarget[] {
+    return this.#groups.flatMap((group) => (group === undefined || group.isLeaving ? [] : group.targets))
+  }
+
+  /** Nothing is left of the group in the slot. */
+  isGone(slot: number): boolean {
+    return this.#groups[slot] === undefined
+  }
+
+  /**
+   * The groups are these now, from `version` on; what operators have changed stays, as `mergeTargets` says. Targets that
+   * are new get traffic after their first passing check, and those that are gone drain. Nothing is published: the lists
+   * go to the threads with the snapshot.
+   */
+  apply(groups: readonly (GroupEntry | undefined)[], version: number, nowMs: number): void {
+    for (const entry of groups) {
+      if (entry === undefined) continue
+      const { slot, config } = entry
+      const known = this.#groups[slot]
+      if (known === undefined) {
+        this.#groups[slot] = { config, targets: [], version, isLeaving: false }
+        for (const target of config.targets) this.#place(slot, target, this.#slots.take()!, nowMs)
+      } else if (known.config !== config) {
+        this.#change(slot, known, config, nowMs)
+        known.version = version
+      }
+    }
+    this.#groups.forEach((group, slot) => {
+      if (group === undefined || groups[slot] !== undefined || group.isLeaving) return
+      group.isLeaving = true
+      for (const target of group.targets) this.remove(target.slot, false, nowMs)
     })
   }
 
-  /** Every target, by group and in the order of the lists. */
-  get all(): readonly ListedTarget[] {
-    return this.#groups.flatMap(({ targets }) => targets)
+  #change(slot: number, group: Group, config: TargetGroupConfig, nowMs: number): void {
+    const { table } = this.#parts
+    const running = group.targets.map(({ id, host, port, slot, wish, leavesMs }) => {
+      return { id, host, port, weight: table.weight(slot), state: wish, isLeaving: leavesMs !== undefined }
+    })
+    const merged = mergeTargets(group.config.targets, config.targets, running)
+    group.config = config
+    const kept = new Set<Listed>()
+    for (const { config: wanted, weight } of merged) {
+      const known = group.targets.find((target) => target.id === wanted.id && isSameServer(target, wanted))
+      if (known === undefined) {
+        this.#place(slot, wanted, this.#slots.take()!, nowMs)
+        const placed = group.targets.at(-1)!
+        if (weight !== wanted.weight) table.setWeight(placed.slot, weight)
+        kept.add(placed)
+        continue
+      }
+      kept.add(known)
+      known.firstWeight = wanted.weight
+      // The file has it again that had taken it out.
+      if (known.leavesMs !== undefined) this.setState(known.slot, 'active', nowMs)
+      if (weight !== table.weight(known.slot)) this.setWeight(known.slot, weight, nowMs)
+    }
+    for (const target of group.targets) if (!kept.has(target)) this.remove(target.slot, false, nowMs)
   }
 
   /** What a thread that starts now is to be given. */
   lists(): readonly GroupTargets[] {
-    return this.#groups.map((_, group) => this.#list(group))
+    return this.#groups.flatMap((group, slot) => (group === undefined ? [] : [this.#list(slot, group)]))
   }
 
   *hosts(): Generator<HostPort> {
-    for (const { targets } of this.#groups) yield* targets
+    for (const group of this.#groups) if (group !== undefined) yield* group.targets
   }
 
   /** Whether checks or traffic have something against a target there, so that another address may be the better one. */
   isDoubtful({ host, port }: HostPort): boolean {
     const { table, columns } = this.#parts
     let doubtful = false
-    for (const target of this.#groups.flatMap(({ targets }) => targets)) {
+    for (const target of this.#groups.flatMap((group) => group?.targets ?? [])) {
       if (target.host !== host || target.port !== port) continue
       const failures = columns.sum(columns.targetAt(0, target.slot) + TARGET_FAILURES)
       if (failures > target.failuresSeen || table.check(target.slot) === CHECK_UNHEALTHY) doubtful = true
@@ -165,12 +225,13 @@ export class TargetRegistry {
 
   /** To be called every now and then: lets targets go whose time is over, and gives their places out again. */
   look(nowMs: number): void {
-    this.#groups.forEach(({ targets }, group) => {
-      for (const target of [...targets]) {
-        if (target.leavesMs === undefined || !this.#mayGo(group, target, nowMs)) continue
-        this.#drop(group, target)
-        this.#parts.onGone(target)
+    this.#groups.forEach((group, slot) => {
+      for (const target of [...(group?.targets ?? [])]) {
+        if (target.leavesMs === undefined || !this.#mayGo(slot, target, nowMs)) continue
+        this.#drop(slot, target)
+        this.#parts.onGone(target, group!.config.name)
       }
+      if (group?.isLeaving && group.targets.length === 0) this.#groups[slot] = undefined
     })
     this.#slots.look()
   }
@@ -180,17 +241,17 @@ export class TargetRegistry {
    * `nowMs`, as epoch time; 0 where nothing has begun yet.
    */
   readdress(nowMs: number): void {
-    this.#groups.forEach(({ config, targets }, group) => {
+    this.#groups.forEach((group, slot) => {
       let changed = false
-      for (const target of targets) {
+      for (const target of group?.targets ?? []) {
         const address = this.#parts.addresses.of(target.host, target.port)
         if (address === target.address) continue
         // Another server, or one that is reached for the first time.
-        if (config.slowStartMs > 0) this.#parts.table.setRampFrom(target.slot, nowMs)
+        if (group!.config.slowStartMs > 0) this.#parts.table.setRampFrom(target.slot, nowMs)
         target.address = address
         changed = true
       }
-      if (changed) this.#publish(group)
+      if (changed) this.#publish(slot)
     })
   }
 
@@ -227,8 +288,8 @@ export class TargetRegistry {
   }
 
   #find(slot: number): [number, Listed] {
-    for (const [group, { targets }] of this.#groups.entries()) {
-      const target = targets.find((candidate) => candidate.slot === slot)
+    for (const [group, of] of this.#groups.entries()) {
+      const target = of?.targets.find((candidate) => candidate.slot === slot)
       if (target !== undefined) return [group, target]
     }
     throw new RangeError(`no target is in slot ${slot}`)
@@ -258,13 +319,14 @@ export class TargetRegistry {
   }
 
   #publish(group: number): number {
-    this.#groups[group]!.version = ++this.#version
-    this.#parts.publish(this.#list(group))
-    return this.#version
+    const version = this.#parts.versions.next()
+    const of = this.#groups[group]!
+    of.version = version
+    this.#parts.publish(this.#list(group, of))
+    return version
   }
 
-  #list(group: number): GroupTargets {
-    const { version, targets } = this.#groups[group]!
+  #list(group: number, { version, targets }: Group): GroupTargets {
     return {
       group,
       version,
@@ -274,6 +336,9 @@ export class TargetRegistry {
     }
   }
 }
+
+const isSameServer = (one: TargetConfig | Listed, other: TargetConfig): boolean =>
+  canonicalTarget(one.host, one.port) === canonicalTarget(other.host, other.port)
 
 /** Long enough for every thread to have begun with what it had picked the target for. */
 const SETTLE_MS = 500

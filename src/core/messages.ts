@@ -53,9 +53,20 @@ export interface TargetsMessage {
   readonly targets: GroupTargets
 }
 
+/**
+ * Another snapshot is in force, and these are the targets of its groups, and of those that still have some to let go. Every
+ * thread applies it whole and then acknowledges its version in shared memory. One that it knows already changes nothing.
+ */
+export interface SnapshotMessage {
+  readonly type: 'snapshot'
+  readonly snapshot: Snapshot
+  readonly targets: readonly GroupTargets[]
+}
+
 export type ToProbe =
   | { readonly type: 'stop' }
   | TargetsMessage
+  | (SnapshotMessage & { readonly tlsGroups: TlsMaterial['groups'] })
   /** Certificates, keys or authorities have changed. */
   | { readonly type: 'tls'; readonly tlsGroups: TlsMaterial['groups'] }
 
@@ -96,6 +107,7 @@ export type ToMesh =
   /** This host has made new ticket keys. */
   | { readonly type: 'tickets'; readonly keys: Uint8Array }
   | TargetsMessage
+  | SnapshotMessage
 
 export type FromMesh =
   /** What the others knew is here. */
@@ -110,6 +122,8 @@ export type ToProxy =
   /** Take no new work, finish what is in flight, close what is idle after `idleGraceMs`, cut what is left after `timeoutMs`. */
   | { readonly type: 'drain'; readonly timeoutMs: number; readonly idleGraceMs: number }
   | TargetsMessage
+  /** `listeningFds` as of ProxyTask, for binds that are new. */
+  | (SnapshotMessage & { readonly tls: TlsMaterial; readonly listeningFds?: readonly (number | undefined)[] })
   /** Certificates, keys or authorities have changed. */
   | { readonly type: 'tls'; readonly tls: TlsMaterial }
   | { readonly type: 'ticket-keys'; readonly ticketKeys: Uint8Array }

@@ -23,6 +23,8 @@ export interface ListenerEntry {
   /** Grows each time the slot is given out. */
   readonly generation: number
   readonly config: ListenerConfig
+  /** The version from which on that is so. */
+  readonly since: number
   /** Slot of its target group; −1 where it answers everything itself. */
   readonly group: number
   /** Slot of the series that it counts in. */
@@ -34,6 +36,8 @@ export interface GroupEntry {
   readonly slot: number
   readonly generation: number
   readonly config: TargetGroupConfig
+  /** The version from which on that is so. */
+  readonly since: number
 }
 
 /** Where requests are counted that one listener gets for one group; group −1 for what the listener answers itself. */

@@ -43,7 +43,7 @@ export class MeshHost {
     const generation = table.occupy(0, 10, 2, 0)
     const place = { slot: 0, generation, group: 0, id: TARGET, host: '10.0.0.1', port: 80, address: '10.0.0.1' }
     const names = new DirectoryNames(
-      { groups: [{ slot: 0, generation: 1, config: { name: GROUP } as TargetGroupConfig }] },
+      { groups: [{ slot: 0, generation: 1, since: 1, config: { name: GROUP } as TargetGroupConfig }] },
       [{ group: 0, version: 1, targets: [place] }],
     )
     this.#sessions = new SessionEntries(new SessionTable(counters.sessions, 1, clock), names, clock, (key) =>

@@ -1,7 +1,8 @@
 import { type Clock, SystemClock } from '../../src/core/clock.js'
 import type { ClusterConfig } from '../../src/core/config.js'
+import type { GroupTargets } from '../../src/core/directory.js'
 import type { HybridClock, MeshTransport, Stamp } from '../../src/core/mesh.js'
-import type { FromMesh, MeshTask } from '../../src/core/messages.js'
+import type { FromMesh, MeshTask, SnapshotMessage } from '../../src/core/messages.js'
 import { blankEntry, SESSION_KEY_WORDS } from '../../src/core/session-store.js'
 import { OperatorLedger } from '../../src/mesh/operator-ledger.js'
 import { RedisTransport } from '../../src/mesh/redis-transport.js'
@@ -31,6 +32,7 @@ export class MeshThread {
   readonly names: DirectoryNames
   readonly state: LocalState
   readonly replica: Replica
+  readonly #table: TargetTable
   readonly #stamps: HybridClock
   readonly #stamp: Stamp = { high: 0, low: 0 }
   readonly #sessions: SessionEntries
@@ -52,6 +54,8 @@ export class MeshThread {
     const clock = new SystemClock(counters.steadyOriginMs)
     this.clock = clock
     const table = new TargetTable(counters.targets)
+    this.#table = table
+    table.meshSnapshot = task.snapshot.version
     const wallMs = (): number => clock.wallMs
     this.#stamps = new SharedHybridClock(counters.hybridClock, config.node, wallMs)
     this.names = new DirectoryNames(task.snapshot, task.targets)
@@ -115,6 +119,20 @@ export class MeshThread {
       for (const entry of this.state.refresh()) this.replica.change(entry)
     }
     this.replica.tick()
+  }
+
+  /** Other groups may be there from here on, or other targets in them. */
+  apply({ snapshot, targets }: SnapshotMessage): void {
+    if (snapshot.version <= this.#table.meshSnapshot) return
+    this.names.setGroups(snapshot)
+    for (const list of targets) this.takeTargets(list)
+    this.#table.meshSnapshot = snapshot.version
+  }
+
+  /** A group has these targets now. */
+  takeTargets(list: GroupTargets): void {
+    const group = this.names.groupOf(list.group)
+    for (const id of this.names.setTargets(list)) if (group !== undefined) this.state.announce(group, id)
   }
 
   /** The next stamp, for what this host itself has to say. */

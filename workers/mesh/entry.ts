@@ -54,10 +54,12 @@ export default async function meshThread(task: MeshTask): Promise<void> {
         }
         case 'targets': {
           const { targets } = message
-          const group = mesh.names.groupOf(targets.group)!
-          for (const id of mesh.names.setTargets(targets)) state.announce(group, id)
+          mesh.takeTargets(targets)
           return
         }
+        case 'snapshot':
+          mesh.apply(message)
+          return
       }
     })
   })

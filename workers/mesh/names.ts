@@ -17,6 +17,11 @@ export class DirectoryNames implements TargetNames {
     for (const list of lists) this.setTargets(list)
   }
 
+  /** The groups are called so now. */
+  setGroups({ groups }: Pick<Snapshot, 'groups'>): void {
+    this.#groups = groups.map((entry) => entry?.config.name)
+  }
+
   /** A group has these targets now. Returns those that are new, by id. */
   setTargets(list: GroupTargets): readonly string[] {
     if (list.version <= (this.#versions.get(list.group) ?? -1)) return []
@@ -26,11 +31,11 @@ export class DirectoryNames implements TargetNames {
       if (target.group !== list.group) continue
       before.add(target.id)
       this.#bySlot.delete(slot)
-      this.#byName.delete(this.#name(target.group, target.id))
+      this.#byName.delete(nameOf(target.group, target.id))
     }
     for (const target of list.targets) {
       this.#bySlot.set(target.slot, target)
-      this.#byName.set(this.#name(target.group, target.id), target)
+      this.#byName.set(nameOf(target.group, target.id), target)
     }
     return list.targets.map(({ id }) => id).filter((id) => !before.has(id))
   }
@@ -49,7 +54,7 @@ export class DirectoryNames implements TargetNames {
   }
 
   targetSlot(group: string, target: string): number {
-    return this.#byName.get(`${group}/${target}`)?.slot ?? -1
+    return this.#byName.get(nameOf(this.groupSlot(group), target))?.slot ?? -1
   }
 
   nameOf(slot: number): { group: string; target: string } | undefined {
@@ -61,8 +66,9 @@ export class DirectoryNames implements TargetNames {
   generation(slot: number): number {
     return this.#bySlot.get(slot)?.generation ?? -1
   }
+}
 
-  #name(group: number, id: string): string {
-    return `${this.#groups[group]}/${id}`
-  }
+/** By the group's slot: a group that is leaving may have the name of another by now. */
+function nameOf(group: number, id: string): string {
+  return `${group}/${id}`
 }

@@ -1,8 +1,10 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../../src/core/clock.js'
 import { SystemClock } from '../../src/core/clock.js'
 import type { TargetGroupConfig } from '../../src/core/config.js'
 import type { Transport } from '../../src/core/conn.js'
-import type { ProbeTask } from '../../src/core/messages.js'
+import type { ProbeTask, ToProbe } from '../../src/core/messages.js'
+import type { GroupEntry } from '../../src/core/snapshot.js'
 import { CHECK_HEALTHY, CHECK_STATES, type CheckState, type HealthReason } from '../../src/core/target-state.js'
 import { type CheckedTarget, Checker, type CheckServices, CheckSlots } from '../../src/health/checker.js'
 import { serverName } from '../../src/health/http-dialogue.js'
@@ -24,11 +26,15 @@ const WHEEL_SLOTS = 512
 const FAULTY_AGAIN_MS = 1_000
 const NOT_MADE_EVERY_MS = 10_000
 
+type ProbeSnapshot = Extract<ToProbe, { readonly type: 'snapshot' }>
+
 export interface ProbeThread {
   readonly clock: Clock
   readonly wheel: TimerWheel
   readonly targets: CheckedTargets
   readonly credentials: CheckCredentials
+  /** Other groups and targets are there from here on, or are checked otherwise. */
+  apply(message: ProbeSnapshot): Promise<void>
   stop(): void
 }
 
@@ -58,8 +64,9 @@ export function assemble(task: ProbeTask, log: Logger, onVerdict: OnVerdict): Pr
   }
   const check = (target: CurrentTarget): Checker | undefined => {
     const { group, slot } = target.placed
-    const config = task.snapshot.groups[group]!.config
-    if (config.healthCheck.protocol === 'off') return undefined
+    const config = groups[group]?.config
+    // One that is leaving its group with it is checked no more.
+    if (config === undefined || config.healthCheck.protocol === 'off') return undefined
     const services: CheckServices = {
       table,
       clock,
@@ -74,13 +81,28 @@ export function assemble(task: ProbeTask, log: Logger, onVerdict: OnVerdict): Pr
     }
     return new Checker(checked(slot, config, target, transport, streams, credentials), services)
   }
-  const targets = new CheckedTargets(check, table)
+  const targets = new CheckedTargets(check, table, clock)
+  let { groups } = task.snapshot
+  table.probeSnapshot = task.snapshot.version
+  const apply = async ({ snapshot, targets: lists, tlsGroups }: ProbeSnapshot): Promise<void> => {
+    if (snapshot.version <= table.probeSnapshot) return
+    const before = groups
+    groups = snapshot.groups
+    credentials.replace(tlsGroups)
+    const changed = snapshot.groups.filter((entry) => entry !== undefined && !isCheckedAlike(entry, before[entry.slot]))
+    const first = [
+      ...lists.map((list) => targets.setTargets(list)),
+      ...changed.map((entry) => targets.checkAnew(entry!.slot)),
+    ]
+    table.probeSnapshot = snapshot.version
+    await Promise.all(first)
+  }
   const stop = (): void => {
     targets.stop()
     streams.dispose()
     transport.dispose()
   }
-  return { clock, wheel, targets, credentials, stop }
+  return { clock, wheel, targets, credentials, apply, stop }
 }
 
 function checked(
@@ -122,6 +144,15 @@ function checked(
       probe.attach(streams.dialTls(address, port, tls, probe, header))
     },
   }
+}
+
+/** Whether the targets of a group are checked as they were, or the group is another one and nothing is known of them yet. */
+function isCheckedAlike({ generation, config }: GroupEntry, before: GroupEntry | undefined): boolean {
+  if (before === undefined || before.generation !== generation) return true
+  const partsOf = ({ protocol, healthCheck, slowStartMs, tls, proxyProtocol }: TargetGroupConfig) => {
+    return [protocol, healthCheck, slowStartMs, tls, proxyProtocol]
+  }
+  return isDeepStrictEqual(partsOf(config), partsOf(before.config))
 }
 
 function report(

@@ -1,4 +1,5 @@
 import { createSecureContext, type SecureContext } from 'node:tls'
+import { isDeepStrictEqual } from 'node:util'
 import type { ClientTlsConfig } from '../../src/core/tls.js'
 import { systemTrust } from '../../src/net/system-trust.js'
 
@@ -6,7 +7,7 @@ import { systemTrust } from '../../src/net/system-trust.js'
 export class CheckCredentials {
   #groups: readonly (ClientTlsConfig | undefined)[]
   /** By group slot. Without authorities, which take long to read, where the group's checks do not verify. */
-  readonly #made = new Map<number, SecureContext>()
+  readonly #made = new Map<number, { readonly verify: boolean; readonly context: SecureContext }>()
 
   /** By group slot; undefined for groups that speak no TLS. */
   constructor(groups: readonly (ClientTlsConfig | undefined)[]) {
@@ -15,18 +16,19 @@ export class CheckCredentials {
 
   /** For the checks that begin from now on. */
   replace(groups: readonly (ClientTlsConfig | undefined)[]): void {
+    for (const group of this.#made.keys())
+      if (!isDeepStrictEqual(groups[group], this.#groups[group])) this.#made.delete(group)
     this.#groups = groups
-    this.#made.clear()
   }
 
   /** `verify` as the group's checks have it. Throws what OpenSSL says where it cannot use the files. */
   of(group: number, verify: boolean): SecureContext {
     const known = this.#made.get(group)
-    if (known !== undefined) return known
+    if (known?.verify === verify) return known.context
     const { ca = '', cert = '', key = '' } = this.#groups[group] ?? {}
     const shown = cert === '' ? {} : { cert, key }
-    const made = createSecureContext({ ...shown, ...(verify ? { ca: ca || systemTrust() } : {}) })
-    this.#made.set(group, made)
-    return made
+    const context = createSecureContext({ ...shown, ...(verify ? { ca: ca || systemTrust() } : {}) })
+    this.#made.set(group, { verify, context })
+    return context
   }
 }

@@ -1,4 +1,6 @@
+import type { Clock } from '../../src/core/clock.js'
 import type { GroupTargets, TargetSlot } from '../../src/core/directory.js'
+import { CHECK_UNCHECKED } from '../../src/core/target-state.js'
 import type { Checker } from '../../src/health/checker.js'
 import type { TargetTable } from '../../src/shm/targets.js'
 
@@ -17,11 +19,13 @@ interface Checked {
 export class CheckedTargets {
   readonly #check: (target: CurrentTarget) => Checker | undefined
   readonly #table: TargetTable
+  readonly #clock: Clock
   readonly #bySlot = new Map<number, Checked>()
   readonly #versions = new Map<number, number>()
 
-  constructor(check: (target: CurrentTarget) => Checker | undefined, table: TargetTable) {
+  constructor(check: (target: CurrentTarget) => Checker | undefined, table: TargetTable, clock: Clock) {
     this.#check = check
+    this.#clock = clock
     this.#table = table
   }
 
@@ -49,6 +53,23 @@ export class CheckedTargets {
     }
     // Nothing is written for what is gone any more.
     this.#table.probeLists = Math.max(this.#table.probeLists, list.version)
+    await Promise.all(first)
+  }
+
+  /**
+   * The targets of the group are checked otherwise from here on, or not any more: then what the checks said last does not
+   * hold. Resolves when each has been checked once in the new way.
+   */
+  async checkAnew(group: number): Promise<void> {
+    const first: Promise<void>[] = []
+    for (const [slot, { target, checker }] of this.#bySlot) {
+      if (target.placed.group !== group) continue
+      checker?.stop()
+      const next = this.#check(target)
+      this.#bySlot.set(slot, { target, checker: next })
+      if (next !== undefined) first.push(next.start())
+      else this.#table.setCheck(slot, CHECK_UNCHECKED, 0, this.#clock.steadyMs)
+    }
     await Promise.all(first)
   }
 

@@ -41,6 +41,10 @@ export default async function probeThread(task: ProbeTask): Promise<void> {
           thread.clock.refresh()
           void thread.targets.setTargets(message.targets)
           return
+        case 'snapshot':
+          thread.clock.refresh()
+          void thread.apply(message)
+          return
         case 'tls':
           thread.credentials.replace(message.tlsGroups)
           return

@@ -8,6 +8,7 @@ import type { Config } from '../../../src/core/config.js'
 import { createLogger } from '../../../src/observe/log.js'
 import { Authority, type CertificateFiles } from '../../certificates.js'
 import { until } from '../../integration/support/until.js'
+import { firstSnapshot } from '../../snapshots.js'
 
 const source = mkdtempSync(join(tmpdir(), 'castor-certificates-'))
 const authority = new Authority(source)
@@ -47,9 +48,10 @@ targetGroups:
     certificates.stop()
   })
   certificates.load()
-  const fingerprint = (): string => certificates.facts(0)[0]!.fingerprint
-  const shown = (): string => certificates.current.listeners[0]!.identities[0]!.cert
-  return { certificates, lines, fingerprint, shown, changes: () => changes }
+  const fingerprint = (): string => certificates.facts('web')[0]!.fingerprint
+  const material = () => certificates.material(firstSnapshot(config))
+  const shown = (): string => material().listeners[0]!.identities[0]!.cert
+  return { certificates, lines, fingerprint, material, shown, changes: () => changes }
 }
 
 function copy(from: CertificateFiles, directory: string): { cert: string; key: string } {
@@ -63,13 +65,13 @@ function copy(from: CertificateFiles, directory: string): { cert: string; key: s
 
 t.test('what is read at the start is what the threads are given', (t) => {
   const { cert, key } = copy(generations[0]!, t.testdir())
-  const { certificates, changes } = open(t, cert, key)
-  const { listeners, groups } = certificates.current
+  const { certificates, material, changes } = open(t, cert, key)
+  const { listeners, groups } = material()
   t.match(listeners[0], { minVersion: 'TLSv1.2', alpn: ['h2', 'http/1.1'], sessionTickets: true })
   t.same(listeners[0]?.identities[0]?.names, ['shop.example'])
   t.match(groups[0], { verify: true, alpn: ['http/1.1'], ca: /BEGIN CERTIFICATE/ })
-  t.match(certificates.facts(0), [{ path: cert, names: ['shop.example'], keyType: 'ECDSA' }])
-  t.same(certificates.facts(7), [])
+  t.match(certificates.facts('web'), [{ path: cert, names: ['shop.example'], keyType: 'ECDSA' }])
+  t.same(certificates.facts('other'), [])
   t.equal(changes(), 0)
   t.end()
 })
@@ -146,7 +148,7 @@ t.test('a pair that is not good is refused, once, while the one before serves on
   await until('the loss was seen', () => refused().length === 3)
   t.equal(shown(), first)
   t.equal(changes(), 0)
-  t.equal(certificates.facts(0).length, 1, 'what serves is what is told of')
+  t.equal(certificates.facts('web').length, 1, 'what serves is what is told of')
 
   copy(generations[1]!, directory)
   await until('the next good pair serves', () => changes() === 1)
@@ -158,9 +160,9 @@ t.test('authorities of clients are read again too, and broken ones refused', asy
   const { cert, key } = copy(generations[0]!, directory)
   const ca = join(directory, 'ca.pem')
   copyFileSync(authority.cert, ca)
-  const { certificates, lines, changes } = open(t, cert, key, `, clientCertificates: { mode: require, ca: ${ca} }`)
+  const { certificates, lines, material, changes } = open(t, cert, key, `, clientCertificates: { mode: require, ca: ${ca} }`)
   certificates.watch()
-  const bundle = (): string => certificates.current.listeners[0]!.clientCertificates.ca
+  const bundle = (): string => material().listeners[0]!.clientCertificates.ca
   const first = bundle()
   writeFileSync(ca, '')
   await until('the empty one was seen', () => lines.some(({ level }) => level === 'error'))

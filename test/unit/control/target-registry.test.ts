@@ -2,6 +2,7 @@ import t from 'tap'
 import { parseConfig } from '../../../src/config/load.js'
 import { capacityFor } from '../../../src/control/next-snapshot.js'
 import { TargetRegistry } from '../../../src/control/target-registry.js'
+import { Versions } from '../../../src/control/versions.js'
 import type { GroupTargets } from '../../../src/core/directory.js'
 import { ADMIN_ACTIVE, ADMIN_DRAINING, CHECK_INITIAL, CHECK_UNCHECKED } from '../../../src/core/target-state.js'
 import { Columns, createSharedCounters } from '../../../src/shm/columns.js'
@@ -45,7 +46,7 @@ function setting(config = CONFIG) {
   const resolved: string[] = []
   const names = new Map<string, string>()
   const registry = new TargetRegistry(
-    config.targetGroups,
+    firstSnapshot(config).groups,
     {
       table,
       columns,
@@ -56,6 +57,7 @@ function setting(config = CONFIG) {
         },
       },
       publish: (targets) => published.push(targets),
+      versions: new Versions(),
       onGone: ({ id }) => gone.push(id),
     },
     NOW_MS,

@@ -3,7 +3,7 @@ import type { TargetGroupConfig } from '../../../src/core/config.js'
 import type { GroupTargets } from '../../../src/core/directory.js'
 import { DirectoryNames } from '../../../workers/mesh/names.js'
 
-const named = (name: string, slot: number) => ({ slot, generation: 1, config: { name } as TargetGroupConfig })
+const named = (name: string, slot: number) => ({ slot, generation: 1, since: 1, config: { name } as TargetGroupConfig })
 const SNAPSHOT = { groups: [named('app', 0), named('data', 1)] }
 
 function list(group: number, version: number, ...targets: [id: string, slot: number, generation: number][]) {

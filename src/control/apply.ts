@@ -1,0 +1,117 @@
+import { setTimeout } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
+import type { Config, TargetGroupConfig } from '../core/config.js'
+import type { Snapshot } from '../core/snapshot.js'
+import type { Logger } from '../observe/log.js'
+import type { Binds } from './bind.js'
+import type { Certificates } from './certificates.js'
+import type { InForce } from './in-force.js'
+import type { TargetAddresses } from './resolve.js'
+import type { TargetRegistry } from './target-registry.js'
+
+/** How often it is looked whether all threads have acknowledged a version. */
+const POLL_MS = 5
+/** A thread that stands still is replaced by the watchdog, and what comes after it starts with the newest snapshot. */
+const ACKNOWLEDGE_MS = 30_000
+
+/** Listening descriptors for one worker, by slot of the bind; undefined where the primary accepts. */
+export type WorkerFds = readonly (number | undefined)[] | undefined
+
+/** What a change of the configuration goes through. */
+export interface ApplyParts {
+  readonly inForce: InForce
+  readonly binds: Binds
+  readonly certificates: Certificates
+  readonly addresses: Pick<TargetAddresses, 'resolve'>
+  readonly registry: TargetRegistry
+  readonly log: Logger
+  readonly steadyMs: () => number
+  /** Makes the shared tables hold what the next snapshot will need. Throws where there is no memory for it. */
+  makeRoom(): void
+  /** How many workers there are to tell. */
+  readonly workers: number
+  /** Tells every thread of the snapshot that is in force now; `listeningFds` by worker. At once: lists of targets follow. */
+  publish(snapshot: Snapshot, listeningFds: readonly WorkerFds[]): void
+  /** The version that every thread has acknowledged. */
+  acknowledged(): number
+}
+
+/**
+ * Takes the process from the configuration in force to another one. Whatever can fail comes first and leaves the one in
+ * force as it is: certificates are read, sockets are opened, names are looked up. Then the next snapshot is made and told to
+ * every thread; when each has it, new sockets begin to accept and those that are not wanted any more are closed.
+ */
+export class Apply {
+  readonly #parts: ApplyParts
+  /** Changes come one after the other. */
+  #turn: Promise<unknown> = Promise.resolve()
+  #stopped = false
+
+  constructor(parts: ApplyParts) {
+    this.#parts = parts
+  }
+
+  /** Returns the version from which the configuration holds. Rejects with a `CastorError`; then nothing has changed. */
+  apply(config: Config): Promise<number> {
+    const turn = this.#turn.then(() => this.#apply(config))
+    this.#turn = turn.catch(() => {})
+    return turn
+  }
+
+  /** Nothing is waited for any more: the process ends. */
+  stop(): void {
+    this.#stopped = true
+  }
+
+  async #apply(config: Config): Promise<number> {
+    const { inForce, binds, certificates, addresses, registry, log } = this.#parts
+    const next = withKeptParts(config, inForce.snapshot.config)
+    const files = certificates.prepare(next)
+    const sockets = await binds.prepare(next)
+    const listeningFds: WorkerFds[] = []
+    try {
+      for (let worker = 0; worker < this.#parts.workers; worker++) listeningFds.push(await sockets.descriptors())
+      await Promise.all(newTargets(next, registry).map(({ host, port }) => addresses.resolve(host, port)))
+    } catch (cause) {
+      sockets.discard()
+      throw cause
+    }
+    const snapshot = inForce.change(next, sockets)
+    this.#parts.makeRoom()
+    registry.apply(snapshot.groups, snapshot.version, this.#parts.steadyMs())
+    files.commit()
+    this.#parts.publish(snapshot, listeningFds)
+    if (!(await this.#acknowledged(snapshot.version))) {
+      log.warn({ version: snapshot.version }, 'a thread has not taken on the configuration yet; it will when it can')
+    }
+    inForce.closed(sockets.commit())
+    return snapshot.version
+  }
+
+  async #acknowledged(version: number): Promise<boolean> {
+    const untilMs = performance.now() + ACKNOWLEDGE_MS
+    while (this.#parts.acknowledged() < version) {
+      if (this.#stopped || performance.now() >= untilMs) return false
+      await setTimeout(POLL_MS)
+    }
+    return true
+  }
+}
+
+/** The same, with the objects of the configuration in force for whatever says the same: threads then see what changed. */
+function withKeptParts(config: Config, before: Config): Config {
+  const kept = <T extends { readonly name: string }>(part: T, of: readonly T[]): T => {
+    const same = of.find(({ name }) => name === part.name)
+    return same !== undefined && isDeepStrictEqual(same, part) ? same : part
+  }
+  return {
+    ...config,
+    listeners: config.listeners.map((part) => kept(part, before.listeners)),
+    targetGroups: config.targetGroups.map((part) => kept(part, before.targetGroups)),
+  }
+}
+
+function newTargets({ targetGroups }: Config, registry: TargetRegistry): TargetGroupConfig['targets'] {
+  const known = new Set([...registry.hosts()].map(({ host, port }) => `${host} ${port}`))
+  return targetGroups.flatMap(({ targets }) => targets.filter(({ host, port }) => !known.has(`${host} ${port}`)))
+}

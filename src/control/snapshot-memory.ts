@@ -1,0 +1,30 @@
+import type { Columns } from '../shm/columns.js'
+import { LISTENER_CONNECTIONS_ACTIVE } from '../shm/layout.js'
+import type { Dispatcher } from './dispatch.js'
+import type { InForce, SnapshotMemory } from './in-force.js'
+import type { TargetRegistry } from './target-registry.js'
+
+/** What shared memory says of the slots of listeners, groups, series and binds: whether anybody still counts in them. */
+export function snapshotMemory(
+  columns: Columns,
+  registry: TargetRegistry,
+  inForce: InForce,
+  dispatcher: Dispatcher,
+): SnapshotMemory {
+  const isListenerQuiet = (slot: number): boolean =>
+    columns.sum(columns.listenerAt(0, slot) + LISTENER_CONNECTIONS_ACTIVE) === 0
+  const isGroupQuiet = (slot: number): boolean => registry.isGone(slot) && columns.waiting.waiting(slot) === 0
+  return {
+    listeners: { isQuiet: isListenerQuiet, clear: () => {} },
+    groups: { isQuiet: isGroupQuiet, clear: () => {} },
+    series: {
+      isQuiet: (slot) => {
+        const { listener, group } = inForce.leftSeries(slot)
+        return isListenerQuiet(listener) || (group >= 0 && isGroupQuiet(group))
+      },
+      clear: () => {},
+    },
+    // Records that name it are in nobody's ring any more.
+    binds: { isQuiet: () => dispatcher.waiting === 0, clear: () => {} },
+  }
+}
