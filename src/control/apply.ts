@@ -1,4 +1,3 @@
-import { setTimeout } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { Config, TargetGroupConfig } from '../core/config.js'
 import type { Snapshot } from '../core/snapshot.js'
@@ -26,6 +25,8 @@ export interface ApplyParts {
   readonly registry: TargetRegistry
   readonly log: Logger
   readonly steadyMs: () => number
+  /** Resolves after so long. */
+  sleep(ms: number): Promise<unknown>
   /** Makes the shared tables hold what the next snapshot will need. Throws where there is no memory for it. */
   makeRoom(): void
   /** How many workers there are to tell. */
@@ -89,10 +90,11 @@ export class Apply {
   }
 
   async #acknowledged(version: number): Promise<boolean> {
-    const untilMs = performance.now() + ACKNOWLEDGE_MS
+    const { steadyMs, sleep } = this.#parts
+    const untilMs = steadyMs() + ACKNOWLEDGE_MS
     while (this.#parts.acknowledged() < version) {
-      if (this.#stopped || performance.now() >= untilMs) return false
-      await setTimeout(POLL_MS)
+      if (this.#stopped || steadyMs() >= untilMs) return false
+      await sleep(POLL_MS)
     }
     return true
   }

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import type { AdminFacts, ClusterFacts, ProcessState, WorkerFacts } from '../admin/facts.js'
 import type { Admin } from '../admin/server.js'
 import { type Clock, SystemClock } from '../core/clock.js'
@@ -144,6 +145,7 @@ export class Primary implements RunningCastor, AdminFacts {
       log,
       workers: config.workers,
       steadyMs: () => this.clock.steadyMs,
+      sleep: setTimeout,
       makeRoom: () => {},
       publish: (snapshot, listeningFds) => this.#threads.tellSnapshot(snapshot, listeningFds),
       acknowledged: () => this.#threads.acknowledged,
