@@ -142,11 +142,15 @@ for (const [name, transport] of TRANSPORTS) {
   for (const { what, reason, path, target, expires } of CASES) {
     t.test(`over ${name} a target that ${what} is called ${reason}`, { skip: transport === undefined }, async (t) => {
       let reached: () => void = () => {}
-      // Long enough for a first part of the request to be on its way.
-      const expired = new Promise<void>((resolve) => (reached = () => setTimeout(resolve, 100)))
+      const expired = new Promise<void>((resolve) => (reached = resolve))
       const port = await listening(t as Test, (socket) => {
         target(socket)
-        reached()
+        // With a first part of the request it is neither the connect nor the dial that takes too long.
+        const hasPart = (): void => {
+          socket.pause()
+          reached()
+        }
+        if (expires === true) socket.once('data', hasPart).resume()
       })
       const dial = (probe: Probe) => transport!.dial('127.0.0.1', port, probe)
       t.equal(await probed(http(path), dial, expires === true ? expired : undefined), reason)
