@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import inspector from 'node:inspector'
 import type { RunningCastor } from '../control/running.js'
 import { endOnSecondSignal, endProcess } from '../native/end-process.js'
@@ -76,13 +77,34 @@ function closeInspector(say: (line: string) => void): void {
 /** Whoever stops a thread with a debugger does not want it replaced. */
 export const isInspected = (): boolean => inspector.url() !== undefined
 
-/** npm runs a command by way of a shell, which ends by a signal and does not pass it on: its end is the signal. */
+/**
+ * npm runs a command by way of a shell. It passes some signals on to the shell and ends by others, and the shell passes
+ * none on: the end of either is the signal.
+ */
 function watchNpm(onGone: () => void): void {
   if (process.env.npm_command === undefined) return
-  const parent = process.ppid
+  const shell = process.ppid
+  const npm = parentOf(shell)
+  const isNpm = npm !== undefined && nameOf(npm).startsWith('npm')
   const watching = setInterval(() => {
-    if (process.ppid === parent) return
+    if (process.ppid === shell && (!isNpm || parentOf(shell) === npm)) return
     clearInterval(watching)
     onGone()
   }, PARENT_POLL_MS).unref()
+}
+
+/** Undefined where /proc does not tell. */
+function parentOf(pid: number): number | undefined {
+  const parent = /^PPid:\s+(\d+)$/m.exec(procFile(pid, 'status'))?.[1]
+  return parent === undefined ? undefined : Number(parent)
+}
+
+const nameOf = (pid: number): string => procFile(pid, 'comm')
+
+function procFile(pid: number, name: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, 'utf8')
+  } catch {
+    return ''
+  }
 }

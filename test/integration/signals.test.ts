@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process'
-import { existsSync, readFileSync, renameSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { onePair } from './support/balancer.js'
 import { type ChildCastor, configFile, MAIN, startChild } from './support/child-castor.js'
@@ -72,18 +72,28 @@ t.test('with the inspector open by a flag the watchdog is off', async (t) => {
   await until('the note', () => castor.stderr.includes('the watchdog is off'))
 })
 
-t.test('a stop of npm, which runs it by way of a shell, stops it as well', async (t) => {
-  const target = await RawTarget.start()
-  t.teardown(() => target.stop())
-  const file = await configFile(t, onePair('http', [target.address]))
-  const child = spawn('sh', ['-c', '"$@"; true', 'sh', process.execPath, MAIN, 'start', '-c', file], {
-    stdio: ['ignore', 'pipe', 'ignore'],
-    env: { ...process.env, npm_command: 'exec' },
+// npm ends by SIGHUP without a word to the shell; SIGTERM it passes on, and the shell ends by it.
+for (const signal of ['SIGTERM', 'SIGHUP', 'SIGKILL'] as const) {
+  t.test(`npx that ends by ${signal} stops it as well`, async (t) => {
+    const target = await RawTarget.start()
+    t.teardown(() => target.stop())
+    const file = await configFile(t, onePair('http', [target.address]))
+    // As npm installs a package's command.
+    const folder = dirname(file)
+    mkdirSync(join(folder, 'node_modules/.bin'), { recursive: true })
+    const script = `#!/bin/sh\nexec ${process.execPath} ${MAIN} "$@"\n`
+    writeFileSync(join(folder, 'node_modules/.bin/castor'), script, { mode: 0o755 })
+    writeFileSync(join(folder, 'package.json'), '{ "name": "shop" }')
+    const child = spawn('npx', ['--no', 'castor', 'start', '-c', file], {
+      cwd: folder,
+      stdio: ['ignore', 'pipe', 'ignore'],
+      env: { ...process.env, npm_config_update_notifier: 'false' },
+    })
+    t.teardown(() => child.kill('SIGKILL'))
+    let said = ''
+    child.stdout!.on('data', (data) => (said += String(data)))
+    const port = await until('it being ready', () => /^listening on \S+:(\d+) /m.exec(said)?.[1], 30_000)
+    child.kill(signal)
+    await until('it being gone', () => refused(Number(port)))
   })
-  t.teardown(() => child.kill('SIGKILL'))
-  let said = ''
-  child.stdout!.on('data', (data) => (said += String(data)))
-  const port = await until('it being ready', () => /^listening on \S+:(\d+) /m.exec(said)?.[1], 15_000)
-  child.kill('SIGTERM')
-  await until('it being gone', () => refused(Number(port)))
-})
+}
