@@ -160,7 +160,12 @@ t.test('authorities of clients are read again too, and broken ones refused', asy
   const { cert, key } = copy(generations[0]!, directory)
   const ca = join(directory, 'ca.pem')
   copyFileSync(authority.cert, ca)
-  const { certificates, lines, material, changes } = open(t, cert, key, `, clientCertificates: { mode: require, ca: ${ca} }`)
+  const { certificates, lines, material, changes } = open(
+    t,
+    cert,
+    key,
+    `, clientCertificates: { mode: require, ca: ${ca} }`,
+  )
   certificates.watch()
   const bundle = (): string => material().listeners[0]!.clientCertificates.ca
   const first = bundle()
