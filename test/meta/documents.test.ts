@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import t from 'tap'
 import ts from 'typescript'
 import { parseConfig } from '../../src/config/load.js'
+import { columnLayout, LISTENER_WORDS, SERIES_WORDS, TARGET_WORDS } from '../../src/shm/layout.js'
 import { packageRoot, readSources } from './sources.js'
 
 const root = packageRoot()
@@ -143,4 +144,19 @@ t.test('every folder of the house and every kind of thread is named where the ho
     if (name !== 'dashboard') t.match(listed, `src/${name}/`)
   }
   for (const name of threads) t.match(drawn, `(\`workers/${name}/\`)`)
+})
+
+t.test('the sizes that docs/SHARED-MEMORY.md draws are those of the layout', async (t) => {
+  const page = read('docs/SHARED-MEMORY.md')
+  const bytes = (words: number): string => (words * Float64Array.BYTES_PER_ELEMENT).toLocaleString('en-US')
+  for (const [what, words] of [
+    ['listeners', LISTENER_WORDS],
+    ['targets', TARGET_WORDS],
+    ['series', SERIES_WORDS],
+  ] as const) {
+    t.match(page, `│ ${bytes(words)} B × ${what} `)
+  }
+  const capacity = { workers: 2, listeners: 1, groups: 1, series: 1, targets: 3 + 256, sessions: 0 }
+  const { stride } = columnLayout(capacity)
+  t.match(page, `the stride is ${bytes(stride)} bytes\nand the buffer ${bytes(stride * 3)}.`)
 })
