@@ -11,7 +11,6 @@ import type { StartOptions as CastorOptions, RunningCastor } from '../control/ru
 import type { Config } from '../core/config.js'
 import { CastorError } from '../core/errors.js'
 import { endProcess, endProcessWithin } from '../native/end-process.js'
-import { openLogDestination } from '../observe/log.js'
 import { forgiveStandardStreams, openNotes } from '../observe/notes.js'
 import { configFile, DEFAULT_CONFIG_FILE } from './config-file.js'
 import { type EnvFileOptions, envFileOption, environmentOf } from './env-file.js'
@@ -144,6 +143,7 @@ export async function run(
   const signals = watchSignals(say)
   // Loaded only now: the other commands need neither the threads nor the native addon.
   const { startCastor } = await import('../control/assemble.js')
+  const { openLogDestination } = await import('../observe/log.js')
   const logDestination = openLogDestination(config.log)
   const held = process.stderr.isTTY && config.log.format === 'json' ? new HeldLog(logDestination) : undefined
   try {
