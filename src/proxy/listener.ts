@@ -42,6 +42,11 @@ export class Listener {
     return this.route.settings.config.name
   }
 
+  /** Connections of this thread that are open. */
+  get connections(): number {
+    return this.#words[this.#at + LISTENER_CONNECTIONS_ACTIVE]!
+  }
+
   connectionOpened(): void {
     const words = this.#words
     words[this.#workerAt + WORKER_CONNECTIONS_ACTIVE]!++

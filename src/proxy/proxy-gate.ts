@@ -13,7 +13,7 @@ export class ProxyGate implements ConnHandler, Timed, Drainable {
   timerSlot = -1
   timerDeadlineMs = 0
   readonly #context: WorkerContext
-  readonly #listener: Listener
+  readonly listener: Listener
   readonly #direct: ClientAddress
   readonly #enter: (clientAddress: ClientAddress, early: Uint8Array) => void
   readonly #reader = new ProxyProtocolReader()
@@ -31,7 +31,7 @@ export class ProxyGate implements ConnHandler, Timed, Drainable {
     enter: (clientAddress: ClientAddress, early: Uint8Array) => void,
   ) {
     this.#context = context
-    this.#listener = listener
+    this.listener = listener
     this.#conn = conn
     this.#direct = direct
     this.#enter = enter
@@ -81,7 +81,7 @@ export class ProxyGate implements ConnHandler, Timed, Drainable {
 
   onClose(): void {
     this.#leave()
-    this.#listener.connectionClosed()
+    this.listener.connectionClosed()
   }
 
   onTimeout(): number {
@@ -102,7 +102,7 @@ export class ProxyGate implements ConnHandler, Timed, Drainable {
   }
 
   #refuse(reason: ReasonCode): void {
-    this.#listener.countReason(REASON[reason])
+    this.listener.countReason(REASON[reason])
     this.#record(reason)
     this.#conn.abort()
   }
@@ -110,7 +110,7 @@ export class ProxyGate implements ConnHandler, Timed, Drainable {
   #record(reason: ReasonCode): void {
     const { accessLog, entry, clock, requestIds } = this.#context
     if (accessLog === undefined) return
-    const { settings, group } = this.#listener.route
+    const { settings, group } = this.listener.route
     entry.reset()
     entry.timeMs = this.#startedWallMs
     entry.requestId = requestIds.next()

@@ -1,6 +1,6 @@
 import type { Conn } from '../core/conn.js'
-import type { Bind } from '../core/snapshot.js'
 import { type ClientAddress, DirectAddress } from './client-address.js'
+import { DISCARD } from './discard.js'
 import { ClientSession } from './h1/client-session.js'
 import type { ExchangePool } from './h1/exchange-pool.js'
 import type { Http1Context } from './h1/h1-context.js'
@@ -21,7 +21,13 @@ export interface Http1 {
 }
 
 /** Begins to serve a connection that was just adopted, and counted: who it is from, then its listener's protocol. */
-export function serve(context: WorkerContext, http1: Http1, listener: Listener, bind: Bind, conn: Conn): void {
+export function serve(
+  context: WorkerContext,
+  http1: Http1,
+  listener: Listener,
+  bind: { readonly address: string; readonly port: number },
+  conn: Conn,
+): void {
   const direct = new DirectAddress(conn, bind.address, bind.port)
   if (!listener.route.settings.proxied.has(conn.peer)) {
     secure(context, http1, listener, conn, direct, undefined)
@@ -43,8 +49,13 @@ function secure(
   clientAddress: ClientAddress,
   early: Uint8Array | undefined,
 ): void {
-  if (listener.tls === undefined) enter(context, http1, listener, conn, clientAddress, early)
-  else {
+  if (listener.route.settings.config.tls === undefined) enter(context, http1, listener, conn, clientAddress, early)
+  else if (listener.tls === undefined) {
+    // It is gone, and what it spoke TLS with is, too: nothing of it is ever served in the clear.
+    conn.handler = DISCARD
+    conn.abort()
+    listener.connectionClosed()
+  } else {
     // Its own time-out holds until the handshake is done.
     context.silent.add(conn, listener, false)
     const done = (known: ClientAddress): void => enter(context, http1, listener, conn, known, undefined)

@@ -66,7 +66,8 @@ class SilentList {
  */
 export class SilentClients {
   readonly #clock: Clock
-  readonly #timeoutMs: number
+  /** How long a client may say nothing on http and https listeners. */
+  timeoutMs: number
   readonly #words: Float64Array
   readonly #countAt: number
   readonly #timed = new SilentList()
@@ -76,7 +77,7 @@ export class SilentClients {
   /** `countAt` is the thread's worker words in `words`, where their number is told. */
   constructor(clock: Clock, timeoutMs: number, words: Float64Array, workerAt: number) {
     this.#clock = clock
-    this.#timeoutMs = timeoutMs
+    this.timeoutMs = timeoutMs
     this.#words = words
     this.#countAt = workerAt + WORKER_SILENT
   }
@@ -118,7 +119,7 @@ export class SilentClients {
 
   /** Ends those whose time is over. To be called every now and then. */
   tick(): void {
-    const untilMs = this.#clock.nowMs - this.#timeoutMs
+    const untilMs = this.#clock.nowMs - this.timeoutMs
     for (let client = this.#timed.head; client !== null && client.sinceMs <= untilMs; client = this.#timed.head) {
       this.remove(client)
       client.conn.silence = undefined

@@ -11,6 +11,7 @@ export interface RulingGroup {
   readonly config: TargetGroupConfig
   /** The set has other targets now. */
   onTargets(): void
+  tick(): void
 }
 
 /**
@@ -48,6 +49,11 @@ export class TargetSet {
   /** From here on these are the settings in force. */
   rule(group: RulingGroup): void {
     this.#ruling = group
+  }
+
+  /** Time has passed. To be called several times a second. */
+  tick(): void {
+    this.#ruling?.tick()
   }
 
   /** Every target, whatever its state. */

@@ -24,7 +24,7 @@ export class TlsHandshake implements ConnHandler, Timed, Drainable {
   timerSlot = -1
   timerDeadlineMs = 0
   readonly #context: WorkerContext
-  readonly #listener: Listener
+  readonly listener: Listener
   readonly #conn: Conn
   readonly #clientAddress: ClientAddress
   readonly #enter: (clientAddress: ClientAddress) => void
@@ -44,7 +44,7 @@ export class TlsHandshake implements ConnHandler, Timed, Drainable {
     enter: (clientAddress: ClientAddress) => void,
   ) {
     this.#context = context
-    this.#listener = listener
+    this.listener = listener
     this.#conn = conn
     this.#clientAddress = clientAddress
     this.#enter = enter
@@ -54,7 +54,7 @@ export class TlsHandshake implements ConnHandler, Timed, Drainable {
   start(early: Uint8Array | undefined): void {
     this.#context.drainables.add(this)
     this.#conn.handler = this
-    this.#context.wheel.schedule(this, this.#listener.route.settings.config.tls!.handshakeTimeoutMs)
+    this.#context.wheel.schedule(this, this.listener.route.settings.config.tls!.handshakeTimeoutMs)
     // To be had from the kernel only while the connection is open, and the log asks when it is closed.
     if (this.#context.accessLog !== undefined) void this.#clientAddress.vip
     if (early !== undefined && early.length > 0) this.#begin(early)
@@ -72,7 +72,7 @@ export class TlsHandshake implements ConnHandler, Timed, Drainable {
   }
 
   onOpen(conn: Conn): void {
-    this.#listener.countHandshake(conn.tls!)
+    this.listener.countHandshake(conn.tls!)
     this.#leave()
     this.#enter(new SecuredAddress(this.#clientAddress, conn.tls))
   }
@@ -90,12 +90,12 @@ export class TlsHandshake implements ConnHandler, Timed, Drainable {
 
   onClose(_conn: Conn, cause?: CastorError): void {
     this.#leave()
-    this.#listener.connectionClosed()
+    this.listener.connectionClosed()
     if (this.#noFault) return
     const known = cause instanceof TlsHandshakeError ? cause : undefined
     const fault = this.#fault ?? known?.fault ?? 'CLIENT_CLOSED'
-    this.#listener.countHandshakeFault(fault)
-    const { name } = this.#listener
+    this.listener.countHandshakeFault(fault)
+    const { name } = this.listener
     this.#context.tlsLog.clientFailed(name, this.#clientAddress.source.address, fault, known?.message)
   }
 
@@ -110,14 +110,14 @@ export class TlsHandshake implements ConnHandler, Timed, Drainable {
     const isRequest = PLAIN_REQUEST.test(
       Buffer.from(first.buffer, first.byteOffset, Math.min(first.length, 8)).toString('latin1'),
     )
-    if (isRequest && isHttpListener(this.#listener.route.settings.config.protocol)) {
+    if (isRequest && isHttpListener(this.listener.route.settings.config.protocol)) {
       this.#answerPlain()
       return
     }
     this.#begun = true
     // A hello is nothing that a client has to say yet.
-    this.#context.silent.add(this.#conn, this.#listener, false)
-    this.#context.transport.secure(this.#conn, this.#listener.tls!, first)
+    this.#context.silent.add(this.#conn, this.listener, false)
+    this.#context.transport.secure(this.#conn, this.listener.tls!, first)
   }
 
   /** Whoever typed http:// for https:// is told so in their own language. */

@@ -4,12 +4,15 @@ import type { Transport } from '../core/conn.js'
 import type { TimerWheel } from '../net/timer-wheel.js'
 import type { AccessEntry, AccessLog } from '../observe/access-log.js'
 import type { Columns } from '../shm/columns.js'
+import type { Listener } from './listener.js'
 import type { RequestIds } from './request-ids.js'
 import type { SilentClients } from './silent-clients.js'
 import type { TlsLog } from './tls-log.js'
 
 /** A connection being served, as whoever drains or stops the thread sees it. */
 export interface Drainable {
+  /** Whose connection it is: listeners leave one by one. */
+  readonly listener: Listener
   /** Take no new request; end as soon as nothing is in flight. */
   drain(): void
   /** The target's time is over: end whatever goes on with it. */
@@ -18,7 +21,10 @@ export interface Drainable {
   cut(): void
 }
 
-/** What all connections of one proxy thread share. Built once in the thread's `assemble.ts`. */
+/**
+ * What connections of one proxy thread share. A snapshot with other limits, or with the access log on instead of off, has
+ * another context for the connections that come from then on; those that are open go on with what they began with.
+ */
 export interface WorkerContext {
   readonly transport: Transport
   readonly clock: Clock

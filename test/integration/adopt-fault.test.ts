@@ -7,7 +7,7 @@ import type { ProxyTask } from '../../src/core/messages.js'
 import { SocketTransport } from '../../src/net/socket-transport.js'
 import { Columns, createSharedCounters } from '../../src/shm/columns.js'
 import { openIntake } from '../../workers/proxy/adopt.js'
-import type { ProxyThread } from '../../workers/proxy/assemble.js'
+import type { ProxyThread } from '../../workers/proxy/proxy-thread.js'
 
 t.test('a fault while a connection is taken in costs that connection: it is closed, and counted out', async (t) => {
   // The sockets' helper keeps no process alive.
@@ -42,19 +42,19 @@ t.test('a fault while a connection is taken in costs that connection: it is clos
     },
   }
   const said: string[] = []
+  const { address, port } = listening
   const thread = {
     context: { transport, columns },
-    listeners: [listener],
+    live: { bind: () => ({ address, port, listener }) },
+    maxConnections: 10,
     log: pino({}, { write: (line: string) => said.push(line) }),
   } as unknown as ProxyThread
-  const { address, port } = listening
   const task = {
     listeningFds: [await listening.duplicate()],
     snapshot: {
       listeners: [{ config: { keepAliveSeconds: 0 } }],
       binds: [{ slot: 0, listener: 0, address, port }],
     },
-    maxConnections: 10,
   } as unknown as ProxyTask
   const intake = await openIntake(task, thread)
   t.teardown(() => intake.stop())

@@ -1,7 +1,8 @@
 import type { FromProxy, ProxyTask, ToProxy } from '../../src/core/messages.js'
-import { guard } from '../../src/observe/guard.js'
+import { FAULT, guard } from '../../src/observe/guard.js'
 import { createWorkerLogger } from '../../src/observe/log.js'
 import { LoopDelay } from '../../src/observe/loop-delay.js'
+import type { TargetSet } from '../../src/proxy/target-set.js'
 import { Heartbeats } from '../../src/shm/heartbeats.js'
 import {
   WORKER_ACCESS_RECORDS_DROPPED,
@@ -11,9 +12,10 @@ import {
   WORKER_UPSTREAM_IDLE,
 } from '../../src/shm/layout.js'
 import { openIntake } from './adopt.js'
-import { assemble, type ProxyThread } from './assemble.js'
+import { assemble } from './assemble.js'
 import { drain } from './drain.js'
-import { LeavingTargets } from './leaving-targets.js'
+import type { LiveConfiguration } from './live-configuration.js'
+import type { ProxyThread } from './proxy-thread.js'
 
 const TICK_MS = 100
 const REPORT_MS = 1_000
@@ -26,9 +28,8 @@ export default async function proxyThread(task: ProxyTask): Promise<void> {
   const log = createWorkerLogger(task.snapshot.config.log, (line) => post({ type: 'log', line }), identity)
   const thread = assemble(task, log, (lines) => post({ type: 'access', lines }, [lines.buffer]))
   try {
-    const leaving = new LeavingTargets(thread, task.targets)
     const intake = await openIntake(task, thread)
-    const stopTicking = tick(task, thread, leaving)
+    const stopTicking = tick(task, thread)
     await new Promise<void>((resolve) => {
       const onMessage = guard(log, 'a message', (message: ToProxy) => {
         switch (message.type) {
@@ -37,17 +38,22 @@ export default async function proxyThread(task: ProxyTask): Promise<void> {
             void drain(thread, message.timeoutMs, message.idleGraceMs).then(resolve)
             return
           case 'targets':
-            thread.context.clock.refresh()
-            leaving.setTargets(message.targets)
+            thread.setTargets(message.targets)
+            return
+          case 'snapshot':
+            thread.apply(message)
+            intake.change(message.snapshot, message.listeningFds ?? []).catch((err: unknown) => {
+              log.error({ err, what: 'listening sockets' }, FAULT)
+            })
             return
           case 'tls':
-            thread.tls.replace(message.tls)
+            thread.setTls(message.tls)
             return
           case 'ticket-keys':
             thread.tls.setTicketKeys(message.ticketKeys)
             return
           case 'logged':
-            thread.context.accessLog?.acknowledge(message.bytes)
+            thread.accessLog.acknowledge(message.bytes)
             return
         }
       })
@@ -55,7 +61,7 @@ export default async function proxyThread(task: ProxyTask): Promise<void> {
       post({ type: 'ready' })
     })
     stopTicking()
-    thread.context.accessLog?.flush()
+    thread.accessLog.flush()
   } finally {
     thread.context.transport.dispose()
     stopBeating()
@@ -64,8 +70,8 @@ export default async function proxyThread(task: ProxyTask): Promise<void> {
 }
 
 /** Timers of the thread: the wheel and the access log ten times a second, what it reports about itself once. */
-function tick(task: ProxyTask, thread: ProxyThread, leaving: LeavingTargets): () => void {
-  const { context, groups } = thread
+function tick(task: ProxyTask, thread: ProxyThread): () => void {
+  const { context, live } = thread
   const at = context.columns.workerAt(task.column)
   const { words } = context.columns
   const delay = new LoopDelay()
@@ -75,16 +81,16 @@ function tick(task: ProxyTask, thread: ProxyThread, leaving: LeavingTargets): ()
     context.clock.refresh()
     context.wheel.tick()
   })
-  const tickGroups = groups.map((group) => guard(log, `target group ${group.config.name}`, () => group.tick()))
-  const lookAtLeaving = guard(log, 'leaving targets', () => leaving.look())
+  const tickSet = guard(log, 'a target group', (set: TargetSet) => set.tick())
+  const lookAtLeaving = guard(log, 'what is leaving', () => thread.tick())
   const makeRoom = guard(log, 'making room', () => {
     thread.giveRoom()
     context.silent.tick()
   })
-  const flushLog = guard(log, 'the access log', () => context.accessLog?.flush())
+  const flushLog = guard(log, 'the access log', () => thread.accessLog.flush())
   const ticking = setInterval(() => {
     tickWheel()
-    for (const tickGroup of tickGroups) tickGroup()
+    for (const set of live.allSets()) tickSet(set)
     lookAtLeaving()
     makeRoom()
     flushLog()
@@ -94,8 +100,8 @@ function tick(task: ProxyTask, thread: ProxyThread, leaving: LeavingTargets): ()
     words[at + WORKER_LOOP_DELAY_P50_MS] = sample.p50Ms
     words[at + WORKER_LOOP_DELAY_P99_MS] = sample.p99Ms
     words[at + WORKER_LOOP_DELAY_MAX_MS] = sample.maxMs
-    words[at + WORKER_UPSTREAM_IDLE] = groups.reduce((sum, group) => sum + group.set.idleConnections, 0)
-    words[at + WORKER_ACCESS_RECORDS_DROPPED] = context.accessLog?.dropped ?? 0
+    words[at + WORKER_UPSTREAM_IDLE] = idleConnections(live)
+    words[at + WORKER_ACCESS_RECORDS_DROPPED] = thread.accessLog.dropped
   })
   const reporting = setInterval(report, REPORT_MS)
   return () => {
@@ -103,4 +109,10 @@ function tick(task: ProxyTask, thread: ProxyThread, leaving: LeavingTargets): ()
     clearInterval(reporting)
     delay.stop()
   }
+}
+
+function idleConnections(live: LiveConfiguration): number {
+  let sum = 0
+  for (const set of live.allSets()) sum += set.idleConnections
+  return sum
 }

@@ -4,45 +4,65 @@ import type { Logger } from 'pino'
 import type { Transport } from '../../src/core/conn.js'
 import { areTicketKeys } from '../../src/core/mesh-rules.js'
 import type { ClientTls, ClientTlsConfig, ServerTlsConfig, TlsMaterial } from '../../src/core/tls.js'
-import type { Listener } from '../../src/proxy/listener.js'
-import type { TargetGroup } from '../../src/proxy/target-group.js'
+import { Listener } from '../../src/proxy/listener.js'
+import type { TargetSet } from '../../src/proxy/target-set.js'
+
+interface GroupTls {
+  readonly config: ClientTlsConfig
+  /** By server name; targets that are added later may add to them. */
+  readonly byName: ReadonlyMap<string, ClientTls>
+}
 
 /** What a thread speaks TLS with: made of what the primary has read, and made anew where that changes. */
 export class ThreadTls {
   readonly #transport: Transport
-  readonly #listeners: readonly Listener[]
-  readonly #groups: readonly TargetGroup[]
   readonly #log: Logger
-  #material: TlsMaterial = { listeners: [], groups: [] }
   #ticketKeys: Uint8Array
-  /** By group slot, then by server name; targets that are added later may add to them. */
-  readonly #clients: ReadonlyMap<string, ClientTls>[] = []
+  readonly #servers = new Map<Listener, ServerTlsConfig>()
+  readonly #clients = new Map<TargetSet, GroupTls>()
 
-  /** Throws CastorError TLS_CONFIG where any of it cannot be used. `listeners` by index, `groups` by slot. */
-  constructor(
-    transport: Transport,
-    listeners: readonly Listener[],
-    groups: readonly TargetGroup[],
-    log: Logger,
-    given: { readonly tls: TlsMaterial; readonly ticketKeys: Uint8Array },
-  ) {
+  constructor(transport: Transport, log: Logger, ticketKeys: Uint8Array) {
     this.#transport = transport
-    this.#listeners = listeners
-    this.#groups = groups
     this.#log = log
-    this.#ticketKeys = given.ticketKeys
-    this.#each(given.tls, (put) => put())
+    this.#ticketKeys = ticketKeys
   }
 
-  /** Connections under way keep what they have. What cannot be used is logged, and what was there before stays. */
-  replace(material: TlsMaterial): void {
-    this.#each(material, (put) => {
-      try {
-        put()
-      } catch (err) {
-        this.#log.error({ err }, 'new certificates cannot be used; those before serve on')
-      }
-    })
+  /**
+   * From here on TLS is spoken with this; `listeners` and `sets` by slot, with gaps, as `material` is. Connections under
+   * way keep what they have. What cannot be used is logged, and what was there before stays; throws CastorError TLS_CONFIG
+   * where nothing was there before.
+   */
+  take(
+    material: TlsMaterial,
+    listeners: readonly (Listener | undefined)[],
+    sets: readonly (TargetSet | undefined)[],
+  ): void {
+    for (const [slot, config] of material.listeners.entries()) {
+      const listener = listeners[slot]
+      if (config === undefined || listener === undefined) continue
+      const before = this.#servers.get(listener)
+      if (isDeepStrictEqual(config, before)) continue
+      this.#attempt(before === undefined, () => this.#putListener(listener, config))
+    }
+    for (const [slot, config] of material.groups.entries()) {
+      const set = sets[slot]
+      if (config === undefined || set === undefined) continue
+      const before = this.#clients.get(set)
+      if (isDeepStrictEqual(config, before?.config)) continue
+      this.#attempt(before === undefined, () => this.#putGroup(set, config))
+    }
+  }
+
+  /** No new connection will ask for what this one had. */
+  release(gone: Listener | TargetSet): void {
+    if (gone instanceof Listener) {
+      gone.tls?.dispose()
+      gone.tls = undefined
+      this.#servers.delete(gone)
+    } else {
+      for (const tls of this.#clients.get(gone)?.byName.values() ?? []) tls.dispose()
+      this.#clients.delete(gone)
+    }
   }
 
   /** Keys that cannot be used leave those before in force: clients then begin anew, where a dead thread would serve nobody. */
@@ -52,19 +72,18 @@ export class ThreadTls {
       return
     }
     this.#ticketKeys = keys
-    for (const { tls } of this.#listeners) tls?.setTicketKeys(keys)
+    for (const { tls } of this.#servers.keys()) tls?.setTicketKeys(keys)
   }
 
-  #each(material: TlsMaterial, attempt: (put: () => void) => void): void {
-    const before = this.#material
-    this.#material = material
-    for (const [index, config] of material.listeners.entries()) {
-      if (config === undefined || isDeepStrictEqual(config, before.listeners[index])) continue
-      attempt(() => this.#putListener(this.#listeners[index]!, config))
+  #attempt(isFirst: boolean, put: () => void): void {
+    if (isFirst) {
+      put()
+      return
     }
-    for (const [slot, config] of material.groups.entries()) {
-      if (config === undefined || isDeepStrictEqual(config, before.groups[slot])) continue
-      attempt(() => this.#putGroup(slot, config))
+    try {
+      put()
+    } catch (err) {
+      this.#log.error({ err }, 'new certificates cannot be used; those before serve on')
     }
   }
 
@@ -73,11 +92,12 @@ export class ThreadTls {
     next.setTicketKeys(this.#ticketKeys)
     const old = listener.tls
     listener.tls = next
+    this.#servers.set(listener, config)
     old?.dispose()
   }
 
   /** Targets that are asked for by their own host names need one each, and share it where the name is the same. */
-  #putGroup(slot: number, config: ClientTlsConfig): void {
+  #putGroup(set: TargetSet, config: ClientTlsConfig): void {
     const byName = new Map<string, ClientTls>()
     const tlsFor = (host: string): ClientTls => {
       const serverName = config.serverName || (isIP(host) === 0 ? host.toLowerCase() : '')
@@ -87,8 +107,8 @@ export class ThreadTls {
       byName.set(serverName, made)
       return made
     }
-    this.#groups[slot]!.set.setTls(tlsFor)
-    for (const old of this.#clients[slot]?.values() ?? []) old.dispose()
-    this.#clients[slot] = byName
+    set.setTls(tlsFor)
+    for (const old of this.#clients.get(set)?.byName.values() ?? []) old.dispose()
+    this.#clients.set(set, { config, byName })
   }
 }

@@ -86,6 +86,8 @@ export abstract class ClientLink implements Timed, Drainable {
   protected takeRoute(): void {
     const { route } = this.listener
     if (route === this.route) return
+    // They would keep targets from leaving that this client is not given to any more.
+    if (route.group.set !== this.route.group.set) this.pinned?.closeAll()
     this.route = route
     this.clients = this.#namedClients()
     this.clientAddress = this.#peer

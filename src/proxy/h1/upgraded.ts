@@ -1,5 +1,6 @@
 import type { Conn } from '../../core/conn.js'
 import type { ReasonCode } from '../../core/reasons.js'
+import type { Listener } from '../listener.js'
 import type { Affinity } from '../stickiness.js'
 import type { Target } from '../target.js'
 import { Tunnel, type TunnelEnd, type TunnelOwner } from '../tunnel.js'
@@ -61,6 +62,10 @@ export class UpgradedTunnel implements TunnelOwner, Drainable {
     if (ahead === undefined || upstream.write(ahead, 0, ahead.length)) conn.resume()
     // The tunnel will not hear of an end that came before it.
     if (session.inputEnded) upstream.end()
+  }
+
+  get listener(): Listener {
+    return this.#session.listener
   }
 
   drain(): void {}

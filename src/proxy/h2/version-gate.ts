@@ -17,7 +17,7 @@ export class VersionGate implements ConnHandler, Timed, Drainable {
   timerSlot = -1
   timerDeadlineMs = 0
   readonly #context: WorkerContext
-  readonly #listener: Listener
+  readonly listener: Listener
   readonly #conn: Conn
   readonly #enter: (version: HttpVersion, early: Uint8Array) => void
   /** As much of the preface as has come. */
@@ -31,7 +31,7 @@ export class VersionGate implements ConnHandler, Timed, Drainable {
     enter: (version: HttpVersion, early: Uint8Array) => void,
   ) {
     this.#context = context
-    this.#listener = listener
+    this.listener = listener
     this.#conn = conn
     this.#enter = enter
   }
@@ -40,7 +40,7 @@ export class VersionGate implements ConnHandler, Timed, Drainable {
   start(early: Uint8Array | undefined): void {
     this.#context.drainables.add(this)
     this.#conn.handler = this
-    this.#context.wheel.schedule(this, this.#listener.route.settings.config.idleTimeoutMs)
+    this.#context.wheel.schedule(this, this.listener.route.settings.config.idleTimeoutMs)
     if (early !== undefined && early.length > 0) this.onData(this.#conn, early, early.length)
   }
 
@@ -80,11 +80,11 @@ export class VersionGate implements ConnHandler, Timed, Drainable {
 
   onClose(): void {
     this.#leave()
-    this.#listener.connectionClosed()
+    this.listener.connectionClosed()
   }
 
   onTimeout(): number {
-    if (this.#matched > 0) this.#listener.countReason(REASON.HEADER_TIMEOUT)
+    if (this.#matched > 0) this.listener.countReason(REASON.HEADER_TIMEOUT)
     this.#conn.close()
     return 0
   }

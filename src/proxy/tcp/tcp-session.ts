@@ -40,7 +40,7 @@ export class TcpSession implements ConnHandler, Timed, Drainable, TunnelOwner, W
   readonly affinity = new Affinity()
   readonly tried: number[] = []
   readonly #context: WorkerContext
-  readonly #listener: Listener
+  readonly listener: Listener
   readonly #route: Route
   readonly #conn: Conn
   readonly #clientAddress: ClientAddress
@@ -68,7 +68,7 @@ export class TcpSession implements ConnHandler, Timed, Drainable, TunnelOwner, W
 
   constructor(context: WorkerContext, listener: Listener, conn: Conn, clientAddress: ClientAddress) {
     this.#context = context
-    this.#listener = listener
+    this.listener = listener
     this.#route = listener.route
     this.#conn = conn
     this.#clientAddress = clientAddress
@@ -257,7 +257,7 @@ export class TcpSession implements ConnHandler, Timed, Drainable, TunnelOwner, W
     else if (!group.hasOther(failed, this.tried) || !group.retryBudget.tryRetry()) this.#fail(reason)
     else {
       this.#attemptsLeft--
-      this.#listener.countRetry()
+      this.listener.countRetry()
       this.#connect(reason)
     }
   }
@@ -301,7 +301,7 @@ export class TcpSession implements ConnHandler, Timed, Drainable, TunnelOwner, W
   }
 
   #countBytes(): void {
-    this.#listener.countBytes(this.#conn.bytesRead - this.#receivedCounted, this.#conn.bytesWritten - this.#sentCounted)
+    this.listener.countBytes(this.#conn.bytesRead - this.#receivedCounted, this.#conn.bytesWritten - this.#sentCounted)
     this.#receivedCounted = this.#conn.bytesRead
     this.#sentCounted = this.#conn.bytesWritten
   }
@@ -312,8 +312,8 @@ export class TcpSession implements ConnHandler, Timed, Drainable, TunnelOwner, W
     this.#route.group.cancel(this)
     this.#leaveTarget()
     this.#countBytes()
-    this.#listener.countReason(REASON[reason])
-    this.#listener.connectionClosed()
+    this.listener.countReason(REASON[reason])
+    this.listener.connectionClosed()
     this.#context.drainables.delete(this)
     this.#record(reason)
   }
