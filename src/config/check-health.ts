@@ -19,6 +19,12 @@ const USED_BY: Readonly<Record<string, readonly string[]>> = {
 }
 const TLS_GROUPS: readonly unknown[] = ['https', 'h2', 'tls']
 
+/** Whether a key has an effect on a check of that protocol. */
+export function hasEffect(key: string, protocol: string, ofGroup: unknown): boolean {
+  const inClear = protocol === 'grpc' && !TLS_GROUPS.includes(ofGroup)
+  return USED_BY[key]?.includes(protocol) === true && !(key === 'verify' && inClear)
+}
+
 /** A key that could have no effect is refused, with the protocol that was probably meant. */
 export function checkHealthCheck(group: Entry, report: Report): void {
   const { healthCheck, protocol: ofGroup } = group.fields

@@ -76,6 +76,7 @@ export function resolveConfig(file: ConfigFile, machine: Machine, directory: str
     drainDelayMs: file.drainDelay,
     stateDir: file.stateDir === '' ? machine.stateDirectory() : path(file.stateDir),
     secret: file.secret,
+    reload: file.reload,
     watchdogMs: file.watchdog === 'off' ? 0 : file.watchdog,
     listeners: file.listeners.map((listener) => resolveListener(listener, path)),
     targetGroups: file.targetGroups.map((group) => resolveGroup(group, path)),

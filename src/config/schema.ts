@@ -347,6 +347,12 @@ export const fileSchema = z
       .describe(
         'How long a stop waits for requests, WebSockets and TCP connections to finish. Duration, 0ms to 24h, default 30s. Higher delays deployments by whoever stays connected; lower cuts them off.',
       ),
+    reload: z
+      .enum(['manual', 'onChange'])
+      .prefault('manual')
+      .describe(
+        'When a changed configuration file takes effect. manual (default): on castor reload, SIGHUP or POST /api/v1/reload; onChange: also by itself, a quarter of a second after the last change of the file, which a half-finished edit is too.',
+      ),
     stateDir: z
       .string()
       .prefault('')

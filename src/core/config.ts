@@ -23,6 +23,8 @@ export interface Config {
   readonly stateDir: string
   /** Keys sticky cookies where there is no cluster; empty = one is made and kept in `stateDir`. */
   readonly secret: string
+  /** `onChange`: the file is watched, and a change of it is a reload. */
+  readonly reload: 'manual' | 'onChange'
   /** A thread whose loop has not turned for so long is ended and replaced; 0 = never. */
   readonly watchdogMs: number
   readonly listeners: readonly ListenerConfig[]

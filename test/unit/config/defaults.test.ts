@@ -12,6 +12,7 @@ t.test('the smallest file gets every documented default', (t) => {
     shutdownTimeoutMs: 30_000,
     drainDelayMs: 0,
     stateDir: '/state',
+    reload: 'manual',
     secret: '',
     watchdogMs: 10_000,
     listeners: [
