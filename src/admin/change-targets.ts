@@ -1,19 +1,30 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { z } from 'zod'
 import { canonicalTarget, formatAddress } from '../config/addresses.js'
+import { isFields } from '../config/tree.js'
 import { describe, validateTarget } from '../config/validate.js'
+import type { TargetEdit } from '../config/write-back.js'
 import { wallTime } from '../core/clock.js'
 import type { TargetConfig } from '../core/config.js'
 import type { ListedTarget } from '../core/directory.js'
 import { ADMIN_STATES, CHECK_STATES } from '../core/target-state.js'
 import { sendError, sendJson } from './answer.js'
 import type { AdminFacts } from './facts.js'
-import { queryOf } from './query.js'
+import { hasParameters, queryOf } from './query.js'
 import { readJson } from './read-json.js'
+import type { PersistOutcome } from './reload-control.js'
 
 const change = z
-  .strictObject({ weight: z.int().min(0).max(100).optional(), state: z.enum(ADMIN_STATES).optional() })
+  .strictObject({
+    weight: z.int().min(0).max(100).optional(),
+    state: z.enum(ADMIN_STATES).optional(),
+    persist: z.boolean().optional(),
+  })
   .refine((given) => given.weight !== undefined || given.state !== undefined, 'give weight, state or both')
+  .refine(
+    (given) => given.persist !== true || given.weight !== undefined,
+    'persist: the file has no place for a state; give a weight, or leave persist out',
+  )
 
 const NO_JSON = 'the body is no JSON, or too long'
 
@@ -25,7 +36,10 @@ export interface TargetRequest {
   readonly group: string
 }
 
-/** `PATCH /api/v1/target-groups/GROUP/targets/ID` with `weight`, `state` or both; answers with what holds now. */
+/**
+ * `PATCH /api/v1/target-groups/GROUP/targets/ID` with `weight`, `state` or both; answers with what holds now. With
+ * `persist: true` the weight is written to the configuration file as well.
+ */
 export async function patchTarget(asked: TargetRequest, id: string): Promise<void> {
   const { facts, request, response, group } = asked
   const target = findTarget(asked, id)
@@ -44,15 +58,30 @@ export async function patchTarget(asked: TargetRequest, id: string): Promise<voi
     return
   }
   const { slot } = target
-  const { weight, state } = wanted.data
-  if (weight !== undefined) facts.setTargetWeight(slot, weight)
-  if (state !== undefined) facts.setTargetState(slot, state)
-  facts.log.info({ targetGroup: group, target: id, ...wanted.data }, 'the operator changed a target')
+  const { weight, state, persist } = wanted.data
+  const apply = async (): Promise<true | undefined> => {
+    if (!isThere(facts, target)) return undefined
+    if (weight !== undefined) facts.setTargetWeight(slot, weight)
+    if (state !== undefined) facts.setTargetState(slot, state)
+    facts.log.info({ targetGroup: group, target: id, ...wanted.data }, 'the operator changed a target')
+    return true
+  }
+  const edit = persist === true && weight !== undefined ? ({ type: 'weight', group, id, weight } as const) : undefined
+  const done = await carryOut(asked, edit, apply)
+  if (done === 'answered') return
+  if (done === undefined) {
+    sendError(request, response, 404, 'UNKNOWN_TARGET', `${group} has no target ${JSON.stringify(id)} any more`)
+    return
+  }
   sendJson(request, response, 200, { id, weight: facts.table.weight(slot), state: stateOf(facts, slot) })
 }
 
-/** `POST /api/v1/target-groups/GROUP/targets` with `address`, and `id` and `weight` where they are not the default. */
-export async function postTarget({ facts, request, response, group }: TargetRequest): Promise<void> {
+/**
+ * `POST /api/v1/target-groups/GROUP/targets` with `address`, and `id` and `weight` where they are not the default; with
+ * `persist: true` it is written to the configuration file as well.
+ */
+export async function postTarget(asked: TargetRequest): Promise<void> {
+  const { facts, request, response, group } = asked
   const groupSlot = facts.directory.groups.indexOf(group)
   if (groupSlot < 0) {
     sendUnknownGroup(facts, request, response, group)
@@ -60,13 +89,26 @@ export async function postTarget({ facts, request, response, group }: TargetRequ
   }
   if (hasParameters(request, response)) return
   const given = await readJson(request)
-  const target = given === undefined ? { problems: [NO_JSON] } : validateTarget(given)
-  if ('problems' in target) {
-    sendError(request, response, 400, 'BAD_TARGET', target.problems.join('; '))
+  const { persist, body } = withoutPersist(given)
+  const target = given === undefined ? { problems: [NO_JSON] } : validateTarget(body)
+  if ('problems' in target || typeof persist !== 'boolean') {
+    const problems = [
+      ...('problems' in target ? target.problems : []),
+      ...(typeof persist === 'boolean' ? [] : ['persist: must be true or false']),
+    ]
+    sendError(request, response, 400, 'BAD_TARGET', problems.join('; '))
     return
   }
-  const { id, weight } = target
-  switch (await facts.addTarget(groupSlot, target)) {
+  let refused: 'exists' | 'full' | undefined
+  const apply = async (): Promise<true | undefined> => {
+    const outcome = await facts.addTarget(groupSlot, target)
+    if (outcome === 'added') return true
+    refused = outcome
+    return undefined
+  }
+  const edit = persist ? ({ type: 'add', group, target } as const) : undefined
+  if ((await carryOut(asked, edit, apply)) === 'answered') return
+  switch (refused) {
     case 'exists':
       sendError(request, response, 409, 'TARGET_EXISTS', whyExists(facts, groupSlot, group, target))
       return
@@ -79,7 +121,8 @@ export async function postTarget({ facts, request, response, group }: TargetRequ
         `all ${facts.columns.capacity.targets} places for targets are taken, or not free again yet; raise reserve.targets and restart`,
       )
       return
-    case 'added': {
+    case undefined: {
+      const { id, weight } = target
       const { slot, host, port } = facts.targets.find((other) => other.group === groupSlot && other.id === id)!
       const address = formatAddress(host, port)
       facts.log.info({ targetGroup: group, target: id, address, weight }, 'the operator added a target')
@@ -90,22 +133,64 @@ export async function postTarget({ facts, request, response, group }: TargetRequ
   }
 }
 
-/** `DELETE /api/v1/target-groups/GROUP/targets/ID`: 202 while it drains, 200 when it is gone, at once with `?now=true`. */
-export function deleteTarget(asked: TargetRequest, id: string): void {
+/**
+ * `DELETE /api/v1/target-groups/GROUP/targets/ID`: 202 while it drains, 200 when it is gone, at once with `?now=true`;
+ * with `persist=true` it is taken out of the configuration file as well.
+ */
+export async function deleteTarget(asked: TargetRequest, id: string): Promise<void> {
   const { facts, request, response, group } = asked
   const target = findTarget(asked, id)
   if (target === undefined) return
-  const query = queryOf(request, ['now'])
-  const now = query.ok ? (query.values.get('now') ?? 'false') : ''
-  if (!query.ok || (now !== 'true' && now !== 'false')) {
-    const problem = query.ok ? `now: must be true or false, not ${JSON.stringify(now)}` : query.problem
+  const query = queryOf(request, ['now', 'persist'])
+  const flags = query.ok ? ['now', 'persist'].map((name) => [name, query.values.get(name) ?? 'false'] as const) : []
+  const wrong = flags.find(([, value]) => value !== 'true' && value !== 'false')
+  if (!query.ok || wrong !== undefined) {
+    const problem = query.ok ? `${wrong![0]}: must be true or false, not ${JSON.stringify(wrong![1])}` : query.problem
     sendError(request, response, 400, 'BAD_PARAMETER', problem)
     return
   }
-  const leaves = new Date(wallTime(facts.removeTarget(target.slot, now === 'true'), facts.clock)).toISOString()
-  facts.log.info({ targetGroup: group, target: id, now: now === 'true', leaves }, 'the operator removed a target')
-  if (now === 'true') sendJson(request, response, 200, { id, state: 'removed' })
+  const [now, persist] = flags.map(([, value]) => value === 'true')
+  const apply = async (): Promise<number | undefined> =>
+    isThere(facts, target) ? facts.removeTarget(target.slot, now!) : undefined
+  const done = await carryOut(asked, persist ? { type: 'remove', group, id } : undefined, apply)
+  if (done === 'answered') return
+  if (done === undefined) {
+    sendError(request, response, 404, 'UNKNOWN_TARGET', `${group} has no target ${JSON.stringify(id)} any more`)
+    return
+  }
+  const leaves = new Date(wallTime(done, facts.clock)).toISOString()
+  facts.log.info({ targetGroup: group, target: id, now, leaves }, 'the operator removed a target')
+  if (now) sendJson(request, response, 200, { id, state: 'removed' })
   else sendJson(request, response, 202, { id, state: 'draining', leaves })
+}
+
+/**
+ * Carries out a change, and writes it to the file where there is an `edit`. Gives what `apply` gives; `answered` where the
+ * file was not written, and that has been said.
+ */
+async function carryOut<T>(
+  { facts, request, response }: TargetRequest,
+  edit: TargetEdit | undefined,
+  apply: () => Promise<T | undefined>,
+): Promise<T | undefined | 'answered'> {
+  if (edit === undefined) return apply()
+  const outcome: PersistOutcome<T | undefined> = await facts.reloading.persist(edit, apply)
+  switch (outcome.result) {
+    case 'done':
+      return outcome.value
+    case 'refused':
+      sendError(request, response, 409, 'NOT_PERSISTED', outcome.message)
+      return 'answered'
+    case 'not-written':
+      sendError(request, response, 500, 'NOT_WRITTEN', outcome.message)
+      return 'answered'
+  }
+}
+
+function withoutPersist(given: unknown): { persist: unknown; body: unknown } {
+  if (!isFields(given) || !('persist' in given)) return { persist: false, body: given }
+  const { persist, ...body } = given
+  return { persist, body }
 }
 
 export function sendUnknownGroup(
@@ -133,14 +218,6 @@ function findTarget({ facts, request, response, group }: TargetRequest, id: stri
     sendError(request, response, 404, 'UNKNOWN_TARGET', `${group} has no target ${JSON.stringify(id)}; ${instead}`)
   }
   return target
-}
-
-/** Whether it asks for something behind a `?`, which a change takes nothing from: that has been said then. */
-function hasParameters(request: IncomingMessage, response: ServerResponse): boolean {
-  const query = queryOf(request, [])
-  if (query.ok) return false
-  sendError(request, response, 400, 'BAD_PARAMETER', query.problem)
-  return true
 }
 
 function isThere(facts: AdminFacts, { slot, generation }: ListedTarget): boolean {

@@ -8,10 +8,18 @@ export type Handler = (request: IncomingMessage, response: ServerResponse) => vo
 
 /** Answers what comes in at one address: who may ask, then what. */
 export function requestHandler(context: AdminContext, config: AdminConfig, listen: AdminListen): Handler {
-  const mayEnter = bearerCheck(config.token)
-  const knowsHost = hostCheck(config, listen)
-  const { log } = context.facts
+  let current = config
+  let mayEnter = bearerCheck(config.token)
+  let knowsHost = hostCheck(config, listen)
+  const { log, reloading } = context.facts
   return (request, response) => {
+    const { admin } = reloading.inForce
+    // A reload has brought another token, or other hosts.
+    if (admin !== current) {
+      current = admin
+      mayEnter = bearerCheck(admin.token)
+      knowsHost = hostCheck(admin, listen)
+    }
     // Cut, and what came in the same read is still parsed.
     if (request.socket.destroyed) return
     setSecurityHeaders(response, config.pageConnects)

@@ -32,6 +32,7 @@ import {
 import type { TargetTable } from '../shm/targets.js'
 import { clusterMetrics } from './cluster-metrics.js'
 import { codeCounts, histogramSample, reasonCounts } from './column-sums.js'
+import { configMetrics } from './config-metrics.js'
 import type { ProcessFacts } from './process-facts.js'
 import { tlsMetrics } from './tls-metrics.js'
 
@@ -70,6 +71,7 @@ export function renderMetrics(measured: Measured, facts: ProcessFacts): string {
   checks(out, measured)
   sessions(out, measured)
   if (facts.cluster !== undefined) clusterMetrics(out, facts.cluster)
+  configMetrics(out, facts.configuration)
   workers(out, columns, facts)
   processItself(out, facts)
   return out.text()

@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises'
 import type { CertificateFacts } from '../core/tls.js'
 import type { LoopDelaySample } from '../observe/loop-delay.js'
 import type { ClusterFacts, WorkerFacts } from './facts.js'
+import type { ConfigurationState } from './reload-control.js'
 
 /** What `/metrics` says about the process besides shared memory. */
 export interface ProcessFacts {
@@ -14,6 +15,7 @@ export interface ProcessFacts {
   readonly residentBytes: number | undefined
   readonly openFds: number | undefined
   readonly cluster: ClusterFacts | undefined
+  readonly configuration: ConfigurationState
   readonly primaryLoopDelay: LoopDelaySample
   /** Those that are served, by index of the listener. */
   certificates(listener: number): readonly CertificateFacts[]

@@ -1,5 +1,6 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { didYouMean } from '../config/suggest.js'
+import { sendError } from './answer.js'
 
 export type Query =
   | { readonly ok: true; readonly values: ReadonlyMap<string, string> }
@@ -20,4 +21,12 @@ export function queryOf(request: IncomingMessage, known: readonly string[]): Que
     values.set(name, value)
   }
   return { ok: true, values }
+}
+
+/** Whether it asks for something behind a `?`, which nothing is taken from here: that has been said then. */
+export function hasParameters(request: IncomingMessage, response: ServerResponse): boolean {
+  const query = queryOf(request, [])
+  if (query.ok) return false
+  sendError(request, response, 400, 'BAD_PARAMETER', query.problem)
+  return true
 }

@@ -3,6 +3,7 @@ import { Exposition } from '../observe/prometheus.js'
 import { sendBody, sendError, sendJson, sendText } from './answer.js'
 import { deleteTarget, patchTarget, postTarget, sendUnknownGroup } from './change-targets.js'
 import { buildClusterStatus } from './cluster-status.js'
+import { postReload, sendConfig, sendDiff } from './configuration.js'
 import { type ConnectionBounds, sourceOf } from './connection-bounds.js'
 import type { DashboardFile } from './dashboard-files.js'
 import { EVENT_STREAM, type EventStreams, MAX_STREAMS, MAX_STREAMS_PER_SOURCE } from './events.js'
@@ -53,6 +54,9 @@ const EXACT: ReadonlyMap<string, Route> = new Map<string, Route>([
     '/api/v1/sessions',
     { methods: READ, open: false, handle: (c, request, response) => listSessions(c.facts, request, response) },
   ],
+  ['/api/v1/config', { methods: READ, open: false, handle: sendConfig }],
+  ['/api/v1/config/diff', { methods: READ, open: false, handle: sendDiff }],
+  ['/api/v1/reload', { methods: ['POST'], open: false, handle: postReload }],
   ['/api/v1/events', { methods: READ, open: false, handle: events }],
 ])
 

@@ -80,6 +80,7 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
       startedAtMs: facts.startedAtMs,
       workers: facts.workers,
       cluster: facts.cluster,
+      configuration: facts.reloading.state,
       primaryLoopDelay: loop.latest,
       certificates: (listener) => facts.certificates(listener),
       ...(await measureProcess()),

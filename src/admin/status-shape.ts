@@ -3,6 +3,7 @@ import type { ReasonCode } from '../core/reasons.js'
 import type { ClusterStatus } from './cluster-status.js'
 import type { ProcessState, WorkerState } from './facts.js'
 import type { Latency } from './latency-window.js'
+import type { ReloadOutcome, ReloadTrigger } from './reload-control.js'
 import type { TlsStatus } from './tls-status.js'
 
 /** The body of `GET /api/v1/status` and of each event. Times are milliseconds, timestamps ISO 8601, counts since the start. */
@@ -21,6 +22,25 @@ export interface Status {
   /** Missing for a host alone. */
   readonly cluster?: ClusterStatus
   readonly sessions: SessionsStatus
+  readonly configuration: ConfigurationStatus
+}
+
+/** The configuration in force, and what came of the last attempt to change it. */
+export interface ConfigurationStatus {
+  /** 1 at the start. */
+  readonly version: number
+  readonly loaded: string
+  /** Null where the process was started without one that can be read again. */
+  readonly file: string | null
+  /** Null before the first. */
+  readonly lastReload: {
+    readonly time: string
+    /** `signal`, `api`, or `watch` for a change of the file. */
+    readonly by: ReloadTrigger
+    readonly result: ReloadOutcome['result']
+    /** Why what was in force still is, a line each; the first of many. */
+    readonly reasons: readonly string[]
+  } | null
 }
 
 /** Learned sessions of all groups. */

@@ -22,7 +22,9 @@ import { buildClusterStatus, clusterProblems } from './cluster-status.js'
 import { codeCounts, reasonCounts } from './column-sums.js'
 import type { AdminFacts } from './facts.js'
 import type { LatencyWindow } from './latency-window.js'
+import type { ConfigurationState } from './reload-control.js'
 import type {
+  ConfigurationStatus,
   ListenerStatus,
   ResponseClass,
   SessionsStatus,
@@ -58,6 +60,27 @@ export function buildStatus(facts: AdminFacts, latency: LatencyWindow, wallMs = 
     targetGroups,
     ...(cluster === undefined ? {} : { cluster: buildClusterStatus(cluster, clock) }),
     sessions: buildSessions(facts),
+    configuration: buildConfiguration(facts.reloading.state),
+  }
+}
+
+/** Everybody who watches the events gets it every second. */
+const MAX_REASONS = 20
+
+function buildConfiguration({ version, loadedAtMs, file, last }: ConfigurationState): ConfigurationStatus {
+  return {
+    version,
+    loaded: new Date(loadedAtMs).toISOString(),
+    file: file ?? null,
+    lastReload:
+      last === undefined
+        ? null
+        : {
+            time: new Date(last.atMs).toISOString(),
+            by: last.by,
+            result: last.result,
+            reasons: last.reasons.slice(0, MAX_REASONS),
+          },
   }
 }
 

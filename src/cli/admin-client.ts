@@ -83,8 +83,9 @@ export async function askAdmin(
   method: string,
   path: string,
   body?: unknown,
+  timeoutMs = TIMEOUT_MS,
 ): Promise<{ code: number; text: string }> {
-  const signal = AbortSignal.timeout(TIMEOUT_MS)
+  const signal = AbortSignal.timeout(timeoutMs)
   const content = body === undefined ? '' : JSON.stringify(body)
   const headers = {
     ...(door.token === '' ? {} : { authorization: `Bearer ${door.token}` }),
@@ -104,7 +105,7 @@ export async function askAdmin(
     // Reasons and names in it may come from Redis, targets or peers.
     text = printableJson(await textOf(response))
   } catch (cause) {
-    const reason = signal.aborted ? `no answer within ${TIMEOUT_MS / 1000} s` : why(cause)
+    const reason = signal.aborted ? `no answer within ${timeoutMs / 1000} s` : why(cause)
     const hint = door.isGuessed === true ? `\n${elsewhere()}` : ''
     throw new CastorError('ADMIN_UNREACHABLE', `castor does not answer at ${door.name}: ${reason}${hint}`, { cause })
   }

@@ -7,6 +7,7 @@ import { addCheck } from './check.js'
 import { addDrainHost } from './drain-host.js'
 import { EXIT, type ExitCode, exitCodeOf } from './exit-code.js'
 import { addKeepalived } from './keepalived.js'
+import { addReload } from './reload.js'
 import { addSchema } from './schema.js'
 import { addStart } from './start.js'
 import { addStatus } from './status.js'
@@ -28,15 +29,18 @@ Examples:
   castor check -c castor.yaml      everything that is wrong with a configuration
   castor start -c castor.yaml      run it
   castor status --watch            how it is doing
+  castor diff                      what a reload would change; castor reload applies it
   castor bench -c 64 -d 10         put load on it
 
-Exit codes: 0 done, 1 failed (status: degraded), 2 wrong configuration or usage, 3 status: does not answer.`,
+Exit codes: 0 done, 1 failed (status: degraded; diff: something differs), 2 wrong configuration or usage, 3 status and diff:
+it does not answer.`,
     )
   addStart(castor)
   addCheck(castor)
   addSchema(castor)
   addStatus(castor)
   addTargetCommands(castor)
+  addReload(castor)
   addKeepalived(castor)
   addDrainHost(castor)
   addBench(castor)

@@ -47,7 +47,9 @@ export function watchSignals(say: (line: string) => void): Signals {
   closeInspector(say)
   watchNpm(onStop)
   process.on('SIGHUP', () => {
-    say('SIGHUP: reload is not supported yet in this version; restart to change the configuration')
+    if (running === undefined) say('SIGHUP: still starting; the file has just been read')
+    // What comes of it is in the log.
+    else void running.reloading.reload('signal').catch(fail)
   })
   endOnSecondSignal(DEAF_MS)
 

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Command } from 'commander'
@@ -6,6 +6,7 @@ import { formatAddress } from '../config/addresses.js'
 import type { Environment } from '../config/interpolate.js'
 import { loadConfig } from '../config/load.js'
 import type { Problem } from '../config/problems.js'
+import { type ConfigSource, fileSource } from '../config/source.js'
 import { stateDirectory } from '../config/state-directory.js'
 import type { StartOptions as CastorOptions, RunningCastor } from '../control/running.js'
 import type { Config } from '../core/config.js'
@@ -43,7 +44,8 @@ export function addStart(program: Command): void {
       'after',
       `
 SIGTERM, SIGQUIT or SIGINT (Ctrl-C) stop accepting and let what is in flight finish, at most shutdownTimeout long;
-a second one stops at once. SIGUSR1 and SIGUSR2 open the access log anew, as after a rotation. Exits 0 after a clean stop, 1 after a failure, 2 for wrong configuration or usage.
+a second one stops at once. SIGHUP reads the configuration file anew and applies it, as castor reload does.
+SIGUSR1 and SIGUSR2 open the access log anew, as after a rotation. Exits 0 after a clean stop, 1 after a failure, 2 for wrong configuration or usage.
 
 Examples:
   castor start -c castor.yaml
@@ -125,7 +127,9 @@ function load(
   const started = demo
     ? { ...config, admin: { ...admin, pageConnects: ['ws://localhost:*', 'ws://127.0.0.1:*'] } }
     : config
-  return run(started, warnings, {}, () => {
+  // A pipe says what it says once.
+  const source = statSync(file).isFile() ? fileSource(file, { set, env, isWritable: !demo }) : undefined
+  return run(started, warnings, source ? { source } : {}, () => {
     attempt.started = true
   })
 }
@@ -134,7 +138,7 @@ function load(
 export async function run(
   config: Config,
   configWarnings: readonly Problem[],
-  more: Pick<CastorOptions, 'workerFile'> = {},
+  more: Pick<CastorOptions, 'workerFile' | 'source'> = {},
   onStarted: () => void = () => {},
 ): Promise<ExitCode> {
   const notes = openNotes(2)
@@ -147,9 +151,9 @@ export async function run(
   const logDestination = openLogDestination(config.log)
   const held = process.stderr.isTTY && config.log.format === 'json' ? new HeldLog(logDestination) : undefined
   try {
-    const watched = isInspected() ? { ...config, watchdogMs: 0 } : config
+    const watched = isInspected() ? withoutWatchdog(config, more.source) : { config, more: {} }
     const options = { configWarnings, ownsProcess: true, logDestination: held ?? logDestination }
-    const castor = await startCastor(watched, { ...options, ...more })
+    const castor = await startCastor(watched.config, { ...options, ...more, ...watched.more })
     onStarted()
     held?.release()
     openNotes(1).say(readyLines(config, castor))
@@ -162,6 +166,14 @@ export async function run(
     for (const warning of held?.warnings() ?? []) say(warning)
     endProcessWithin(EXIT_MS, EXIT.failed)
     throw cause
+  }
+}
+
+/** Not by a reload either. */
+function withoutWatchdog(config: Config, source: ConfigSource | undefined) {
+  return {
+    config: { ...config, watchdogMs: 0 },
+    more: source && { source: { ...source, set: [...source.set, 'watchdog=off'] } },
   }
 }
 

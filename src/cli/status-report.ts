@@ -81,6 +81,17 @@ const statusReport = z.object({
       }),
     )
     .catch([]),
+  configuration: z
+    .object({
+      version: z.number(),
+      loaded: z.string(),
+      file: z.string().nullish(),
+      lastReload: z
+        .object({ time: z.string(), by: z.string(), result: z.string(), reasons: z.array(z.string()).catch([]) })
+        .nullish(),
+    })
+    .optional()
+    .catch(undefined),
   cluster: z
     .object({
       name: z.string(),

@@ -68,7 +68,7 @@ export function statusView(report: StatusReport, palette: Palette): string {
   ])
   const problems = report.problems.map((problem) => `\n${palette.bad('!')} ${problem}`)
   const blocks = [
-    head.join('  ') + problems.join(''),
+    head.join('  ') + configurationView(report, palette) + problems.join(''),
     table(LISTENER_COLUMNS, listeners, palette),
     ...tlsView(report, palette),
   ]
@@ -91,6 +91,17 @@ export function statusView(report: StatusReport, palette: Palette): string {
   }
   if (report.cluster !== undefined) blocks.push(clusterView(report.cluster, palette))
   return `${blocks.join('\n\n')}\n`
+}
+
+/** A failed reload stays on the page until one succeeds: the next start would fail by the same file. */
+function configurationView({ configuration }: StatusReport, palette: Palette): string {
+  if (configuration === undefined) return ''
+  const { version, loaded, file, lastReload } = configuration
+  const line = `\nconfiguration ${version}${file ? ` from ${file}` : ''}  loaded ${loaded}`
+  if (!lastReload || lastReload.reasons.length === 0) return line
+  const [first, ...more] = lastReload.reasons
+  const rest = more.length === 0 ? '' : ` (and ${more.length} more)`
+  return `${line}\n${palette.bad('!')} the reload of ${lastReload.time} was refused: ${first}${rest}`
 }
 
 function clusterView({ name, redis, peers }: NonNullable<StatusReport['cluster']>, palette: Palette): string {

@@ -26,16 +26,21 @@ export function addTargetCommands(program: Command): void {
   door(
     program
       .command('weight')
-      .summary('change a target’s share of new traffic until the next start')
-      .description('Change a target’s share of new traffic until the next start.')
+      .summary('change a target’s share of new traffic')
+      .description('Change a target’s share of new traffic until the next start, or with --persist for good.')
       .argument('<group>', GROUP)
       .argument('<target>', TARGET)
-      .argument('<weight>', '0 to 100; 0 takes no new traffic'),
-  ).action((group, target, weight, options) => change(group, target, { weight: readWeight(weight) }, options))
+      .argument('<weight>', '0 to 100; 0 takes no new traffic')
+      .option('--persist', PERSIST),
+  ).action((group, target, weight, { persist, ...options }) =>
+    change(group, target, { weight: readWeight(weight), ...persisted(persist) }, options),
+  )
   const targets = program
     .command('target')
-    .summary('add a target to a group, or remove one, until the next start')
-    .description('Adds targets to the running process and removes them. The configuration file stays as it is.')
+    .summary('add a target to a group, or remove one')
+    .description(
+      'Adds targets to the running process and removes them, until the next start, or with --persist for good.',
+    )
   door(
     targets
       .command('add')
@@ -46,7 +51,8 @@ export function addTargetCommands(program: Command): void {
       .argument('<group>', GROUP)
       .argument('<address>', 'host:port or [IPv6]:port')
       .option('--weight <weight>', 'share of new traffic, 0 to 100 (default: 10)')
-      .option('--id <id>', 'name of the target (default: its address)'),
+      .option('--id <id>', 'name of the target (default: its address)')
+      .option('--persist', PERSIST),
   ).action((group, address, options) => add(group, address, options))
   door(
     targets
@@ -55,11 +61,13 @@ export function addTargetCommands(program: Command): void {
       .description('Let a target drain for the time its group gives it, then take it out.')
       .argument('<group>', GROUP)
       .argument('<target>', TARGET)
-      .option('--now', 'take it out at once and cut what is still with it'),
+      .option('--now', 'take it out at once and cut what is still with it')
+      .option('--persist', PERSIST),
   ).action((group, target, options) => remove(group, target, options))
 }
 
 const GROUP = 'the target group'
+const PERSIST = 'write it to the configuration file as well'
 const TARGET = 'the target’s id, as castor status shows it'
 
 /** The options by which each of these commands finds the running process. */
@@ -76,12 +84,16 @@ function readWeight(text: string): number {
   throw new CastorError('USAGE', `${JSON.stringify(text)} is no weight; give a whole number from 0 to 100`)
 }
 
+const persisted = (persist: boolean | undefined): object => (persist === true ? { persist } : {})
+
 interface AddOptions extends AdminClientOptions {
+  readonly persist?: boolean
   readonly weight?: string
   readonly id?: string
 }
 
 interface RemoveOptions extends AdminClientOptions {
+  readonly persist?: boolean
   readonly now?: boolean
 }
 
@@ -91,11 +103,12 @@ function change(group: string, target: string, wanted: object, options: AdminCli
   })
 }
 
-function add(group: string, address: string, { weight, id, ...options }: AddOptions): Promise<void> {
+function add(group: string, address: string, { weight, id, persist, ...options }: AddOptions): Promise<void> {
   const target = {
     address,
     ...(id === undefined ? {} : { id }),
     ...(weight === undefined ? {} : { weight: readWeight(weight) }),
+    ...persisted(persist),
   }
   return ask(options, 'POST', targetsPath(group), target, (added) => {
     const waits = added.health === 'initial' ? '; it gets traffic once it has passed a health check' : ''
@@ -103,8 +116,9 @@ function add(group: string, address: string, { weight, id, ...options }: AddOpti
   })
 }
 
-function remove(group: string, target: string, { now, ...options }: RemoveOptions): Promise<void> {
-  const path = `${targetPath(group, target)}${now === true ? '?now=true' : ''}`
+function remove(group: string, target: string, { now, persist, ...options }: RemoveOptions): Promise<void> {
+  const flags = [...(now === true ? ['now=true'] : []), ...(persist === true ? ['persist=true'] : [])]
+  const path = `${targetPath(group, target)}${flags.length === 0 ? '' : `?${flags.join('&')}`}`
   return ask(options, 'DELETE', path, undefined, ({ leaves }) =>
     leaves === undefined
       ? `${target} is gone from ${group}`

@@ -94,6 +94,6 @@ function stickinessDocument(stickiness: StickinessConfig): Fields | 'off' {
     case 'app-cookie':
       return { type: 'app-cookie', name: stickiness.name, timeout: formatDuration(stickiness.timeoutMs) }
     case 'source-ip':
-      return { type: 'source-ip', timeout: formatDuration(stickiness.timeoutMs) }
+      return { type: 'source-ip', timeout: formatDuration(stickiness.timeoutMs), ipv6Prefix: stickiness.ipv6Prefix }
   }
 }

@@ -22,7 +22,11 @@ export function listenerDocument(listener: ListenerConfig): Fields {
     keepAlive: keepAliveDocument(listener.keepAliveSeconds),
     idleTimeout: listener.idleTimeoutMs === Number.POSITIVE_INFINITY ? 'off' : formatDuration(listener.idleTimeoutMs),
     ...(speaksHttp
-      ? { halfClose: listener.halfClose, websocketIdleTimeout: formatDuration(listener.websocketIdleTimeoutMs) }
+      ? {
+          upgrades: [...listener.upgrades],
+          halfClose: listener.halfClose,
+          websocketIdleTimeout: formatDuration(listener.websocketIdleTimeoutMs),
+        }
       : {}),
     acceptProxyProtocol: [...listener.acceptProxyProtocol],
     ...(speaksHttp ? { trustForwardedFrom: [...listener.trustForwardedFrom] } : {}),

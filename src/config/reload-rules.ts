@@ -33,6 +33,7 @@ export const RELOAD_RULES: Readonly<Record<string, ReloadRule>> = {
   'listeners.*.redirectToHttps': 'reload',
   'listeners.*.keepAlive': 'reload',
   'listeners.*.idleTimeout': 'reload',
+  'listeners.*.upgrades': 'reload',
   'listeners.*.halfClose': 'reload',
   'listeners.*.websocketIdleTimeout': 'reload',
   'listeners.*.acceptProxyProtocol': 'reload',

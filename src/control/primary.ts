@@ -32,6 +32,7 @@ import { InForce } from './in-force.js'
 import { capacityFor } from './next-snapshot.js'
 import { openAdmin } from './open-admin.js'
 import { nativeSockets, sharedSockets } from './open-socket.js'
+import { Reloader } from './reloader.js'
 import { TargetAddresses } from './resolve.js'
 import type { RunningCastor, StartOptions } from './running.js'
 import { snapshotMemory } from './snapshot-memory.js'
@@ -53,6 +54,7 @@ export class Primary implements RunningCastor, AdminFacts {
   readonly columns: Columns
   readonly table: TargetTable
   readonly log: Logger
+  readonly reloading: Reloader
   readonly leftovers: string[] = []
   state: ProcessState = 'starting'
   readonly #destination: LogDestination
@@ -93,6 +95,7 @@ export class Primary implements RunningCastor, AdminFacts {
     this.#ticketKeys = ticketKeys
     this.#certificates = certificates
     this.log = log
+    this.reloading = new Reloader(config, { source: options.source, log, apply: (next) => this.#apply.apply(next) })
     const addon = chooseAddon(config, log)
     this.#addon = addon
     this.#clock.onStep = (byMs) => log.warn({ byMs: Math.round(byMs) }, "the host's clock was set")
@@ -249,6 +252,7 @@ export class Primary implements RunningCastor, AdminFacts {
     this.#certificates.onChange = () => this.#threads.tellTls()
     this.#certificates.watch()
     this.state = 'running'
+    this.reloading.start()
     log.info({ workers: config.workers, maxConnections: max, native: this.#addon !== undefined }, 'started')
   }
 
@@ -316,6 +320,7 @@ export class Primary implements RunningCastor, AdminFacts {
     this.state = 'draining'
     this.#limit?.stop()
     this.#addresses.stop()
+    this.reloading.stop()
     clearInterval(this.#care)
     this.#certificates.stop()
     this.#ticketKeys.stop()

@@ -1,5 +1,7 @@
 import type { WorkerFacts } from '../admin/facts.js'
+import type { ReloadControl } from '../admin/reload-control.js'
 import type { Problem } from '../config/problems.js'
+import type { ConfigSource } from '../config/source.js'
 import type { AdminListen, ListenerProtocol } from '../core/config.js'
 import type { TicketKeyStore } from '../core/ticket-keys.js'
 import type { LogDestination } from '../observe/log.js'
@@ -13,6 +15,7 @@ export interface RunningCastor {
   readonly workers: readonly WorkerFacts[]
   /** Opens the access log's file anew, as after a rotation. */
   reopenLogs(): Promise<void>
+  readonly reloading: Pick<ReloadControl, 'reload'>
   /** Takes no new connections, lets what is in flight finish for `shutdownTimeout`, then ends. Idempotent. */
   stop(): Promise<void>
   stopNow(): Promise<void>
@@ -27,6 +30,8 @@ export interface StartOptions {
   readonly logDestination?: LogDestination
   /** The file that proxy threads run; the product's own if not given. */
   readonly workerFile?: string
+  /** Where the configuration came from; a reload reads it again. */
+  readonly source?: ConfigSource
   /** What was said of the configuration when it was read. */
   readonly configWarnings?: readonly Problem[]
   /** The process does nothing else: it may be ended where the primary thread stands still. */

@@ -108,7 +108,7 @@ t.test('SIGHUP does not end it', async (t) => {
   const { config } = await setting(t)
   const castor = await startChild(t, config)
   castor.child.kill('SIGHUP')
-  await until('an answer to it', () => castor.stderr.includes('SIGHUP'))
+  await until('an answer to it', () => castor.stderr.includes('the configuration file says the same as before'))
   const tunnel = await RawClient.connect(castor.port('raw'))
   tunnel.send('hello\r\n')
   t.equal(await tunnel.reader.line(), 'hello')

@@ -26,6 +26,7 @@ import {
 } from '../../../src/shm/layout.js'
 import { MapSessionStore } from '../../../src/shm/map-sessions.js'
 import { TargetTable } from '../../../src/shm/targets.js'
+import { FakeReloading } from './fake-reloading.js'
 
 const listener = (name: string, protocol: 'http' | 'tcp', port: number, targetGroup: string): ListenerConfig => ({
   name,
@@ -105,6 +106,7 @@ function config(admin: AdminConfig): Config {
     drainDelayMs: 0,
     shutdownTimeoutMs: 30_000,
     stateDir: '',
+    reload: 'manual',
     secret: '',
     listeners: [listener('web', 'http', 8080, 'app'), listener('db', 'tcp', 5432, 'postgres')],
     targetGroups: [group('app', 'http', [10, 10, 5], 9001), group('postgres', 'tcp', [10, 0], 5432)],
@@ -192,6 +194,8 @@ export class FakeFacts implements AdminFacts {
     { node: 'lb-a', thread: 'primary' },
   )
 
+  readonly reloading: FakeReloading
+
   /** By index of the listener. */
   served: CertificateFacts[][] = []
 
@@ -201,6 +205,7 @@ export class FakeFacts implements AdminFacts {
 
   constructor(admin: Partial<AdminConfig> = {}) {
     this.config = config({ listen: [{ address: '127.0.0.1', port: 0 }], token: '', hosts: [], ...admin })
+    this.reloading = new FakeReloading(this.config)
     const groups = this.config.targetGroups.map(({ name }) => name)
     this.directory = {
       listeners: this.config.listeners.map(({ name }) => name),

@@ -43,6 +43,7 @@ const process: ProcessFacts = {
   cpuSeconds: 12.5,
   residentBytes: 1e8,
   openFds: 42,
+  configuration: new FakeFacts().reloading.state,
   cluster: CLUSTER,
   primaryLoopDelay: { p50Ms: 0.5, p99Ms: 1, maxMs: 2 },
   certificates: () => [],

@@ -22,6 +22,7 @@ t.test('handshakes, failures and the end of certificates are in the metrics', (t
     openFds: 0,
     primaryLoopDelay: { p50Ms: 0, p99Ms: 0, maxMs: 0 },
     cluster: undefined,
+    configuration: told.reloading.state,
     certificates: (listener) => told.served[listener] ?? [],
   })
   const families = readExposition(text)

@@ -28,7 +28,8 @@ const WRONG: readonly Case[] = [
   { args: ['bench', '--url', 'localhost'], says: [/'localhost' is invalid\. Write a URL like/] },
   { args: ['status', '--admin', 'nowhere'], says: [/--admin: "nowhere" has no port/] },
   { args: ['start', '--demo', '-c', 'x.yaml'], says: [/give either --demo or -c FILE/] },
-  { args: ['reload'], says: [/unknown command 'reload'/] },
+  { args: ['reload', 'castor.yaml'], says: [/too many arguments/, /castor reload -c FILE/] },
+  { args: ['diff', '--admin', 'nowhere'], says: [/--admin: "nowhere" has no port/] },
   { args: [], says: [/Usage: castor/, /start \[options\]/] },
 ]
 

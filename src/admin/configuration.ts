@@ -1,0 +1,135 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { z } from 'zod'
+import { formatAddress } from '../config/addresses.js'
+import { toDocument } from '../config/document.js'
+import { formatDiff } from '../config/format-diff.js'
+import { maskSecrets } from '../config/mask-secrets.js'
+import { formatProblem, type Problem } from '../config/problems.js'
+import { describe } from '../config/validate.js'
+import { ADMIN_STATES } from '../core/target-state.js'
+import { sendError, sendJson } from './answer.js'
+import type { AdminFacts } from './facts.js'
+import { hasParameters } from './query.js'
+import { readOptionalJson } from './read-json.js'
+import type { ReloadOutcome } from './reload-control.js'
+
+/** What an operator has changed of a target since the configuration in force was read. */
+interface OperatorChange {
+  readonly targetGroup: string
+  readonly id: string
+  readonly change: 'added' | 'removed' | 'changed'
+  readonly address?: string
+  readonly weight?: number
+  readonly state?: string
+}
+
+/** `GET /api/v1/config`: the configuration in force as a file would say it, and what operators have changed since. */
+export function sendConfig({ facts }: { facts: AdminFacts }, request: IncomingMessage, response: ServerResponse): void {
+  const { state, inForce } = facts.reloading
+  sendJson(request, response, 200, {
+    version: state.version,
+    loadedAt: new Date(state.loadedAtMs).toISOString(),
+    file: state.file ?? null,
+    config: maskSecrets(toDocument(inForce)),
+    operatorChanges: operatorChanges(facts),
+  })
+}
+
+/** `GET /api/v1/config/diff`: what a reload would do now. */
+export async function sendDiff(
+  { facts }: { facts: AdminFacts },
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  if (hasParameters(request, response)) return
+  sendOutcome(facts, request, response, await facts.reloading.preview(), true)
+}
+
+const options = z.strictObject({ dryRun: z.boolean().optional() })
+
+/** `POST /api/v1/reload`, with `{ "dryRun": true }` to be told only. Answers when every thread has it. */
+export async function postReload(
+  { facts }: { facts: AdminFacts },
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  if (hasParameters(request, response)) return
+  const given = await readOptionalJson(request)
+  const asked = options.safeParse(given, { error: (issue) => describe(issue) })
+  if (!asked.success) {
+    const message = given === undefined ? 'the body is no JSON, or too long' : asked.error.issues[0]!.message
+    sendError(request, response, 400, 'BAD_RELOAD', message)
+    return
+  }
+  const dryRun = asked.data.dryRun === true
+  const outcome = dryRun ? await facts.reloading.preview() : await facts.reloading.reload('api')
+  sendOutcome(facts, request, response, outcome, dryRun)
+}
+
+function sendOutcome(
+  { reloading }: AdminFacts,
+  request: IncomingMessage,
+  response: ServerResponse,
+  outcome: ReloadOutcome,
+  dryRun: boolean,
+): void {
+  const file = reloading.state.file ?? null
+  const refuse = (status: number, code: string, message: string, more: object): void =>
+    sendJson(request, response, status, { error: { code, message, ...more }, file })
+  switch (outcome.result) {
+    case 'applied':
+    case 'changed':
+    case 'unchanged': {
+      const { result, version } = outcome
+      const changes = 'changes' in outcome ? { changes: outcome.changes, lines: formatDiff(outcome.changes) } : {}
+      const warnings = outcome.warnings.map(formatProblem)
+      sendJson(request, response, 200, { result, version, file, warnings, ...changes })
+      return
+    }
+    case 'invalid': {
+      const count = outcome.problems.length
+      const message = `the file has ${count === 1 ? 'a problem' : `${count} problems`}; nothing was changed`
+      refuse(422, 'CONFIG_INVALID', message, { problems: outcome.problems.map(shownProblem) })
+      return
+    }
+    case 'restart-required': {
+      const { changes } = outcome
+      const names = changes.restart.map(({ path }) => path).join(', ')
+      const message = `${names} can only change with a restart; ${dryRun ? 'a reload would change nothing' : 'nothing was changed'}`
+      refuse(409, 'RESTART_REQUIRED', message, { changes, lines: formatDiff(changes) })
+      return
+    }
+    case 'failed':
+      refuse(500, 'RELOAD_FAILED', outcome.message, {})
+  }
+}
+
+function shownProblem(problem: Problem): object {
+  const { source, line, column, path, message } = problem
+  return { file: source, line, column, path, message, text: formatProblem(problem) }
+}
+
+function operatorChanges(facts: AdminFacts): OperatorChange[] {
+  const { table, targets: all, directory, reloading } = facts
+  return reloading.inForce.targetGroups.flatMap(({ name: targetGroup, targets: ofFile }) => {
+    const index = directory.groups.indexOf(targetGroup)
+    const running = all.filter(({ group }) => group === index)
+    const changes: OperatorChange[] = []
+    for (const { id, slot, host, port, leavesMs } of running) {
+      const before = ofFile.find((target) => target.id === id)
+      const weight = table.weight(slot)
+      const state = ADMIN_STATES[table.admin(slot)] ?? 'active'
+      if (leavesMs !== undefined) {
+        if (before !== undefined) changes.push({ targetGroup, id, change: 'removed' })
+      } else if (before === undefined) {
+        changes.push({ targetGroup, id, change: 'added', address: formatAddress(host, port), weight, state })
+      } else if (before.weight !== weight || state !== 'active') {
+        changes.push({ targetGroup, id, change: 'changed', weight, state })
+      }
+    }
+    for (const { id } of ofFile) {
+      if (!running.some((target) => target.id === id)) changes.push({ targetGroup, id, change: 'removed' })
+    }
+    return changes
+  })
+}
