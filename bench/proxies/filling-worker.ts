@@ -32,7 +32,7 @@ function fill(task: ProxyTask, sessions: number): void {
     { slot: 0, name: group.name },
     {
       store,
-      table: new TargetTable(task.counters.targets),
+      table: new TargetTable(task.counters.segments),
       clock,
       keys: new KeyHash(Uint8Array.from(task.sessionSeed)),
       stamps: new SharedHybridClock(task.counters.hybridClock, task.snapshot.config.node, () => clock.wallMs),

@@ -99,7 +99,7 @@ export async function postTarget(asked: TargetRequest): Promise<void> {
     sendError(request, response, 400, 'BAD_TARGET', problems.join('; '))
     return
   }
-  let refused: 'exists' | 'full' | undefined
+  let refused: 'exists' | undefined
   const apply = async (): Promise<true | undefined> => {
     const outcome = await facts.addTarget(groupSlot, target)
     if (outcome === 'added') return true
@@ -111,15 +111,6 @@ export async function postTarget(asked: TargetRequest): Promise<void> {
   switch (refused) {
     case 'exists':
       sendError(request, response, 409, 'TARGET_EXISTS', whyExists(facts, groupSlot, group, target))
-      return
-    case 'full':
-      sendError(
-        request,
-        response,
-        507,
-        'NO_ROOM',
-        `all ${facts.columns.capacity.targets} places for targets are taken, or not free again yet; raise reserve.targets and restart`,
-      )
       return
     case undefined: {
       const { id, weight } = target

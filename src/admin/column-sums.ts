@@ -11,7 +11,9 @@ import {
   LISTENER_REASONS,
   LISTENER_TLS_FAULTS,
   SERIES_CODE_COUNT,
+  SERIES_CODES,
 } from '../shm/layout.js'
+import type { SlotCounters } from '../shm/slot-counters.js'
 
 /** Upper bounds of the shared histogram's buckets, in milliseconds. */
 export const BUCKET_BOUNDS_MS: readonly number[] = Array.from({ length: HISTOGRAM_BUCKETS }, (_, i) => bucketBoundMs(i))
@@ -22,21 +24,11 @@ const OCTAVE_BOUNDS_SECONDS: readonly number[] = Array.from(
   (_, octave) => bucketBoundMs(octave * 4) / 1000,
 )
 
-/** `into.length` words from `offset` on within a column, each added up over all columns. */
-export function sumWords(columns: Columns, offset: number, into: Float64Array): Float64Array {
-  const { words, layout } = columns
-  into.fill(0)
-  for (let base = 0; base < words.length; base += layout.stride) {
-    for (let i = 0; i < into.length; i++) into[i]! += words[base + offset + i]!
-  }
-  return into
-}
-
 const histogramWords = new Float64Array(HISTOGRAM_WORDS)
 
-/** The histogram at `offset` within a column, added up over all; undefined when it has counted nothing. */
-export function histogramSample(columns: Columns, offset: number): HistogramSample | undefined {
-  const words = sumWords(columns, offset, histogramWords)
+/** The histogram that begins at a slot's word `at`, added up over all columns; undefined when it has counted nothing. */
+export function histogramSample(counters: SlotCounters, at: number): HistogramSample | undefined {
+  const words = counters.sums(at, histogramWords)
   const cumulative: number[] = []
   let count = 0
   for (let bucket = 0; bucket < HISTOGRAM_BUCKETS; bucket++) {
@@ -51,7 +43,7 @@ const codeWords = new Float64Array(SERIES_CODE_COUNT)
 
 /** How many answers of each status a series counted. Index 0 is status 100. Valid until the next call. */
 export function codeCounts(columns: Columns, series: number): Float64Array {
-  return sumWords(columns, columns.seriesAt(0, series), codeWords)
+  return columns.series(series).sums(SERIES_CODES, codeWords)
 }
 
 export interface ReasonCount {
@@ -64,7 +56,7 @@ const reasonWords = new Float64Array(REASONS.length)
 
 /** The failures a listener counted, without those that never happened. */
 export function reasonCounts(columns: Columns, listener: number): ReasonCount[] {
-  sumWords(columns, columns.listenerAt(0, listener) + LISTENER_REASONS, reasonWords)
+  columns.listener(listener).sums(LISTENER_REASONS, reasonWords)
   const counts: ReasonCount[] = []
   REASONS.forEach(({ code, origin }, index) => {
     const count = reasonWords[index]!
@@ -83,7 +75,7 @@ const handshakeWords = new Float64Array(TLS_VERSIONS.length * 2)
 
 /** The handshakes a listener finished, without kinds that never happened. */
 export function handshakeCounts(columns: Columns, listener: number): HandshakeCount[] {
-  sumWords(columns, columns.listenerAt(0, listener) + LISTENER_HANDSHAKES, handshakeWords)
+  columns.listener(listener).sums(LISTENER_HANDSHAKES, handshakeWords)
   return TLS_VERSIONS.flatMap((version, index) =>
     [false, true].map((resumed) => ({ version, resumed, count: handshakeWords[index * 2 + (resumed ? 1 : 0)]! })),
   ).filter(({ count }) => count > 0)
@@ -96,6 +88,6 @@ export function faultCounts(
   columns: Columns,
   listener: number,
 ): { readonly fault: TlsFault; readonly count: number }[] {
-  sumWords(columns, columns.listenerAt(0, listener) + LISTENER_TLS_FAULTS, faultWords)
+  columns.listener(listener).sums(LISTENER_TLS_FAULTS, faultWords)
   return TLS_FAULTS.map((fault, index) => ({ fault, count: faultWords[index]! })).filter(({ count }) => count > 0)
 }

@@ -72,7 +72,7 @@ export interface AdminFacts {
   setTargetState(slot: number, state: AdminState): void
   setTargetWeight(slot: number, weight: number): void
   /** `full`: no place is left in shared memory. */
-  addTarget(group: number, target: TargetConfig): Promise<'added' | 'exists' | 'full'>
+  addTarget(group: number, target: TargetConfig): Promise<'added' | 'exists'>
   /** Lets a target drain and then go, or go at once; returns when it goes, by `clock.steadyMs`. */
   removeTarget(slot: number, now: boolean): number
 }

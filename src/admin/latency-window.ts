@@ -1,7 +1,7 @@
 import { quantileMs } from '../observe/histogram.js'
 import type { Columns } from '../shm/columns.js'
 import { HISTOGRAM_BUCKETS, TARGET_LATENCY } from '../shm/layout.js'
-import { BUCKET_BOUNDS_MS, sumWords } from './column-sums.js'
+import { BUCKET_BOUNDS_MS } from './column-sums.js'
 
 /** A window reaches back one to two of these. */
 const ROTATE_MS = 30_000
@@ -55,7 +55,7 @@ export class LatencyWindow {
   }
 
   #counts(target: number, into: Float64Array): Float64Array {
-    return sumWords(this.#columns, this.#columns.targetAt(0, target) + TARGET_LATENCY, into)
+    return this.#columns.target(target).sums(TARGET_LATENCY, into)
   }
 }
 

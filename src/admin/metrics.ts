@@ -106,7 +106,7 @@ function requests(out: Exposition, columns: Columns, { series }: Directory): voi
   for (const [name, offset, help] of durations) {
     out.family(name, 'histogram', help)
     labels.forEach((label, index) => {
-      const sample = label && histogramSample(columns, columns.seriesAt(0, index) + offset)
+      const sample = label && histogramSample(columns.series(index), offset)
       if (sample) out.histogram(label, sample)
     })
   }
@@ -123,7 +123,7 @@ function listeners(out: Exposition, columns: Columns, directory: Directory): voi
     out.family(name, type, help)
     directory.listeners.forEach((listener, index) => {
       if (listener === undefined) return
-      out.sample({ listener }, columns.sum(columns.listenerAt(0, index) + word))
+      out.sample({ listener }, columns.listener(index).sum(word))
     })
   }
 }
@@ -225,14 +225,14 @@ function targets(out: Exposition, { columns, directory, targets }: Measured): vo
     out.family(name, type, help)
     for (const { group, id, slot } of targets) {
       const labels: Labels = { target_group: directory.groups[group]!, target: id }
-      out.sample(labels, columns.sum(columns.targetAt(0, slot) + word))
+      out.sample(labels, columns.target(slot).sum(word))
     }
   }
 }
 
 function workers(out: Exposition, columns: Columns, { workers, primaryLoopDelay }: ProcessFacts): void {
   const perWorker = (word: number): void => {
-    for (const { id } of workers) out.sample({ worker: String(id) }, columns.words[columns.workerAt(id) + word]!)
+    for (const { id } of workers) out.sample({ worker: String(id) }, columns.workerWords[columns.workerAt(id) + word]!)
   }
   out.family('castor_worker_connections_active', 'gauge', 'Client connections open on the worker.')
   perWorker(WORKER_CONNECTIONS_ACTIVE)
@@ -258,13 +258,13 @@ function workers(out: Exposition, columns: Columns, { workers, primaryLoopDelay 
     out.sample({ worker: String(id), reason: 'stuck' }, stuck)
   }
   out.family('castor_retries_total', 'counter', 'Requests and connections sent to a target once more.')
-  out.sample({}, columns.sum(WORKER_RETRIES_TOTAL))
+  out.sample({}, columns.sumOfWorkers(WORKER_RETRIES_TOTAL))
   out.family(
     'castor_access_log_dropped_total',
     'counter',
     'Access log records dropped because writing was behind or failed.',
   )
-  out.sample({}, columns.sum(WORKER_ACCESS_RECORDS_DROPPED))
+  out.sample({}, columns.sumOfWorkers(WORKER_ACCESS_RECORDS_DROPPED))
 
   out.family(
     'castor_event_loop_delay_seconds',
@@ -279,7 +279,7 @@ function workers(out: Exposition, columns: Columns, { workers, primaryLoopDelay 
   delay('primary', primaryLoopDelay.p50Ms, primaryLoopDelay.p99Ms, primaryLoopDelay.maxMs)
   for (const { id } of workers) {
     const at = columns.workerAt(id)
-    const { words } = columns
+    const { workerWords: words } = columns
     delay(
       `proxy-${id}`,
       words[at + WORKER_LOOP_DELAY_P50_MS]!,

@@ -88,7 +88,7 @@ const SERVING: ReadonlySet<Health> = new Set(['healthy', 'unchecked'])
 
 function buildWorkers({ workers, columns }: AdminFacts): WorkerStatus[] {
   return workers.map(({ id, state, restarts, stuck }) => {
-    const word = (offset: number): number => columns.words[columns.workerAt(id) + offset]!
+    const word = (offset: number): number => columns.workerWords[columns.workerAt(id) + offset]!
     return {
       id,
       state,
@@ -108,7 +108,7 @@ function buildListeners(facts: AdminFacts, nowMs: number): ListenerStatus[] {
   const { config, directory, columns, listeners } = facts
   return config.listeners.map(({ name, protocol, targetGroup, tls }) => {
     const index = directory.listeners.indexOf(name)
-    const word = (offset: number): number => (index < 0 ? 0 : columns.sum(columns.listenerAt(0, index) + offset))
+    const word = (offset: number): number => (index < 0 ? 0 : columns.listener(index).sum(offset))
     const responses = countResponses(columns, directory.series, name)
     const errors = { client: 0, server: 0, reasons: {} as Record<string, number> }
     for (const { code, origin, count } of index < 0 ? [] : reasonCounts(columns, index)) {
@@ -158,7 +158,8 @@ function buildTargetGroups(facts: AdminFacts, latency: LatencyWindow, nowMs: num
     const learns = stickiness.type === 'source-ip' || stickiness.type === 'app-cookie'
     const listed = all.filter((target) => target.group === group)
     const targets = listed.map(({ slot, id, host, port, leavesMs }): TargetStatus => {
-      const word = (offset: number): number => columns.sum(columns.targetAt(0, slot) + offset)
+      const counters = columns.target(slot)
+      const word = (offset: number): number => counters.sum(offset)
       return {
         id,
         address: formatAddress(host, port),

@@ -1,4 +1,5 @@
 import type { AdminListen, ListenAddress } from '../core/config.js'
+import { MAX_TARGETS } from '../core/shared-counters.js'
 import {
   canonicalTarget,
   clash,
@@ -39,10 +40,21 @@ export function crossCheck(tree: unknown, report: Report): void {
     checkGroup(group, report)
     checkGroupTls(group, report)
   }
+  checkNumberOfTargets(groups, report)
   checkSecret(root, report)
   checkRedis(root, report)
   checkAdmin(root, report)
   checkAddresses(root, listeners, report)
+}
+
+/** Of all groups together. */
+function checkNumberOfTargets(groups: readonly Entry[], report: Report): void {
+  const listed = groups.reduce(
+    (sum, { fields }) => sum + (Array.isArray(fields.targets) ? fields.targets.length : 0),
+    0,
+  )
+  if (listed > MAX_TARGETS)
+    report(['targetGroups'], `${listed} targets are more than the ${MAX_TARGETS} that there may be`)
 }
 
 function checkRedis({ cluster }: Fields, report: Report): void {

@@ -320,7 +320,7 @@ const reserve = z
     targets: wholeNumber(0, 100_000)
       .prefault(256)
       .describe(
-        'Targets that may be added while the process runs, beside those of the file, in shared memory that is laid out at the start. 0 to 100000, default 256. Each takes 1036 bytes and 780 more a worker, from the system only once it is used. Higher costs that; lower refuses targets sooner. Holds until the next start.',
+        'Targets, beside those of the file, that shared memory has room for from the start. Where more are added it grows, each time to twice its size at least, so this is no limit. 0 to 100000, default 256. A place takes 1292 bytes and 1036 more a worker, from the system only once it is used. Higher costs nothing until then; lower makes memory grow sooner, after which looking up a target costs a few nanoseconds more. Holds until the next start.',
       ),
   })
   .prefault({})

@@ -13,7 +13,7 @@ export async function openAccessLog(access: string, log: Logger, columns: Column
       log.error({ err }, 'the access log cannot be written; its lines are lost'),
     onRecovered: (lostBytes: number) => log.warn({ lostBytes }, 'the access log is written again'),
     onDropped: (records: number) => {
-      columns.words[dropped]! += records
+      columns.workerWords[dropped]! += records
     },
   }
   try {

@@ -3,7 +3,7 @@ import { type Clock, steadyTime, wallTime } from '../core/clock.js'
 import type { ClusterConfig } from '../core/config.js'
 import type { OperatorEntry } from '../core/mesh.js'
 import { areTicketKeys, isOperatorEntry } from '../core/mesh-rules.js'
-import type { MeshTask, SnapshotMessage, TargetsMessage } from '../core/messages.js'
+import type { MeshTask, SegmentMessage, SnapshotMessage, TargetsMessage } from '../core/messages.js'
 import { groupNamed, type Snapshot } from '../core/snapshot.js'
 import type { CheckState, HealthReason } from '../core/target-state.js'
 import type { TicketKeyStore } from '../core/ticket-keys.js'
@@ -70,7 +70,7 @@ export class ClusterLink {
   }
 
   /** What every thread is told. */
-  send(message: TargetsMessage | SnapshotMessage): void {
+  send(message: TargetsMessage | SnapshotMessage | SegmentMessage): void {
     this.#mesh.send(message)
   }
 

@@ -64,7 +64,7 @@ export class Dispatcher {
   }
 
   #silent(worker: Worker): number {
-    return this.#columns.words[this.#columns.workerAt(worker.column) + WORKER_SILENT]!
+    return this.#columns.workerWords[this.#columns.workerAt(worker.column) + WORKER_SILENT]!
   }
 
   /** A worker died: what it had not taken out of its ring yet goes to the others; its successor gets what they have no room for. */
@@ -111,7 +111,7 @@ export class Dispatcher {
 
   #load(worker: Worker): number {
     const at = this.#columns.workerAt(worker.column)
-    return this.#columns.words[at + WORKER_CONNECTIONS_ACTIVE]! + worker.ring.waiting
+    return this.#columns.workerWords[at + WORKER_CONNECTIONS_ACTIVE]! + worker.ring.waiting
   }
 
   #wakeTouched(): void {

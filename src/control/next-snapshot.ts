@@ -1,6 +1,6 @@
 import type { Config } from '../core/config.js'
 import type { Directory } from '../core/directory.js'
-import type { Capacity } from '../core/shared-counters.js'
+import { type Capacity, MAX_TARGETS } from '../core/shared-counters.js'
 import type { Bind, GroupEntry, ListenerEntry, SeriesEntry, Snapshot } from '../core/snapshot.js'
 import type { Slots } from './slots.js'
 
@@ -104,7 +104,7 @@ export function capacityFor(config: Config, snapshot: Pick<Snapshot, 'listeners'
     listeners: snapshot.listeners.length,
     series: snapshot.series.length,
     groups: snapshot.groups.length,
-    targets: targets + config.reserve.targets,
+    targets: Math.min(MAX_TARGETS, targets + config.reserve.targets),
     sessions: config.sessions.capacity,
   }
 }

@@ -3,7 +3,7 @@ import type { AdminFacts, ClusterFacts, ProcessState, WorkerFacts } from '../adm
 import type { Admin } from '../admin/server.js'
 import { type Clock, SystemClock } from '../core/clock.js'
 import type { Config, TargetConfig } from '../core/config.js'
-import type { Directory, GroupTargets, ListedTarget } from '../core/directory.js'
+import type { Directory, ListedTarget } from '../core/directory.js'
 import type { SessionStore, SessionTotals } from '../core/session-store.js'
 import type { AdminState } from '../core/target-state.js'
 import type { TicketKeyStore } from '../core/ticket-keys.js'
@@ -27,6 +27,7 @@ import { chooseAddon } from './choose-addon.js'
 import { ConnectionLimit } from './connection-limit.js'
 import { type DescriptorPlan, openFileLimit, planDescriptors, tellOfCut } from './descriptors.js'
 import { End, endAll, FLUSH_NOW_MS, giveUp } from './ending.js'
+import { growTables, slotsOf } from './grow-tables.js'
 import { delayDrain, handOver, holdsVip, IDLE_GRACE_MS } from './handover.js'
 import { InForce } from './in-force.js'
 import { capacityFor } from './next-snapshot.js'
@@ -37,7 +38,7 @@ import { TargetAddresses } from './resolve.js'
 import type { RunningCastor, StartOptions } from './running.js'
 import { snapshotMemory } from './snapshot-memory.js'
 import { cookieSecret } from './state-dir.js'
-import { type AddOutcome, TargetRegistry } from './target-registry.js'
+import { type AddOutcome, type RegistryParts, TargetRegistry } from './target-registry.js'
 import { WORKER_FILE } from './thread-files.js'
 import { Threads } from './threads.js'
 import { LocalTicketKeys } from './ticket-keys.js'
@@ -105,20 +106,19 @@ export class Primary implements RunningCastor, AdminFacts {
     this.#descriptors = planDescriptors(openFileLimit(), config.workers, config.protection.maxConnections)
     const counters = createSharedCounters(capacityFor(config, inForce.snapshot), config.cluster !== undefined)
     this.columns = new Columns(counters)
-    this.table = new TargetTable(counters.targets)
+    this.table = new TargetTable(counters.segments)
     const heartbeats = new Heartbeats(counters.heartbeats)
     this.#watchdog = new Watchdog(heartbeats, config.watchdogMs, log, (thread) => this.#fail(thread))
     this.#addresses = new TargetAddresses(() => this.#registry, log)
     this.#registry = this.#makeRegistry()
     this.#sessions = new SessionTable(counters.sessions, 0, this.#clock)
-    this.#census = new SessionCensus(new SessionMemory(counters.sessions), this.table, this.#clock, counters.capacity)
+    this.#census = new SessionCensus(new SessionMemory(counters.sessions), this.table, this.#clock, this.columns)
     const accept = (records: Int32Array, count: number): void => this.#limit!.admit(records, count)
     this.#binds = new Binds(addon === undefined ? sharedSockets() : nativeSockets(addon, log, accept), inForce.binds)
     this.#threads = new Threads({
       workerFile,
       ownsProcess,
       version: this.version,
-      counters,
       columns: this.columns,
       table: this.table,
       sessions: this.#sessions,
@@ -149,7 +149,7 @@ export class Primary implements RunningCastor, AdminFacts {
       workers: config.workers,
       steadyMs: () => this.clock.steadyMs,
       sleep: setTimeout,
-      makeRoom: () => {},
+      makeRoom: () => growTables(slotsOf(inForce.snapshot), this, (message) => this.#threads.tell(message)),
       publish: (snapshot, listeningFds) => this.#threads.tellSnapshot(snapshot, listeningFds),
       acknowledged: () => this.#threads.acknowledged,
     })
@@ -334,13 +334,13 @@ export class Primary implements RunningCastor, AdminFacts {
   }
 
   #makeRegistry(): TargetRegistry {
-    const parts = {
+    const parts: RegistryParts = {
       table: this.table,
       columns: this.columns,
       addresses: this.#addresses,
       versions: this.#inForce.versions,
-      publish: (targets: GroupTargets) => this.#threads.tellTargets(targets),
-      onGone: ({ id }: ListedTarget, targetGroup: string) => {
+      tell: (message) => this.#threads.tell(message),
+      onGone: ({ id }, targetGroup) => {
         this.log.info({ targetGroup, target: id }, 'a target that was removed is gone')
       },
     }

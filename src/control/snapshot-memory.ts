@@ -1,5 +1,4 @@
 import type { Columns } from '../shm/columns.js'
-import { LISTENER_CONNECTIONS_ACTIVE } from '../shm/layout.js'
 import type { Dispatcher } from './dispatch.js'
 import type { InForce, SnapshotMemory } from './in-force.js'
 import type { TargetRegistry } from './target-registry.js'
@@ -11,18 +10,17 @@ export function snapshotMemory(
   inForce: InForce,
   dispatcher: Dispatcher,
 ): SnapshotMemory {
-  const isListenerQuiet = (slot: number): boolean =>
-    columns.sum(columns.listenerAt(0, slot) + LISTENER_CONNECTIONS_ACTIVE) === 0
-  const isGroupQuiet = (slot: number): boolean => registry.isGone(slot) && columns.waiting.waiting(slot) === 0
+  const isListenerQuiet = (slot: number): boolean => columns.isListenerQuiet(slot)
+  const isGroupQuiet = (slot: number): boolean => registry.isGone(slot) && columns.isGroupQuiet(slot)
   return {
-    listeners: { isQuiet: isListenerQuiet, clear: () => {} },
-    groups: { isQuiet: isGroupQuiet, clear: () => {} },
+    listeners: { isQuiet: isListenerQuiet, clear: (slot) => columns.clearListener(slot) },
+    groups: { isQuiet: isGroupQuiet, clear: (slot) => columns.clearGroup(slot) },
     series: {
       isQuiet: (slot) => {
         const { listener, group } = inForce.leftSeries(slot)
         return isListenerQuiet(listener) || (group >= 0 && isGroupQuiet(group))
       },
-      clear: () => {},
+      clear: (slot) => columns.clearSeries(slot),
     },
     // Records that name it are in nobody's ring any more.
     binds: { isQuiet: () => dispatcher.waiting === 0, clear: () => {} },

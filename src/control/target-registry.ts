@@ -1,6 +1,7 @@
 import { canonicalTarget } from '../config/addresses.js'
 import type { TargetConfig, TargetGroupConfig } from '../core/config.js'
 import type { GroupTargets, ListedTarget } from '../core/directory.js'
+import type { SegmentMessage, TargetsMessage } from '../core/messages.js'
 import type { GroupEntry } from '../core/snapshot.js'
 import {
   ADMIN_DRAINING,
@@ -19,8 +20,8 @@ import type { HostPort } from './resolve.js'
 import { TargetSlots } from './target-slots.js'
 import type { Versions } from './versions.js'
 
-/** What became of a target that was to be added; `full`: all places in shared memory are taken. */
-export type AddOutcome = 'added' | 'exists' | 'full'
+/** What became of a target that was to be added. */
+export type AddOutcome = 'added' | 'exists'
 
 /** What the registry needs of the primary. */
 export interface RegistryParts {
@@ -28,7 +29,7 @@ export interface RegistryParts {
   readonly columns: Columns
   readonly addresses: { of(host: string, port: number): string; resolve(host: string, port: number): Promise<void> }
   /** Tells every thread. */
-  publish(targets: GroupTargets): void
+  tell(message: TargetsMessage | SegmentMessage): void
   /** A target whose time was over is gone. */
   onGone(target: ListedTarget, group: string): void
   /** Of snapshots and lists, in one sequence. */
@@ -68,7 +69,7 @@ export class TargetRegistry {
   /** Enters the targets of the first snapshot. Threads that start are given them with `lists`; nothing is published. */
   constructor(groups: readonly (GroupEntry | undefined)[], parts: RegistryParts, nowMs: number) {
     this.#parts = parts
-    this.#slots = new TargetSlots(parts.columns, parts.table)
+    this.#slots = new TargetSlots(parts.columns, parts.table, (message) => parts.tell(message))
     this.apply(groups, parts.versions.current, nowMs)
   }
 
@@ -94,7 +95,7 @@ export class TargetRegistry {
       const known = this.#groups[slot]
       if (known === undefined) {
         this.#groups[slot] = { config, targets: [], version, isLeaving: false }
-        for (const target of config.targets) this.#place(slot, target, this.#slots.take()!, nowMs)
+        for (const target of config.targets) this.#place(slot, target, this.#slots.take(), nowMs)
       } else if (known.config !== config) {
         this.#change(slot, known, config, nowMs)
         known.version = version
@@ -118,7 +119,7 @@ export class TargetRegistry {
     for (const { config: wanted, weight } of merged) {
       const known = group.targets.find((target) => target.id === wanted.id && isSameServer(target, wanted))
       if (known === undefined) {
-        this.#place(slot, wanted, this.#slots.take()!, nowMs)
+        this.#place(slot, wanted, this.#slots.take(), nowMs)
         const placed = group.targets.at(-1)!
         if (weight !== wanted.weight) table.setWeight(placed.slot, weight)
         kept.add(placed)
@@ -148,21 +149,23 @@ export class TargetRegistry {
     let doubtful = false
     for (const target of this.#groups.flatMap((group) => group?.targets ?? [])) {
       if (target.host !== host || target.port !== port) continue
-      const failures = columns.sum(columns.targetAt(0, target.slot) + TARGET_FAILURES)
+      const failures = columns.target(target.slot).sum(TARGET_FAILURES)
       if (failures > target.failuresSeen || table.check(target.slot) === CHECK_UNHEALTHY) doubtful = true
       target.failuresSeen = failures
     }
     return doubtful
   }
 
-  /** Adds a target, which gets no traffic before it has passed a check, where the group's targets are checked. */
+  /**
+   * Adds a target, which gets no traffic before it has passed a check, where the group's targets are checked. Rejects when
+   * there is no memory for one more.
+   */
   async add(group: number, target: TargetConfig, nowMs: () => number): Promise<AddOutcome> {
     if (this.#has(group, target)) return 'exists'
     // First, so that the first check does not fail for want of an address.
     await this.#parts.addresses.resolve(target.host, target.port)
     if (this.#has(group, target)) return 'exists'
     const slot = this.#slots.take()
-    if (slot === undefined) return 'full'
     this.#place(group, target, slot, nowMs())
     // Where targets are checked, the first check that passes begins it.
     const { healthCheck, slowStartMs } = this.#groups[group]!.config
@@ -322,7 +325,7 @@ export class TargetRegistry {
     const version = this.#parts.versions.next()
     const of = this.#groups[group]!
     of.version = version
-    this.#parts.publish(this.#list(group, of))
+    this.#parts.tell({ type: 'targets', targets: this.#list(group, of) })
     return version
   }
 

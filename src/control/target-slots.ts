@@ -1,6 +1,8 @@
+import type { SegmentMessage } from '../core/messages.js'
 import type { Columns } from '../shm/columns.js'
 import { WORKER_TARGET_LISTS } from '../shm/layout.js'
 import type { TargetTable } from '../shm/targets.js'
+import { growTables } from './grow-tables.js'
 
 /** How often in a row a slot must be found free of all traffic: between two looks any thread finishes what it is at. */
 const QUIET_LOOKS = 2
@@ -22,17 +24,29 @@ export class TargetSlots {
   readonly #table: TargetTable
   /** Those never used come first, then those that have been free for longest. */
   readonly #free: number[]
+  readonly #tell: (message: SegmentMessage) => void
+  /** Slots from here on are in nobody's list yet. */
+  #known: number
   #left: LeftSlot[] = []
 
-  constructor(columns: Columns, table: TargetTable) {
+  /** `tell` reaches every thread. */
+  constructor(columns: Columns, table: TargetTable, tell: (message: SegmentMessage) => void) {
     this.#columns = columns
     this.#table = table
-    this.#free = Array.from({ length: columns.capacity.targets }, (_, slot) => slot)
+    this.#tell = tell
+    this.#known = columns.capacity.targets
+    this.#free = Array.from({ length: this.#known }, (_, slot) => slot)
   }
 
-  /** Undefined when there is none. */
-  take(): number | undefined {
-    return this.#free.shift()
+  /** Grows the tables where no place is free. @throws RangeError when there is no memory for that. */
+  take(): number {
+    const free = this.#free.shift()
+    if (free !== undefined) return free
+    const [columns, table] = [this.#columns, this.#table]
+    growTables({ targets: this.#known + 1 }, { columns, table }, this.#tell)
+    const { targets } = columns.capacity
+    for (; this.#known < targets; this.#known++) this.#free.push(this.#known)
+    return this.#free.shift()!
   }
 
   /** The target in the slot is gone, from lists of this version on. */

@@ -1,7 +1,5 @@
 import type { ClusterConfig } from '../core/config.js'
-import type { GroupTargets } from '../core/directory.js'
-import type { FromProxy, ToProxy } from '../core/messages.js'
-import type { SharedCounters } from '../core/shared-counters.js'
+import type { FromProxy, SegmentMessage, TargetsMessage, ToProxy } from '../core/messages.js'
 import type { Snapshot } from '../core/snapshot.js'
 import type { TicketKeyStore } from '../core/ticket-keys.js'
 import type { WholeAddon } from '../native/addon.js'
@@ -29,7 +27,6 @@ export interface ThreadParts {
   readonly workerFile: string
   readonly ownsProcess: boolean
   readonly version: string
-  readonly counters: SharedCounters
   readonly columns: Columns
   readonly table: TargetTable
   readonly sessions: SessionTable
@@ -108,10 +105,10 @@ export class Threads {
     await Promise.all([this.supervisor.destroy(), this.#probe.stop(), this.cluster?.stop()])
   }
 
-  tellTargets(targets: GroupTargets): void {
-    this.supervisor.broadcast({ type: 'targets', targets })
-    this.#probe.send({ type: 'targets', targets })
-    this.cluster?.send({ type: 'targets', targets })
+  tell(message: TargetsMessage | SegmentMessage): void {
+    this.supervisor.broadcast(message)
+    this.#probe.send(message)
+    this.cluster?.send(message)
   }
 
   /** Another snapshot is in force. */
@@ -165,18 +162,23 @@ export class Threads {
 
   /** What every thread is given. */
   #task() {
-    const { inForce, counters, registry, certificates } = this.#parts
+    const { inForce, columns, registry, certificates } = this.#parts
     const { snapshot } = inForce
-    return { snapshot, counters, targets: registry.lists(), tlsGroups: certificates.material(snapshot).groups }
+    return {
+      snapshot,
+      counters: columns.shared,
+      targets: registry.lists(),
+      tlsGroups: certificates.material(snapshot).groups,
+    }
   }
 
   async #workerTask() {
-    const { binds, counters, sessionSeed, cookieSecret, descriptors, registry, certificates, ticketKeys } = this.#parts
+    const { binds, columns, sessionSeed, cookieSecret, descriptors, registry, certificates, ticketKeys } = this.#parts
     const listeningFds = await binds.descriptors()
     const { snapshot } = this.#parts.inForce
     return {
       snapshot,
-      counters,
+      counters: columns.shared,
       sessionSeed,
       cookieSecret,
       maxConnections: descriptors.clients,

@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { GroupTargets } from './directory.js'
 import type { MeshStatus, OperatorEntry } from './mesh.js'
-import type { SharedCounters } from './shared-counters.js'
+import type { CounterSegment, SharedCounters } from './shared-counters.js'
 import type { Snapshot } from './snapshot.js'
 import type { AdminState, CheckState, HealthReason } from './target-state.js'
 import type { TlsMaterial } from './tls.js'
@@ -63,10 +63,17 @@ export interface SnapshotMessage {
   readonly targets: readonly GroupTargets[]
 }
 
+/** The shared tables have grown. Comes before anything that names a slot of the segment. */
+export interface SegmentMessage {
+  readonly type: 'segment'
+  readonly segment: CounterSegment
+}
+
 export type ToProbe =
   | { readonly type: 'stop' }
   | TargetsMessage
   | (SnapshotMessage & { readonly tlsGroups: TlsMaterial['groups'] })
+  | SegmentMessage
   /** Certificates, keys or authorities have changed. */
   | { readonly type: 'tls'; readonly tlsGroups: TlsMaterial['groups'] }
 
@@ -108,6 +115,7 @@ export type ToMesh =
   | { readonly type: 'tickets'; readonly keys: Uint8Array }
   | TargetsMessage
   | SnapshotMessage
+  | SegmentMessage
 
 export type FromMesh =
   /** What the others knew is here. */
@@ -124,6 +132,7 @@ export type ToProxy =
   | TargetsMessage
   /** `listeningFds` as of ProxyTask, for binds that are new. */
   | (SnapshotMessage & { readonly tls: TlsMaterial; readonly listeningFds?: readonly (number | undefined)[] })
+  | SegmentMessage
   /** Certificates, keys or authorities have changed. */
   | { readonly type: 'tls'; readonly tls: TlsMaterial }
   | { readonly type: 'ticket-keys'; readonly ticketKeys: Uint8Array }

@@ -6,6 +6,7 @@ import {
   TARGET_GOOD_OUTCOMES,
   TARGET_SOURCES,
 } from '../shm/layout.js'
+import type { SlotCounters } from '../shm/slot-counters.js'
 
 /** A window moves in so many steps. */
 export const WINDOW_STEPS = 10
@@ -28,8 +29,7 @@ export const NO_OUTCOMES: Outcomes = { good: 0, bad: 0, heaviest: 0 }
  * step. Requests cost nothing beyond their counters; what is read here is read ten times a window, and at a failure.
  */
 export class FailureWindow {
-  readonly #columns: Columns
-  readonly #at: number
+  readonly #counters: SlotCounters
   readonly #windowMs: number
   readonly #timesMs = new Float64Array(KEPT)
   readonly #good = new Float64Array(KEPT)
@@ -40,8 +40,7 @@ export class FailureWindow {
   #count = 0
 
   constructor(columns: Columns, slot: number, windowMs: number) {
-    this.#columns = columns
-    this.#at = columns.targetAt(0, slot)
+    this.#counters = columns.target(slot)
     this.#windowMs = windowMs
   }
 
@@ -100,7 +99,7 @@ export class FailureWindow {
   }
 
   #total(word: number): number {
-    return this.#columns.sum(this.#at + word)
+    return this.#counters.sum(word)
   }
 }
 

@@ -31,7 +31,8 @@ export interface OutlierServices {
 interface Watched {
   readonly target: DetectedTarget
   readonly window: FailureWindow
-  /** First word of the target's counters in the thread's column. */
+  /** Where the target's counters are, and the first of them in the thread's column. */
+  readonly words: Float64Array
   readonly at: number
   /** The end of the latest ejection that the window knows of: what was before it counts no more. */
   ejectedUntilMs: number
@@ -50,7 +51,6 @@ interface Watched {
 export class OutlierDetection {
   readonly #config: OutlierConfig
   readonly #services: OutlierServices
-  readonly #words: Float64Array
   #watched: readonly Watched[] = []
   readonly #bySlot = new Map<number, Watched>()
   /** The client whose request came last, while it is not known that there are several. */
@@ -61,7 +61,6 @@ export class OutlierDetection {
   constructor(config: OutlierConfig, services: OutlierServices) {
     this.#config = config
     this.#services = services
-    this.#words = services.columns.words
   }
 
   setTargets(targets: readonly DetectedTarget[]): void {
@@ -71,8 +70,9 @@ export class OutlierDetection {
       if (known?.target === target) return known
       const window = new FailureWindow(columns, target.slot, this.#config.windowMs)
       window.step(clock.nowMs)
-      const at = columns.targetAt(column, target.slot)
-      return { target, window, at, ejectedUntilMs: table.ejectedUntilMs(target.slot) }
+      const counters = columns.target(target.slot)
+      const [words, at] = [counters.words, counters.at(column)]
+      return { target, window, words, at, ejectedUntilMs: table.ejectedUntilMs(target.slot) }
     })
     this.#bySlot.clear()
     for (const watched of this.#watched) this.#bySlot.set(watched.target.slot, watched)
@@ -87,22 +87,22 @@ export class OutlierDetection {
     this.#lastClient = client
   }
 
-  /** It answered. `at` is the first word of the target's counters. */
-  countGood(slot: number, at: number): void {
-    this.#words[at + TARGET_GOOD_OUTCOMES]!++
+  /** It answered. `at` is the first of the target's counters in `words`. */
+  countGood(slot: number, words: Float64Array, at: number): void {
+    words[at + TARGET_GOOD_OUTCOMES]!++
     this.#services.table.clearFailures(slot)
   }
 
   /** It accepted a connection, which is good as long as it does not reset it at once. */
-  countAccepted(slot: number, at: number): void {
-    this.#words[at + TARGET_GOOD_OUTCOMES]!++
+  countAccepted(slot: number, words: Float64Array, at: number): void {
+    words[at + TARGET_GOOD_OUTCOMES]!++
     this.#services.table.clearConnectFailures(slot)
   }
 
   /** What was counted as good turned out to be a reset. */
-  countReset(slot: number, at: number, client: Endpoint): void {
+  countReset(slot: number, words: Float64Array, at: number, client: Endpoint): void {
     if ((this.#config.on & FAILURE_RESET) === 0) return
-    this.#words[at + TARGET_GOOD_OUTCOMES]!--
+    words[at + TARGET_GOOD_OUTCOMES]!--
     this.countBad(slot, FAILURE_RESET, client)
   }
 
@@ -117,8 +117,8 @@ export class OutlierDetection {
     const { on, consecutiveFailures } = this.#config
     if (watched === undefined || (on & kind) === 0) return
     const { table } = this.#services
-    const { at } = watched
-    this.#words[at + TARGET_BAD_OUTCOMES]!++
+    const { words, at } = watched
+    words[at + TARGET_BAD_OUTCOMES]!++
     if (kind === FAILURE_CONNECT) {
       if (table.countConnectFailure(slot) >= consecutiveFailures) {
         this.#eject(watched, false)
@@ -126,7 +126,7 @@ export class OutlierDetection {
       }
     } else {
       const source = sourceHash(client)
-      countSource(this.#words, at, source)
+      countSource(words, at, source)
       if (kind === FAILURE_RESET) table.countReset(slot, source)
       // Bad as the answer was, it was one.
       else if (kind !== FAILURE_TIMEOUT) table.clearFailures(slot)

@@ -28,14 +28,18 @@ export class Listener {
   /** No connection may begin another request after the one that is under way: the listener is gone, or the thread ends. */
   draining = false
   readonly #words: Float64Array
+  readonly #workerWords: Float64Array
   readonly #workerAt: number
   readonly #at: number
 
   constructor(route: Route, place: { readonly columns: Columns; readonly column: number; readonly listener: number }) {
     this.route = route
-    this.#words = place.columns.words
-    this.#workerAt = place.columns.workerAt(place.column)
-    this.#at = place.columns.listenerAt(place.column, place.listener)
+    const { columns, column } = place
+    this.#workerWords = columns.workerWords
+    this.#workerAt = columns.workerAt(column)
+    const counters = columns.listener(place.listener)
+    this.#words = counters.words
+    this.#at = counters.at(column)
   }
 
   get name(): string {
@@ -49,14 +53,14 @@ export class Listener {
 
   connectionOpened(): void {
     const words = this.#words
-    words[this.#workerAt + WORKER_CONNECTIONS_ACTIVE]!++
-    words[this.#workerAt + WORKER_CONNECTIONS_TOTAL]!++
+    this.#workerWords[this.#workerAt + WORKER_CONNECTIONS_ACTIVE]!++
+    this.#workerWords[this.#workerAt + WORKER_CONNECTIONS_TOTAL]!++
     words[this.#at + LISTENER_CONNECTIONS_ACTIVE]!++
     words[this.#at + LISTENER_CONNECTIONS_TOTAL]!++
   }
 
   connectionClosed(): void {
-    this.#words[this.#workerAt + WORKER_CONNECTIONS_ACTIVE]!--
+    this.#workerWords[this.#workerAt + WORKER_CONNECTIONS_ACTIVE]!--
     this.#words[this.#at + LISTENER_CONNECTIONS_ACTIVE]!--
   }
 
@@ -78,6 +82,6 @@ export class Listener {
   }
 
   countRetry(): void {
-    this.#words[this.#workerAt + WORKER_RETRIES_TOTAL]!++
+    this.#workerWords[this.#workerAt + WORKER_RETRIES_TOTAL]!++
   }
 }

@@ -33,8 +33,9 @@ export class Route {
     this.settings = settings
     this.group = group
     this.hash = new RequestHash(group.config.hashOn)
-    this.#words = place.columns.words
-    this.#at = place.columns.seriesAt(place.column, place.series)
+    const series = place.columns.series(place.series)
+    this.#words = series.words
+    this.#at = series.at(place.column)
   }
 
   countRequest(status: number, durationMs: number): void {

@@ -173,20 +173,20 @@ export class TargetGroup implements RulingGroup, QueuedGroup {
     const failure = failureOfStatus(status)
     target.responded(durationMs)
     if (failure === 0) {
-      outliers?.countGood(target.slot, target.countersAt)
+      outliers?.countGood(target.slot, target.words, target.countersAt)
       this.#average(target.slot, durationMs)
       return
     }
     target.failed()
     this.#penalize(target.slot, durationMs)
     if (outliers?.counts(failure)) outliers.countBad(target.slot, failure, client)
-    else outliers?.countGood(target.slot, target.countersAt)
+    else outliers?.countGood(target.slot, target.words, target.countersAt)
   }
 
   /** It accepted a connection, in a group where that is all that can be seen of an answer. */
   countAccepted(target: Target, durationMs: number): void {
     target.responded(durationMs)
-    this.set.outliers?.countAccepted(target.slot, target.countersAt)
+    this.set.outliers?.countAccepted(target.slot, target.words, target.countersAt)
     this.#average(target.slot, durationMs)
   }
 
@@ -201,7 +201,7 @@ export class TargetGroup implements RulingGroup, QueuedGroup {
     const { outliers } = this.set
     if (failure !== 0 && outliers?.counts(failure)) return
     target.failed()
-    outliers?.countReset(target.slot, target.countersAt, client)
+    outliers?.countReset(target.slot, target.words, target.countersAt, client)
   }
 
   #average(slot: number, durationMs: number): void {

@@ -39,7 +39,8 @@ export class Target {
   epoch = 0
   #address: string
   #tls: ClientTls | undefined
-  readonly #words: Float64Array
+  /** Where its counters are. */
+  readonly words: Float64Array
   readonly #at: number
   readonly #inFlightAt: number
 
@@ -52,9 +53,11 @@ export class Target {
     this.id = placed.id
     this.port = placed.port
     this.#address = placed.address
-    this.#words = services.columns.words
-    this.#at = services.columns.targetAt(services.column, slot)
-    this.#inFlightAt = services.columns.inFlightAt(services.column, slot)
+    const counters = services.columns.target(slot)
+    this.words = counters.words
+    this.#at = counters.at(services.column)
+    // Of the same segment, and so among the same words.
+    this.#inFlightAt = services.columns.inFlightOf(slot).at(services.column)
     this.streams = services.multiplexing?.(this)
     this.pool = this.streams ?? new IdlePool(services.clock, services.wheel, () => this.connectionClosed())
   }
@@ -81,37 +84,37 @@ export class Target {
     this.pool.closeAll()
   }
 
-  /** First word of the target's counters. */
+  /** First of the target's counters in `words`. */
   get countersAt(): number {
     return this.#at
   }
 
   /** A request or connection was given to it. In flight first: see `WaitTable`. */
   begin(): void {
-    this.#words[this.#inFlightAt]!++
-    this.#words[this.#at + TARGET_REQUESTS]!++
+    this.words[this.#inFlightAt]!++
+    this.words[this.#at + TARGET_REQUESTS]!++
   }
 
   finish(): void {
-    this.#words[this.#inFlightAt]!--
+    this.words[this.#inFlightAt]!--
   }
 
   /** Requests and connections of this thread that are with it. */
   get inFlight(): number {
-    return this.#words[this.#inFlightAt]!
+    return this.words[this.#inFlightAt]!
   }
 
   /** Connections of this thread to it, idle ones too. */
   get connections(): number {
-    return this.#words[this.#at + TARGET_CONNECTIONS]!
+    return this.words[this.#at + TARGET_CONNECTIONS]!
   }
 
   responded(durationMs: number): void {
-    recordDuration(this.#words, this.#at + TARGET_LATENCY, durationMs)
+    recordDuration(this.words, this.#at + TARGET_LATENCY, durationMs)
   }
 
   failed(): void {
-    this.#words[this.#at + TARGET_FAILURES]!++
+    this.words[this.#at + TARGET_FAILURES]!++
   }
 
   /** A connection for one request at a time was opened. */
@@ -124,6 +127,6 @@ export class Target {
   }
 
   countConnections(change: 1 | -1): void {
-    this.#words[this.#at + TARGET_CONNECTIONS]! += change
+    this.words[this.#at + TARGET_CONNECTIONS]! += change
   }
 }

@@ -1,12 +1,17 @@
 // Hot path: workers count here on every request. No allocation, no bounds beyond the tables' own.
 import { STEADY_ORIGIN_MS } from '../core/clock.js'
-import type { Capacity, SharedCounters } from '../core/shared-counters.js'
+import {
+  type Capacity,
+  type CounterSegment,
+  MAX_TARGETS,
+  type SharedCounters,
+  type SlotCounts,
+} from '../core/shared-counters.js'
 import { GroupSources } from './group-sources.js'
 import { createHeartbeats } from './heartbeats.js'
 import {
-  type ColumnLayout,
-  columnBytes,
   columnLayout,
+  GROUP_SEVERAL_AT,
   HISTOGRAM_BUCKETS,
   HISTOGRAM_FIRST_OCTAVE,
   HISTOGRAM_OCTAVES,
@@ -17,124 +22,288 @@ import {
   TARGET_CONNECTIONS,
   TARGET_WORDS,
   TICKET_STRIDE,
-  ticketBytes,
-  WORKER_CONNECTIONS_ACTIVE,
-  WORKER_DIALS_STARVED,
-  WORKER_DIALS_WAITING,
-  WORKER_SILENT,
-  WORKER_SNAPSHOT,
-  WORKER_TARGET_LISTS,
-  WORKER_UPSTREAM_SOCKETS,
+  WORKER_ACCESS_RECORDS_DROPPED,
+  WORKER_CONNECTIONS_TOTAL,
+  WORKER_RETRIES_TOTAL,
+  WORKER_WORDS,
+  workerBytes,
 } from './layout.js'
 import { createOutbox } from './outbox.js'
+import { createSegment, slotsToAdd } from './segments.js'
 import { createSessionTable } from './sessions-layout.js'
 import { HYBRID_CLOCK_BYTES } from './shared-hybrid-clock.js'
-import { createTargetTable } from './targets.js'
-import { WaitTable, waitTableBytes } from './waiting.js'
+import { SlotCounters, sumColumns } from './slot-counters.js'
+import { WaitTable } from './waiting.js'
+
+const NO_SLOTS: SlotCounts = { listeners: 0, series: 0, groups: 0, targets: 0 }
+
+/** Of a worker's words, those that say how much there ever was; the others say how it is now. */
+const WORKER_TOTALS = [WORKER_CONNECTIONS_TOTAL, WORKER_ACCESS_RECORDS_DROPPED, WORKER_RETRIES_TOTAL]
 
 /** `replicated`: there is a mesh thread that reads outboxes. It has the session table's last column. */
 export function createSharedCounters(capacity: Capacity, replicated = false): SharedCounters {
-  const outboxes = Array.from({ length: replicated ? capacity.workers : 0 }, () => createOutbox())
+  const { workers, listeners, series, groups, targets } = capacity
+  if (targets > MAX_TARGETS) throw new RangeError(`there are places for ${MAX_TARGETS} targets, not for ${targets}`)
+  const outboxes = Array.from({ length: replicated ? workers : 0 }, () => createOutbox())
   return {
     capacity,
-    columns: new SharedArrayBuffer(columnBytes(capacity)),
-    tickets: new SharedArrayBuffer(ticketBytes(capacity)),
+    workers: new SharedArrayBuffer(workerBytes(workers)),
+    segments: [createSegment(0, NO_SLOTS, { listeners, series, groups, targets }, workers)],
     steadyOriginMs: STEADY_ORIGIN_MS,
     heartbeats: createHeartbeats(capacity),
-    targets: createTargetTable(capacity),
-    waiting: new SharedArrayBuffer(waitTableBytes(capacity)),
-    sessions: createSessionTable(capacity.sessions, capacity.workers + 2),
+    sessions: createSessionTable(capacity.sessions, workers + 2),
     hybridClock: new SharedArrayBuffer(HYBRID_CLOCK_BYTES),
     outboxes,
   }
 }
 
-/** Every column, for readers; `sum` adds a word up over the primary's and all workers'. */
-export class Columns {
-  readonly layout: ColumnLayout
-  readonly capacity: Capacity
+/** A segment as a thread sees it. Where a kind's words begin is told as if slot 0 lay here too. */
+class ColumnSegment {
   readonly words: Float64Array
+  readonly tickets: Int32Array
+  readonly stride: number
+  readonly first: SlotCounts
+  readonly count: SlotCounts
+  readonly inFlightAt: number
+  readonly ticketsAt: number
+  readonly #listenersAt: number
+  readonly #targetsAt: number
+  readonly #seriesAt: number
+
+  constructor({ first, count, columns, tickets }: CounterSegment) {
+    const layout = columnLayout(count)
+    this.words = new Float64Array(columns)
+    this.tickets = new Int32Array(tickets)
+    this.stride = layout.stride
+    this.first = first
+    this.count = count
+    this.inFlightAt = layout.inFlight - first.targets
+    this.ticketsAt = -first.groups * TICKET_STRIDE
+    this.#listenersAt = layout.listeners - first.listeners * LISTENER_WORDS
+    this.#targetsAt = layout.targets - first.targets * TARGET_WORDS
+    this.#seriesAt = layout.series - first.series * SERIES_WORDS
+  }
+
+  listener(slot: number): SlotCounters {
+    return new SlotCounters(this.words, this.#listenersAt + slot * LISTENER_WORDS, this.stride)
+  }
+
+  target(slot: number): SlotCounters {
+    return new SlotCounters(this.words, this.#targetsAt + slot * TARGET_WORDS, this.stride)
+  }
+
+  inFlight(slot: number): SlotCounters {
+    return new SlotCounters(this.words, this.inFlightAt + slot, this.stride)
+  }
+
+  series(slot: number): SlotCounters {
+    return new SlotCounters(this.words, this.#seriesAt + slot * SERIES_WORDS, this.stride)
+  }
+
+  /** Adds a column to the primary's, all but its gauges, and zeroes it. */
+  retire(column: number): void {
+    const { words } = this
+    const from = column * this.stride
+    for (const gauge of this.#gauges()) words[from + gauge] = 0
+    for (let offset = 0; offset < this.stride; offset++) {
+      words[offset]! += words[from + offset]!
+      words[from + offset] = 0
+    }
+  }
+
+  /** Offsets of the words that say how much is open now, as against how much there ever was. */
+  *#gauges(): Generator<number> {
+    const { first, count } = this
+    for (let i = 0; i < count.listeners; i++) {
+      yield this.listener(first.listeners + i).at(0) + LISTENER_CONNECTIONS_ACTIVE
+    }
+    for (let i = 0; i < count.targets; i++) {
+      yield this.target(first.targets + i).at(0) + TARGET_CONNECTIONS
+      yield this.inFlight(first.targets + i).at(0)
+    }
+  }
+}
+
+/**
+ * Every column, for readers and owners. What a thread counts for itself as a whole lies together; what it counts by slot
+ * lies in segments, of which there is one as long as nothing has to grow. Objects made for a slot keep its `SlotCounters`;
+ * what is looked up by slot on the hot path is looked for in the first segment first.
+ */
+export class Columns {
+  /** Of all workers and the primary, column by column; see `workerAt`. */
+  readonly workerWords: Float64Array
   /** Places at targets with a limit, and who waits for them. */
   readonly waiting: WaitTable
+  readonly #given: SharedCounters
+  /** Of the first segment, for what is looked up by slot at each pick. */
+  readonly #words: Float64Array
+  readonly #stride: number
+  readonly #inFlightAt: number
+  readonly #targetsEnd: number
   readonly #tickets: Int32Array
+  readonly #groupsEnd: number
+  #shared: readonly CounterSegment[]
+  #segments: readonly ColumnSegment[]
+  #capacity: Capacity
 
   constructor(shared: SharedCounters) {
-    this.capacity = shared.capacity
-    this.layout = columnLayout(shared.capacity)
-    this.words = new Float64Array(shared.columns)
-    this.waiting = new WaitTable(shared.waiting, shared.capacity)
-    this.#tickets = new Int32Array(shared.tickets)
+    this.#given = shared
+    this.#capacity = shared.capacity
+    this.workerWords = new Float64Array(shared.workers)
+    const [first, ...later] = shared.segments
+    if (first === undefined) throw new RangeError('shared counters have at least one segment')
+    this.#shared = [first]
+    const segment = new ColumnSegment(first)
+    this.#segments = [segment]
+    this.#words = segment.words
+    this.#stride = segment.stride
+    this.#inFlightAt = segment.inFlightAt
+    this.#targetsEnd = first.count.targets
+    this.#tickets = segment.tickets
+    this.#groupsEnd = first.count.groups
+    this.waiting = new WaitTable(first, shared.capacity.workers)
+    for (const segment of later) this.addSegment(segment)
   }
 
-  /** First word of a column; 0 is the primary's. */
-  base(column: number): number {
-    return column * this.layout.stride
+  /** How much there is room for now, all segments together. */
+  get capacity(): Capacity {
+    return this.#capacity
   }
 
+  /** What a thread that starts now is given. */
+  get shared(): SharedCounters {
+    return { ...this.#given, segments: this.#shared }
+  }
+
+  /**
+   * Makes room for so many slots of each kind; undefined where there is room already. The segment that was made has been
+   * taken in here; the caller sends it to every thread before anything that names a slot of it. Only the primary.
+   * @throws RangeError when there are too many, or no memory for them.
+   */
+  grow(needed: Partial<SlotCounts>): CounterSegment | undefined {
+    const have = this.#capacity
+    if ((needed.targets ?? 0) > MAX_TARGETS) {
+      throw new RangeError(`there are places for ${MAX_TARGETS} targets, not for ${needed.targets}`)
+    }
+    const wanted = slotsToAdd(have, needed)
+    if (wanted === undefined) return undefined
+    const count = { ...wanted, targets: Math.min(wanted.targets, MAX_TARGETS - have.targets) }
+    const { listeners, series, groups, targets } = have
+    const first = { listeners, series, groups, targets }
+    const segment = createSegment(this.#segments.length, first, count, have.workers)
+    this.addSegment(segment)
+    return segment
+  }
+
+  /** Takes in what the primary has made; one that is there already changes nothing. @throws RangeError when one is missing. */
+  addSegment(segment: CounterSegment): void {
+    const { index, first, count } = segment
+    if (index < this.#segments.length) return
+    if (index > this.#segments.length) throw new RangeError(`segment ${index} comes before ${this.#segments.length}`)
+    this.waiting.addSegment(segment)
+    this.#shared = [...this.#shared, segment]
+    this.#segments = [...this.#segments, new ColumnSegment(segment)]
+    this.#capacity = {
+      ...this.#capacity,
+      listeners: first.listeners + count.listeners,
+      series: first.series + count.series,
+      groups: first.groups + count.groups,
+      targets: first.targets + count.targets,
+    }
+  }
+
+  /** First word of a column in `workerWords`; 0 is the primary's. */
   workerAt(column: number): number {
-    return this.base(column) + this.layout.worker
+    return column * WORKER_WORDS
   }
 
-  listenerAt(column: number, listener: number): number {
-    return this.base(column) + this.layout.listeners + listener * LISTENER_WORDS
-  }
-
-  targetAt(column: number, target: number): number {
-    return this.base(column) + this.layout.targets + target * TARGET_WORDS
-  }
-
-  inFlightAt(column: number, target: number): number {
-    return this.base(column) + this.layout.inFlight + target
-  }
-
-  seriesAt(column: number, series: number): number {
-    return this.base(column) + this.layout.series + series * SERIES_WORDS
-  }
-
-  /** The word at `offset` within a column, added up over all columns. */
-  sum(offset: number): number {
-    let total = 0
-    for (let at = offset; at < this.words.length; at += this.layout.stride) total += this.words[at]!
-    return total
+  /** One of the workers' words, added up over all columns. */
+  sumOfWorkers(word: number): number {
+    return sumColumns(this.workerWords, word, WORKER_WORDS)
   }
 
   /** The least that any worker has in this word of its own: for versions that each of them acknowledges. */
   leastOfWorkers(word: number): number {
     let least = Number.POSITIVE_INFINITY
-    for (let column = 1; column <= this.capacity.workers; column++) {
-      least = Math.min(least, this.words[this.workerAt(column) + word]!)
+    for (let column = 1; column <= this.#capacity.workers; column++) {
+      least = Math.min(least, this.workerWords[this.workerAt(column) + word]!)
     }
     return least
   }
 
+  listener(slot: number): SlotCounters {
+    return this.#of('listeners', slot).listener(slot)
+  }
+
+  target(slot: number): SlotCounters {
+    return this.#of('targets', slot).target(slot)
+  }
+
+  /** One word: what is with the target now. It lies apart from the target's others. */
+  inFlightOf(slot: number): SlotCounters {
+    return this.#of('targets', slot).inFlight(slot)
+  }
+
+  series(slot: number): SlotCounters {
+    return this.#of('series', slot).series(slot)
+  }
+
+  /** Asked for every target of a group at each pick by some algorithms. */
   inFlight(target: number): number {
-    return this.sum(this.layout.inFlight + target)
+    if (target < this.#targetsEnd) return sumColumns(this.#words, this.#inFlightAt + target, this.#stride)
+    const segment = this.#of('targets', target)
+    return sumColumns(segment.words, segment.inFlightAt + target, segment.stride)
   }
 
   /** Whether nothing is with the target and no connection to it is open, on any thread. */
   isTargetQuiet(target: number): boolean {
-    return (
-      this.inFlight(target) === 0 && this.sum(this.layout.targets + target * TARGET_WORDS + TARGET_CONNECTIONS) === 0
-    )
+    return this.inFlight(target) === 0 && this.target(target).sum(TARGET_CONNECTIONS) === 0
+  }
+
+  /** Whether no client's connection of the listener is open, on any thread. */
+  isListenerQuiet(listener: number): boolean {
+    return this.listener(listener).sum(LISTENER_CONNECTIONS_ACTIVE) === 0
+  }
+
+  /** Whether nobody waits in the group's queue, on any thread. */
+  isGroupQuiet(group: number): boolean {
+    return this.waiting.waiting(group) === 0
   }
 
   /** Forgets what was counted for a target, in every column. Only the primary, once no thread knows the target any more. */
   clearTarget(target: number): void {
-    for (let base = 0; base < this.words.length; base += this.layout.stride) {
-      const at = base + this.layout.targets + target * TARGET_WORDS
-      this.words.fill(0, at, at + TARGET_WORDS)
-      this.words[base + this.layout.inFlight + target] = 0
-    }
+    this.target(target).clear(TARGET_WORDS)
+    this.inFlightOf(target).clear(1)
+  }
+
+  /** As `clearTarget`, for a listener. */
+  clearListener(listener: number): void {
+    this.listener(listener).clear(LISTENER_WORDS)
+  }
+
+  /** As `clearTarget`, for a series. */
+  clearSeries(series: number): void {
+    this.series(series).clear(SERIES_WORDS)
+  }
+
+  /** As `clearTarget`, for what a group's threads share: its ticket, and whether its clients are several. */
+  clearGroup(group: number): void {
+    const segment = this.#of('groups', group)
+    const at = segment.ticketsAt + group * TICKET_STRIDE
+    for (let word = 0; word <= GROUP_SEVERAL_AT; word++) Atomics.store(segment.tickets, at + word, 0)
   }
 
   /** The group's next ticket, 0 to 2^32 − 1. The atomic add orders nothing else: a ticket is only a number. */
   nextTicket(group: number): number {
-    return Atomics.add(this.#tickets, group * TICKET_STRIDE, 1) >>> 0
+    if (group < this.#groupsEnd) return Atomics.add(this.#tickets, group * TICKET_STRIDE, 1) >>> 0
+    const segment = this.#of('groups', group)
+    return Atomics.add(segment.tickets, segment.ticketsAt + group * TICKET_STRIDE, 1) >>> 0
   }
 
   /** Whether the group's clients are one source or several. */
   sourcesOf(group: number, windowMs: number): GroupSources {
-    return new GroupSources(this.#tickets, group, windowMs)
+    const { tickets, ticketsAt } = this.#of('groups', group)
+    return new GroupSources(tickets, ticketsAt + group * TICKET_STRIDE, windowMs)
   }
 
   /**
@@ -142,33 +311,26 @@ export class Columns {
    * nothing it had open stays counted. Only the primary calls this, and only once the thread has ended.
    */
   retire(column: number): void {
-    const from = this.base(column)
-    this.waiting.retire(column, this.capacity.targets, (slot) => this.words[this.inFlightAt(column, slot)]!)
-    for (const gauge of this.#gauges()) this.words[from + gauge] = 0
-    for (let offset = 0; offset < this.layout.stride; offset++) {
-      this.words[offset]! += this.words[from + offset]!
-      this.words[from + offset] = 0
-    }
+    this.waiting.retire(column, (slot) => this.#heldBy(column, slot))
+    for (const segment of this.#segments) segment.retire(column)
+    const words = this.workerWords
+    const from = this.workerAt(column)
+    for (const word of WORKER_TOTALS) words[word]! += words[from + word]!
+    words.fill(0, from, from + WORKER_WORDS)
   }
 
-  /** Offsets of the words that say how much is open now, as against how much there ever was. */
-  *#gauges(): Generator<number> {
-    yield this.layout.worker + WORKER_CONNECTIONS_ACTIVE
-    // Loop delay and idle connections describe a thread that is gone.
-    for (let word = 2; word <= 5; word++) yield this.layout.worker + word
-    yield this.layout.worker + WORKER_TARGET_LISTS
-    yield this.layout.worker + WORKER_UPSTREAM_SOCKETS
-    yield this.layout.worker + WORKER_DIALS_WAITING
-    yield this.layout.worker + WORKER_DIALS_STARVED
-    yield this.layout.worker + WORKER_SILENT
-    yield this.layout.worker + WORKER_SNAPSHOT
-    for (let i = 0; i < this.capacity.listeners; i++) {
-      yield this.layout.listeners + i * LISTENER_WORDS + LISTENER_CONNECTIONS_ACTIVE
+  #heldBy(column: number, slot: number): number {
+    const inFlight = this.inFlightOf(slot)
+    return inFlight.words[inFlight.at(column)]!
+  }
+
+  /** The later ones are larger: half of all slots are in the last. @throws RangeError when no segment has the slot. */
+  #of(kind: keyof SlotCounts, slot: number): ColumnSegment {
+    for (let i = this.#segments.length - 1; i >= 0; i--) {
+      const segment = this.#segments[i]!
+      if (slot >= segment.first[kind] && slot < segment.first[kind] + segment.count[kind]) return segment
     }
-    for (let i = 0; i < this.capacity.targets; i++) {
-      yield this.layout.targets + i * TARGET_WORDS + TARGET_CONNECTIONS
-      yield this.layout.inFlight + i
-    }
+    throw new RangeError(`there is no place ${slot} among ${this.#capacity[kind]} ${kind}`)
   }
 }
 

@@ -1,4 +1,4 @@
-import { GROUP_LONE_AT, GROUP_LONE_SOURCE, GROUP_SEVERAL_AT, TICKET_STRIDE } from './layout.js'
+import { GROUP_LONE_AT, GROUP_LONE_SOURCE, GROUP_SEVERAL_AT } from './layout.js'
 
 const TENTH_MS = 100
 
@@ -11,10 +11,10 @@ export class GroupSources {
   readonly #at: number
   readonly #windowTenths: number
 
-  /** `words` are the tickets of SharedCounters. A source that was not seen for `windowMs` is forgotten. */
-  constructor(words: Int32Array, group: number, windowMs: number) {
+  /** `words` are tickets, of which the group's block begins at `at`. A source that was not seen for `windowMs` is forgotten. */
+  constructor(words: Int32Array, at: number, windowMs: number) {
     this.#words = words
-    this.#at = group * TICKET_STRIDE
+    this.#at = at
     this.#windowTenths = Math.max(1, Math.ceil(windowMs / TENTH_MS))
   }
 

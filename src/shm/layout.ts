@@ -1,11 +1,11 @@
 import { REASONS } from '../core/reasons.js'
-import type { Capacity } from '../core/shared-counters.js'
+import type { SlotCounts } from '../core/shared-counters.js'
 import { TLS_FAULTS, TLS_VERSIONS } from '../core/tls.js'
 
 /**
  * Where everything lies in shared memory; drawn in docs/SHARED-MEMORY.md. Counters are columns: column 0 belongs to the
- * primary (what dead workers left behind), column w to worker w, and only the owner writes its column. All words are
- * 64-bit floats, which one thread writes whole and another reads whole on every machine that Node runs on; counts
+ * primary (what dead workers left behind), column w to worker w, and only the owner writes its column. What is counted by
+ * slot lies in segments, each with a part of every column. All words are 64-bit floats, which one thread writes whole and another reads whole on every machine that Node runs on; counts
  * stay exact to 2^53.
  */
 
@@ -40,7 +40,7 @@ export const WORKER_DIALS_STARVED = 11
 export const WORKER_SILENT = 12
 /** The version of the configuration's snapshot that the thread works by. */
 export const WORKER_SNAPSHOT = 13
-const WORKER_WORDS = padded(14)
+export const WORKER_WORDS = padded(14)
 
 /** Of a listener. */
 export const LISTENER_CONNECTIONS_ACTIVE = 0
@@ -82,9 +82,16 @@ export const SOURCE_ROWS = 2
 export const SOURCE_BUCKETS = 16
 export const TARGET_WORDS = padded(TARGET_SOURCES + SOURCE_ROWS * SOURCE_BUCKETS)
 
-/** Word offsets within one column. `inFlight` lies apart, dense, because balancers read it for every target of a group. */
+/** Bytes of what each worker counts for itself as a whole, and the primary for those that died. */
+export function workerBytes(workers: number): number {
+  return (workers + 1) * WORKER_WORDS * Float64Array.BYTES_PER_ELEMENT
+}
+
+/**
+ * Word offsets within one column of a segment. `inFlight` lies apart, dense, because balancers read it for every target
+ * of a group.
+ */
 export interface ColumnLayout {
-  readonly worker: number
   readonly listeners: number
   readonly targets: number
   readonly inFlight: number
@@ -93,18 +100,17 @@ export interface ColumnLayout {
   readonly stride: number
 }
 
-export function columnLayout(capacity: Capacity): ColumnLayout {
-  const worker = 0
-  const listeners = worker + WORKER_WORDS
-  const targets = listeners + capacity.listeners * LISTENER_WORDS
-  const inFlight = targets + capacity.targets * TARGET_WORDS
-  const series = inFlight + padded(capacity.targets)
-  return { worker, listeners, targets, inFlight, series, stride: series + capacity.series * SERIES_WORDS }
+export function columnLayout(count: SlotCounts): ColumnLayout {
+  const listeners = 0
+  const targets = listeners + count.listeners * LISTENER_WORDS
+  const inFlight = targets + count.targets * TARGET_WORDS
+  const series = inFlight + padded(count.targets)
+  return { listeners, targets, inFlight, series, stride: series + count.series * SERIES_WORDS }
 }
 
-/** Bytes for the primary's column and one for each worker. */
-export function columnBytes(capacity: Capacity): number {
-  return columnLayout(capacity).stride * (capacity.workers + 1) * Float64Array.BYTES_PER_ELEMENT
+/** Bytes of a segment for the primary's column and one for each worker. */
+export function columnBytes(count: SlotCounts, workers: number): number {
+  return columnLayout(count).stride * (workers + 1) * Float64Array.BYTES_PER_ELEMENT
 }
 
 /** 32-bit words from one group's ticket to the next: a cache-line pair each, since every thread adds to it. */
@@ -114,6 +120,6 @@ export const GROUP_LONE_SOURCE = 16
 export const GROUP_LONE_AT = 17
 export const GROUP_SEVERAL_AT = 18
 
-export function ticketBytes(capacity: Capacity): number {
-  return capacity.groups * TICKET_STRIDE * Int32Array.BYTES_PER_ELEMENT
+export function ticketBytes(count: SlotCounts): number {
+  return count.groups * TICKET_STRIDE * Int32Array.BYTES_PER_ELEMENT
 }

@@ -10,13 +10,14 @@ export const CENSUS_PLACES = 8_192
 
 /**
  * Goes round the table of sessions, a bounded step at a time: frees the places of those that have expired, and counts
- * those that live by group and by target. What it says is of the last whole round. The primary's.
+ * those that live by group and by target. `slots` says how many of each there are, and may grow. What it says is of the last whole round. The primary's.
  */
 export class SessionCensus implements SessionTotals {
   asOfMs = 0
   readonly #memory: SessionMemory
   readonly #table: TargetTable
   readonly #clock: Clock
+  readonly #slots: { readonly capacity: Capacity }
   readonly #key = new Int32Array(SESSION_KEY_WORDS)
   readonly #session = blankEntry()
   #groups: Uint32Array
@@ -25,14 +26,16 @@ export class SessionCensus implements SessionTotals {
   #nextTargets: Uint32Array
   #bucket = 0
 
-  constructor(memory: SessionMemory, table: TargetTable, clock: Clock, capacity: Capacity) {
+  constructor(memory: SessionMemory, table: TargetTable, clock: Clock, slots: { readonly capacity: Capacity }) {
     this.#memory = memory
     this.#table = table
     this.#clock = clock
-    this.#groups = new Uint32Array(capacity.groups)
-    this.#targets = new Uint32Array(capacity.targets)
-    this.#nextGroups = new Uint32Array(capacity.groups)
-    this.#nextTargets = new Uint32Array(capacity.targets)
+    this.#slots = slots
+    const { groups, targets } = slots.capacity
+    this.#groups = new Uint32Array(groups)
+    this.#targets = new Uint32Array(targets)
+    this.#nextGroups = new Uint32Array(groups)
+    this.#nextTargets = new Uint32Array(targets)
   }
 
   ofGroup(group: number): number {
@@ -82,8 +85,10 @@ export class SessionCensus implements SessionTotals {
     const [groups, targets] = [this.#groups, this.#targets]
     this.#groups = this.#nextGroups
     this.#targets = this.#nextTargets
-    this.#nextGroups = groups.fill(0)
-    this.#nextTargets = targets.fill(0)
+    // Slots that were added in the middle of a round are counted from the next one on.
+    const { capacity } = this.#slots
+    this.#nextGroups = groups.length < capacity.groups ? new Uint32Array(capacity.groups) : groups.fill(0)
+    this.#nextTargets = targets.length < capacity.targets ? new Uint32Array(capacity.targets) : targets.fill(0)
     this.#bucket = 0
     this.asOfMs = this.#clock.steadyMs
   }

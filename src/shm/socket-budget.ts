@@ -22,16 +22,16 @@ export class SharedSocketBudget {
   constructor(columns: Columns, column: number, max: number) {
     this.#columns = columns
     this.#max = max
-    this.#used = columns.layout.worker + WORKER_UPSTREAM_SOCKETS
-    this.#waiting = columns.layout.worker + WORKER_DIALS_WAITING
-    this.#starved = columns.layout.worker + WORKER_DIALS_STARVED
-    this.#starvedAt = columns.base(column) + this.#starved
-    this.#usedAt = columns.base(column) + this.#used
-    this.#waitingAt = columns.base(column) + this.#waiting
+    this.#used = WORKER_UPSTREAM_SOCKETS
+    this.#waiting = WORKER_DIALS_WAITING
+    this.#starved = WORKER_DIALS_STARVED
+    this.#starvedAt = columns.workerAt(column) + this.#starved
+    this.#usedAt = columns.workerAt(column) + this.#used
+    this.#waitingAt = columns.workerAt(column) + this.#waiting
   }
 
   get free(): number {
-    return this.#max - this.#columns.sum(this.#used)
+    return this.#max - this.#columns.sumOfWorkers(this.#used)
   }
 
   /**
@@ -39,16 +39,16 @@ export class SharedSocketBudget {
    * some up.
    */
   get wanted(): boolean {
-    if (this.#columns.sum(this.#waiting) === 0) return false
-    return this.free <= this.#max * LITTLE || this.#columns.sum(this.#starved) > 0
+    if (this.#columns.sumOfWorkers(this.#waiting) === 0) return false
+    return this.free <= this.#max * LITTLE || this.#columns.sumOfWorkers(this.#starved) > 0
   }
 
   use(change: 1 | -1): void {
-    this.#columns.words[this.#usedAt]! += change
+    this.#columns.workerWords[this.#usedAt]! += change
   }
 
   wait(change: 1 | -1, starved: boolean): void {
-    this.#columns.words[this.#waitingAt]! += change
-    if (starved) this.#columns.words[this.#starvedAt]! += change
+    this.#columns.workerWords[this.#waitingAt]! += change
+    if (starved) this.#columns.workerWords[this.#starvedAt]! += change
   }
 }

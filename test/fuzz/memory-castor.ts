@@ -134,7 +134,7 @@ export class MemoryCastor {
     this.#clock = clock
     const shared = createSharedCounters({ workers: 1, listeners: 1, series: 1, groups: 1, targets: 1, sessions: 64 })
     const columns = new Columns(shared)
-    const table = new TargetTable(shared.targets)
+    const table = new TargetTable(shared.segments)
     const generation = table.occupy(0, 1, CHECK_UNCHECKED, 0)
     const wheel = new TimerWheel(clock)
     const sticky = {
@@ -166,7 +166,7 @@ export class MemoryCastor {
       entry: new AccessEntry(),
       requestIds: new RequestIds(),
       drainables: new Set(),
-      silent: new SilentClients(clock, config.protection.firstByteTimeoutMs, columns.words, columns.workerAt(1)),
+      silent: new SilentClients(clock, config.protection.firstByteTimeoutMs, columns.workerWords, columns.workerAt(1)),
       tlsLog: new TlsLog(pino({ level: 'silent' }), clock),
     }
     const log = pino({ level: 'silent' })

@@ -39,7 +39,7 @@ export class MeshHost {
   constructor(secret: string) {
     const { clock } = this
     const counters = createSharedCounters(CAPACITY, true)
-    const table = new TargetTable(counters.targets)
+    const table = new TargetTable(counters.segments)
     const generation = table.occupy(0, 10, 2, 0)
     const place = { slot: 0, generation, group: 0, id: TARGET, host: '10.0.0.1', port: 80, address: '10.0.0.1' }
     const names = new DirectoryNames(

@@ -51,7 +51,7 @@ class Host {
     const config = parseConfig(JSON.stringify(withDefaults(memberConfig(node, redis, groups))), 'test.yaml')
     const snapshot = firstSnapshot(config)
     const counters = createSharedCounters(capacityFor(config, snapshot), true)
-    const table = new TargetTable(counters.targets)
+    const table = new TargetTable(counters.segments)
     this.#session.generation = table.generation(0)
     this.#session.targetSlot = 0
     this.plain = new SessionTable(counters.sessions, 1, this.clock)

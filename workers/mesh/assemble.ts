@@ -29,10 +29,10 @@ const WORKER_CLOCK_MS = 1_000
 /** The parts of the mesh thread, joined. */
 export class MeshThread {
   readonly clock: Clock
+  readonly table: TargetTable
   readonly names: DirectoryNames
   readonly state: LocalState
   readonly replica: Replica
-  readonly #table: TargetTable
   readonly #stamps: HybridClock
   readonly #stamp: Stamp = { high: 0, low: 0 }
   readonly #sessions: SessionEntries
@@ -53,8 +53,8 @@ export class MeshThread {
     const cluster: ClusterConfig = config.cluster!
     const clock = new SystemClock(counters.steadyOriginMs)
     this.clock = clock
-    const table = new TargetTable(counters.targets)
-    this.#table = table
+    this.table = new TargetTable(counters.segments)
+    const { table } = this
     table.meshSnapshot = task.snapshot.version
     const wallMs = (): number => clock.wallMs
     this.#stamps = new SharedHybridClock(counters.hybridClock, config.node, wallMs)
@@ -123,10 +123,10 @@ export class MeshThread {
 
   /** Other groups may be there from here on, or other targets in them. */
   apply({ snapshot, targets }: SnapshotMessage): void {
-    if (snapshot.version <= this.#table.meshSnapshot) return
+    if (snapshot.version <= this.table.meshSnapshot) return
     this.names.setGroups(snapshot)
     for (const list of targets) this.takeTargets(list)
-    this.#table.meshSnapshot = snapshot.version
+    this.table.meshSnapshot = snapshot.version
   }
 
   /** A group has these targets now. */

@@ -52,6 +52,9 @@ export default async function meshThread(task: MeshTask): Promise<void> {
           if (name !== undefined) replica.news({ kind: 'health', ...name, state: check, reason })
           return
         }
+        case 'segment':
+          mesh.table.addSegment(message.segment)
+          return
         case 'targets': {
           const { targets } = message
           mesh.takeTargets(targets)

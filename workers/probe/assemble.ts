@@ -31,6 +31,7 @@ type ProbeSnapshot = Extract<ToProbe, { readonly type: 'snapshot' }>
 export interface ProbeThread {
   readonly clock: Clock
   readonly wheel: TimerWheel
+  readonly table: TargetTable
   readonly targets: CheckedTargets
   readonly credentials: CheckCredentials
   /** Other groups and targets are there from here on, or are checked otherwise. */
@@ -52,7 +53,7 @@ export function assemble(task: ProbeTask, log: Logger, onVerdict: OnVerdict): Pr
   const addon = nativeAddon()
   const streams = new SocketTransport(clock)
   const transport: Transport = addon === undefined ? streams : new NativeTransport(addon, clock, onFault)
-  const table = new TargetTable(task.counters.targets)
+  const table = new TargetTable(task.counters.segments)
   const credentials = new CheckCredentials(task.tlsGroups)
   const slots = new CheckSlots(task.maxChecks)
   let saidMs = Number.NEGATIVE_INFINITY
@@ -102,7 +103,7 @@ export function assemble(task: ProbeTask, log: Logger, onVerdict: OnVerdict): Pr
     streams.dispose()
     transport.dispose()
   }
-  return { clock, wheel, targets, credentials, apply, stop }
+  return { clock, wheel, table, targets, credentials, apply, stop }
 }
 
 function checked(

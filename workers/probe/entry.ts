@@ -37,6 +37,9 @@ export default async function probeThread(task: ProbeTask): Promise<void> {
         case 'stop':
           resolve()
           return
+        case 'segment':
+          thread.table.addSegment(message.segment)
+          return
         case 'targets':
           thread.clock.refresh()
           void thread.targets.setTargets(message.targets)

@@ -100,7 +100,7 @@ function openInbox(thread: ProxyThread, inbox: NonNullable<ProxyTask['inbox']>, 
 function adoptBatch(thread: ProxyThread, batch: AcceptedBatch, bind: number): void {
   const { columns, silent } = thread.context
   for (let i = 0; i < batch.count; i++) {
-    const full = columns.sum(columns.workerAt(0) + WORKER_CONNECTIONS_ACTIVE) >= thread.maxConnections
+    const full = columns.sumOfWorkers(WORKER_CONNECTIONS_ACTIVE) >= thread.maxConnections
     if (full && silent.shed(1) === 0) {
       batch.discard(i)
       thread.live.bind(bind)!.listener.countReason(REASON.CONNECTION_LIMIT)

@@ -38,7 +38,7 @@ export function assemble(
   const columns = new Columns(task.counters)
   const onFault = (err: unknown): void => log.error({ err }, 'a fault ended one request')
   const wheel = new TimerWheel(clock, TICK_MS, WHEEL_SLOTS, (err, timed) => endFaulty(log, err, timed))
-  const table = new TargetTable(task.counters.targets)
+  const table = new TargetTable(task.counters.segments)
   const sessions = new SessionTable(task.counters.sessions, task.column, clock)
   const stamps = new SharedHybridClock(task.counters.hybridClock, task.snapshot.config.node, () => clock.wallMs)
   const outbox = openOutbox(task)
@@ -82,7 +82,7 @@ export function assemble(
     silent: new SilentClients(
       clock,
       config.protection.firstByteTimeoutMs,
-      columns.words,
+      columns.workerWords,
       columns.workerAt(task.column),
     ),
     tlsLog: new TlsLog(log, clock),

@@ -37,6 +37,9 @@ export default async function proxyThread(task: ProxyTask): Promise<void> {
             intake.stop()
             void drain(thread, message.timeoutMs, message.idleGraceMs).then(resolve)
             return
+          case 'segment':
+            thread.addSegment(message.segment)
+            return
           case 'targets':
             thread.setTargets(message.targets)
             return
@@ -73,7 +76,7 @@ export default async function proxyThread(task: ProxyTask): Promise<void> {
 function tick(task: ProxyTask, thread: ProxyThread): () => void {
   const { context, live } = thread
   const at = context.columns.workerAt(task.column)
-  const { words } = context.columns
+  const { workerWords: words } = context.columns
   const delay = new LoopDelay()
   const sample = { p50Ms: 0, p99Ms: 0, maxMs: 0 }
   const { log } = thread

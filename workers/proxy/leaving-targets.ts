@@ -51,6 +51,6 @@ export class LeavingTargets {
   #takeOn(version: number): void {
     const { columns, column } = this.#context
     const at = columns.workerAt(column) + WORKER_TARGET_LISTS
-    columns.words[at] = Math.max(columns.words[at]!, version)
+    columns.workerWords[at] = Math.max(columns.workerWords[at]!, version)
   }
 }

@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import type { Config, ProtectionConfig, TargetGroupConfig } from '../../src/core/config.js'
 import type { GroupTargets } from '../../src/core/directory.js'
 import type { ProxyTask } from '../../src/core/messages.js'
+import type { CounterSegment } from '../../src/core/shared-counters.js'
 import type { TlsMaterial } from '../../src/core/tls.js'
 import type { AccessLog } from '../../src/observe/access-log.js'
 import { ExchangePool } from '../../src/proxy/h1/exchange-pool.js'
@@ -95,7 +96,13 @@ export class ProxyThread {
     this.log.level = config.log.level
     this.#renewContext(config.protection, this.#accessLogOf(config))
     this.#version = snapshot.version
-    columns.words[columns.workerAt(column) + WORKER_SNAPSHOT] = snapshot.version
+    columns.workerWords[columns.workerAt(column) + WORKER_SNAPSHOT] = snapshot.version
+  }
+
+  /** The shared tables have grown. */
+  addSegment(segment: CounterSegment): void {
+    this.#services.columns.addSegment(segment)
+    this.#services.table.addSegment(segment)
   }
 
   /** A group has these targets now. */

@@ -75,7 +75,7 @@ export class Http1Context {
   }
 
   countRetry(): void {
-    this.#context.columns.words[this.#workerAt + WORKER_RETRIES_TOTAL]!++
+    this.#context.columns.workerWords[this.#workerAt + WORKER_RETRIES_TOTAL]!++
   }
 
   /** One object for the whole thread: read before the next call. */

@@ -25,6 +25,7 @@ import {
   WORKER_LOOP_DELAY_P99_MS,
 } from '../../../src/shm/layout.js'
 import { MapSessionStore } from '../../../src/shm/map-sessions.js'
+import type { SlotCounters } from '../../../src/shm/slot-counters.js'
 import { TargetTable } from '../../../src/shm/targets.js'
 import { FakeReloading } from './fake-reloading.js'
 
@@ -174,9 +175,10 @@ export class FakeFacts implements AdminFacts {
   readonly cluster: ClusterFacts | undefined = undefined
   readonly config: Config
   readonly directory: Directory
-  readonly #shared = createSharedCounters({ workers: 2, listeners: 4, series: 4, groups: 4, targets: 8, sessions: 64 })
+  /** What there is lies in several segments, so that whatever is told is told of all of them. */
+  readonly #shared = createSharedCounters({ workers: 2, listeners: 1, series: 1, groups: 1, targets: 1, sessions: 64 })
   readonly columns = new Columns(this.#shared)
-  readonly table = new TargetTable(this.#shared.targets)
+  readonly table = new TargetTable(this.#shared.segments)
   readonly targets: ListedTarget[] = []
   readonly sessions: SessionStore = new MapSessionStore(64, new SystemClock())
   sessionTotals: SessionTotals = { asOfMs: 0, ofGroup: () => 0, ofTarget: () => 0 }
@@ -206,6 +208,9 @@ export class FakeFacts implements AdminFacts {
   constructor(admin: Partial<AdminConfig> = {}) {
     this.config = config({ listen: [{ address: '127.0.0.1', port: 0 }], token: '', hosts: [], ...admin })
     this.reloading = new FakeReloading(this.config)
+    for (const more of [{ targets: 2 }, { listeners: 4, series: 4, groups: 4 }]) {
+      this.table.addSegment(this.columns.grow(more)!)
+    }
     const groups = this.config.targetGroups.map(({ name }) => name)
     this.directory = {
       listeners: this.config.listeners.map(({ name }) => name),
@@ -230,9 +235,8 @@ export class FakeFacts implements AdminFacts {
     this.table.setWeight(slot, weight)
   }
 
-  async addTarget(group: number, target: TargetConfig): Promise<'added' | 'exists' | 'full'> {
+  async addTarget(group: number, target: TargetConfig): Promise<'added' | 'exists'> {
     if (this.targets.some((other) => other.group === group && other.id === target.id)) return 'exists'
-    if (this.targets.length === this.columns.capacity.targets) return 'full'
     this.#place(group, target)
     return 'added'
   }
@@ -253,11 +257,12 @@ export class FakeFacts implements AdminFacts {
   }
 
   worker(column: number, word: number, value: number): void {
-    this.columns.words[this.columns.workerAt(column) + word] = value
+    this.columns.workerWords[this.columns.workerAt(column) + word] = value
   }
 
   listener(column: number, index: number, word: number, by: number): void {
-    this.columns.words[this.columns.listenerAt(column, index) + word]! += by
+    const { words, at } = placeOf(this.columns.listener(index), column)
+    words[at + word]! += by
   }
 
   reason(column: number, index: number, code: ReasonCode, by = 1): void {
@@ -265,17 +270,19 @@ export class FakeFacts implements AdminFacts {
   }
 
   answer(column: number, series: number, code: number, durationMs: number): void {
-    const at = this.columns.seriesAt(column, series)
-    this.columns.words[at + code - SERIES_CODE_FIRST]!++
-    recordDuration(this.columns.words, at + SERIES_REQUEST_DURATION, durationMs)
+    const { words, at } = placeOf(this.columns.series(series), column)
+    words[at + code - SERIES_CODE_FIRST]!++
+    recordDuration(words, at + SERIES_REQUEST_DURATION, durationMs)
   }
 
   target(column: number, slot: number, word: number, by: number): void {
-    this.columns.words[this.columns.targetAt(column, slot) + word]! += by
+    const { words, at } = placeOf(this.columns.target(slot), column)
+    words[at + word]! += by
   }
 
   latency(column: number, slot: number, durationMs: number): void {
-    recordDuration(this.columns.words, this.columns.targetAt(column, slot) + TARGET_LATENCY, durationMs)
+    const { words, at } = placeOf(this.columns.target(slot), column)
+    recordDuration(words, at + TARGET_LATENCY, durationMs)
   }
 
   /** A second of traffic, `requests` of them over the first three targets; `random` is 0–1. */
@@ -296,17 +303,23 @@ export class FakeFacts implements AdminFacts {
     }
     const columns = [1, 2]
     for (const column of columns) {
-      const at = this.columns.listenerAt(column, 0) + LISTENER_CONNECTIONS_ACTIVE
+      const { words, at } = placeOf(this.columns.listener(0), column)
       const open = Math.round(requests / 4 + random() * 12)
       this.listener(column, 0, LISTENER_CONNECTIONS_TOTAL, Math.round(requests / 20))
-      this.columns.words[at] = open
+      words[at + LISTENER_CONNECTIONS_ACTIVE] = open
       this.worker(column, WORKER_CONNECTIONS_ACTIVE, open)
       this.worker(column, WORKER_LOOP_DELAY_P50_MS, 0.1 + random() * 0.2)
       this.worker(column, WORKER_LOOP_DELAY_P99_MS, 0.8 + random())
       this.worker(column, WORKER_LOOP_DELAY_MAX_MS, 2 + random() * 9)
       for (const slot of [0, 1, 2]) {
-        this.columns.words[this.columns.targetAt(column, slot) + TARGET_CONNECTIONS] = Math.round(open / 4)
+        const target = placeOf(this.columns.target(slot), column)
+        target.words[target.at + TARGET_CONNECTIONS] = Math.round(open / 4)
       }
     }
   }
+}
+
+/** Where a column counts for a slot. */
+function placeOf(counters: SlotCounters, column: number): { readonly words: Float64Array; readonly at: number } {
+  return { words: counters.words, at: counters.at(column) }
 }

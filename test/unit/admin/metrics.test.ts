@@ -177,8 +177,9 @@ t.test('counters and histograms say the same as prom-client given the same event
     const ms = 2 ** (random() * 26 - 6)
     const labels = { listener: 'web', target_group: 'app' }
     facts.answer(column, 0, code, ms)
-    recordDuration(columns.words, columns.seriesAt(column, 0) + SERIES_CONNECT_DURATION, ms / 3)
-    recordDuration(columns.words, columns.seriesAt(column, 0) + SERIES_RESPONSE_DURATION, ms / 7)
+    const series = columns.series(0)
+    recordDuration(series.words, series.at(column) + SERIES_CONNECT_DURATION, ms / 3)
+    recordDuration(series.words, series.at(column) + SERIES_RESPONSE_DURATION, ms / 7)
     requests.inc({ ...labels, code: String(code) })
     all.observe(labels, ms / 1000)
     connects.observe(labels, ms / 3000)

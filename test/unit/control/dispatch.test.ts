@@ -22,7 +22,7 @@ class TestPlace implements Worker {
   }
 
   set open(count: number) {
-    this.#columns.words[this.#columns.workerAt(this.column) + WORKER_CONNECTIONS_ACTIVE] = count
+    this.#columns.workerWords[this.#columns.workerAt(this.column) + WORKER_CONNECTIONS_ACTIVE] = count
   }
 
   /** Takes everything out of the ring: the descriptors, in order. */

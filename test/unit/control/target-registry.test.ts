@@ -40,8 +40,9 @@ targetGroups:
 function setting(config = CONFIG) {
   const shared = createSharedCounters(capacityFor(config, firstSnapshot(config)))
   const columns = new Columns(shared)
-  const table = new TargetTable(shared.targets)
+  const table = new TargetTable(shared.segments)
   const published: GroupTargets[] = []
+  const grown: number[] = []
   const gone: string[] = []
   const resolved: string[] = []
   const names = new Map<string, string>()
@@ -56,8 +57,11 @@ function setting(config = CONFIG) {
           resolved.push(host)
         },
       },
-      publish: (targets) => published.push(targets),
       versions: new Versions(),
+      tell: (message) => {
+        if (message.type === 'segment') grown.push(message.segment.count.targets)
+        else published.push(message.targets)
+      },
       onGone: ({ id }) => gone.push(id),
     },
     NOW_MS,
@@ -65,9 +69,9 @@ function setting(config = CONFIG) {
   /** What threads do when a list comes. */
   const takeOn = (version: number, ...columnsOf: number[]): void => {
     table.probeLists = version
-    for (const column of columnsOf) columns.words[columns.workerAt(column) + WORKER_TARGET_LISTS] = version
+    for (const column of columnsOf) columns.workerWords[columns.workerAt(column) + WORKER_TARGET_LISTS] = version
   }
-  return { columns, table, published, gone, resolved, names, registry, takeOn }
+  return { columns, table, published, grown, gone, resolved, names, registry, takeOn }
 }
 
 let hosts = 0
@@ -119,18 +123,51 @@ t.test('each change publishes the whole list of its group, with a version that g
   )
 })
 
-t.test('when room runs out a target is refused; a place is free when nobody refers to it', async (t) => {
+/** Takes what places are free, `held` being those that were left and are not: the next target needs one of these, or more room. */
+async function fillUp(registry: TargetRegistry, columns: Columns, held = 0): Promise<void> {
+  while (registry.all.length + held < columns.capacity.targets) await add(registry, `filling-${registry.all.length}`)
+}
+
+t.test('where no place is free the tables grow, and those of before keep theirs', async (t) => {
+  const { registry, columns, table, grown, published } = setting()
+  await fillUp(registry, columns)
+  t.equal(registry.all.length, 5)
+  const before = registry.all.map(({ id, slot }) => [id, slot])
+  const { words } = columns.target(4)
+  words[columns.target(4).at(2) + TARGET_REQUESTS] = 9
+  t.equal(await add(registry, 'six'), 'added')
+  t.same(grown, [16], 'at least that much at once')
+  t.equal(slotOf(registry, 'six'), 5)
+  t.same(
+    published.at(-1)!.targets.map(({ slot }) => slot),
+    [0, 1, 3, 4, 5],
+  )
+  t.same(
+    registry.all.filter(({ id }) => id !== 'six').map(({ id, slot }) => [id, slot]),
+    before,
+  )
+  t.equal(columns.target(4).sum(TARGET_REQUESTS), 9)
+  table.setWeight(5, 3)
+  t.same([table.weight(4), table.weight(5)], [7, 3])
+  await fillUp(registry, columns)
+  t.same(grown, [16], 'as long as there is room')
+  t.equal(await add(registry, 'more'), 'added')
+  t.same(grown, [16, 21], 'as much again')
+  t.equal(new Set(registry.all.map(({ slot }) => slot)).size, registry.all.length)
+})
+
+t.test('a place is given out again when nobody refers to it, and not before', async (t) => {
   const { registry, columns, table, takeOn } = setting()
   t.equal(await add(registry, 'four'), 'added')
-  t.equal(await add(registry, 'five'), 'added')
-  t.equal(await add(registry, 'six'), 'full')
+  await fillUp(registry, columns)
   const slot = slotOf(registry, 'four')
   const [before] = registry.all.filter(({ id }) => id === 'four')
-  const inFlight = columns.inFlightAt(2, slot)
-  const open = columns.targetAt(1, slot) + TARGET_CONNECTIONS
-  columns.words[columns.targetAt(1, slot) + TARGET_REQUESTS] = 5
-  columns.words[inFlight] = 1
-  columns.words[open] = 1
+  const { words } = columns.target(slot)
+  const inFlight = columns.inFlightOf(slot).at(2)
+  const open = columns.target(slot).at(1) + TARGET_CONNECTIONS
+  words[columns.target(slot).at(1) + TARGET_REQUESTS] = 5
+  words[inFlight] = 1
+  words[open] = 1
   registry.remove(slot, true, NOW_MS)
   const { version } = registry.lists()[0]!
 
@@ -138,38 +175,48 @@ t.test('when room runs out a target is refused; a place is free when nobody refe
     ['no thread has the list', () => {}],
     ['one worker lacks it', () => takeOn(version, 1)],
     ['a request is with it', () => takeOn(version, 1, 2)],
-    ['a connection is open', () => (columns.words[inFlight] = 0)],
+    ['a connection is open', () => (words[inFlight] = 0)],
   ]
-  for (const [name, step] of steps) {
+  for (const [at, [name, step]] of steps.entries()) {
+    const id = `step-${at}`
     step()
     for (let look = 0; look < 4; look++) registry.look(NOW_MS)
-    t.equal(await add(registry, 'six'), 'full', name)
+    await fillUp(registry, columns, 1)
+    t.equal(await add(registry, id), 'added')
+    t.not(slotOf(registry, id), slot, name)
   }
-  columns.words[open] = 0
+  words[open] = 0
   registry.look(NOW_MS)
-  t.equal(await add(registry, 'six'), 'full', 'quiet once may be between two requests')
+  await fillUp(registry, columns, 1)
+  t.equal(await add(registry, 'seven'), 'added')
+  t.not(slotOf(registry, 'seven'), slot, 'quiet once may be between two requests')
+  await fillUp(registry, columns, 1)
   registry.look(NOW_MS)
   t.equal(await add(registry, 'six'), 'added')
   const [after] = registry.all.filter(({ id }) => id === 'six')
   t.equal(after!.slot, slot)
   t.equal(after!.generation, before!.generation + 1)
   t.equal(table.generation(slot), after!.generation)
-  t.equal(columns.words[columns.targetAt(1, slot) + TARGET_REQUESTS], 0, 'nothing is left of the other')
+  t.equal(columns.target(slot).sum(TARGET_REQUESTS), 0, 'nothing is left of the other')
   t.equal(table.weight(slot), 7)
 })
 
 t.test('a worker that is being replaced holds a place until it is back', async (t) => {
   const { registry, columns, takeOn } = setting()
   t.equal(await add(registry, 'four'), 'added')
-  t.equal(await add(registry, 'five'), 'added')
-  registry.remove(slotOf(registry, 'four'), true, NOW_MS)
-  takeOn(9, 1, 2)
+  await fillUp(registry, columns)
+  const slot = slotOf(registry, 'four')
+  registry.remove(slot, true, NOW_MS)
+  takeOn(99, 1, 2)
   columns.retire(2)
   for (let look = 0; look < 4; look++) registry.look(NOW_MS)
-  t.equal(await add(registry, 'six'), 'full')
-  takeOn(9, 2)
-  for (let look = 0; look < 2; look++) registry.look(NOW_MS)
   t.equal(await add(registry, 'six'), 'added')
+  t.not(slotOf(registry, 'six'), slot)
+  await fillUp(registry, columns, 1)
+  takeOn(99, 2)
+  for (let look = 0; look < 2; look++) registry.look(NOW_MS)
+  t.equal(await add(registry, 'seven'), 'added')
+  t.equal(slotOf(registry, 'seven'), slot)
 })
 
 t.test('a target that is removed drains for its group’s time', async (t) => {
@@ -179,7 +226,7 @@ t.test('a target that is removed drains for its group’s time', async (t) => {
   t.equal(registry.remove(0, false, NOW_MS + 5), leavesMs, 'asking again changes nothing')
   t.equal(table.admin(0), ADMIN_DRAINING)
   t.equal(table.drainUntilMs(0), leavesMs)
-  columns.words[columns.inFlightAt(1, 0)] = 1
+  columns.inFlightOf(0).words[columns.inFlightOf(0).at(1)] = 1
   registry.look(leavesMs - 1)
   t.same(gone, [], 'one request is with it')
   registry.look(leavesMs)

@@ -9,7 +9,8 @@ import {
   CHECK_UNHEALTHY,
 } from '../../../src/core/target-state.js'
 import { isAvailable, isWell, keepsClients } from '../../../src/health/availability.js'
-import { createTargetTable, TargetTable } from '../../../src/shm/targets.js'
+import { createSharedCounters } from '../../../src/shm/columns.js'
+import { TargetTable } from '../../../src/shm/targets.js'
 
 const NOW_MS = 1_700_000_000_000
 const CAPACITY = { workers: 1, listeners: 1, series: 1, groups: 1, targets: 2, sessions: 1 }
@@ -40,7 +41,7 @@ for (const [name, { admin = ADMIN_ACTIVE, drainMs = 0, check = CHECK_HEALTHY, ej
   CASES,
 )) {
   t.test(`a target that is ${name} takes ${expected}`, async (t) => {
-    const table = new TargetTable(createTargetTable(CAPACITY))
+    const table = new TargetTable(createSharedCounters(CAPACITY).segments)
     table.setAdmin(1, admin, NOW_MS + drainMs)
     table.setCheck(1, check, 0, NOW_MS)
     if (ejectedMs !== undefined) table.tryEject(1, 0, NOW_MS + ejectedMs)
@@ -52,7 +53,7 @@ for (const [name, { admin = ADMIN_ACTIVE, drainMs = 0, check = CHECK_HEALTHY, ej
 }
 
 t.test('of threads that eject at once one does, and the next ejection counts on', async (t) => {
-  const table = new TargetTable(createTargetTable(CAPACITY))
+  const table = new TargetTable(createSharedCounters(CAPACITY).segments)
   const before = table.changes
   t.ok(table.tryEject(0, 0, NOW_MS + 100))
   t.notOk(table.tryEject(0, 0, NOW_MS + 900), 'another thread that had seen the target in service')
@@ -69,7 +70,7 @@ t.test('of threads that eject at once one does, and the next ejection counts on'
 })
 
 t.test('a thread never sees an ejection that has begun and has no end yet', async (t) => {
-  const table = new TargetTable(createTargetTable(CAPACITY))
+  const table = new TargetTable(createSharedCounters(CAPACITY).segments)
   t.ok(table.tryEject(0, 0, NOW_MS + 100))
   // Before the first thread has gone on: the second sees it out of service, and nothing that it could eject from.
   t.notOk(isWell(table, 0, NOW_MS, false))
@@ -80,7 +81,7 @@ t.test('a thread never sees an ejection that has begun and has no end yet', asyn
 })
 
 t.test('an early end does not undo an ejection that began meanwhile', async (t) => {
-  const table = new TargetTable(createTargetTable(CAPACITY))
+  const table = new TargetTable(createSharedCounters(CAPACITY).segments)
   t.ok(table.tryEject(0, 0, NOW_MS + 100))
   t.notOk(table.tryEject(0, NOW_MS + 50, NOW_MS + 900), 'it ends at another time than was thought')
   table.endEjection(0, NOW_MS + 200)
@@ -88,7 +89,7 @@ t.test('an early end does not undo an ejection that began meanwhile', async (t) 
 })
 
 t.test('failures in a row: connects count from anybody, resets by how many met them', async (t) => {
-  const table = new TargetTable(createTargetTable(CAPACITY))
+  const table = new TargetTable(createSharedCounters(CAPACITY).segments)
   table.countReset(0, 7)
   table.countReset(0, 7)
   t.equal(table.failuresInARow(0), 2)

@@ -18,10 +18,11 @@ t.test('outcomes are those of all threads within the window, and old ones are fo
   const columns = new Columns(createSharedCounters(CAPACITY))
   const window = new FailureWindow(columns, 1, WINDOW_MS)
   const count = (column: number, good: number, bad: number, source: number): void => {
-    const at = columns.targetAt(column, 1)
-    columns.words[at + TARGET_GOOD_OUTCOMES]! += good
-    columns.words[at + TARGET_BAD_OUTCOMES]! += bad
-    for (let i = 0; i < bad; i++) countSource(columns.words, at, source)
+    const { words } = columns.target(1)
+    const at = columns.target(1).at(column)
+    words[at + TARGET_GOOD_OUTCOMES]! += good
+    words[at + TARGET_BAD_OUTCOMES]! += bad
+    for (let i = 0; i < bad; i++) countSource(words, at, source)
   }
   window.step(0)
   count(1, 5, 3, 0x12)
@@ -41,10 +42,11 @@ t.test('sources that share a bucket of one row are told apart by the other', asy
   const columns = new Columns(createSharedCounters(CAPACITY))
   const window = new FailureWindow(columns, 0, WINDOW_MS)
   window.step(0)
-  const at = columns.targetAt(1, 0)
+  const { words } = columns.target(0)
+  const at = columns.target(0).at(1)
   for (const source of [0x01, 0x11, 0x21]) {
-    columns.words[at + TARGET_BAD_OUTCOMES]!++
-    countSource(columns.words, at, source)
+    words[at + TARGET_BAD_OUTCOMES]!++
+    countSource(words, at, source)
   }
   t.equal(window.outcomes(0).heaviest, 1)
 })

@@ -85,7 +85,7 @@ export class MemoryThread {
     const config = configOf(file)
     const shared = createSharedCounters(CAPACITY)
     const columns = new Columns(shared)
-    const table = new TargetTable(shared.targets)
+    const table = new TargetTable(shared.segments)
     const sticky = {
       store: new MapSessionStore(1, clock),
       keys: new KeyHash(keySeed('test')),
@@ -103,7 +103,7 @@ export class MemoryThread {
       entry: new AccessEntry(),
       requestIds: new RequestIds(),
       drainables: new Set<Drainable>(),
-      silent: new SilentClients(clock, 0, columns.words, columns.workerAt(COLUMN)),
+      silent: new SilentClients(clock, 0, columns.workerWords, columns.workerAt(COLUMN)),
       tlsLog: new TlsLog(pino({ level: 'silent' }), clock),
     }
     const parts = {

@@ -309,7 +309,7 @@ t.test('a snapshot whose TLS cannot be used changes nothing', async (t) => {
   )
   t.throws(() => memory.apply(next, { listeners: [], groups: [undefined, undefined, tls] }), { code: 'TLS_CONFIG' })
   t.match(await memory.get(memory.connect(80)), new RegExp(`${A}$`))
-  t.equal(memory.columns.words[memory.columns.workerAt(1) + WORKER_SNAPSHOT], 1)
+  t.equal(memory.columns.workerWords[memory.columns.workerAt(1) + WORKER_SNAPSHOT], 1)
   t.equal([...memory.thread.live.allSets()].length, 2)
 })
 
@@ -342,7 +342,7 @@ t.test('an older snapshot changes nothing, and each is acknowledged', async (t) 
   const older = memory.prepare(file())
   memory.apply(file({ targetGroup: 'two' }))
   const { thread, columns } = memory
-  t.equal(columns.words[columns.workerAt(1) + WORKER_SNAPSHOT], 3)
+  t.equal(columns.workerWords[columns.workerAt(1) + WORKER_SNAPSHOT], 3)
   thread.apply({ ...older, tls: { listeners: [], groups: [] } })
   t.match(await memory.get(memory.connect(80)), new RegExp(`${B}$`))
 })

@@ -15,10 +15,10 @@ function setting(sessions: number) {
   const clock = new ManualClock()
   const capacity = { workers: 1, listeners: 1, series: 1, groups: 3, targets: 4, sessions }
   const shared = createSharedCounters(capacity)
-  const table = new TargetTable(shared.targets)
+  const table = new TargetTable(shared.segments)
   for (let slot = 0; slot < 4; slot++) table.occupy(slot, 1, CHECK_UNCHECKED, 0)
   const store = new SessionTable(shared.sessions, 1, clock)
-  const census = new SessionCensus(new SessionMemory(shared.sessions), table, clock, capacity)
+  const census = new SessionCensus(new SessionMemory(shared.sessions), table, clock, { capacity })
   const random = seededRandom(SEED)
   const session = blankEntry()
   const remember = (group: number, slot: number, generation: number, forMs: number): void => {

@@ -8,8 +8,9 @@ import { SEED } from '../../random.js'
 const CAPACITY: Capacity = { workers: 3, listeners: 1, series: 1, groups: 2, targets: 5, sessions: 64 }
 
 function make(capacity = CAPACITY): { table: WaitTable; shared: SharedArrayBuffer } {
-  const shared = new SharedArrayBuffer(waitTableBytes(capacity))
-  return { table: new WaitTable(shared, capacity), shared }
+  const shared = new SharedArrayBuffer(waitTableBytes(capacity, capacity.workers))
+  const first = { first: { groups: 0, targets: 0 }, count: capacity, waiting: shared }
+  return { table: new WaitTable(first, capacity.workers), shared }
 }
 
 t.test('places and the queue are never given out beyond their number', async (t) => {
@@ -110,7 +111,7 @@ t.test('whatever a thread held when it died is given back, and only that', async
           table.publish(column, slot % 2, slot, table.nextTicket(slot % 2))
         } else if (!enter && table.tryTake(slot, 4)) held[column]![slot]!++
       }
-      table.retire(dead, 5, (slot) => held[dead]![slot]!)
+      table.retire(dead, (slot) => held[dead]![slot]!)
       held[dead] = [0, 0, 0, 0, 0]
       waits[dead] = [0, 0]
       for (let slot = 0; slot < 5; slot++) {
@@ -125,7 +126,7 @@ t.test('whatever a thread held when it died is given back, and only that', async
 
 t.test('a target without a limit has nothing to give back', async (t) => {
   const { table } = make()
-  table.retire(1, 5, () => 12)
+  table.retire(1, () => 12)
   t.equal(table.inUse(0), 0)
 })
 
@@ -144,7 +145,8 @@ t.test('a wake that comes before the sleep is not lost', async (t) => {
 const TAKER = `
 import { workerData, parentPort } from 'node:worker_threads'
 const { WaitTable } = await import(workerData.module)
-const table = new WaitTable(workerData.shared, workerData.capacity)
+const first = { first: { groups: 0, targets: 0 }, count: workerData.capacity, waiting: workerData.shared }
+const table = new WaitTable(first, workerData.capacity.workers)
 const now = new Int32Array(workerData.now)
 let most = 0
 let taken = 0

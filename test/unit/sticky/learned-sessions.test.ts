@@ -1,8 +1,9 @@
 import t from 'tap'
 import { ManualClock } from '../../../src/core/clock.js'
 import { LocalHybridClock } from '../../../src/core/hybrid-clock.js'
+import { createSharedCounters } from '../../../src/shm/columns.js'
 import { MapSessionStore } from '../../../src/shm/map-sessions.js'
-import { createTargetTable, TargetTable } from '../../../src/shm/targets.js'
+import { TargetTable } from '../../../src/shm/targets.js'
 import { LearnedSessions } from '../../../src/sticky/learned-sessions.js'
 
 const TIMEOUT_MS = 10_000
@@ -11,7 +12,7 @@ const KEY = Int32Array.from([1, 2, 3, 4])
 function setting() {
   const clock = new ManualClock()
   const capacity = { workers: 1, listeners: 1, series: 1, groups: 1, targets: 4, sessions: 1 }
-  const table = new TargetTable(createTargetTable(capacity))
+  const table = new TargetTable(createSharedCounters(capacity).segments)
   const store = new MapSessionStore(10, clock)
   return {
     clock,
