@@ -1,23 +1,16 @@
-import type { Conn, ConnHandler } from '../core/conn.js'
+import type { Conn } from '../core/conn.js'
 import { REASON, type ReasonCode } from '../core/reasons.js'
 import { PROXY_DONE, PROXY_NEED_MORE, ProxyProtocolReader } from '../net/proxy-protocol-reader.js'
-import type { Timed } from '../net/timer-wheel.js'
 import type { ClientAddress } from './client-address.js'
+import { Gate } from './gate.js'
 import type { Listener } from './listener.js'
-import type { Drainable, WorkerContext } from './worker-context.js'
+import type { WorkerContext } from './worker-context.js'
 
 /** Reads the PROXY protocol header that a trusted proxy in front must send, then lets the connection in as its client's. */
-export class ProxyGate implements ConnHandler, Timed, Drainable {
-  timerNext: Timed | null = null
-  timerPrevious: Timed | null = null
-  timerSlot = -1
-  timerDeadlineMs = 0
-  readonly #context: WorkerContext
-  readonly listener: Listener
+export class ProxyGate extends Gate {
   readonly #direct: ClientAddress
   readonly #enter: (clientAddress: ClientAddress, early: Uint8Array) => void
   readonly #reader = new ProxyProtocolReader()
-  readonly #conn: Conn
   readonly #startedMs: number
   readonly #startedWallMs: number
   #kept: Uint8Array | undefined
@@ -30,9 +23,7 @@ export class ProxyGate implements ConnHandler, Timed, Drainable {
     direct: ClientAddress,
     enter: (clientAddress: ClientAddress, early: Uint8Array) => void,
   ) {
-    this.#context = context
-    this.listener = listener
-    this.#conn = conn
+    super(context, listener, conn)
     this.#direct = direct
     this.#enter = enter
     this.#startedMs = context.clock.nowMs
@@ -40,22 +31,8 @@ export class ProxyGate implements ConnHandler, Timed, Drainable {
   }
 
   start(): void {
-    this.#context.drainables.add(this)
-    this.#conn.handler = this
-    this.#context.wheel.schedule(this, this.#context.protection.headerTimeoutMs)
+    this.hold(this.context.protection.headerTimeoutMs)
   }
-
-  drain(): void {
-    this.#conn.close()
-  }
-
-  onTargetRemoved(): void {}
-
-  cut(): void {
-    this.#conn.abort()
-  }
-
-  onOpen(): void {}
 
   onData(_conn: Conn, buffer: Uint8Array, length: number): void {
     const bytes =
@@ -64,24 +41,17 @@ export class ProxyGate implements ConnHandler, Timed, Drainable {
     if (outcome === PROXY_NEED_MORE) {
       this.#kept = Uint8Array.from(bytes)
     } else if (outcome === PROXY_DONE) {
-      this.#leave()
+      this.leave()
       this.#enter(this.#clientAddress(), bytes.subarray(this.#reader.headerLength))
     } else {
       this.#refuse('PROXY_PROTOCOL_INVALID')
     }
   }
 
-  onEnd(conn: Conn): void {
+  override onEnd(conn: Conn): void {
     // A proxy in front that only looks whether the port is open says nothing, and nothing is wrong with that.
     if (this.#kept === undefined) conn.close()
     else this.#refuse('PROXY_PROTOCOL_INVALID')
-  }
-
-  onWritable(): void {}
-
-  onClose(): void {
-    this.#leave()
-    this.listener.connectionClosed()
   }
 
   onTimeout(): number {
@@ -104,11 +74,11 @@ export class ProxyGate implements ConnHandler, Timed, Drainable {
   #refuse(reason: ReasonCode): void {
     this.listener.countReason(REASON[reason])
     this.#record(reason)
-    this.#conn.abort()
+    this.conn.abort()
   }
 
   #record(reason: ReasonCode): void {
-    const { accessLog, entry, clock, requestIds } = this.#context
+    const { accessLog, entry, clock, requestIds } = this.context
     if (accessLog === undefined) return
     const { settings, group } = this.listener.route
     entry.reset()
@@ -121,14 +91,9 @@ export class ProxyGate implements ConnHandler, Timed, Drainable {
     entry.vport = this.#direct.vport
     entry.targetGroup = group.config.name
     entry.scheme = settings.config.protocol
-    entry.requestBytes = this.#conn.bytesRead
+    entry.requestBytes = this.conn.bytesRead
     entry.requestMs = clock.nowMs - this.#startedMs
     entry.reason = reason
     accessLog.record(entry)
-  }
-
-  #leave(): void {
-    this.#context.wheel.cancel(this)
-    this.#context.drainables.delete(this)
   }
 }

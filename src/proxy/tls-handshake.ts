@@ -1,12 +1,12 @@
-import type { Conn, ConnHandler } from '../core/conn.js'
+import type { Conn } from '../core/conn.js'
 import type { CastorError } from '../core/errors.js'
 import { isHttpListener } from '../core/protocols.js'
 import { type TlsFault, TlsHandshakeError } from '../core/tls.js'
 import { writeReply } from '../http/reply.js'
-import type { Timed } from '../net/timer-wheel.js'
 import { type ClientAddress, SecuredAddress } from './client-address.js'
+import { Gate } from './gate.js'
 import type { Listener } from './listener.js'
-import type { Drainable, WorkerContext } from './worker-context.js'
+import type { WorkerContext } from './worker-context.js'
 
 /** How long a client that was told to use https may take to read it. */
 const LINGER_MS = 1_000
@@ -18,14 +18,7 @@ const PLAIN_REQUEST = /^(GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|TRACE|CONNECT|PR
  * One client connection of a tls or https listener until its handshake is done: then the listener's protocol takes it
  * over. Nothing is set up for a client before its first byte.
  */
-export class TlsHandshake implements ConnHandler, Timed, Drainable {
-  timerNext: Timed | null = null
-  timerPrevious: Timed | null = null
-  timerSlot = -1
-  timerDeadlineMs = 0
-  readonly #context: WorkerContext
-  readonly listener: Listener
-  readonly #conn: Conn
+export class TlsHandshake extends Gate {
   readonly #clientAddress: ClientAddress
   readonly #enter: (clientAddress: ClientAddress) => void
   /** Known before the connection closes. */
@@ -43,37 +36,31 @@ export class TlsHandshake implements ConnHandler, Timed, Drainable {
     clientAddress: ClientAddress,
     enter: (clientAddress: ClientAddress) => void,
   ) {
-    this.#context = context
-    this.listener = listener
-    this.#conn = conn
+    super(context, listener, conn)
     this.#clientAddress = clientAddress
     this.#enter = enter
   }
 
   /** `early` is what came behind a PROXY header in the same read; borrowed. */
   start(early: Uint8Array | undefined): void {
-    this.#context.drainables.add(this)
-    this.#conn.handler = this
-    this.#context.wheel.schedule(this, this.listener.route.settings.config.tls!.handshakeTimeoutMs)
+    this.hold(this.listener.route.settings.config.tls!.handshakeTimeoutMs)
     // To be had from the kernel only while the connection is open, and the log asks when it is closed.
-    if (this.#context.accessLog !== undefined) void this.#clientAddress.vip
+    if (this.context.accessLog !== undefined) void this.#clientAddress.vip
     if (early !== undefined && early.length > 0) this.#begin(early)
   }
 
-  drain(): void {
+  override drain(): void {
     this.cut()
   }
 
-  onTargetRemoved(): void {}
-
-  cut(): void {
+  override cut(): void {
     this.#noFault = true
-    this.#conn.abort()
+    this.conn.abort()
   }
 
-  onOpen(conn: Conn): void {
+  override onOpen(conn: Conn): void {
     this.listener.countHandshake(conn.tls!)
-    this.#leave()
+    this.leave()
     this.#enter(new SecuredAddress(this.#clientAddress, conn.tls))
   }
 
@@ -81,27 +68,24 @@ export class TlsHandshake implements ConnHandler, Timed, Drainable {
     if (!this.#begun && !this.#answered) this.#begin(buffer.subarray(0, length))
   }
 
-  onEnd(conn: Conn): void {
+  override onEnd(conn: Conn): void {
     if (!this.#begun && !this.#answered) this.#noFault = true
     conn.close()
   }
 
-  onWritable(): void {}
-
-  onClose(_conn: Conn, cause?: CastorError): void {
-    this.#leave()
-    this.listener.connectionClosed()
+  override onClose(conn: Conn, cause?: CastorError): void {
+    super.onClose(conn)
     if (this.#noFault) return
     const known = cause instanceof TlsHandshakeError ? cause : undefined
     const fault = this.#fault ?? known?.fault ?? 'CLIENT_CLOSED'
     this.listener.countHandshakeFault(fault)
     const { name } = this.listener
-    this.#context.tlsLog.clientFailed(name, this.#clientAddress.source.address, fault, known?.message)
+    this.context.tlsLog.clientFailed(name, this.#clientAddress.source.address, fault, known?.message)
   }
 
   onTimeout(): number {
     this.#fault ??= 'HANDSHAKE_TIMEOUT'
-    this.#conn.abort()
+    this.conn.abort()
     return 0
   }
 
@@ -116,15 +100,15 @@ export class TlsHandshake implements ConnHandler, Timed, Drainable {
     }
     this.#begun = true
     // A hello is nothing that a client has to say yet.
-    this.#context.silent.add(this.#conn, this.listener, false)
-    this.#context.transport.secure(this.#conn, this.listener.tls!, first)
+    this.context.silent.add(this.conn, this.listener, false)
+    this.context.transport.secure(this.conn, this.listener.tls!, first)
   }
 
   /** Whoever typed http:// for https:// is told so in their own language. */
   #answerPlain(): void {
     this.#answered = true
     this.#fault = 'PLAIN_HTTP'
-    const { scratch } = this.#context.transport
+    const { scratch } = this.context.transport
     const end = writeReply(scratch, 0, {
       status: 400,
       requestId: NO_ID,
@@ -133,13 +117,8 @@ export class TlsHandshake implements ConnHandler, Timed, Drainable {
       versionMinor: 1,
       detail: 'this port speaks https',
     })
-    this.#conn.write(scratch, 0, end)
-    this.#conn.end()
-    this.#context.wheel.schedule(this, LINGER_MS)
-  }
-
-  #leave(): void {
-    this.#context.wheel.cancel(this)
-    this.#context.drainables.delete(this)
+    this.conn.write(scratch, 0, end)
+    this.conn.end()
+    this.context.wheel.schedule(this, LINGER_MS)
   }
 }
