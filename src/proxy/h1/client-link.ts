@@ -43,8 +43,8 @@ export abstract class ClientLink implements Timed, Drainable {
   readonly context: Http1Context
   readonly listener: Listener
   /**
-   * What the request under way goes by, or the last one. Between requests the connection itself goes by it: by what was in
-   * force when its last request began.
+   * What the request under way goes by, and the connection with it; between requests, what was in force when its timers
+   * last looked. The pace of bodies and the limits of heads stay what they were when the connection began.
    */
   route: Route
   readonly conn: Conn

@@ -200,6 +200,8 @@ export class ClientSession extends ClientLink implements ConnHandler, Requester 
       if (restMs <= 0) this.refuse(408, 'HEADER_TIMEOUT', undefined)
       return restMs
     }
+    // Idle, it holds on to nothing that is not in force any more.
+    this.takeRoute()
     const restMs = this.conn.lastActiveMs + this.route.settings.config.idleTimeoutMs - nowMs
     if (restMs <= 0) this.conn.close()
     return restMs

@@ -54,7 +54,11 @@ const STRONG_CIPHER = /^(ECDHE|DHE)-.*(GCM|CHACHA20|CCM)/
 const isTooWeak = (tls: TlsInfo | undefined): boolean =>
   tls !== undefined && tls.version !== 'TLSv1.3' && !STRONG_CIPHER.test(tls.cipher)
 
-/** One client's HTTP/2 connection: its timers, its counters, its end. What its streams carry is their sessions' business. */
+/**
+ * One client's HTTP/2 connection: its timers, its counters, its end. What its streams carry is their sessions' business, and
+ * each goes by what is in force when it begins. Of the connection itself the settings that it has told its client of, and
+ * the limits that belong to them, stay what they were when it began; how long it may be idle is the newest.
+ */
 export class ClientConnection implements ConnHandler, Timed, Drainable, H2Handler, StreamHome {
   timerNext: Timed | null = null
   timerPrevious: Timed | null = null

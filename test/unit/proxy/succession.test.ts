@@ -62,6 +62,19 @@ t.test('a changed time-out holds for the next request, and not for the one under
   t.match(before.received, /^HTTP\/1.1 504/)
 })
 
+t.test('a connection that is idle goes by the new idle time-out', async (t) => {
+  for (const http2 of [false, true]) {
+    const memory = new MemoryThread(file({ http2 }))
+    const client = memory.connect(80)
+    await memory.send(client, http2 ? Buffer.concat([PREFACE, settings()]) : 'GET / HTTP/1.1\r\nHost: h\r\n\r\n')
+    await memory.elapse(4_000)
+    t.equal(client.ended, '')
+    memory.apply(file({ http2, idleTimeout: '2s' }))
+    await memory.elapse(1_200)
+    t.equal(client.ended, 'end')
+  }
+})
+
 t.test('a changed group keeps its idle connections: its target sees no new one', async (t) => {
   const memory = new MemoryThread(file())
   const client = memory.connect(80)
