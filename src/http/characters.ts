@@ -37,8 +37,8 @@ export const IN_REQUEST_ID = 128
  *   "`", "{", "}", which browsers encode, and every byte beyond ASCII, which is no URI character.
  * - query: RFC 3986 pchar, "/", "?", and what browsers send raw in a query: "[", "]", "^", "|", "`", "{", "}", "\" and
  *   a "%" that begins no escape. Refused are "#", the quote, "<", ">" and bytes beyond ASCII.
- * - host: RFC 3986 unreserved and ":", "[", "]". Names in Host are DNS names (RFC 3986 3.2.2): the sub-delims and
- *   percent escapes that reg-name would also allow are refused, since servers disagree about them.
+ * - host: RFC 3986 3.2.2 reg-name (unreserved and sub-delims) and ":", "[", "]". The percent escapes that reg-name would
+ *   also allow are refused: servers disagree about whether they are decoded before names are compared.
  * - request id: what an X-Request-Id may hold to be kept.
  */
 export const CLASS = new Uint8Array(256)
@@ -60,7 +60,8 @@ const ALPHA = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 const DIGIT = '0123456789'
 const UNRESERVED = `${ALPHA}${DIGIT}-._~`
 const ALPHANUMERIC = /[A-Za-z0-9]/
-const PCHAR = `${UNRESERVED}!$&'()*+,;=:@`
+const SUB_DELIMS = "!$&'()*+,;="
+const PCHAR = `${UNRESERVED}${SUB_DELIMS}:@`
 
 const mark = (characters: string, bit: number): void => {
   for (let i = 0; i < characters.length; i++) CLASS[characters.charCodeAt(i)]! |= bit
@@ -68,7 +69,7 @@ const mark = (characters: string, bit: number): void => {
 mark(`${ALPHA}${DIGIT}!#$%&'*+-.^_\`|~`, IN_TOKEN)
 mark(`${PCHAR}/[]^|`, IN_PATH)
 mark(`${PCHAR}/?%[]^|\`{}\\`, IN_QUERY)
-mark(`${UNRESERVED}:[]`, IN_HOST)
+mark(`${UNRESERVED}${SUB_DELIMS}:[]`, IN_HOST)
 mark(DIGIT, IN_DIGITS)
 mark(`${DIGIT}abcdefABCDEF`, IN_HEX)
 mark(`${UNRESERVED}+/=:`, IN_REQUEST_ID)

@@ -7,8 +7,8 @@ const DOT = 0x2e
 const MAX_PORT = 65_535
 
 /**
- * Checks `uri-host [ ":" port ]` (RFC 9110 7.2) over [from, to): a name of RFC 3986 unreserved characters, an IPv4
- * address, or an IPv6 address in brackets; no user information, no escapes, no IPvFuture, no zone. The port may be
+ * Checks `uri-host [ ":" port ]` (RFC 9110 7.2) over [from, to): a name of RFC 3986 unreserved characters and
+ * sub-delims, an IPv4 address, or an IPv6 address in brackets; no user information, no escapes, no IPvFuture, no zone. The port may be
  * empty (RFC 3986 3.2.3) and is at most 65535. Returns where the host ends and the port, if any, begins; −1 when it is
  * not valid. An empty host is not valid here.
  */

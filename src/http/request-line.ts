@@ -225,11 +225,11 @@ export abstract class RequestLineParser extends HeadParser {
           while (at < stop && at - begin < VERSION_TEXT.length && isVersionByte(buffer[at]!, at - begin)) at++
           if (at === stop) break
           if (at - begin < VERSION_TEXT.length) return this.malformed(versionFault(buffer[at]!))
-          const minor = buffer[begin + VERSION_MINOR]!
-          if (buffer[begin + VERSION_MAJOR] !== DIGIT_ONE || minor > DIGIT_ONE) {
+          if (buffer[begin + VERSION_MAJOR] !== DIGIT_ONE) {
             return this.refuse(505, 'BAD_VERSION', 'another HTTP version')
           }
-          this.versionMinor = minor === DIGIT_ONE ? 1 : 0
+          // A later minor version is read as the last one known (RFC 9110 2.5).
+          this.versionMinor = buffer[begin + VERSION_MINOR]! >= DIGIT_ONE ? 1 : 0
           state = LINE_CR
           break
         }

@@ -76,7 +76,8 @@ const MAX_REQUEST_ID_BYTES = 128
  * - Target: characters as in `characters.ts`; nothing beyond ASCII. In the path "%" must begin an escape, and `%00` is
  *   refused, since targets written in C end the path there; in the query a "%" may stand alone, as browsers send it.
  *   Absolute form only with http or https and a non-empty authority without user information.
- * - Version: HTTP/1.0 or HTTP/1.1 to the letter; another number is 505, anything else 400.
+ * - Version: HTTP/1.0 or HTTP/1.1 to the letter, HTTP/1.2 to 1.9 as 1.1 (RFC 9110 2.5); another major version is 505,
+ *   anything else 400.
  * - Host: exactly one, valid as in `host.ts`, also beside an absolute target, which replaces it. Empty only with
  *   `OPTIONS *`, since http and https URIs must have a host (RFC 9110 4.2.1). HTTP/1.0 may do without.
  * - Field values: visible ASCII, SP, HTAB and 0x80–0xFF, which is passed on unchanged (RFC 9110 5.5).

@@ -41,8 +41,7 @@ const MAX_TIMEOUT_SECONDS = 86_400
 
 /**
  * Reads a response head by RFC 9112 as strictly as `RequestParser` reads requests; the rules for bytes, offsets and
- * repeated calls are the same. Refused beside what is malformed: versions other than HTTP/1.0 and 1.1, a status outside
- * 100–599, the space after the status missing (RFC 9112 4), more than one Content-Length, any Transfer-Encoding but
+ * repeated calls are the same, and so is HTTP/1.2 to 1.9. Refused beside what is malformed: a status outside 100–599, the space after the status missing (RFC 9112 4), more than one Content-Length, any Transfer-Encoding but
  * one `chunked` in HTTP/1.1, both together, a 1xx with Transfer-Encoding, and a 1xx or 204 with a Content-Length above 0
  * (RFC 9112 6.1, RFC 9110 8.6; a length of 0 there says nothing wrong and is dropped). A 204 or 304 with Transfer-Encoding
  * has no body all the same (RFC 9112 6.3), and ends its connection.
@@ -96,7 +95,8 @@ export class ResponseParser extends HeadParser {
           const index = at - start
           const byte = buffer[at]!
           if (index === VERSION_MINOR) {
-            if (byte !== ZERO && byte !== ZERO + 1) return this.malformed('another HTTP version')
+            if ((CLASS[byte]! & IN_DIGITS) === 0) return this.malformed('malformed status line')
+            // A later minor version is read as the last one known (RFC 9110 2.5).
             this.versionMinor = byte === ZERO ? 0 : 1
           } else if (byte !== VERSION_TEXT[index]) {
             return this.malformed('malformed status line')

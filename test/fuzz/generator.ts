@@ -25,7 +25,7 @@ const TARGETS = [
   '/%',
 ]
 const VERSIONS = ['HTTP/1.1', 'HTTP/1.1', 'HTTP/1.1', 'HTTP/1.0', 'HTTP/1.2', 'HTTP/2.0', 'http/1.1', 'HTTP/1.1 ']
-const HOSTS = ['h', 'h:80', 'a.example', '[::1]:8080', '', 'h, g', 'h@g', 'h:', '127.0.0.1']
+const HOSTS = ['h', 'h:80', 'a.example', '[::1]:8080', '', 'h, g', 'h@g', 'h:', 'a,b;c=d', '127.0.0.1']
 
 /** Field lines on which framing, routing or the life of a connection turn. */
 const FIELDS = [

@@ -64,6 +64,13 @@ t.test('a malformed request is reset, and costs the other streams nothing', TOGE
   t.equal(records.filter(({ status }) => status === 200).length, 1)
 })
 
+t.test('a host with sub-delims goes to the target as the client wrote it', TOGETHER, async (t) => {
+  const { target, port } = await before(t)
+  const session = await connectTo(t, port)
+  t.equal((await ask(session, { ':authority': "a,b;c='d':8080" })).status, 200)
+  t.equal(target.requests[0]!.header('host'), "a,b;c='d':8080")
+})
+
 t.test('what can be answered is answered: 400, 405, 414, 431', TOGETHER, async (t) => {
   const { castor, port } = await before(t)
   const session = await connectTo(t, port)

@@ -120,7 +120,7 @@ const REFUSED: readonly [section: string, head: string, status: number, detail: 
   ['RFC 9112 2.3: the version is HTTP/d.d', 'GET / HTTP/1,1\r\n', 400, 'malformed version'],
   ['RFC 9112 2.3: the version is HTTP/d.d', 'GET / HTTPS/1.1\r\n', 400, 'malformed version'],
   ['RFC 9110 15.6.6: other versions', 'GET / HTTP/2.0\r\n', 505, 'another HTTP version'],
-  ['RFC 9110 15.6.6: other versions', 'GET / HTTP/1.2\r\n', 505, 'another HTTP version'],
+  ['RFC 9110 15.6.6: other versions', 'GET / HTTP/0.2\r\n', 505, 'another HTTP version'],
   ['RFC 9110 15.6.6: other versions', 'GET / HTTP/0.9\r\n', 505, 'another HTTP version'],
   ['RFC 9110 9.3.6: CONNECT is not for a gateway', 'CONNECT h:443 HTTP/1.1\r\n', 405, 'CONNECT'],
   ['RFC 9112 3.2.3: authority form only with CONNECT', 'GET h:443 HTTP/1.1\r\n', 400, 'target with another scheme'],

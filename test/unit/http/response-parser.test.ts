@@ -14,6 +14,8 @@ t.test('RFC 9112 4: a status line', async (t) => {
     ['HTTP/1.1 200 OK', 200, 1, 'OK'],
     ['HTTP/1.0 404 Not Found', 404, 0, 'Not Found'],
     ['HTTP/1.1 599 ', 599, 1, ''],
+    ['HTTP/1.2 200 OK', 200, 1, 'OK'],
+    ['HTTP/1.9 200 OK', 200, 1, 'OK'],
     ['HTTP/1.1 100  \tcaf\xe9 ', 100, 1, ' \tcaf\xe9 '],
   ] as const) {
     const { parser, buffer, start, outcome } = readResponse(`${line}\r\n\r\n`)
@@ -33,7 +35,8 @@ const REFUSED: readonly [section: string, head: string, detail: string][] = [
   ['RFC 9112 4: status line', 'HTTP/1.11 200 OK\r\n', 'malformed status line'],
   ['RFC 9112 4: status line', 'ICY 200 OK\r\n', 'malformed status line'],
   ['RFC 9112 4: status line', '<html>', 'malformed status line'],
-  ['RFC 9112 4: versions', 'HTTP/1.2 200 OK\r\n', 'another HTTP version'],
+  ['RFC 9112 4: versions', 'HTTP/1.x 200 OK\r\n', 'malformed status line'],
+  ['RFC 9112 4: versions', 'HTTP/0.9 200 OK\r\n', 'malformed status line'],
   ['RFC 9112 4: versions', 'HTTP/2.0 200 OK\r\n', 'malformed status line'],
   ['RFC 9112 4: three digits', 'HTTP/1.1 20 OK\r\n', 'malformed status'],
   ['RFC 9112 4: three digits', 'HTTP/1.1 2000 OK\r\n', 'no space after the status'],

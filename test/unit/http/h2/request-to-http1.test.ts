@@ -174,6 +174,7 @@ t.test('what both versions have in common is refused as HTTP/1.1 refuses it', as
       405,
     ],
     ['user information in :authority', instead(':authority', 'u:p@a.example'), 400],
+    ['an escape in :authority', instead(':authority', 'a%2cb'), 400],
     ['an empty :authority', instead(':authority', ''), 400],
     ['no authority at all', without(':authority'), 400],
     ['a fragment in :path', instead(':path', '/x#y'), 400],
@@ -182,6 +183,12 @@ t.test('what both versions have in common is refused as HTTP/1.1 refuses it', as
     ['an unknown expectation', with_(['expect', 'more']), 417],
   ]
   for (const [what, fields, status] of CASES) t.equal(parsed(fields).status, status, what)
+})
+
+t.test('RFC 3986 3.2.2: sub-delims in :authority are valid as they are in Host', async (t) => {
+  const host = "!$&'()*+,;=:8080"
+  t.equal(parsed(instead(':authority', host)).status, 0)
+  t.equal(parsed(without(':authority', ['host', host])).status, 0)
 })
 
 t.test('an extended CONNECT to websocket is a handshake', async (t) => {
