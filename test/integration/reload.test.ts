@@ -1,0 +1,211 @@
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import t, { type Test } from 'tap'
+import { castor as command } from '../unit/cli/castor.js'
+import { type ConfigFile, onePair, withDefaults } from './support/balancer.js'
+import { ChildCastor, configFile, MAIN } from './support/child-castor.js'
+import { type Answer, ask, type ShownTarget, targetsPath } from './support/operator.js'
+import { get, RawClient, request } from './support/raw-client.js'
+import { RawTarget } from './support/raw-target.js'
+import { SteadyLoad } from './support/steady-load.js'
+import { until } from './support/until.js'
+
+interface Running {
+  readonly castor: ChildCastor
+  readonly file: string
+  /** Puts another configuration in the place of the file, as editors do. */
+  write(config: ConfigFile): void
+  reload(): Promise<Answer>
+  targets(): Promise<ShownTarget[]>
+}
+
+async function start(t: Test, config: ConfigFile): Promise<Running> {
+  const file = await configFile(t, config)
+  const castor = new ChildCastor([MAIN, 'start', '-c', file])
+  t.teardown(() => castor.kill())
+  await castor.ready()
+  return {
+    castor,
+    file,
+    write(next) {
+      writeFileSync(`${file}.new`, JSON.stringify(withDefaults(next)))
+      renameSync(`${file}.new`, file)
+    },
+    reload: () => ask(castor.adminPort, 'POST', '/api/v1/reload'),
+    async targets() {
+      const { json } = await ask(castor.adminPort, 'GET', '/api/v1/status')
+      return (json as { targetGroups: { targets: ShownTarget[] }[] }).targetGroups.flatMap(({ targets }) => targets)
+    },
+  }
+}
+
+async function target(t: Test): Promise<RawTarget> {
+  const started = await RawTarget.start()
+  t.teardown(() => started.stop())
+  return started
+}
+
+t.test('targets, weights and settings change under traffic by castor reload, and no request fails', async (t) => {
+  const [one, two] = [await target(t), await target(t)]
+  const config = (targets: object[], group: object = {}) => onePair('http', targets, { workers: 2, group })
+  const running = await start(t, config([{ address: one.address }]))
+  const { castor, write } = running
+  const admin = ['--admin', `127.0.0.1:${castor.adminPort}`]
+  const before = castor.port()
+  const load = new SteadyLoad(before, 4, 2)
+  await until('traffic', () => load.succeeded > 20)
+
+  write(config([{ address: one.address }, { address: two.address }], { algorithm: 'least-connections' }))
+  const lines = `~ target group out: algorithm: round-robin → least-connections\n+ target ${two.address} of out, weight 10\n`
+  t.match(await command(['diff', ...admin]), { code: 1, stdout: lines })
+  t.match(await command(['reload', ...admin]), {
+    code: 0,
+    stdout: `${lines}reloaded: version 2 of the configuration is in force\n`,
+    stderr: '',
+  })
+  await until('traffic at the new target', () => two.requests.length > 20)
+
+  write(config([{ address: two.address }]))
+  castor.child.kill('SIGHUP')
+  await until('the line in the log', () => castor.stderr.split('the configuration was reloaded').length === 3)
+  await until('the old target being gone', async () => (await running.targets()).every(({ leaves }) => leaves === null))
+  const last = one.requests.length
+  const goesOn = load.succeeded
+  await until('more traffic', () => load.succeeded > goesOn + 50)
+  await load.stop()
+  t.equal(one.requests.length, last)
+  t.same(load.failed, [])
+  const metrics = await castor.metrics()
+  t.equal(metrics.sum('castor_config_version'), 3)
+  t.equal(metrics.sum('castor_config_last_reload_successful'), 1)
+})
+
+t.test('listeners come and go, and one that stays keeps its connections', async (t) => {
+  const one = await target(t)
+  const listener = (name: string) => ({ name, protocol: 'http', listen: '127.0.0.1:0', targetGroup: 'out' })
+  const config = (...names: string[]) => ({ ...onePair('http', [one.address]), listeners: names.map(listener) })
+  const { castor, write, reload } = await start(t, config('in', 'old'))
+  const stays = await RawClient.connect(castor.port('in'))
+  t.equal((await stays.exchange(get('/'))).status, 200)
+  write(config('in', 'new'))
+  t.match(await reload(), { code: 200, json: { result: 'applied', lines: ['+ listener new', '- listener old'] } })
+  t.equal((await stays.exchange(get('/'))).status, 200, 'on the same connection')
+  stays.close()
+  const { json } = await ask(castor.adminPort, 'GET', '/api/v1/listeners')
+  const { listeners } = json as { listeners: { name: string; addresses: string[] }[] }
+  t.same(
+    listeners.map(({ name }) => name),
+    ['in', 'new'],
+  )
+  t.equal(Number(listeners[0]!.addresses[0]!.split(':')[1]), castor.port('in'), 'also the port that the system chose')
+  t.equal((await request(Number(listeners[1]!.addresses[0]!.split(':')[1]), get('/'))).status, 200)
+  await t.rejects(RawClient.connect(castor.port('old')))
+})
+
+t.test('a file that is wrong, or needs a restart, changes nothing and is shown until one succeeds', async (t) => {
+  const one = await target(t)
+  const config = onePair('http', [one.address])
+  const { castor, file, write, reload, targets } = await start(t, config)
+  write({ ...config, speed: 'high', targetGroups: [] })
+  const wrong = await reload()
+  t.equal(wrong.code, 422)
+  const { problems } = (wrong.json as { error: { problems: { path: string; line: number; column: number }[] } }).error
+  t.match(
+    problems.find(({ path }) => path === 'speed'),
+    { file, line: 1, message: /unknown key "speed"/ },
+  )
+  await until('the line in the log', () => castor.stderr.includes('the configuration was not reloaded'))
+  const { json } = await ask(castor.adminPort, 'GET', '/api/v1/status')
+  t.match(json, {
+    configuration: { version: 1, lastReload: { by: 'api', result: 'invalid', reasons: [/castor\.yaml:1:\d+: /] } },
+  })
+  t.equal((await castor.metrics()).sum('castor_config_last_reload_successful'), 0)
+
+  write({ ...config, workers: 2, ...{ targetGroups: [{ name: 'out', protocol: 'http', targets: [] }] } })
+  t.match(await reload(), { code: 409, json: { error: { code: 'RESTART_REQUIRED', message: /^workers can only/ } } })
+  t.equal((await targets()).length, 1, 'nor what a reload could have changed')
+  t.equal((await request(castor.port(), get('/'))).status, 200)
+
+  write(config)
+  t.match(await reload(), { code: 200, json: { result: 'unchanged', version: 1 } })
+  t.equal((await castor.metrics()).sum('castor_config_last_reload_successful'), 1)
+})
+
+t.test('an address that is taken leaves the configuration in force as it is', async (t) => {
+  const one = await target(t)
+  const config = onePair('http', [one.address])
+  const { castor, write, reload } = await start(t, config)
+  const taken = { name: 'more', protocol: 'http', listen: one.address, targetGroup: 'out' }
+  write({ ...config, listeners: [...(config.listeners as object[]), taken], shutdownTimeout: '9s' })
+  t.match(await reload(), { code: 500, json: { error: { code: 'RELOAD_FAILED', message: new RegExp(one.address) } } })
+  t.match((await ask(castor.adminPort, 'GET', '/api/v1/config')).json, {
+    version: 1,
+    config: { shutdownTimeout: '2s', listeners: [{ name: 'in' }] },
+  })
+  t.equal((await request(castor.port(), get('/'))).status, 200)
+})
+
+t.test('what operators changed survives a reload unless the file changes the same thing', async (t) => {
+  const targets = [await target(t), await target(t), await target(t), await target(t)]
+  const named = (id: string, index: number, weight = 10) => ({ id, address: targets[index]!.address, weight })
+  const file = [named('a', 0), named('b', 1), named('c', 2)]
+  const running = await start(t, onePair('http', file))
+  const { castor, write, reload } = running
+  const path = targetsPath('out')
+  const asked = [
+    await ask(castor.adminPort, 'PATCH', `${path}/a`, { weight: 3 }),
+    await ask(castor.adminPort, 'PATCH', `${path}/b`, { state: 'maintenance' }),
+    await ask(castor.adminPort, 'DELETE', `${path}/c?now=true`),
+    await ask(castor.adminPort, 'POST', path, { id: 'd', address: targets[3]!.address, weight: 7 }),
+  ]
+  t.same(
+    asked.map(({ code }) => code),
+    [200, 200, 200, 201],
+  )
+  const shown = async () => (await running.targets()).map(({ id, weight, state }) => `${id} ${weight} ${state}`).sort()
+  const kept = ['a 3 active', 'b 10 maintenance', 'd 7 active']
+  write(onePair('http', file, { group: { slowStart: '1s' } }))
+  t.equal((await reload()).code, 200)
+  t.same(await shown(), kept)
+  t.equal(
+    ((await ask(castor.adminPort, 'GET', '/api/v1/config')).json as { operatorChanges: [] }).operatorChanges.length,
+    4,
+  )
+  write(onePair('http', [named('a', 0, 20), named('b', 1, 5)]))
+  t.equal((await reload()).code, 200)
+  t.same(await shown(), ['a 20 active', 'b 5 maintenance', 'd 7 active'])
+})
+
+t.test('castor target add --persist writes the file, which then holds', async (t) => {
+  const [one, two] = [await target(t), await target(t)]
+  const { castor, file, reload, targets } = await start(t, onePair('http', [{ id: 'a', address: one.address }]))
+  const text = readFileSync(file, 'utf8')
+  const args = ['--id', 'b', '--persist', '--admin', `127.0.0.1:${castor.adminPort}`]
+  t.match(await command(['target', 'add', 'out', two.address, ...args]), {
+    code: 0,
+    stdout: 'b is in out, weight 10\n',
+  })
+  const added = `{ "address": "${two.address}", "id": "b" }`
+  t.equal(readFileSync(file, 'utf8'), text.replace(/("id":"a"[^}]*\})/, `$1, ${added}`))
+  t.match(await ask(castor.adminPort, 'PATCH', `${targetsPath('out')}/b`, { weight: 4, persist: true }), { code: 200 })
+  t.match(await reload(), { json: { result: 'unchanged' } })
+  t.match(await ask(castor.adminPort, 'PATCH', `${targetsPath('out')}/b`, { weight: 5 }), { code: 200 })
+  const config = JSON.parse(readFileSync(file, 'utf8'))
+  writeFileSync(file, JSON.stringify({ ...config, drainDelay: '1ms' }))
+  t.match(await reload(), { json: { result: 'applied' } })
+  t.same(
+    (await targets()).map(({ id, weight }) => [id, weight]),
+    [
+      ['a', 10],
+      ['b', 5],
+    ],
+    'a weight that was changed after it was written is the operator’s',
+  )
+})
+
+t.test('with reload: onChange the changed file is enough', async (t) => {
+  const [one, two] = [await target(t), await target(t)]
+  const { castor, write, targets } = await start(t, { ...onePair('http', [one.address]), reload: 'onChange' })
+  write({ ...onePair('http', [two.address]), reload: 'manual' })
+  await until('the new target', async () => (await targets()).some(({ id }) => id === two.address))
+  await until('the line in the log', () => /"by":"watch".*the configuration was reloaded/.test(castor.stderr))
+})
