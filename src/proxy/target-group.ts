@@ -101,7 +101,7 @@ export class TargetGroup implements RulingGroup, QueuedGroup {
   /** What `acquire` gave is over. */
   finish(target: Target): void {
     const queue = this.#queue
-    queue?.giveBack(target.slot)
+    queue?.giveBack(target)
     target.finish()
     queue?.freed()
   }

@@ -5,7 +5,7 @@ import type { ClientTls } from '../core/tls.js'
 import { IdlePool } from '../net/idle-pool.js'
 import type { TimerWheel } from '../net/timer-wheel.js'
 import { type Columns, recordDuration } from '../shm/columns.js'
-import { TARGET_CONNECTIONS, TARGET_FAILURES, TARGET_LATENCY, TARGET_REQUESTS } from '../shm/layout.js'
+import { TARGET_CONNECTIONS, TARGET_FAILURES, TARGET_LATENCY, TARGET_PLACES, TARGET_REQUESTS } from '../shm/layout.js'
 import type { TargetTable } from '../shm/targets.js'
 import type { StickyServices } from './stickiness.js'
 import type { MultiplexingPool, TargetPool } from './target-pool.js'
@@ -89,7 +89,16 @@ export class Target {
     return this.#at
   }
 
-  /** A request or connection was given to it. In flight first: see `WaitTable`. */
+  /** A request has one of the target's places; at once after it was taken, see `WaitTable`. */
+  placeTaken(): void {
+    this.words[this.#at + TARGET_PLACES]!++
+  }
+
+  placeGivenBack(): void {
+    this.words[this.#at + TARGET_PLACES]!--
+  }
+
+  /** A request or connection was given to it. */
   begin(): void {
     this.words[this.#inFlightAt]!++
     this.words[this.#at + TARGET_REQUESTS]!++

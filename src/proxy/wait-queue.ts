@@ -117,8 +117,9 @@ export class WaitQueue {
   }
 
   /** A request that got its target here is over. */
-  giveBack(slot: number): void {
-    this.#table.giveBack(slot)
+  giveBack(target: Target): void {
+    this.#table.giveBack(target.slot)
+    target.placeGivenBack()
   }
 
   /** A place became free, or somebody left the queue: at the end of the turn the next has its turn. */
@@ -274,7 +275,7 @@ export class WaitQueue {
   #take(target: Target, ticket: number): boolean {
     const { slot } = target
     if (!this.#isTurn(slot, ticket) || !this.#table.tryTake(slot, this.#limit)) return false
-    // The place and its count are one step: see `WaitTable`.
+    target.placeTaken()
     target.begin()
     return true
   }

@@ -20,6 +20,7 @@ import {
   LISTENER_WORDS,
   SERIES_WORDS,
   TARGET_CONNECTIONS,
+  TARGET_PLACES,
   TARGET_WORDS,
   TICKET_STRIDE,
   WORKER_ACCESS_RECORDS_DROPPED,
@@ -119,6 +120,7 @@ class ColumnSegment {
     }
     for (let i = 0; i < count.targets; i++) {
       yield this.target(first.targets + i).at(0) + TARGET_CONNECTIONS
+      yield this.target(first.targets + i).at(0) + TARGET_PLACES
       yield this.inFlight(first.targets + i).at(0)
     }
   }
@@ -320,8 +322,8 @@ export class Columns {
   }
 
   #heldBy(column: number, slot: number): number {
-    const inFlight = this.inFlightOf(slot)
-    return inFlight.words[inFlight.at(column)]!
+    const target = this.target(slot)
+    return target.words[target.at(column) + TARGET_PLACES]!
   }
 
   /** The later ones are larger: half of all slots are in the last. @throws RangeError when no segment has the slot. */

@@ -80,7 +80,9 @@ export const TARGET_LATENCY = 5
 export const TARGET_SOURCES = TARGET_LATENCY + HISTOGRAM_WORDS
 export const SOURCE_ROWS = 2
 export const SOURCE_BUCKETS = 16
-export const TARGET_WORDS = padded(TARGET_SOURCES + SOURCE_ROWS * SOURCE_BUCKETS)
+/** Places that the thread holds of the target's limit; fewer than are in flight where some began without a limit. */
+export const TARGET_PLACES = TARGET_SOURCES + SOURCE_ROWS * SOURCE_BUCKETS
+export const TARGET_WORDS = padded(TARGET_PLACES + 1)
 
 /** Bytes of what each worker counts for itself as a whole, and the primary for those that died. */
 export function workerBytes(workers: number): number {

@@ -96,8 +96,8 @@ export class WaitTable {
   }
 
   /**
-   * Takes one of the target's `limit` places; false when all are taken. The caller counts the request in flight in its
-   * column at once, with nothing in between: what a thread that dies held is read there.
+   * Takes one of the target's `limit` places; false when all are taken. The caller counts the place in its column
+   * (`TARGET_PLACES`) at once, with nothing in between: what a thread that dies held is read there.
    */
   tryTake(slot: number, limit: number): boolean {
     const segment = this.#ofTarget(slot)
@@ -110,7 +110,7 @@ export class WaitTable {
     }
   }
 
-  /** The caller takes the request out of its column at once after it. */
+  /** The caller takes the place out of its column at once after it. */
   giveBack(slot: number): void {
     const segment = this.#ofTarget(slot)
     Atomics.sub(segment.words, segment.targetAt(slot), 1)
@@ -216,15 +216,15 @@ export class WaitTable {
   }
 
   /**
-   * A worker died: gives back its places, `inFlight` by slot as its column says, and those where it waited. Only the
+   * A worker died: gives back its places, `places` by slot as its column says, and those where it waited. Only the
    * primary calls this, once the thread has ended and before the column is zeroed.
    */
-  retire(dead: number, inFlight: (slot: number) => number): void {
+  retire(dead: number, places: (slot: number) => number): void {
     for (const segment of this.#segments) {
       const { words, first } = segment
       for (let slot = first.targets; slot < segment.targetsEnd; slot++) {
         // A target without a limit has nothing taken.
-        const held = Math.min(inFlight(slot), this.inUse(slot))
+        const held = Math.min(places(slot), this.inUse(slot))
         if (held > 0) Atomics.sub(words, segment.targetAt(slot), held)
         Atomics.store(words, segment.boundAt(dead, slot), NEWCOMER)
       }

@@ -158,6 +158,21 @@ t.test('places at a target are neither lost nor doubled while its limit comes an
   t.same([waiting.inUse(slot), waiting.waiting(0), memory.inFlight(A)], [0, 0, 0], 'all is given back')
 })
 
+t.test('a thread that dies gives back its own places, and none for what began without a limit', async (t) => {
+  const memory = new MemoryThread(file())
+  const { waiting } = memory.columns
+  const slot = memory.slotOf(A)
+  memory.answering = false
+  for (let i = 0; i < 3; i++) await memory.get(memory.connect(80))
+  memory.apply(file({}, { maxConnectionsPerTarget: 9 }))
+  await memory.get(memory.connect(80))
+  // Another thread's.
+  for (let i = 0; i < 2; i++) t.ok(waiting.tryTake(slot, 9))
+  t.same([waiting.inUse(slot), memory.inFlight(A)], [3, 4])
+  memory.columns.retire(1)
+  t.equal(waiting.inUse(slot), 2)
+})
+
 t.test('whoever waits goes on to wait, in order, when the limit changes', async (t) => {
   const limited = (limit: number): ConfigFile =>
     file({}, { maxConnectionsPerTarget: limit, queue: { size: 10, timeout: '10s' } })
