@@ -10,8 +10,8 @@ export const RELOAD_RULES: Readonly<Record<string, ReloadRule>> = {
   // Names the host in every line and to its peers, and shared memory has a column for each worker.
   node: 'restart',
   workers: 'restart',
-  // Every thread has its logger from its start on.
-  'log.level': 'restart',
+  'log.level': 'reload',
+  // What has been opened and is being written to stays.
   'log.format': 'restart',
   'log.access': 'restart',
   'admin.listen': 'restart',

@@ -96,7 +96,11 @@ export class Primary implements RunningCastor, AdminFacts {
     this.#ticketKeys = ticketKeys
     this.#certificates = certificates
     this.log = log
-    this.reloading = new Reloader(config, { source: options.source, log, apply: (next) => this.#apply.apply(next) })
+    const apply = async (next: Config): Promise<void> => {
+      await this.#apply.apply(next)
+      log.level = next.log.level
+    }
+    this.reloading = new Reloader(config, { source: options.source, log, apply })
     const addon = chooseAddon(config, log)
     this.#addon = addon
     this.#clock.onStep = (byMs) => log.warn({ byMs: Math.round(byMs) }, "the host's clock was set")

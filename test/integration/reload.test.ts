@@ -202,6 +202,19 @@ t.test('castor target add --persist writes the file, which then holds', async (t
   )
 })
 
+t.test('the level of the log changes in every thread', async (t) => {
+  const one = await target(t)
+  const config = onePair('http', [one.address])
+  const { castor, write, reload } = await start(t, config)
+  const refuse = async (): Promise<number> => (await request(castor.port(), 'GET / HTTP/1.1\r\n\r\n')).status
+  t.equal(await refuse(), 400)
+  write({ ...config, log: { level: 'debug', access: 'off' } })
+  t.match(await reload(), { code: 200, json: { lines: ['~ log.level: info → debug'] } })
+  t.equal(await refuse(), 400)
+  await until('a line of a proxy thread', () => /"level":"debug".*"thread":"proxy-1"/.test(castor.stderr))
+  t.equal(castor.stderr.split('"request refused"').length, 2, 'of the second request only')
+})
+
 t.test('with reload: onChange the changed file is enough', async (t) => {
   const [one, two] = [await target(t), await target(t)]
   const { castor, write, targets } = await start(t, { ...onePair('http', [one.address]), reload: 'onChange' })

@@ -61,6 +61,7 @@ export default async function meshThread(task: MeshTask): Promise<void> {
           return
         }
         case 'snapshot':
+          log.level = message.snapshot.config.log.level
           mesh.apply(message)
           return
       }

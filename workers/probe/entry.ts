@@ -46,6 +46,7 @@ export default async function probeThread(task: ProbeTask): Promise<void> {
           return
         case 'snapshot':
           thread.clock.refresh()
+          log.level = message.snapshot.config.log.level
           void thread.apply(message)
           return
         case 'tls':
