@@ -4,8 +4,9 @@ import { CastorError } from '../core/errors.js'
 import type { ServerTls, TlsInfo } from '../core/tls.js'
 import { EAGAIN, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, type NativeAddon } from '../native/addon.js'
 import { DescriptorConn } from './descriptor-conn.js'
+import type { Closing } from './native-closing.js'
 import { type NativeConnHost, READ_BYTES } from './native-conn-host.js'
-import { type Closing, errorOf, type Opening, SHAKING_HANDS } from './native-opening.js'
+import { errorOf, type Opening, SHAKING_HANDS } from './native-opening.js'
 import { sendBytes } from './native-send.js'
 import type { NativeTls } from './native-tls.js'
 import { endSilence } from './silence.js'
@@ -15,6 +16,8 @@ const LAST_READS = 64
 
 /** In a queue: what is still to be sent is in the addon, encrypted. */
 const ENCRYPTED = new Uint8Array(0)
+
+type Host = NativeConnHost<NativeConn>
 
 /** A connection by its descriptor, in one thread's transport. */
 export class NativeConn extends DescriptorConn implements Conn {
@@ -32,7 +35,7 @@ export class NativeConn extends DescriptorConn implements Conn {
   /** −1 where the dial has not begun, or never will. */
   fd: number
   readonly tag: number
-  readonly #transport: NativeConnHost
+  readonly #transport: Host
   /** What it goes through before it is open; undefined from then on. */
   #opening: Opening | undefined
   /** The thread's TLS, once this connection speaks it. */
@@ -58,7 +61,7 @@ export class NativeConn extends DescriptorConn implements Conn {
   #queue: Uint8Array[] | undefined
   #queueOffset = 0
 
-  constructor(transport: NativeConnHost, fd: number, tag: number, handler: ConnHandler, opening: Opening | undefined) {
+  constructor(transport: Host, fd: number, tag: number, handler: ConnHandler, opening: Opening | undefined) {
     super()
     this.#transport = transport
     this.fd = fd

@@ -3,33 +3,28 @@ import type { ClientTls } from '../core/tls.js'
 import { ECONNRESET, EPOLLERR, EPOLLHUP, EPOLLOUT } from '../native/addon.js'
 import { TLS_BROKEN } from '../native/tls-addon.js'
 import { isLocalShortage } from './local-shortage.js'
-import type { NativeConnHost } from './native-conn-host.js'
+import { CLOSE, type Closing, LINGER } from './native-closing.js'
+import type { NativeIo } from './native-io.js'
 import type { NativeTls } from './native-tls.js'
-
-/** How a descriptor is closed: with what was sent before, by a reset, or only once the peer could read why. */
-export const CLOSE = 0
-export const RESET = 1
-export const LINGER = 2
-export type Closing = typeof CLOSE | typeof RESET | typeof LINGER
 
 /** What a connection that is not open yet is going through. */
 export interface Opening {
   /** TLS is spoken already: what is read and written is the handshake's. */
   readonly shaking: boolean
   /** After an event, or with flags 0: 1 when it is open, 0 when more must happen, or a negative errno. */
-  step(transport: NativeConnHost, fd: number, flags: number): number
-  errorOf(transport: NativeConnHost, fd: number, errno: number): CastorError
+  step(transport: NativeIo, fd: number, flags: number): number
+  errorOf(transport: NativeIo, fd: number, errno: number): CastorError
   /** How to close after that errno. */
   closing(errno: number): Closing
 }
 
-function connectStep(transport: NativeConnHost, fd: number, flags: number): number {
+function connectStep(transport: NativeIo, fd: number, flags: number): number {
   if ((flags & (EPOLLOUT | EPOLLERR | EPOLLHUP)) === 0) return 0
   const error = transport.addon.socketError(fd)
   return error < 0 ? error : 1
 }
 
-function dialError(transport: NativeConnHost, errno: number): CastorError {
+function dialError(transport: NativeIo, errno: number): CastorError {
   const name = transport.addon.errorName(errno)
   return new CastorError(isLocalShortage(name) ? 'LOCAL_SHORTAGE' : 'CONNECT_FAILED', name)
 }
@@ -68,7 +63,7 @@ export class TlsDialling implements Opening {
     this.#inClear = inClear
   }
 
-  step(transport: NativeConnHost, fd: number, flags: number): number {
+  step(transport: NativeIo, fd: number, flags: number): number {
     if (!this.shaking) {
       const connected = connectStep(transport, fd, flags)
       if (connected !== 1) return connected
@@ -82,14 +77,14 @@ export class TlsDialling implements Opening {
   }
 
   /** A connection that has just opened takes so little at once. */
-  #tell(transport: NativeConnHost, fd: number): number {
+  #tell(transport: NativeIo, fd: number): number {
     const bytes = this.#inClear
     if (bytes === undefined) return 0
     const sent = transport.addon.sendFrom(fd, bytes, 0, bytes.length)
     return sent < 0 || sent === bytes.length ? sent : ECONNRESET
   }
 
-  errorOf(transport: NativeConnHost, fd: number, errno: number): CastorError {
+  errorOf(transport: NativeIo, fd: number, errno: number): CastorError {
     return this.shaking ? transport.tls.errorOf(fd, errno, true, true) : dialError(transport, errno)
   }
 
@@ -100,7 +95,7 @@ export class TlsDialling implements Opening {
 
 /** What a negative errno means for a connection in that state; `engine` where it speaks TLS. */
 export function errorOf(
-  transport: NativeConnHost,
+  transport: NativeIo,
   opening: Opening | undefined,
   engine: NativeTls | undefined,
   fd: number,

@@ -1,5 +1,5 @@
 // Hot path: every byte that a connection sends passes here.
-import type { NativeConnHost } from './native-conn-host.js'
+import type { NativeIo } from './native-io.js'
 import type { NativeTls } from './native-tls.js'
 
 /**
@@ -7,7 +7,7 @@ import type { NativeTls } from './native-tls.js'
  * taken, or a negative errno. The addon knows the thread's own two buffers by number; others are passed to it.
  */
 export function sendBytes(
-  host: NativeConnHost,
+  host: NativeIo,
   engine: NativeTls | undefined,
   fd: number,
   buffer: Uint8Array,

@@ -7,10 +7,11 @@ import type { ClientTls, ClientTlsConfig, ServerTls, ServerTlsConfig } from '../
 import { ECANCELED, EVENT_BATCH, EVENT_WORDS, type NativeAddon } from '../native/addon.js'
 import { charge, DialRoom } from './dial-room.js'
 import { isLocalShortage } from './local-shortage.js'
+import { type Closing, LINGER, RESET } from './native-closing.js'
 import { NativeConn } from './native-conn.js'
 import { type NativeConnHost, READ_BYTES } from './native-conn-host.js'
 import { NativeDial } from './native-dial.js'
-import { type Closing, DIALLING, LINGER, RESET, TlsDialling } from './native-opening.js'
+import { DIALLING, TlsDialling } from './native-opening.js'
 import { NativeTls } from './native-tls.js'
 import { SpareBlocks } from './spare-blocks.js'
 
@@ -26,7 +27,7 @@ const MOST_LINGERING = 64
  * them is decided here and in `NativeConn`. Edge-triggered: a connection that was not read to the end is kept on a list
  * of its own and read on, in turn with the others.
  */
-export class NativeTransport implements Transport, NativeConnHost {
+export class NativeTransport implements Transport, NativeConnHost<NativeConn> {
   readonly clock: Clock
   /** Lent to handlers. No `Buffer`, of which `slice` would be a view for those who mean to keep a copy. */
   readonly readBuffer = new Uint8Array(READ_BYTES)

@@ -4,11 +4,11 @@ import { SystemClock } from '../../src/core/clock.js'
 import type { Conn, ConnHandler, Transport } from '../../src/core/conn.js'
 import { RECORD_WORDS } from '../../src/core/connection-record.js'
 import { nativeAddon } from '../../src/native/addon.js'
-import { MemoryTransport } from '../../src/net/memory-transport.js'
 import { NativeAcceptor } from '../../src/net/native-acceptor.js'
 import { NativeTransport } from '../../src/net/native-transport.js'
 import { SharedListenAcceptor } from '../../src/net/shared-listen-acceptor.js'
 import { SocketTransport } from '../../src/net/socket-transport.js'
+import { MemoryTransport } from '../memory/memory-transport.js'
 import { Recorder } from './recorder.js'
 
 export const HAS_IPV6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'))

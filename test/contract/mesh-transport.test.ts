@@ -1,10 +1,10 @@
 import t from 'tap'
-import { MemoryHub } from '../../src/mesh/memory-transport.js'
 import { RedisTransport } from '../../src/mesh/redis-transport.js'
 import type { Test } from '../integration/support/castor.js'
 import { RedisServer, redisAt } from '../integration/support/redis.js'
 import { until } from '../integration/support/until.js'
 import { WireEnd } from '../integration/support/wire-end.js'
+import { MemoryHub } from '../memory/mesh-hub.js'
 import { toolOrSkip } from '../tools.js'
 
 /** A store with its network, which can be broken. */

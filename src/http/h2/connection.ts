@@ -6,7 +6,6 @@ import { ControlFrames } from './control-frames.js'
 import { DataSender, type SenderOwner } from './data-sender.js'
 import {
   H2_ERROR,
-  type H2Connection,
   type H2FailureReason,
   type H2Handler,
   type H2Limits,
@@ -27,8 +26,9 @@ import { HpackEncoder } from './hpack-encoder.js'
 import { Incoming } from './incoming.js'
 import { Liveness } from './liveness.js'
 import { ReceiveWindows } from './receive-windows.js'
+import type { SessionOps } from './session-ops.js'
 import { announcedSettings, PeerSettings } from './settings.js'
-import { Http2Stream, NO_HANDLER } from './stream.js'
+import { Http2Stream, NO_HANDLER, type StreamOwner } from './stream.js'
 import { StreamEnds } from './stream-ends.js'
 import { StreamTable } from './stream-table.js'
 
@@ -47,7 +47,7 @@ export interface H2ConnectionInit {
 }
 
 /** HTTP/2 over one `Conn`, in either role; the contract is in `engine.ts`. */
-export class Http2Connection implements H2Connection, OutputOwner, SenderOwner {
+export class Http2Connection implements SessionOps, StreamOwner, OutputOwner, SenderOwner {
   context: unknown = undefined
   readonly role: H2Role
   closed = false

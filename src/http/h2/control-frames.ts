@@ -1,16 +1,17 @@
 // Hot path: WINDOW_UPDATE comes with every few DATA frames.
-import type { Http2Connection } from './connection.js'
+
 import { H2_ERROR } from './engine.js'
 import { FLOOD } from './flood.js'
 import { LARGEST_WINDOW_BYTES } from './frames.js'
+import type { SessionOps } from './session-ops.js'
 
 const { PROTOCOL_ERROR, FLOW_CONTROL_ERROR, REFUSED_STREAM } = H2_ERROR
 
 /** Acts on the frames that are about the connection or its windows, and neither header blocks nor data. */
 export class ControlFrames {
-  readonly #connection: Http2Connection
+  readonly #connection: SessionOps
 
-  constructor(connection: Http2Connection) {
+  constructor(connection: SessionOps) {
     this.#connection = connection
   }
 

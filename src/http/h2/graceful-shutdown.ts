@@ -1,7 +1,7 @@
 import { latin1 } from '../bytes.js'
-import type { Http2Connection } from './connection.js'
 import { H2_ERROR } from './engine.js'
 import { LARGEST_STREAM_ID } from './frames.js'
+import type { SessionOps } from './session-ops.js'
 
 const NO_BYTES = new Uint8Array(0)
 
@@ -12,10 +12,10 @@ const NO_BYTES = new Uint8Array(0)
 export class GracefulShutdown {
   /** The peer's last stream that our GOAWAY named; −1 before one that excludes any. */
   lastPromised = -1
-  readonly #connection: Http2Connection
+  readonly #connection: SessionOps
   #askedFirst = false
 
-  constructor(connection: Http2Connection) {
+  constructor(connection: SessionOps) {
     this.#connection = connection
   }
 

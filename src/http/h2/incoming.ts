@@ -1,6 +1,5 @@
 // Hot path: every frame that is received is judged and acted on here.
 import { copyBytes } from '../bytes.js'
-import type { Http2Connection } from './connection.js'
 import { H2_ERROR, type H2Limits, type H2Role, type H2Settings } from './engine.js'
 import { FIELD_WORDS, FieldList } from './field-list.js'
 import { FLOOD } from './flood.js'
@@ -19,6 +18,7 @@ import {
 } from './frame-reader.js'
 import { FLAG, FRAME } from './frames.js'
 import { BLOCK_BOMB, BLOCK_MALFORMED, BLOCK_TOO_LARGE, HpackDecoder } from './hpack-decoder.js'
+import type { SessionOps } from './session-ops.js'
 import type { Http2Stream } from './stream.js'
 
 const { PROTOCOL_ERROR, FRAME_SIZE_ERROR, FLOW_CONTROL_ERROR, COMPRESSION_ERROR, ENHANCE_YOUR_CALM } = H2_ERROR
@@ -41,7 +41,7 @@ export class Incoming {
   readonly decoder: HpackDecoder
   /** When the frame or header block that is not whole yet was begun; −1 when there is none. */
   partialSinceMs = -1
-  readonly #connection: Http2Connection
+  readonly #connection: SessionOps
   readonly #role: H2Role
   readonly #limits: H2Limits
   /** The stream whose header block goes on in CONTINUATION; 0 when none does. */
@@ -57,7 +57,7 @@ export class Incoming {
   #dataBytes = 0
   #partialFrame = 0
 
-  constructor(connection: Http2Connection, role: H2Role, settings: H2Settings, limits: H2Limits) {
+  constructor(connection: SessionOps, role: H2Role, settings: H2Settings, limits: H2Limits) {
     this.#connection = connection
     this.#role = role
     this.#limits = limits

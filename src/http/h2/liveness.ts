@@ -1,6 +1,6 @@
 import type { Conn } from '../../core/conn.js'
-import type { Http2Connection } from './connection.js'
 import { H2_ERROR, type H2Limits } from './engine.js'
+import type { SessionOps } from './session-ops.js'
 
 /** How the payloads of our PINGs begin; the rest is a number, so that an old answer is none to a new question. */
 const ASKS_FOR_LIFE = 1
@@ -9,7 +9,7 @@ const PROVOKES = 3
 
 /** What a connection waits for, and how long it does: all its time limits, looked after by `tick`. */
 export class Liveness {
-  readonly #connection: Http2Connection
+  readonly #connection: SessionOps
   readonly #conn: Conn
   readonly #limits: H2Limits
   #startedMs = -1
@@ -22,7 +22,7 @@ export class Liveness {
   #blockedSinceMs = -1
   #writtenThen = 0
 
-  constructor(connection: Http2Connection, conn: Conn, limits: H2Limits) {
+  constructor(connection: SessionOps, conn: Conn, limits: H2Limits) {
     this.#connection = connection
     this.#conn = conn
     this.#limits = limits

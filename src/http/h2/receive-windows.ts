@@ -1,7 +1,8 @@
 // Hot path: every DATA frame that is received is counted here.
-import type { Http2Connection } from './connection.js'
+
 import type { H2Settings } from './engine.js'
 import { DEFAULT_WINDOW_BYTES } from './frames.js'
+import type { SessionOps } from './session-ops.js'
 import type { Http2Stream } from './stream.js'
 
 /**
@@ -14,13 +15,13 @@ export class ReceiveWindows {
   stream: number
   /** Bytes of all streams that the layer above has not consumed. */
   unconsumed = 0
-  readonly #connection: Http2Connection
+  readonly #connection: SessionOps
   readonly #settings: H2Settings
   /** What is left of the connection's window. */
   #left: number
   #owed = 0
 
-  constructor(connection: Http2Connection, settings: H2Settings) {
+  constructor(connection: SessionOps, settings: H2Settings) {
     this.#connection = connection
     this.#settings = settings
     this.#left = Math.max(DEFAULT_WINDOW_BYTES, settings.connectionWindowBytes)

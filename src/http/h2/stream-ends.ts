@@ -1,5 +1,5 @@
 // Hot path: every stream ends here.
-import type { Http2Connection } from './connection.js'
+import type { SessionOps } from './session-ops.js'
 import type { Http2Stream } from './stream.js'
 
 /** A request that waited so long before it was taken back is none of a rapid reset: its target was slow. Milliseconds. */
@@ -9,9 +9,9 @@ const SHORT_LIFE_MS = 1_000
 export class StreamEnds {
   /** `openStream` found all streams taken. */
   streamsWanted = false
-  readonly #connection: Http2Connection
+  readonly #connection: SessionOps
 
-  constructor(connection: Http2Connection) {
+  constructor(connection: SessionOps) {
     this.#connection = connection
   }
 

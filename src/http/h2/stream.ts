@@ -1,6 +1,5 @@
 // Hot path: one object a stream; what happens to it is done by the connection and the sender.
-import type { Http2Connection } from './connection.js'
-import type { H2Stream, H2StreamHandler } from './engine.js'
+import type { H2Connection, H2Settings, H2Stream, H2StreamHandler } from './engine.js'
 import type { FieldList } from './field-list.js'
 
 /** A server's stream until `onStream` has given it its own; says so to whoever forgot. */
@@ -17,11 +16,21 @@ function missing(): never {
   throw new Error('onStream has not set stream.handler')
 }
 
+/** The connection, as its streams ask things of it. */
+export interface StreamOwner extends H2Connection {
+  readonly settings: H2Settings
+  sendFields(stream: Http2Stream, fields: FieldList, endStream: boolean): void
+  sendData(stream: Http2Stream, buffer: Uint8Array, start: number, end: number, endStream: boolean): boolean
+  consume(stream: Http2Stream, bytes: number): void
+  resetStream(stream: Http2Stream, code: number): void
+  abandonInput(stream: Http2Stream): void
+}
+
 export class Http2Stream implements H2Stream {
   handler: H2StreamHandler
   context: unknown = undefined
   id: number
-  readonly connection: Http2Connection
+  readonly connection: StreamOwner
   remoteEnded = false
   localEnded = false
   closed = false
@@ -64,7 +73,7 @@ export class Http2Stream implements H2Stream {
   previous: Http2Stream | undefined
 
   constructor(
-    connection: Http2Connection,
+    connection: StreamOwner,
     id: number,
     handler: H2StreamHandler,
     sendWindow: number,

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { percentile, simulate } from '../../../bench/mesh/simulate.js'
 import { SEED, seededRandom } from '../../random.js'
+import { percentile, simulate } from '../../simulation/mesh.js'
 import { ReplicaRig } from './replica-rig.js'
 
 const HOSTS = 4

@@ -1,10 +1,10 @@
-import { MapState } from '../../../bench/mesh/simulated-host.js'
 import { ManualClock } from '../../../src/core/clock.js'
 import { LocalHybridClock } from '../../../src/core/hybrid-clock.js'
 import type { HealthNews, MeshTransport, OperatorEntry, SessionEntry, Stamp } from '../../../src/core/mesh.js'
-import { type HubBehaviour, MemoryHub } from '../../../src/mesh/memory-transport.js'
 import { Replica } from '../../../src/mesh/replica.js'
 import { Sealer } from '../../../src/mesh/seal.js'
+import { type HubBehaviour, MemoryHub } from '../../memory/mesh-hub.js'
+import { MapState } from '../../simulation/simulated-host.js'
 
 export const HEARTBEAT_MS = 1_000
 const SESSION_MS = 300_000

@@ -2,9 +2,9 @@ import t from 'tap'
 import { ManualClock } from '../../../src/core/clock.js'
 import type { Conn } from '../../../src/core/conn.js'
 import { IdlePool } from '../../../src/net/idle-pool.js'
-import { MemoryTransport } from '../../../src/net/memory-transport.js'
 import { TimerWheel } from '../../../src/net/timer-wheel.js'
 import { Recorder } from '../../contract/recorder.js'
+import { MemoryTransport } from '../../memory/memory-transport.js'
 
 /** The wheel looks this often; nothing expires earlier than it should, nor later than this. */
 const TICK_MS = 100

@@ -1,8 +1,8 @@
 import t from 'tap'
 import { ManualClock } from '../../../src/core/clock.js'
 import type { Conn } from '../../../src/core/conn.js'
-import { MemoryTransport } from '../../../src/net/memory-transport.js'
 import { pattern, Recorder } from '../../contract/recorder.js'
+import { MemoryTransport } from '../../memory/memory-transport.js'
 
 t.test('nothing happens but in turns, and nothing twice', async (t) => {
   const transport = new MemoryTransport(new ManualClock())

@@ -11,7 +11,7 @@ import {
   type H2StreamHandler,
 } from '../../../../src/http/h2/engine.js'
 import { FRAME } from '../../../../src/http/h2/frames.js'
-import { MemoryTransport } from '../../../../src/net/memory-transport.js'
+import { MemoryTransport } from '../../../memory/memory-transport.js'
 import { SEED } from '../../../random.js'
 import { END, fieldList, frame, framesOf, GET, headers, OK, Recorder, Rig, settings, uint32 } from './rig.js'
 

@@ -3,8 +3,8 @@
 //   --nodes N  --minutes N  --sessions N (new ones a second, over all hosts)  --partitions N  --seed N
 import { parseArgs } from 'node:util'
 import { ManualClock } from '../../src/core/clock.js'
-import { MemoryHub } from '../../src/mesh/memory-transport.js'
 import { type OpenedFrame, Sealer } from '../../src/mesh/seal.js'
+import { MemoryHub } from '../memory/mesh-hub.js'
 import { SimulatedHost } from './simulated-host.js'
 
 const STEP_MS = 10

@@ -8,10 +8,10 @@ import {
   type Endpoint,
   type Silence,
   type SocketShare,
-} from '../core/conn.js'
-import { CastorError, type ErrorCode } from '../core/errors.js'
+} from '../../src/core/conn.js'
+import { CastorError, type ErrorCode } from '../../src/core/errors.js'
+import { endSilence } from '../../src/net/silence.js'
 import type { MemoryTransport } from './memory-transport.js'
-import { endSilence } from './silence.js'
 
 /** As much as Node reads at once; smaller than the capacity, so that bytes arrive in several calls. */
 const READ_BYTES = 64 * 1024

@@ -1,4 +1,4 @@
-import type { MeshTransport, MeshTransportEvents } from '../core/mesh.js'
+import type { MeshTransport, MeshTransportEvents } from '../../src/core/mesh.js'
 
 /** What the imitated network does to a frame on its way; all of it may be changed while it runs. */
 export interface HubBehaviour {

@@ -1,8 +1,8 @@
-import type { Clock } from '../core/clock.js'
-import type { Conn, ConnHandler, Endpoint, Transport } from '../core/conn.js'
-import { RECORD_FD, RECORD_PORT, RECORD_WORDS, recordPeer } from '../core/connection-record.js'
-import { CastorError } from '../core/errors.js'
-import { writeAddressWords } from './address-words.js'
+import type { Clock } from '../../src/core/clock.js'
+import type { Conn, ConnHandler, Endpoint, Transport } from '../../src/core/conn.js'
+import { RECORD_FD, RECORD_PORT, RECORD_WORDS, recordPeer } from '../../src/core/connection-record.js'
+import { CastorError } from '../../src/core/errors.js'
+import { writeAddressWords } from '../../src/net/address-words.js'
 import { MemoryConn } from './memory-conn.js'
 
 const BUFFER_BYTES = 256 * 1024
