@@ -1,5 +1,12 @@
 import type { Listener } from '../../src/proxy/listener.js'
-import type { ProxyThread } from './proxy-thread.js'
+import type { WorkerContext } from '../../src/proxy/worker-context.js'
+import type { LiveConfiguration } from './live-configuration.js'
+
+/** What is drained. */
+interface Draining {
+  readonly context: WorkerContext
+  readonly live: LiveConfiguration
+}
 
 /** How often a draining thread looks whether the last connection has gone. */
 const POLL_MS = 20
@@ -12,7 +19,7 @@ const IDLE_GRACE_MS = 1_000
  * Lets what is in flight finish: idle connections close after `idleGraceMs`, or when they have carried one more request; requests get their answer, tunnels go on until
  * `timeoutMs`, when what is left is cut, tunnels in order. Resolves when no connection is left.
  */
-export function drain(thread: ProxyThread, timeoutMs: number, idleGraceMs: number): Promise<void> {
+export function drain(thread: Draining, timeoutMs: number, idleGraceMs: number): Promise<void> {
   const { context, live } = thread
   live.drain()
   context.clock.refresh()
@@ -52,7 +59,7 @@ export function drain(thread: ProxyThread, timeoutMs: number, idleGraceMs: numbe
  * a moment. Requests finish, and tunnels and long answers live on for as long as they would have: nobody but the
  * configuration wants them to end, and its other listeners go on.
  */
-export function drainListeners({ context }: ProxyThread, gone: readonly Listener[]): void {
+export function drainListeners({ context }: Pick<Draining, 'context'>, gone: readonly Listener[]): void {
   if (gone.length === 0) return
   setTimeout(() => {
     for (const session of [...context.drainables]) if (gone.includes(session.listener)) session.drain()

@@ -11,7 +11,6 @@ import { LocalHybridClock } from '../../../src/core/hybrid-clock.js'
 import type { Bind, Snapshot } from '../../../src/core/snapshot.js'
 import { CHECK_UNCHECKED } from '../../../src/core/target-state.js'
 import type { TlsMaterial } from '../../../src/core/tls.js'
-import { MemoryTransport } from '../../../src/net/memory-transport.js'
 import { TimerWheel } from '../../../src/net/timer-wheel.js'
 import { AccessEntry, AccessLog } from '../../../src/observe/access-log.js'
 import { DISCARD } from '../../../src/proxy/discard.js'
@@ -26,6 +25,7 @@ import { MapSessionStore } from '../../../src/shm/map-sessions.js'
 import { TargetTable } from '../../../src/shm/targets.js'
 import { ProxyThread } from '../../../workers/proxy/proxy-thread.js'
 import { Peer, TargetPeer } from '../../fuzz/memory-castor.js'
+import { MemoryTransport } from '../../memory/memory-transport.js'
 
 const CAPACITY = { workers: 2, listeners: 32, series: 256, groups: 128, targets: 4_096, sessions: 256 }
 const QUIET = { isQuiet: () => true, clear: () => {} }
