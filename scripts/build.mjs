@@ -56,7 +56,7 @@ async function bundleThread(kind) {
   await bundle.write({ file: join(folder, 'bundle.js'), format: 'esm', sourcemap: true })
 }
 
-const THREADS = ['proxy', 'probe', 'mesh']
+const THREADS = ['proxy', 'probe', 'mesh', 'config']
 
 // Installed from the registry without its development tools: dist/ came with the package.
 if (!existsSync(bin('tsc'))) process.exit(0)

@@ -1,10 +1,9 @@
-import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import type { ConfigSource, ReadResult, ReadTask } from '../config/source.js'
 import type { TargetEdit } from '../config/write-back.js'
 import type { Config } from '../core/config.js'
+import { CONFIG_FILE } from './thread-files.js'
 
-const ENTRY = fileURLToPath(new URL('../../workers/config/entry.js', import.meta.url))
 /** Far beyond what reading takes; a network file system that hangs must not hold up every later reload. */
 const READ_TIMEOUT_MS = 30_000
 
@@ -15,7 +14,7 @@ const READ_TIMEOUT_MS = 30_000
 export async function readSource(source: ConfigSource, inForce: Config, edit?: TargetEdit): Promise<ReadResult> {
   const { file, set, env } = source
   const task: ReadTask = { source: { file, set, env: { ...env } }, inForce, ...(edit && { edit }) }
-  const worker = new Worker(ENTRY, { workerData: task, argv: [] })
+  const worker = new Worker(CONFIG_FILE, { workerData: task, argv: [] })
   let late: NodeJS.Timeout | undefined
   try {
     return await new Promise<ReadResult>((resolve, reject) => {

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 export const WORKER_FILE = threadFile('proxy')
 export const PROBE_FILE = threadFile('probe')
 export const MESH_FILE = threadFile('mesh')
+export const CONFIG_FILE = threadFile('config')
 
 /** The bundled thread where the build has made it, else the same in its single files. */
 function threadFile(kind: string): string {
