@@ -275,6 +275,11 @@ t.test('a change that cannot be written is refused before anything changes', asy
   const mounted = await rig(t, { file: join(folder, 'castor.yaml') })
   t.match(await mounted.reloader.persist(weight(3), unasked), { result: 'refused', message: /ConfigMap/ })
 
+  const demo = await rig(t)
+  const own = await rig(t, { file: demo.file, source: fileSource(demo.file, { isWritable: false }) })
+  t.match(await own.reloader.persist(weight(3), unasked), { result: 'refused', message: /part of the program/ })
+  t.equal(readFileSync(demo.file, 'utf8'), SMALL)
+
   const fileless = await rig(t, { source: undefined })
   t.match(await fileless.reloader.persist(weight(3), unasked), { result: 'refused', message: /without a file/ })
   t.match(await fileless.reloader.reload('api'), { result: 'failed', message: /without a file/ })
