@@ -38,6 +38,26 @@ export interface ClusterFacts {
   readonly status: MeshStatus | undefined
 }
 
+/** How far an upgrade is; `done` and `failed` end it. */
+export type UpgradeStep =
+  | { readonly step: 'starting'; readonly pid: number; readonly command: string }
+  | { readonly step: 'started'; readonly version: string }
+  /** It has opened everything and checked its targets; so many sessions went over to it. */
+  | { readonly step: 'prepared'; readonly sessions: number }
+  | { readonly step: 'done'; readonly pid: number; readonly sessions: number }
+  /** `code`: of the error that the new program gave, else UPGRADE_FAILED. */
+  | { readonly step: 'failed'; readonly code: string; readonly message: string }
+
+/** The replacement of this process by another one. */
+export interface Upgrades {
+  /** Why none can begin now. */
+  readonly hindrance: { readonly status: number; readonly code: string; readonly message: string } | undefined
+  /** What operators want has gone over to the new process: a change here would be lost. */
+  readonly isHandingOver: boolean
+  /** `program`: another installation's, in place of the one that runs. Resolves behind the last step. */
+  run(program: string | undefined, onStep: (step: UpgradeStep) => void): Promise<void>
+}
+
 /**
  * What the administration is told about the process. The primary implements it with getters: every request reads what
  * holds at that moment, so that a reload or a restarted worker needs no call to here.
@@ -67,6 +87,7 @@ export interface AdminFacts {
   /** Undefined for a host alone. */
   readonly cluster: ClusterFacts | undefined
   /** Carries out what the operator wants of a target, at once and on every thread. */
+  readonly upgrades: Upgrades
   /** Hands over what other hosts can take, finishes what is in flight and ends the process. */
   drainHost(): void
   setTargetState(slot: number, state: AdminState): void

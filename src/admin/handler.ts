@@ -48,6 +48,9 @@ export function requestHandler(context: AdminContext, config: AdminConfig, liste
       refuse(405, 'METHOD_NOT_ALLOWED', `allowed here: ${route.methods.join(', ')}`)
     } else if (changes && !isJson(headers['content-type'])) {
       refuse(415, 'NOT_JSON', 'send Content-Type: application/json with every change, also with one that has no body')
+    } else if (changes && context.facts.upgrades.isHandingOver) {
+      response.setHeader('Retry-After', '1')
+      refuse(503, 'UPGRADE_UNDER_WAY', 'a new process takes over just now; ask again in a second')
     } else {
       run(async () => route.handle(context, request, response))
     }

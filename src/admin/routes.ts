@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { AdminListen } from '../core/config.js'
 import { Exposition } from '../observe/prometheus.js'
 import { sendBody, sendError, sendJson, sendText } from './answer.js'
 import { deleteTarget, patchTarget, postTarget, sendUnknownGroup } from './change-targets.js'
@@ -10,6 +11,7 @@ import { EVENT_STREAM, type EventStreams, MAX_STREAMS, MAX_STREAMS_PER_SOURCE } 
 import type { AdminFacts } from './facts.js'
 import { listSessions } from './sessions.js'
 import type { Status } from './status-shape.js'
+import { upgrade } from './upgrade.js'
 
 /** What is the same at each address. */
 export interface ProcessContext {
@@ -24,6 +26,7 @@ export interface ProcessContext {
 export interface AdminContext extends ProcessContext {
   /** Of the address at which the request came in. */
   readonly bounds: ConnectionBounds
+  readonly listen: AdminListen
 }
 
 export interface Route {
@@ -49,6 +52,10 @@ const EXACT: ReadonlyMap<string, Route> = new Map<string, Route>([
   ['/api/v1/listeners', { methods: READ, open: false, handle: listeners }],
   ['/api/v1/target-groups', { methods: READ, open: false, handle: targetGroups }],
   ['/api/v1/drain-host', { methods: ['POST'], open: false, handle: drainHost }],
+  [
+    '/api/v1/upgrade',
+    { methods: ['POST'], open: false, handle: (c, request, response) => upgrade(c.facts, c.listen, request, response) },
+  ],
   ['/api/v1/cluster', { methods: READ, open: false, handle: cluster }],
   [
     '/api/v1/sessions',

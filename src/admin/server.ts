@@ -15,7 +15,7 @@ import { renderMetrics } from './metrics.js'
 import { measureProcess } from './process-facts.js'
 import type { ProcessContext } from './routes.js'
 import { buildStatus } from './status.js'
-import { listenUnix } from './unix-socket.js'
+import { adoptUnix, descriptorOfServer, listenUnix } from './unix-socket.js'
 
 export interface AdminOptions {
   readonly config: AdminConfig
@@ -32,13 +32,26 @@ export interface Admin {
   /** Of the first TCP address; empty and 0 where there are only Unix sockets. */
   readonly address: string
   readonly port: number
+  /** The sockets, as another process could take them over. */
+  readonly offers: readonly AdminOffer[]
+  /** Another process serves at the same addresses: the files of Unix sockets stay when this one closes. */
+  handOver(): void
   /** Ends streams, lets requests in flight finish for a second, then cuts them. Idempotent. */
   close(): Promise<void>
+}
+
+export interface AdminOffer {
+  /** As it is configured. */
+  readonly listen: AdminListen
+  /** With the real port. */
+  readonly bound: AdminListen
+  readonly fd: number
 }
 
 /** A server at one of the addresses. */
 interface Opened {
   readonly server: Server
+  readonly at: AdminListen
   readonly bound: AdminListen
   /** Takes the file of a Unix socket away. */
   remove(): void
@@ -101,8 +114,9 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
       })),
   }
   const opened: Opened[] = []
+  let isHandedOver = false
   const close = async (): Promise<void> => {
-    await stop(opened, context.events)
+    await stop(opened, context.events, isHandedOver)
     latency.stop()
     loop.stop()
   }
@@ -117,7 +131,18 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
   const listening = opened.map(({ bound }) => bound)
   const first = listening.find((bound): bound is ListenAddress => !('path' in bound))
   let closed: Promise<void> | undefined
-  return { listening, address: first?.address ?? '', port: first?.port ?? 0, close: () => (closed ??= close()) }
+  return {
+    listening,
+    address: first?.address ?? '',
+    port: first?.port ?? 0,
+    get offers() {
+      return opened.map(({ server, at, bound }) => ({ listen: at, bound, fd: descriptorOfServer(server) }))
+    },
+    handOver() {
+      isHandedOver = true
+    },
+    close: () => (closed ??= close()),
+  }
 }
 
 async function open(
@@ -130,13 +155,13 @@ async function open(
   const server = createServer(LIMITS)
   const bounds = new ConnectionBounds(BOUNDS)
   bounds.watch(server)
-  server.on('request', requestHandler({ ...context, bounds }, config, at))
+  server.on('request', requestHandler({ ...context, bounds, listen: at }, config, at))
   server.setTimeout(SOCKET_IDLE_MS, (socket) => socket.destroy())
   let bound = at
   let remove = (): void => {}
   try {
     if ('path' in at) {
-      remove = await listenUnix(server, at.path)
+      remove = fd === undefined ? await listenUnix(server, at.path) : await adoptUnix(server, at.path, fd)
     } else {
       await listen(server, at, fd)
       const { address, port } = server.address() as AddressInfo
@@ -151,7 +176,7 @@ async function open(
     })
   }
   server.on('error', (error) => context.facts.log.error({ err: error }, 'admin server'))
-  return { server, bound, remove }
+  return { server, at, bound, remove }
 }
 
 function listen(server: Server, { address, port }: ListenAddress, fd: number | undefined): Promise<void> {
@@ -164,7 +189,7 @@ function listen(server: Server, { address, port }: ListenAddress, fd: number | u
   })
 }
 
-async function stop(opened: readonly Opened[], events: EventStreams): Promise<void> {
+async function stop(opened: readonly Opened[], events: EventStreams, keepFiles: boolean): Promise<void> {
   const cut = setTimeout(() => {
     for (const { server } of opened) server.closeAllConnections()
   }, CLOSE_GRACE_MS)
@@ -172,7 +197,7 @@ async function stop(opened: readonly Opened[], events: EventStreams): Promise<vo
   await events.close()
   await Promise.all(
     opened.map(({ server, remove }) => {
-      remove()
+      if (!keepFiles) remove()
       return new Promise<void>((resolve) => server.close(() => resolve()))
     }),
   )

@@ -34,6 +34,24 @@ export async function listenUnix(server: Server, path: string): Promise<() => vo
   }
 }
 
+/** The same on a socket that another process has put there. */
+export async function adoptUnix(server: Server, path: string, fd: number): Promise<() => void> {
+  const own = statOf(path)
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ fd }, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+  return own === undefined ? () => {} : () => remove(path, own)
+}
+
+/** Of a server that listens; Node shows it on its own handle only. */
+export function descriptorOfServer(server: Server): number {
+  return (server as Server & { readonly _handle?: { readonly fd: number } })._handle?.fd ?? -1
+}
+
 function bind(server: Server, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)

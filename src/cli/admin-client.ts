@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { type IncomingMessage, request as plainRequest } from 'node:http'
 import { request as secureRequest } from 'node:https'
+import { createInterface } from 'node:readline'
 import { text as textOf } from 'node:stream/consumers'
 import { formatAddress, parseAdminListen, parseTargetAddress } from '../config/addresses.js'
 import { loadConfig } from '../config/load.js'
@@ -12,6 +13,9 @@ export const DEFAULT_ADMIN = '127.0.0.1:9900'
 /** As docs/OPERATIONS.md has it. */
 const USUAL_SOCKET = '/run/castor/admin.sock'
 const TIMEOUT_MS = 5_000
+
+/** As long as anything that is followed may take. */
+const LONG_TIMEOUT_MS = 2 * 60 * 60_000
 
 /** The options by which a command finds the running process. */
 export interface AdminClientOptions extends EnvFileOptions {
@@ -117,6 +121,43 @@ export async function askAdmin(
     throw new CastorError('ADMIN_UNREACHABLE', `${door.name} refuses this: ${why}`)
   }
   return { code, text }
+}
+
+/** The lines of an answer that comes bit by bit. Throws ADMIN_UNREACHABLE, also where it is an error. */
+export async function* streamAdmin(
+  client: AdminClient,
+  method: string,
+  path: string,
+  body: unknown,
+): AsyncGenerator<string> {
+  const content = JSON.stringify(body)
+  const { socketPath, token } = client
+  const headers = {
+    ...(token === '' ? {} : { authorization: `Bearer ${token}` }),
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(content),
+  }
+  let response: IncomingMessage
+  try {
+    const signal = AbortSignal.timeout(LONG_TIMEOUT_MS)
+    response = await send(
+      `${client.origin}${path}`,
+      { method, headers, signal, ...(socketPath && { socketPath }) },
+      content,
+    )
+  } catch (cause) {
+    throw new CastorError('ADMIN_UNREACHABLE', `castor does not answer at ${client.name}: ${why(cause)}`, { cause })
+  }
+  if (response.statusCode !== 200) {
+    const text = printableJson(await textOf(response))
+    const message = /"message":"((?:[^"\\]|\\.)*)"/.exec(text)?.[1] ?? text.slice(0, 200)
+    throw new CastorError('ADMIN_UNREACHABLE', `${client.name} refuses this (${response.statusCode}): ${message}`)
+  }
+  try {
+    for await (const line of createInterface(response)) yield printableJson(line)
+  } catch (cause) {
+    throw new CastorError('ADMIN_UNREACHABLE', `the answer of ${client.name} broke off: ${why(cause)}`, { cause })
+  }
 }
 
 /** Not by `fetch`, which has a list of ports that it does not speak to. */

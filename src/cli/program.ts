@@ -12,6 +12,7 @@ import { addSchema } from './schema.js'
 import { addStart } from './start.js'
 import { addStatus } from './status.js'
 import { addTargetCommands } from './target.js'
+import { addUpgrade } from './upgrade.js'
 
 function program(): Command {
   const castor = new Command('castor')
@@ -43,6 +44,7 @@ it does not answer.`,
   addReload(castor)
   addKeepalived(castor)
   addDrainHost(castor)
+  addUpgrade(castor)
   addBench(castor)
   return castor
 }

@@ -9,8 +9,10 @@ import type { Problem } from '../config/problems.js'
 import { type ConfigSource, fileSource } from '../config/source.js'
 import { stateDirectory } from '../config/state-directory.js'
 import type { StartOptions as CastorOptions, RunningCastor } from '../control/running.js'
+import { Predecessor } from '../control/upgrade/predecessor.js'
 import type { Config } from '../core/config.js'
 import { CastorError } from '../core/errors.js'
+import { nativeAddon } from '../native/addon.js'
 import { endProcess, endProcessWithin } from '../native/end-process.js'
 import { forgiveStandardStreams, openNotes } from '../observe/notes.js'
 import { configFile, DEFAULT_CONFIG_FILE } from './config-file.js'
@@ -60,12 +62,18 @@ Examples:
 }
 
 /** What is known so far of a start, and whether it has come about. */
-type Attempt = { -readonly [Key in keyof StartAttempt]: StartAttempt[Key] } & { started: boolean }
+type Attempt = { -readonly [Key in keyof StartAttempt]: StartAttempt[Key] } & {
+  started: boolean
+  /** The process that this one takes over from. */
+  predecessor?: Predecessor | undefined
+}
 
 async function start(options: StartOptions): Promise<ExitCode> {
   const { argv, env } = process
   const attempt: Attempt = { called: { argv, env, cwd: process.cwd() }, started: false }
   try {
+    // First of all: whatever goes wrong from here on is told to the process that is to be replaced.
+    attempt.predecessor = Predecessor.find(env, nativeAddon())
     if (options.demo && options.config !== undefined) {
       throw new CastorError('USAGE', '--demo brings its own configuration; give either --demo or -c FILE')
     }
@@ -73,6 +81,7 @@ async function start(options: StartOptions): Promise<ExitCode> {
     const file = configFile(options.config, 'or try castor start --demo')
     return await load(file, options.set ?? [], environmentOf(options), attempt)
   } catch (error) {
+    attempt.predecessor?.fail(error)
     const told = attempt.started ? undefined : await explainFailedStart(error, attempt)
     if (told === undefined) throw error
     process.stderr.write(told)
@@ -129,7 +138,9 @@ function load(
     : config
   // A pipe says what it says once.
   const source = statSync(file).isFile() ? fileSource(file, { set, env, isWritable: !demo }) : undefined
-  return run(started, warnings, source ? { source } : {}, () => {
+  const { predecessor } = attempt
+  const more = { ...(source && { source }), ...(predecessor && { predecessor }) }
+  return run(started, warnings, more, () => {
     attempt.started = true
   })
 }
@@ -138,7 +149,7 @@ function load(
 export async function run(
   config: Config,
   configWarnings: readonly Problem[],
-  more: Pick<CastorOptions, 'workerFile' | 'source'> = {},
+  more: Pick<CastorOptions, 'workerFile' | 'source' | 'predecessor'> = {},
   onStarted: () => void = () => {},
 ): Promise<ExitCode> {
   const notes = openNotes(2)

@@ -18,6 +18,8 @@ export function toDocument(config: Config): Fields {
     admin: { listen: list(admin.listen.map((one: AdminListen) => formatAdminListen(one))), ...rest(admin) },
     drainDelay: formatDuration(config.drainDelayMs),
     shutdownTimeout: formatDuration(config.shutdownTimeoutMs),
+    upgradeTimeout: formatDuration(config.upgradeTimeoutMs),
+    upgradeDrain: formatDuration(config.upgradeDrainMs),
     reload: config.reload,
     stateDir: config.stateDir,
     ...(config.secret === '' ? {} : { secret: config.secret }),

@@ -19,6 +19,8 @@ export const RELOAD_RULES: Readonly<Record<string, ReloadRule>> = {
   'admin.hosts': 'reload',
   drainDelay: 'reload',
   shutdownTimeout: 'reload',
+  upgradeTimeout: 'reload',
+  upgradeDrain: 'reload',
   reload: 'reload',
   // Both decide what sticky cookies are keyed with.
   stateDir: 'restart',

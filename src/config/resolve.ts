@@ -74,6 +74,8 @@ export function resolveConfig(file: ConfigFile, machine: Machine, directory: str
     admin: file.admin,
     shutdownTimeoutMs: file.shutdownTimeout,
     drainDelayMs: file.drainDelay,
+    upgradeTimeoutMs: file.upgradeTimeout,
+    upgradeDrainMs: file.upgradeDrain,
     stateDir: file.stateDir === '' ? machine.stateDirectory() : path(file.stateDir),
     secret: file.secret,
     reload: file.reload,

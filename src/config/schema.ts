@@ -22,6 +22,7 @@ import { keepAlive } from './schema-keep-alive.js'
 import { maxConnectionsPerTarget, queue } from './schema-queue.js'
 import { stickiness } from './schema-stickiness.js'
 import { groupTls, listenerTls } from './schema-tls.js'
+import { upgradeDrain, upgradeTimeout } from './schema-upgrade.js'
 import { upgrades } from './schema-upgrades.js'
 
 /**
@@ -353,6 +354,8 @@ export const fileSchema = z
       .describe(
         'When a changed configuration file takes effect. manual (default): on castor reload, SIGHUP or POST /api/v1/reload; onChange: also by itself, a quarter of a second after the last change of the file, which a half-finished edit is too.',
       ),
+    upgradeTimeout,
+    upgradeDrain,
     stateDir: z
       .string()
       .prefault('')

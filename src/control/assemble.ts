@@ -6,6 +6,7 @@ import { openFileLimit, refuseTooFew } from './descriptors.js'
 import { Primary } from './primary.js'
 import type { RunningCastor, StartOptions } from './running.js'
 import { surroundings } from './surroundings.js'
+import { version } from './version.js'
 
 /**
  * Starts the whole balancer: opens every address, starts the threads, then accepts. Rejects with a `CastorError`, and
@@ -19,11 +20,17 @@ export async function startCastor(config: Config, options: StartOptions = {}): P
     log.warn({ problem: formatProblem(warning) }, 'the configuration has a warning')
   const said = new Set((options.configWarnings ?? []).map(({ message }) => message))
   const certificates = new Certificates(config, log, said)
-  const around = options.ownsProcess === true ? surroundings(process.env, process.pid, log) : {}
-  const primary = new Primary(config, log, destination, certificates, { ...around, ...options })
+  const { predecessor } = options
+  const around = options.ownsProcess === true ? surroundings(process.env, process.pid, log, predecessor) : {}
+  const handed = await predecessor?.begin(version())
+  const given = { ...around, ...options, ...(handed === undefined ? {} : { handed }) }
+  const primary = new Primary(config, log, destination, certificates, given)
   try {
     await primary.start()
-    around.sdNotify?.ready(`serving with ${config.workers} workers`)
+    const ready = (): void => around.sdNotify?.ready(`serving with ${config.workers} workers`)
+    // Until then the process before is the service, and only that one is listened to.
+    if (predecessor === undefined) ready()
+    else void predecessor.serving(primary.transfer).then(ready)
   } catch (cause) {
     await primary.stopNow()
     throw cause

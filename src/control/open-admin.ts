@@ -10,7 +10,11 @@ export const ADMIN_SOCKET = 'admin'
  * Starts the admin API, on sockets that were opened for it where there are some. Listeners have had theirs by then: what
  * is left is closed.
  */
-export async function openAdmin(facts: AdminFacts, inherited: InheritedSockets | undefined): Promise<Admin> {
+export async function openAdmin(
+  facts: AdminFacts,
+  inherited: InheritedSockets | undefined,
+  unixSockets: ReadonlyMap<string, number> = new Map(),
+): Promise<Admin> {
   const { admin: config } = facts.config
   const tcp = config.listen.filter((listen): listen is ListenAddress => !('path' in listen))
   const sockets = inherited?.match(tcp.map((listen) => ({ name: ADMIN_SOCKET, ...listen }))) ?? []
@@ -18,5 +22,7 @@ export async function openAdmin(facts: AdminFacts, inherited: InheritedSockets |
   for (const socket of inherited?.closeRest() ?? []) {
     facts.log.warn({ socket: showSocket(socket) }, 'an inherited socket is for no address of the configuration: closed')
   }
-  return startAdmin({ config, facts, descriptorOf: (listen) => descriptors.get(listen) })
+  const descriptorOf = (listen: AdminListen): number | undefined =>
+    'path' in listen ? unixSockets.get(listen.path) : descriptors.get(listen)
+  return startAdmin({ config, facts, descriptorOf })
 }

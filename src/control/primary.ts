@@ -42,11 +42,16 @@ import { type AddOutcome, type RegistryParts, TargetRegistry } from './target-re
 import { WORKER_FILE } from './thread-files.js'
 import { Threads } from './threads.js'
 import { LocalTicketKeys } from './ticket-keys.js'
+import { StateTransfer } from './upgrade/state-transfer.js'
+import { Upgrade } from './upgrade/upgrade.js'
 import { version } from './version.js'
 import { Watchdog } from './watchdog.js'
 
 /** How often the primary looks after what nobody else does: sessions that expired, targets whose time is over. */
 const CARE_MS = 125
+
+/** After an upgrade a client that comes back to its idle connection is served, and told to open another one. */
+const UPGRADE_IDLE_GRACE_MS = 30_000
 
 /** The primary thread of a running balancer: its parts, and the order in which they start and stop. */
 export class Primary implements RunningCastor, AdminFacts {
@@ -65,6 +70,9 @@ export class Primary implements RunningCastor, AdminFacts {
   readonly #options: StartOptions
   readonly #threads: Threads
   readonly #apply: Apply
+  /** What outlives the process in an upgrade. */
+  readonly transfer: StateTransfer
+  readonly upgrades: Upgrade
   readonly #registry: TargetRegistry
   readonly #clock = new SystemClock()
   readonly #descriptors: DescriptorPlan
@@ -108,6 +116,8 @@ export class Primary implements RunningCastor, AdminFacts {
     const inForce = new InForce(config)
     this.#inForce = inForce
     this.#descriptors = planDescriptors(openFileLimit(), config.workers, config.protection.maxConnections)
+    const sessionSeed = keySeed(config.cluster?.secret, options.handed?.sessionSeed)
+    const secret = cookieSecret(config, log, options.handed?.cookieSecret)
     const counters = createSharedCounters(capacityFor(config, inForce.snapshot), config.cluster !== undefined)
     this.columns = new Columns(counters)
     this.table = new TargetTable(counters.segments)
@@ -126,8 +136,8 @@ export class Primary implements RunningCastor, AdminFacts {
       columns: this.columns,
       table: this.table,
       sessions: this.#sessions,
-      sessionSeed: keySeed(config.cluster?.secret),
-      cookieSecret: cookieSecret(config, log),
+      sessionSeed,
+      cookieSecret: secret,
       addon,
       watchdog: this.#watchdog,
       log,
@@ -156,6 +166,22 @@ export class Primary implements RunningCastor, AdminFacts {
       makeRoom: () => growTables(slotsOf(inForce.snapshot), this, (message) => this.#threads.tell(message)),
       publish: (snapshot, listeningFds) => this.#threads.tellSnapshot(snapshot, listeningFds),
       acknowledged: () => this.#threads.acknowledged,
+    })
+    this.transfer = new StateTransfer({
+      ...{ inForce, registry: this.#registry, table: this.table, sessions: this.#sessions },
+      ...{ ticketKeys, sessionSeed, cookieSecret: secret, log },
+      clock: () => this.clock,
+    })
+    this.upgrades = new Upgrade({
+      log,
+      addon,
+      ownsProcess,
+      config: () => this.config,
+      isRunning: () => this.state === 'running',
+      binds: this.#binds,
+      admin: () => this.#admin!,
+      transfer: this.transfer,
+      leave: (pid) => this.#leave(pid),
     })
   }
 
@@ -235,12 +261,20 @@ export class Primary implements RunningCastor, AdminFacts {
     this.#ticketKeys.start()
     await this.#addresses.refresh()
     this.#registry.readdress(0)
-    const binds = await this.#binds.prepare(config, this.#options.inherited)
+    const { inherited, predecessor, handed } = this.#options
+    if (handed !== undefined) await this.transfer.state(handed)
+    const binds = await this.#binds.prepare(config, inherited)
     this.#inForce.bound(binds)
     binds.commit()
-    this.#admin = await openAdmin(this, this.#options.inherited)
+    if (predecessor === undefined) this.#admin = await openAdmin(this, inherited)
     this.#watchdog.start()
     await Promise.race([this.#threads.start(), this.finished])
+    if (predecessor !== undefined) {
+      await predecessor.takeOver(this.transfer)
+      // Both answer for a moment; neither may say that it is not ready.
+      this.state = 'running'
+      this.#admin = await openAdmin(this, inherited, predecessor.unixSockets)
+    }
     const max = this.#descriptors.clients
     tellOfCut(this.#descriptors, config.protection.maxConnections, log)
     const { dispatcher } = this.#threads
@@ -264,15 +298,15 @@ export class Primary implements RunningCastor, AdminFacts {
     this.stop().catch((err: unknown) => this.log.error({ err }, 'draining this host failed'))
   }
 
-  reopenLogs(): Promise<void> {
-    return reopenAccessLog(this.#access, this.log)
-  }
+  readonly reopenLogs = (): Promise<void> => reopenAccessLog(this.#access, this.log)
 
   stop(): Promise<void> {
+    this.upgrades.abort()
     return (this.#stopping ??= this.#stop(this.config.shutdownTimeoutMs))
   }
 
   stopNow(): Promise<void> {
+    this.upgrades.abort()
     this.#delay.abort()
     this.#stopping ??= this.finished
     return (this.#stoppingNow ??= this.#endAll(FLUSH_NOW_MS))
@@ -297,8 +331,20 @@ export class Primary implements RunningCastor, AdminFacts {
         giveUp: () => void (this.state = 'draining'),
       })
     }
+    await this.#drain(untilMs, 0)
+  }
+
+  /** Another process serves in place of this one. */
+  #leave(pid: number): void {
+    this.#options.sdNotify?.movedTo(pid)
+    this.#admin?.handOver()
+    void this.#admin?.close()
+    this.#stopping ??= this.#drain(performance.now() + this.config.upgradeDrainMs, UPGRADE_IDLE_GRACE_MS)
+  }
+
+  async #drain(untilMs: number, idleGraceMs: number): Promise<void> {
     this.#closeBinds()
-    await this.#threads.supervisor.drain(timeoutMs, 0)
+    await this.#threads.supervisor.drain(Math.max(0, untilMs - performance.now()), idleGraceMs)
     await (this.#stoppingNow ??= this.#endAll(Math.max(FLUSH_NOW_MS, untilMs - performance.now())))
   }
 

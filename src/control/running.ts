@@ -7,6 +7,8 @@ import type { TicketKeyStore } from '../core/ticket-keys.js'
 import type { LogDestination } from '../observe/log.js'
 import type { InheritedSockets } from './inherited-sockets.js'
 import type { SdNotify } from './sd-notify.js'
+import type { HandedState } from './upgrade/frames.js'
+import type { Predecessor } from './upgrade/predecessor.js'
 
 export interface RunningCastor {
   readonly listeners: readonly { name: string; protocol: ListenerProtocol; address: string; port: number }[]
@@ -38,6 +40,10 @@ export interface StartOptions {
   readonly ownsProcess?: boolean
   /** Listening sockets that somebody else has opened; what fits no address of the configuration is closed. */
   readonly inherited?: InheritedSockets
+  /** The process that this one takes over from. */
+  readonly predecessor?: Predecessor
+  /** What it has handed over for the start. */
+  readonly handed?: HandedState
   /** Told when the balancer begins to stop. */
   readonly sdNotify?: SdNotify
   /** The keys of TLS tickets; made here if not given. */

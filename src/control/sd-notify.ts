@@ -29,6 +29,7 @@ export class SdNotify {
   #queue: string[] = []
   #tries = 0
   #hasWarned = false
+  #hasMoved = false
 
   /** Without the addon Node cannot send to such a socket: the log says so. */
   constructor(env: NotifyEnvironment, pid: number, addon: Addon | undefined, log: Logger) {
@@ -62,6 +63,7 @@ export class SdNotify {
   /** Another process, started by this one, is the service from now on: this one says nothing more. */
   movedTo(pid: number): void {
     this.#send(`MAINPID=${pid}`)
+    this.#hasMoved = true
     this.close()
   }
 
@@ -76,7 +78,7 @@ export class SdNotify {
   }
 
   #send(message: string): void {
-    if (this.#address === '' || this.#addon === undefined) return
+    if (this.#address === '' || this.#addon === undefined || this.#hasMoved) return
     this.#queue.push(message)
     if (this.#queue.length === 1) this.#flush()
   }

@@ -27,9 +27,11 @@ const ROOT = 0
  * made once and kept in the state directory, so that cookies hold over a restart. Where it cannot be kept the log says
  * so, and the cookies of this process mean nothing to the next.
  */
-export function cookieSecret(config: Config, log: Logger): string {
+export function cookieSecret(config: Config, log: Logger, before?: string): string {
   const configured = config.cluster?.secret ?? config.secret
   if (configured !== '') return configured
+  // An upgrade: clients keep their targets, also where nothing could be kept.
+  if (before !== undefined) return before
   const made = randomBytes(SECRET_BYTES).toString('hex')
   // Where no group issues cookies there is nothing to keep.
   if (!config.targetGroups.some(({ stickiness }) => stickiness.type === 'cookie')) return made

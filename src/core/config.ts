@@ -19,6 +19,10 @@ export interface Config {
   readonly shutdownTimeoutMs: number
   /** How long `/readyz` says no before the listeners close; 0 = not at all. */
   readonly drainDelayMs: number
+  /** For a new program, from its start until it serves. */
+  readonly upgradeTimeoutMs: number
+  /** After an upgrade: for what is in flight in the process before. */
+  readonly upgradeDrainMs: number
   /** Where what must outlive the process is kept; empty = nowhere. */
   readonly stateDir: string
   /** Keys sticky cookies where there is no cluster; empty = one is made and kept in `stateDir`. */

@@ -42,6 +42,7 @@ export const ERROR_KINDS = {
   },
   ABORTED: { origin: 'castor', retryable: false, summary: 'Castor closed the connection itself' },
   THREAD_STUCK: { origin: 'castor', retryable: false, summary: 'a thread stands still and cannot be ended' },
+  UPGRADE_FAILED: { origin: 'operator', retryable: false, summary: 'the new process did not take over' },
 } as const satisfies Record<string, ErrorKind>
 
 export type ErrorCode = keyof typeof ERROR_KINDS

@@ -9,11 +9,11 @@ const MESSAGE_ROUNDS = 2
 const FINAL_ROUNDS = 4
 
 /**
- * The secret that keys are made with. Hosts with the same secret make the same keys; without one the seed is random, and
- * keys mean nothing outside this process.
+ * The secret that keys are made with. Hosts with the same secret make the same keys; without one the seed is random, or
+ * that of the process `before` this one, and keys mean nothing elsewhere.
  */
-export function keySeed(secret: string | undefined): Uint8Array {
-  if (secret === undefined || secret === '') return randomBytes(SEED_BYTES)
+export function keySeed(secret: string | undefined, before?: Uint8Array): Uint8Array {
+  if (secret === undefined || secret === '') return before?.length === SEED_BYTES ? before : randomBytes(SEED_BYTES)
   return createHmac('sha256', secret).update('castor session keys').digest().subarray(0, SEED_BYTES)
 }
 

@@ -1,4 +1,11 @@
-import type { AdminFacts, ClusterFacts, ListenerFacts, ProcessState, WorkerFacts } from '../../../src/admin/facts.js'
+import type {
+  AdminFacts,
+  ClusterFacts,
+  ListenerFacts,
+  ProcessState,
+  Upgrades,
+  WorkerFacts,
+} from '../../../src/admin/facts.js'
 import { type Clock, ManualClock, SystemClock } from '../../../src/core/clock.js'
 import type { AdminConfig, Config, ListenerConfig, TargetConfig, TargetGroupConfig } from '../../../src/core/config.js'
 import type { Directory, ListedTarget } from '../../../src/core/directory.js'
@@ -104,6 +111,8 @@ function config(admin: AdminConfig): Config {
     log: { level: 'silent', format: 'json', access: 'off' },
     admin,
     watchdogMs: 0,
+    upgradeTimeoutMs: 60_000,
+    upgradeDrainMs: 3_600_000,
     drainDelayMs: 0,
     shutdownTimeoutMs: 30_000,
     stateDir: '',
@@ -225,6 +234,7 @@ export class FakeFacts implements AdminFacts {
     })
   }
 
+  readonly upgrades: Upgrades = { hindrance: undefined, isHandingOver: false, run: async () => {} }
   drainHost(): void {}
 
   setTargetState(slot: number, state: AdminState): void {

@@ -10,6 +10,8 @@ t.test('the smallest file gets every documented default', (t) => {
     log: { level: 'info', format: 'json', access: 'stdout' },
     admin: { listen: [{ address: '127.0.0.1', port: 9900 }], token: '', hosts: [] },
     shutdownTimeoutMs: 30_000,
+    upgradeTimeoutMs: 60_000,
+    upgradeDrainMs: 3_600_000,
     drainDelayMs: 0,
     stateDir: '/state',
     reload: 'manual',
