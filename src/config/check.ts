@@ -153,6 +153,12 @@ function checkQueue(group: Entry, report: Report): void {
   }
 }
 
+/** What other targets send is no head of HTTP/1.1. */
+function checkTolerate({ path, fields: { protocol, tolerate } }: Entry, report: Report): void {
+  if (!Array.isArray(tolerate) || tolerate.length === 0 || protocol === 'http' || protocol === 'https') return
+  report([...path, 'tolerate'], 'tolerate works in http and https groups only; leave it out', 'key')
+}
+
 function checkGroup(group: Entry, report: Report): void {
   const { protocol, proxyProtocol } = group.fields
   const targets = entries(group.fields, 'targets', group.path)
@@ -170,6 +176,7 @@ function checkGroup(group: Entry, report: Report): void {
   if (group.fields.hashOn !== undefined && group.fields.algorithm !== 'maglev') {
     report([...group.path, 'hashOn'], 'hashOn has no effect without algorithm: maglev; leave it out', 'key')
   }
+  checkTolerate(group, report)
   checkHealthCheck(group, report)
   checkQueue(group, report)
   checkStickyCookie(group, report)

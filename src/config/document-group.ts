@@ -1,6 +1,7 @@
 import type { HashOn, HealthCheckConfig, StickinessConfig, TargetConfig, TargetGroupConfig } from '../core/config.js'
 import type { GroupTlsConfig, TargetHttp2Config } from '../core/config-tls.js'
 import { FAILURE_KINDS, FAILURE_SERVER_ERROR, failureMask } from '../core/failure-kinds.js'
+import { tolerancesOf } from '../core/tolerances.js'
 import { formatAddress } from './addresses.js'
 import { hasEffect } from './check-health.js'
 import { keepAliveDocument } from './document-listener.js'
@@ -21,6 +22,7 @@ export function groupDocument(group: TargetGroupConfig): Fields {
     targets: group.targets.map(targetDocument),
     keepAlive: keepAliveDocument(group.keepAliveSeconds),
     ...(carriesBytes ? { proxyProtocol: group.proxyProtocol } : { forwarded: { ...group.forwarded } }),
+    ...(protocol === 'http' || protocol === 'https' ? { tolerate: tolerancesOf(group.tolerate) } : {}),
     retries: retries.attempts === 0 && retries.on.length === 0 ? 'off' : { ...retries, on: [...retries.on] },
     timeouts: {
       connect: formatDuration(timeouts.connectMs),

@@ -51,6 +51,7 @@ export const RELOAD_RULES: Readonly<Record<string, ReloadRule>> = {
   'targetGroups.*.keepAlive': 'reload',
   'targetGroups.*.proxyProtocol': 'reload',
   'targetGroups.*.forwarded': 'reload',
+  'targetGroups.*.tolerate': 'reload',
   'targetGroups.*.retries': 'reload',
   'targetGroups.*.timeouts': 'reload',
   'targetGroups.*.failOpen': 'reload',

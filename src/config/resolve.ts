@@ -14,6 +14,7 @@ import type {
 import type { Http2Config, RedirectToHttpsConfig, TargetHttp2Config } from '../core/config-tls.js'
 import { failureMask } from '../core/failure-kinds.js'
 import { isHttpListener, isTlsGroup } from '../core/protocols.js'
+import { toleranceMask } from '../core/tolerances.js'
 import { defaultCookieName } from './check-stickiness.js'
 import { usableCores } from './cores.js'
 import { resolveGroupTls, resolveListenerTls } from './resolve-tls.js'
@@ -175,6 +176,7 @@ function resolveGroup(group: TargetGroupFile, path: ResolvePath): TargetGroupCon
     proxyProtocol: group.proxyProtocol,
     keepAliveSeconds: seconds(group.keepAlive),
     forwarded: group.forwarded ?? DEFAULT_FORWARDED,
+    tolerate: toleranceMask(group.tolerate),
     retries: group.retries === 'off' ? NO_RETRIES : (group.retries ?? DEFAULT_RETRIES),
     hashOn: group.hashOn,
     failOpen: group.failOpen,

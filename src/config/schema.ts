@@ -22,6 +22,7 @@ import { keepAlive } from './schema-keep-alive.js'
 import { maxConnectionsPerTarget, queue } from './schema-queue.js'
 import { stickiness } from './schema-stickiness.js'
 import { groupTls, listenerTls } from './schema-tls.js'
+import { tolerate } from './schema-tolerate.js'
 import { upgradeDrain, upgradeTimeout } from './schema-upgrade.js'
 import { upgrades } from './schema-upgrades.js'
 
@@ -239,6 +240,7 @@ const targetGroup = z
         'Send a PROXY protocol header to the targets of a tcp or tls group, which must expect it, before TLS. off (default), v1 (text) or v2 (binary, with a unique id).',
       ),
     forwarded: forwarded.optional(),
+    tolerate,
     retries,
     timeouts,
     failOpen: flag()

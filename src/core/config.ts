@@ -256,6 +256,8 @@ export interface TargetGroupConfig {
   /** Silence of a target before TCP asks whether it is still there; 0 = never. */
   readonly keepAliveSeconds: number
   readonly forwarded: ForwardedConfig
+  /** Faults in response heads that are let pass, as bits of `tolerances.ts`; http and https groups only. */
+  readonly tolerate: number
   readonly retries: RetryConfig
   readonly hashOn: HashOn
   /** With every target down, try them all rather than answer 503. */

@@ -12,6 +12,8 @@ export interface HttpCheck {
   readonly version: '1.0' | '1.1'
   /** Status codes that count as well. */
   readonly codes: StatusRanges
+  /** As in the target's group. */
+  readonly tolerate: number
 }
 
 /** The host of a Host field alone: what TLS knows a server by has no port (RFC 6066 3) and no brackets. */
@@ -36,6 +38,7 @@ export class HttpDialogue implements ProbeDialogue {
     ]
     this.request = Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')
     this.#codes = check.codes
+    this.#parser.tolerate(check.tolerate)
   }
 
   onData(buffer: Uint8Array, length: number): ProbeFinding | undefined {
@@ -43,7 +46,7 @@ export class HttpDialogue implements ProbeDialogue {
     for (;;) {
       const outcome = this.#parser.parse(this.#received, 0, this.#received.length)
       if (outcome === PARSE_INCOMPLETE) return undefined
-      if (outcome !== PARSE_COMPLETE) return malformed(whatElse(this.#received))
+      if (outcome !== PARSE_COMPLETE) return malformed(whatElse(this.#received, this.#parser.errorDetail))
       const { status } = this.#parser
       if (status >= 200 || status === 101) return judgeStatus(this.#codes, status)
       this.#received = this.#received.subarray(this.#parser.headLength)
@@ -56,7 +59,9 @@ export class HttpDialogue implements ProbeDialogue {
 /** A frame's length, type and flags: SETTINGS, with which HTTP/2 begins (RFC 9113 3.4). */
 const SETTINGS_TYPE = 4
 
-function whatElse(received: Uint8Array): string {
+function whatElse(received: Uint8Array, fault: string): string {
   const isHttp2 = received[0] === 0 && received[1] === 0 && received[3] === SETTINGS_TYPE
-  return isHttp2 ? 'the target speaks HTTP/2; write protocol: h2c, or h2 with TLS' : 'no head of an HTTP/1 response'
+  return isHttp2
+    ? 'the target speaks HTTP/2; write protocol: h2c, or h2 with TLS'
+    : `no head of an HTTP/1 response: ${fault}`
 }

@@ -39,8 +39,8 @@ const REFUSED = 39
 const INITIAL_HEADERS = 24
 
 /**
- * Field lines by RFC 9112 5 with nothing let through: CRLF only, no white space around the name, no folding, names are
- * tokens, values hold no control characters. The state between two calls is a position and a few numbers, so each byte
+ * Field lines by RFC 9112 5 with nothing let through: CRLF only (unless `allowsBareLf`), no white space around the name,
+ * no folding, names are tokens, values hold no control characters. The state between two calls is a position and a few numbers, so each byte
  * is looked at once and the outcome depends on the bytes alone, not on how they were cut.
  */
 export abstract class HeadParser {
@@ -72,6 +72,10 @@ export abstract class HeadParser {
   protected position = 0
   /** Where counting for `maxHeaderBytes` begins: after the empty line that may come before a request. */
   protected origin = 0
+  /** A line may end with LF alone. Never in requests. */
+  protected allowsBareLf = false
+  /** One did. */
+  protected hasBareLf = false
   #connectionElements = 0
   /** Words of `headers` in use; the header being read begins here. */
   #entry = 0
@@ -129,6 +133,13 @@ export abstract class HeadParser {
     return PARSE_REFUSED
   }
 
+  /** Whether a byte other than CR ends a line: LF, where that is allowed. */
+  protected endsLine(byte: number): boolean {
+    if (byte !== LF || !this.allowsBareLf) return false
+    this.hasBareLf = true
+    return true
+  }
+
   /** What a malformed head is answered with. */
   protected abstract malformed(detail: string): typeof PARSE_REFUSED
 
@@ -164,7 +175,11 @@ export abstract class HeadParser {
           at++
           continue
         }
-        if (fold[byte] === 0) return this.malformed(fieldStartFault(byte))
+        if (fold[byte] === 0) {
+          if (!this.endsLine(byte)) return this.malformed(fieldStartFault(byte))
+          state = END_LF
+          continue
+        }
         if (this.headerCount === this.maxHeaders) return this.tooLarge('TOO_MANY_HEADERS', 'too many headers')
         if (entry === headers.length) headers = this.#grow()
         headers[entry + NAME_START] = at - start
@@ -189,15 +204,15 @@ export abstract class HeadParser {
         let byte = 0
         while (at < stop && (((byte = buffer[at]!) >= SP && byte !== DELETE) || byte === HTAB)) at++
         if (at === stop) break
-        if (buffer[at] !== CR) return this.malformed(byteFault(buffer[at]!))
-        at++
+        if (buffer[at] === CR) at++
+        else if (!this.endsLine(buffer[at]!)) return this.malformed(byteFault(buffer[at]!))
         state = VALUE_LF
         if (at === stop) break
       }
       if (state === VALUE_LF) {
         if (buffer[at] !== LF) return this.malformed('bare CR')
         const valueStart = start + headers[entry + VALUE_START]!
-        let valueEnd = at - 1
+        let valueEnd = buffer[at - 1] === CR ? at - 1 : at
         while (valueEnd > valueStart && (buffer[valueEnd - 1] === SP || buffer[valueEnd - 1] === HTAB)) valueEnd--
         headers[entry + VALUE_END] = valueEnd - start
         const id = headerId(buffer, start + headers[entry + NAME_START]!, start + headers[entry + NAME_END]!)

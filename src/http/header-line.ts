@@ -11,7 +11,7 @@ export function endLine(out: Uint8Array, at: number): number {
 
 /**
  * True when the line stands in the buffer byte for byte as `writeLine` would write it: one space after the colon, none
- * after the value. The parser has made sure of the CRLF.
+ * after the value, CRLF. Behind a CR the parser has made sure of the LF.
  */
 export function isPlainLine(headers: Int32Array, entry: number, buffer: Uint8Array, start: number): boolean {
   const nameEnd = headers[entry + NAME_END]!

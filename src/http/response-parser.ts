@@ -1,4 +1,5 @@
 // Hot path: one pass over the bytes of a response head, nothing allocated per response.
+import { TOLERATE_BARE_LF, TOLERATE_SHORT_STATUS_LINE } from '../core/tolerances.js'
 import { equalsIgnoringCase, latin1 } from './bytes.js'
 import { byteFault, CLASS, CR, EQUALS, IN_DIGITS, IN_VALUE, LF, SP, ZERO } from './characters.js'
 import { namesConnectionScheme } from './connection-auth.js'
@@ -41,7 +42,7 @@ const MAX_TIMEOUT_SECONDS = 86_400
 
 /**
  * Reads a response head by RFC 9112 as strictly as `RequestParser` reads requests; the rules for bytes, offsets and
- * repeated calls are the same, and so is HTTP/1.2 to 1.9. Refused beside what is malformed: a status outside 100–599, the space after the status missing (RFC 9112 4), more than one Content-Length, any Transfer-Encoding but
+ * repeated calls are the same, unless `tolerate` says otherwise, and so is HTTP/1.2 to 1.9. Refused beside what is malformed: a status outside 100–599, the space after the status missing (RFC 9112 4), more than one Content-Length, any Transfer-Encoding but
  * one `chunked` in HTTP/1.1, both together, a 1xx with Transfer-Encoding, and a 1xx or 204 with a Content-Length above 0
  * (RFC 9112 6.1, RFC 9110 8.6; a length of 0 there says nothing wrong and is dropped). A 204 or 304 with Transfer-Encoding
  * has no body all the same (RFC 9112 6.3), and ends its connection.
@@ -59,6 +60,7 @@ export class ResponseParser extends HeadParser {
   upgradeFields = 0
   /** From `Keep-Alive: timeout=N`, −1 when the target does not say. */
   keepAliveTimeoutSeconds = -1
+  #allowsShortLine = false
 
   override reset(): void {
     super.reset()
@@ -66,6 +68,21 @@ export class ResponseParser extends HeadParser {
     this.upgrade = false
     this.keepAliveTimeoutSeconds = -1
     this.upgradeFields = 0
+  }
+
+  /**
+   * What of TOLERATE_* the heads from here on may have. To be called before the heads that answer one request, interim ones
+   * included: none of them, nor the final one, keeps the connection open once a line has ended with a bare LF. Where an
+   * application lets a line feed into a field, the rest of its answer might be taken for the answer to another request.
+   */
+  tolerate(faults: number): void {
+    this.allowsBareLf = (faults & TOLERATE_BARE_LF) !== 0
+    this.#allowsShortLine = (faults & TOLERATE_SHORT_STATUS_LINE) !== 0
+    this.hasBareLf = false
+  }
+
+  #mayBeShort(byte: number): boolean {
+    return this.#allowsShortLine && (byte === CR || byte === LF)
   }
 
   parse(buffer: Uint8Array, start: number, end: number): ParseOutcome {
@@ -117,8 +134,8 @@ export class ResponseParser extends HeadParser {
           break
         }
         case STATUS_SPACE: {
-          if (buffer[at] !== SP) return this.malformed('no space after the status')
-          at++
+          if (buffer[at] === SP) at++
+          else if (!this.#mayBeShort(buffer[at]!)) return this.malformed('no space after the status')
           this.reasonStart = at - start
           state = REASON
           break
@@ -126,9 +143,9 @@ export class ResponseParser extends HeadParser {
         case REASON: {
           while (at < stop && (CLASS[buffer[at]!]! & IN_VALUE) !== 0) at++
           if (at === stop) break
-          if (buffer[at] !== CR) return this.malformed(byteFault(buffer[at]!))
           this.reasonEnd = at - start
-          at++
+          if (buffer[at] === CR) at++
+          else if (!this.endsLine(buffer[at]!)) return this.malformed(byteFault(buffer[at]!))
           state = LINE_LF
           break
         }
@@ -218,6 +235,7 @@ export class ResponseParser extends HeadParser {
     if (stray) this.chunked = false
     this.keepAlive =
       !stray &&
+      !this.hasBareLf &&
       (this.connection & CONNECTION_CLOSE) === 0 &&
       (this.versionMinor === 1 || (this.connection & CONNECTION_KEEP_ALIVE) !== 0)
     this.upgrade =

@@ -9,6 +9,7 @@ export const NO_GROUP: TargetGroupConfig = {
   proxyProtocol: 'off',
   keepAliveSeconds: 0,
   forwarded: { proto: false, port: false, host: false, vip: false, clientPort: false, rfc7239: false, via: false },
+  tolerate: 0,
   retries: { attempts: 0, on: [], budgetPercent: 0 },
   hashOn: { by: 'source' },
   failOpen: false,

@@ -127,7 +127,7 @@ function checked(
     slot,
     config: check,
     slowStartMs,
-    dialogue: () => checkDialogue(check, isOverTls, `${host}:${port}`, transport.clock),
+    dialogue: () => checkDialogue(group, isOverTls, `${host}:${port}`, transport.clock),
     preface,
     dial: (probe) => {
       const { address } = target.placed
@@ -150,8 +150,8 @@ function checked(
 /** Whether the targets of a group are checked as they were, or the group is another one and nothing is known of them yet. */
 function isCheckedAlike({ generation, config }: GroupEntry, before: GroupEntry | undefined): boolean {
   if (before === undefined || before.generation !== generation) return true
-  const partsOf = ({ protocol, healthCheck, slowStartMs, tls, proxyProtocol }: TargetGroupConfig) => {
-    return [protocol, healthCheck, slowStartMs, tls, proxyProtocol]
+  const partsOf = ({ protocol, healthCheck, slowStartMs, tls, proxyProtocol, tolerate }: TargetGroupConfig) => {
+    return [protocol, healthCheck, slowStartMs, tls, proxyProtocol, tolerate]
   }
   return isDeepStrictEqual(partsOf(config), partsOf(before.config))
 }

@@ -9,7 +9,7 @@ import { type ProbeDialogue, TCP_DIALOGUE } from '../../src/health/probe.js'
 
 /** How one check of a target is talked. `address` is the target's own, with its port. */
 export function checkDialogue(
-  check: HealthCheckConfig,
+  { healthCheck: check, tolerate }: TargetGroupConfig,
   isOverTls: boolean,
   address: string,
   clock: Clock,
@@ -21,7 +21,7 @@ export function checkDialogue(
       return TCP_DIALOGUE
     case 'http':
     case 'https':
-      return new HttpDialogue({ ...check, version: check.httpVersion }, address)
+      return new HttpDialogue({ ...check, version: check.httpVersion, tolerate }, address)
     case 'h2c':
     case 'h2':
       return new Http2Dialogue(new Http2Get(check, scheme, address), clock)

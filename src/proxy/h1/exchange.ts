@@ -281,6 +281,7 @@ export class Exchange extends ExchangeResponse {
     this.affinity.reset()
     this.#clientEndedMs = 0
     this.head.reset()
+    this.head.parser.tolerate(session.route.group.config.tolerate)
     this.responseBody.begin(FRAMING_NONE, 0, false)
     this.keepClient = false
     this.keepUpstream = false

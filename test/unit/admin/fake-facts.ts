@@ -96,6 +96,7 @@ const group = (
     maxEjectedPercent: 50,
   },
   panicPercent: 50,
+  tolerate: 0,
   stickiness: { type: 'off' },
   slowStartMs: 0,
   drainingMs: 300_000,

@@ -69,6 +69,7 @@ t.test('the smallest file gets every documented default', (t) => {
           maxEjectedPercent: 50,
         },
         panicPercent: 50,
+        tolerate: 0,
         stickiness: { type: 'off' },
         slowStartMs: 0,
         drainingMs: 300_000,

@@ -76,6 +76,7 @@ targetGroups:
     targets: [{ address: 127.0.0.1:9001, id: one, weight: 7 }, { address: "[2001:db8::5]:9001" }, { address: app.internal:9001, weight: 0 }]
     keepAlive: { idle: 30s }
     forwarded: { proto: false, port: false, host: false, vip: true, clientPort: true, rfc7239: true, via: true }
+    tolerate: [bare-lf, short-status-line]
     retries: { attempts: 2, on: [connect-failure], budgetPercent: 30 }
     timeouts: { connect: 4s, response: 90s }
     failOpen: true

@@ -391,6 +391,21 @@ table('values that do not go together are found', [
     says: ['10:14: targetGroups.0.queue.timeout: timeout has no effect without size; set that, or leave it out'],
   },
   {
+    title: 'something to tolerate that nobody knows',
+    text: withLine(9, '    tolerate: [bare-lf, folding]\n    targets:'),
+    says: ['9:25: targetGroups.0.tolerate.1: must be one of bare-lf, short-status-line, not "folding"'],
+  },
+  ...['h2', 'h2c'].map((protocol) => ({
+    title: `something to tolerate in an ${protocol} group`,
+    text: withLine(8, `    protocol: ${protocol}\n    tolerate: [short-status-line]`),
+    says: ['9:5: targetGroups.0.tolerate: tolerate works in http and https groups only; leave it out'],
+  })),
+  {
+    title: 'something to tolerate in a tcp group',
+    text: withLine(8, '    protocol: tcp\n    tolerate: [bare-lf]').replace('protocol: http', 'protocol: tcp'),
+    says: ['9:5: targetGroups.0.tolerate: tolerate works in http and https groups only; leave it out'],
+  },
+  {
     title: 'PROXY protocol in an http group',
     text: withLine(9, '    proxyProtocol: v1\n    targets:'),
     says: ['9:5: targetGroups.0.proxyProtocol: proxyProtocol works in tcp and tls groups only; leave it out'],

@@ -1,7 +1,8 @@
 import t from 'tap'
+import { TOLERATE_BARE_LF, TOLERATE_SHORT_STATUS_LINE } from '../../../src/core/tolerances.js'
 import { HttpDialogue, serverName } from '../../../src/health/http-dialogue.js'
 
-const CHECK = { path: '/health?x=1', host: '', version: '1.1', codes: [[200, 399]] } as const
+const CHECK = { path: '/health?x=1', host: '', version: '1.1', codes: [[200, 399]], tolerate: 0 } as const
 
 const WRITTEN: readonly [string, object, RegExp][] = [
   ['HTTP/1.1', {}, /^GET \/health\?x=1 HTTP\/1\.1\r\nHost: 10\.0\.0\.1:80\r\n/],
@@ -55,6 +56,23 @@ for (const [name, answer, expected] of ANSWERS) {
     for (let at = 0; at < bytes.length && reason === undefined; at++)
       reason = dialogue.onData(bytes.subarray(at), 1)?.reason
     t.equal(reason, expected, 'byte by byte')
+  })
+}
+
+const UNUSUAL: readonly [name: string, tolerate: number, answer: string, expected: string][] = [
+  ['line feeds alone', TOLERATE_BARE_LF, 'HTTP/1.1 200 OK\nX: y\n\n', 'NONE'],
+  ['a short status line', TOLERATE_SHORT_STATUS_LINE, 'HTTP/1.1 200\r\n\r\n', 'NONE'],
+  ['both, behind an interim answer', 3, 'HTTP/1.1 100\n\nHTTP/1.1 200\n\n', 'NONE'],
+]
+for (const [name, tolerate, answer, expected] of UNUSUAL) {
+  t.test(`an answer with ${name} passes where that is tolerated, and says why elsewhere`, async (t) => {
+    const bytes = Buffer.from(answer)
+    const check = { ...CHECK, codes: CODES }
+    t.equal(new HttpDialogue({ ...check, tolerate }, 'h').onData(bytes, bytes.length)?.reason, expected)
+    for (const other of [0, 3 & ~tolerate]) {
+      const found = new HttpDialogue({ ...check, tolerate: other }, 'h').onData(bytes, bytes.length)
+      t.match(found, { reason: 'RESPONSE_FORMAT_ERROR', detail: /: (bare LF|no space after the status)$/ })
+    }
   })
 }
 

@@ -31,7 +31,7 @@ const TRANSPORTS: readonly [string, Transport | undefined][] = [
   ['the socket transport', streams],
 ]
 
-const CHECK = { path: '/', host: '', version: '1.1', codes: [[200, 399]] } as const
+const CHECK = { path: '/', host: '', version: '1.1', codes: [[200, 399]], tolerate: 0 } as const
 const http = (path = '/'): ProbeDialogue => new HttpDialogue({ ...CHECK, path }, '127.0.0.1')
 /** More than the kernel takes of a request that nobody reads. */
 const HUGE_PATH = `/${'x'.repeat(16 * 1024 * 1024)}`

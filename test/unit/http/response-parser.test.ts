@@ -1,4 +1,5 @@
 import t from 'tap'
+import { TOLERATE_BARE_LF, TOLERATE_SHORT_STATUS_LINE } from '../../../src/core/tolerances.js'
 import { HEADER_DROPPED } from '../../../src/http/header-names.js'
 import { METHOD_GET, METHOD_HEAD, METHOD_POST } from '../../../src/http/methods.js'
 import {
@@ -6,8 +7,11 @@ import {
   FRAMING_LENGTH,
   FRAMING_NONE,
   FRAMING_UNTIL_CLOSE,
+  ResponseParser,
 } from '../../../src/http/response-parser.js'
-import { headersOf, LIMITS, outcomeName, readResponse } from './heads.js'
+import { bytes, feed, headersOf, LIMITS, outcomeName, readResponse } from './heads.js'
+
+const BOTH = TOLERATE_BARE_LF | TOLERATE_SHORT_STATUS_LINE
 
 t.test('RFC 9112 4: a status line', async (t) => {
   for (const [line, status, minor, reason] of [
@@ -170,3 +174,93 @@ t.test('limits', async (t) => {
   t.match(readResponse(head, { ...LIMITS, maxHeaderBytes: head.length - 1 }).parser, { errorDetail: 'head too large' })
   t.match(readResponse(head, { ...LIMITS, maxHeaders: 0 }).parser, { errorDetail: 'too many headers' })
 })
+
+const TOLERATED: readonly [faults: number, head: string, status: number, reason: string, fields: [string, string][]][] =
+  [
+    [TOLERATE_SHORT_STATUS_LINE, 'HTTP/1.1 200\r\nX: y\r\n\r\n', 200, '', [['X', 'y']]],
+    [TOLERATE_SHORT_STATUS_LINE, 'HTTP/1.1 204 None\r\n\r\n', 204, 'None', []],
+    [
+      TOLERATE_BARE_LF,
+      'HTTP/1.1 200 OK\nX: y \nZ:\n\n',
+      200,
+      'OK',
+      [
+        ['X', 'y'],
+        ['Z', ''],
+      ],
+    ],
+    [
+      TOLERATE_BARE_LF,
+      'HTTP/1.0 404 \nX: y\r\nZ: z\n\r\n',
+      404,
+      '',
+      [
+        ['X', 'y'],
+        ['Z', 'z'],
+      ],
+    ],
+    [BOTH, 'HTTP/1.1 503\n\n', 503, '', []],
+  ]
+
+t.test('faults of the head that are tolerated change nothing else of what it says', async (t) => {
+  for (const [faults, head, status, reason, fields] of TOLERATED) {
+    const parser = new ResponseParser(LIMITS)
+    parser.tolerate(faults)
+    const read = feed(parser, bytes(head))
+    t.equal(outcomeName(read.outcome), 'complete', JSON.stringify(head))
+    t.match(parser, { status, headLength: head.length, keepAlive: !/[^\r]\n/.test(head) })
+    t.equal(parser.text(read.buffer, read.start, parser.reasonStart, parser.reasonEnd), reason)
+    t.same(
+      headersOf(read).map(([name, value]) => [name, value]),
+      fields,
+    )
+  }
+})
+
+t.test('what is tolerated is that alone', async (t) => {
+  const CASES: readonly [faults: number, head: string, detail: string][] = [
+    [TOLERATE_SHORT_STATUS_LINE, 'HTTP/1.1 200\n', 'bare LF'],
+    [TOLERATE_SHORT_STATUS_LINE, 'HTTP/1.1 200\tOK\r\n', 'no space after the status'],
+    [TOLERATE_SHORT_STATUS_LINE, 'HTTP/1.1 2000\r\n', 'no space after the status'],
+    [TOLERATE_SHORT_STATUS_LINE, 'HTTP/1.1 20\r\n', 'malformed status'],
+    [TOLERATE_SHORT_STATUS_LINE, 'HTTP/1.1 200\rX: y\r\n', 'bare CR'],
+    [TOLERATE_SHORT_STATUS_LINE, 'HTTP/1.1 200 OK\r\nX: a\nb: c\r\n', 'bare LF'],
+    [TOLERATE_BARE_LF, 'HTTP/1.1 200\n', 'no space after the status'],
+    [TOLERATE_BARE_LF, 'HTTP/1.1 200 OK\nX: a\rb: c\n', 'bare CR'],
+    [TOLERATE_BARE_LF, 'HTTP/1.1 200 OK\nX: a\r\r\n', 'bare CR'],
+    [TOLERATE_BARE_LF, 'HTTP/1.1 200 OK\nX: a\nb\n', 'field line without a colon'],
+    [TOLERATE_BARE_LF, 'HTTP/1.1 200 OK\nX: a\n b\n', 'white space at the start of a field line'],
+    [TOLERATE_BARE_LF, 'HTTP/1.1 200 OK\nX: a\0b\n', 'NUL byte'],
+    [TOLERATE_BARE_LF, 'HTTP/1.1 200 OK\nContent-Length: 1\nContent-Length: 2\n', 'repeated Content-Length'],
+    [
+      TOLERATE_BARE_LF,
+      'HTTP/1.1 200 OK\nContent-Length: 1\nTransfer-Encoding: chunked\n',
+      'Transfer-Encoding beside Content-Length',
+    ],
+    [BOTH, '\nHTTP/1.1 200\n', 'malformed status line'],
+  ]
+  for (const [faults, head, detail] of CASES) {
+    const parser = new ResponseParser(LIMITS)
+    parser.tolerate(faults)
+    t.equal(outcomeName(feed(parser, bytes(`${head}\r\n`)).outcome), 'refused', JSON.stringify(head))
+    t.equal(parser.errorDetail, detail)
+  }
+})
+
+t.test(
+  'a line feed in an interim head keeps no connection open either, and is forgotten with the request',
+  async (t) => {
+    const parser = new ResponseParser(LIMITS)
+    const next = (head: string): boolean => {
+      t.equal(outcomeName(feed(parser, bytes(head)).outcome), 'complete', JSON.stringify(head))
+      return parser.keepAlive
+    }
+    parser.tolerate(TOLERATE_BARE_LF)
+    next('HTTP/1.1 103 Early Hints\nLink: </a>\n\n')
+    t.notOk(next('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'))
+    parser.tolerate(TOLERATE_BARE_LF)
+    t.ok(next('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'))
+    parser.tolerate(0)
+    t.equal(outcomeName(feed(parser, bytes('HTTP/1.1 200 OK\n\n')).outcome), 'refused')
+  },
+)
