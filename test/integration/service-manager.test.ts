@@ -12,6 +12,7 @@ import { NotifySocket } from './support/notify-socket.js'
 import { get, request } from './support/raw-client.js'
 import { RawTarget } from './support/raw-target.js'
 import { until } from './support/until.js'
+import { adminSocket, upgrade } from './support/upgrade.js'
 
 const addon = nativeAddon()!
 if (addon === undefined) {
@@ -55,6 +56,30 @@ t.test('the service manager is told of start, signs of life, and stop', async (t
     )
   }
 })
+
+t.test(
+  'after an upgrade the new process is the service: the old one says so, then the new one that it serves',
+  async (t) => {
+    const perl = toolOrSkip(t, 'perl')
+    if (perl === undefined) return
+    const address = `@castor-mainpid-${process.pid}`
+    const { messages } = await NotifySocket.open(t, perl, address)
+    const admin = adminSocket(t)
+    const config = {
+      ...onePair('http', [(await target(t)).address]),
+      admin: { listen: [`unix:${admin}`, '127.0.0.1:0'] },
+    }
+    // The signs of life are the old process's only until then.
+    const castor = await startChild(t, config, { env: { NOTIFY_SOCKET: address, WATCHDOG_USEC: '60000000' } })
+    await until('readiness', () => messages.length === 1)
+    const { code, stderr, pid } = await upgrade(t, `unix:${admin}`)
+    t.equal(code, 0, stderr)
+    await until('what both say', () => messages.length === 3, 20_000)
+    t.match(messages, [/^READY=1/, `MAINPID=${pid}`, /^READY=1/])
+    await until('the end of the old process', () => !castor.alive, 40_000)
+    t.equal(messages.length, 3, 'which says nothing more')
+  },
+)
 
 t.test('what is meant for another process is not heeded', async (t) => {
   const perl = toolOrSkip(t, 'perl')
