@@ -76,7 +76,20 @@ export class ChoosableTargets implements GroupView {
     const sinceMs = this.#clock.steadyMs - table.latencyAtMs(targetSlot)
     const fadedMs = fadedLatency(knownMs, sinceMs)
     if (sinceMs < STALE_MS || this.#columns.inFlight(targetSlot) === 0) return fadedMs
-    return awaitedLatency(knownMs, fadedMs, this.#averageMs())
+    return awaitedLatency(knownMs, fadedMs, this.averageMs())
+  }
+
+  /** Of what the targets were last known to take; harmonic, so that one that is failing hardly counts. */
+  averageMs(): number {
+    let known = 0
+    let sum = 0
+    for (let i = 0; i < this.targets.length; i++) {
+      const latencyMs = this.#table.latencyMs(this.targets[i]!.slot)
+      if (latencyMs === 0) continue
+      known++
+      sum += 1 / latencyMs
+    }
+    return known === 0 ? 0 : known / sum
   }
 
   nextTicket(): number {
@@ -100,19 +113,6 @@ export class ChoosableTargets implements GroupView {
       if (isEjected(table, slot, nowMs)) this.#lookAgainMs = Math.min(this.#lookAgainMs, table.ejectedUntilMs(slot))
     }
     this.version++
-  }
-
-  /** Of what the targets were last known to take; harmonic, so that one that is failing hardly counts. */
-  #averageMs(): number {
-    let known = 0
-    let sum = 0
-    for (let i = 0; i < this.targets.length; i++) {
-      const latencyMs = this.#table.latencyMs(this.targets[i]!.slot)
-      if (latencyMs === 0) continue
-      known++
-      sum += 1 / latencyMs
-    }
-    return known === 0 ? 0 : known / sum
   }
 
   /** Those that may get new traffic; the ejected ones too where too few would be left without them. */

@@ -5,7 +5,7 @@ import type { Clock } from '../core/clock.js'
 import type { TargetGroupConfig } from '../core/config.js'
 import type { Endpoint } from '../core/conn.js'
 import type { CastorError } from '../core/errors.js'
-import { type FailureKind, failureOfStatus } from '../core/failure-kinds.js'
+import { FAILURE_GATEWAY, type FailureKind, failureOfStatus } from '../core/failure-kinds.js'
 import { keepsClients } from '../health/availability.js'
 import { failedLatency, peakEwma } from '../health/latency.js'
 import { OutlierDetection } from '../health/outlier-detection.js'
@@ -167,7 +167,11 @@ export class TargetGroup implements RulingGroup, QueuedGroup {
     this.set.outliers?.countBad(target.slot, kind, client)
   }
 
-  /** It answered. How fast belongs to what it shows of itself, but an error must not win it more requests. */
+  /**
+   * It answered. How fast belongs to what it shows of itself, but an error must not win it more requests. An error that
+   * says nothing of the target, such as a plain 500 of the application, counts as an answer as slow as the group's average
+   * at least; one that does doubles the target's average.
+   */
   countResponse(target: Target, status: number, durationMs: number, client: Endpoint): void {
     const { outliers } = this.set
     const failure = failureOfStatus(status)
@@ -178,8 +182,10 @@ export class TargetGroup implements RulingGroup, QueuedGroup {
       return
     }
     target.failed()
-    this.#penalize(target.slot, durationMs)
-    if (outliers?.counts(failure)) outliers.countBad(target.slot, failure, client)
+    const counts = outliers?.counts(failure) === true
+    if (counts || failure === FAILURE_GATEWAY) this.#penalize(target.slot, durationMs)
+    else this.#averageError(target.slot, durationMs)
+    if (counts) outliers.countBad(target.slot, failure, client)
     else outliers?.countGood(target.slot, target.words, target.countersAt)
   }
 
@@ -209,6 +215,11 @@ export class TargetGroup implements RulingGroup, QueuedGroup {
     const table = this.#table
     const nowMs = this.#clock.steadyMs
     table.setLatency(slot, peakEwma(table.latencyMs(slot), durationMs, nowMs - table.latencyAtMs(slot)), nowMs)
+  }
+
+  /** An error that is not the target's: it wins it no requests, and at most costs it its lead over the others. */
+  #averageError(slot: number, durationMs: number): void {
+    if (this.#averages) this.#average(slot, Math.max(durationMs, this.#choosable.averageMs()))
   }
 
   #penalize(slot: number, durationMs: number): void {
