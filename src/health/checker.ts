@@ -4,6 +4,7 @@ import { CHECK_HEALTHY, HEALTH_REASONS, type HealthReason } from '../core/target
 import type { Timed, TimerWheel } from '../net/timer-wheel.js'
 import type { TargetTable } from '../shm/targets.js'
 import { Probe, type ProbeDialogue, type ProbeOutcome } from './probe.js'
+import type { StalledTime } from './stalled-time.js'
 import { nextCheckMs, nextVerdict, type Verdict } from './thresholds.js'
 
 const SLOT_WAIT_MS = 50
@@ -33,6 +34,8 @@ export interface CheckServices {
   readonly onVerdict: OnVerdict
   /** How many checks may go on at once. */
   readonly slots: CheckSlots
+  /** What of a check's time the thread itself has lost. */
+  readonly stalled: Pick<StalledTime, 'totalMs'>
   /** A check could not be made; `detail` is what this host lacks. */
   readonly onNotMade: (slot: number, detail: string) => void
 }
@@ -69,6 +72,8 @@ export class Checker implements Timed {
   #wantedSeen: number
   /** When the latest check began, as epoch time. */
   #begunMs = 0
+  /** What the thread had lost of its time when the check began, or was given time back. */
+  #stalledMs = 0
   /** Checks agreed with traffic that spoke against the target: one that passes again need not wait for its turn. */
   #failedLately = false
   #onFirst: (() => void) | undefined
@@ -107,13 +112,22 @@ export class Checker implements Timed {
   }
 
   onTimeout(): number {
-    if (this.#probe !== undefined) this.#probe.expire()
-    else this.#begin()
+    if (this.#probe === undefined) this.#begin()
+    else if (this.#services.stalled.totalMs > this.#stalledMs) return this.#givenBack()
+    else this.#probe.expire()
     return 0
   }
 
+  /** The time that the thread has lost is not the target's: its answer may be there, and only has to be read. */
+  #givenBack(): number {
+    const { totalMs } = this.#services.stalled
+    const lostMs = totalMs - this.#stalledMs
+    this.#stalledMs = totalMs
+    return Math.min(lostMs, this.#target.config.timeoutMs)
+  }
+
   #begin(): void {
-    const { wheel, slots } = this.#services
+    const { wheel, slots, clock, stalled } = this.#services
     if (!slots.tryTake()) {
       wheel.schedule(this, SLOT_WAIT_MS)
       return
@@ -124,14 +138,19 @@ export class Checker implements Timed {
     }
     const probe = new Probe(this.#target.dialogue(), onResult, this.#target.preface)
     this.#probe = probe
-    this.#begunMs = this.#services.clock.steadyMs
-    wheel.schedule(this, this.#target.config.timeoutMs)
+    this.#begunMs = clock.steadyMs
+    this.#stalledMs = stalled.totalMs
     try {
       this.#target.dial(probe)
     } catch (fault) {
       // Such as what OpenSSL says of credentials: one target's failure, not the end of all checks.
       probe.failedToDial(fault)
     }
+    // A result may be there already.
+    if (this.#probe !== probe) return
+    // Dialling may have taken long, where it had to read authorities first.
+    clock.refresh()
+    wheel.schedule(this, this.#target.config.timeoutMs)
   }
 
   #onResult(probe: Probe, outcome: ProbeOutcome, detail: string): void {

@@ -8,6 +8,7 @@ import type { GroupEntry } from '../../src/core/snapshot.js'
 import { CHECK_HEALTHY, CHECK_STATES, type CheckState, type HealthReason } from '../../src/core/target-state.js'
 import { type CheckedTarget, Checker, type CheckServices, CheckSlots } from '../../src/health/checker.js'
 import { serverName } from '../../src/health/http-dialogue.js'
+import { StalledTime } from '../../src/health/stalled-time.js'
 import { nativeAddon } from '../../src/native/addon.js'
 import { NativeTransport } from '../../src/net/native-transport.js'
 import { ownProxyHeader } from '../../src/net/proxy-protocol-writer.js'
@@ -19,6 +20,7 @@ import { CheckCredentials } from './check-credentials.js'
 import { checkAlpn, checkDialogue, isCheckedOverTls } from './check-dialogue.js'
 import { CheckedTargets, type CurrentTarget } from './checked-targets.js'
 
+export const TICK_MS = 20
 /** Fine enough for intervals of 100 ms. */
 const WHEEL_TICK_MS = 10
 const WHEEL_SLOTS = 512
@@ -30,12 +32,13 @@ type ProbeSnapshot = Extract<ToProbe, { readonly type: 'snapshot' }>
 
 export interface ProbeThread {
   readonly clock: Clock
-  readonly wheel: TimerWheel
   readonly table: TargetTable
   readonly targets: CheckedTargets
   readonly credentials: CheckCredentials
   /** Other groups and targets are there from here on, or are checked otherwise. */
   apply(message: ProbeSnapshot): Promise<void>
+  /** To be called every `TICK_MS`. */
+  tick(): void
   stop(): void
 }
 
@@ -56,6 +59,7 @@ export function assemble(task: ProbeTask, log: Logger, onVerdict: OnVerdict): Pr
   const table = new TargetTable(task.counters.segments)
   const credentials = new CheckCredentials(task.tlsGroups)
   const slots = new CheckSlots(task.maxChecks)
+  const stalled = new StalledTime(TICK_MS)
   let saidMs = Number.NEGATIVE_INFINITY
   const onNotMade = (_slot: number, missing: string): void => {
     table.countCheckNotMade()
@@ -74,6 +78,7 @@ export function assemble(task: ProbeTask, log: Logger, onVerdict: OnVerdict): Pr
       wheel,
       random: Math.random,
       slots,
+      stalled,
       onNotMade,
       onVerdict: (_, state, reason, detail) => {
         report(log, { targetGroup: config.name, target: target.placed.id }, state, reason, detail)
@@ -98,12 +103,18 @@ export function assemble(task: ProbeTask, log: Logger, onVerdict: OnVerdict): Pr
     table.probeSnapshot = snapshot.version
     await Promise.all(first)
   }
+  const tick = (): void => {
+    clock.refresh()
+    stalled.tick(clock.nowMs)
+    wheel.tick()
+    targets.look()
+  }
   const stop = (): void => {
     targets.stop()
     streams.dispose()
     transport.dispose()
   }
-  return { clock, wheel, table, targets, credentials, apply, stop }
+  return { clock, table, targets, credentials, tick, apply, stop }
 }
 
 function checked(

@@ -4,10 +4,9 @@ import { guard } from '../../src/observe/guard.js'
 import { lastWords } from '../../src/observe/last-words.js'
 import { createWorkerLogger } from '../../src/observe/log.js'
 import { Heartbeats, probeRow } from '../../src/shm/heartbeats.js'
-import { assemble } from './assemble.js'
+import { assemble, TICK_MS } from './assemble.js'
 import { watchPrimary } from './primary-watch.js'
 
-const TICK_MS = 20
 /** Where even a line on standard error does not get through. */
 const LAST_WORDS_MS = 500
 /** As after any failure: whoever supervises the process starts it anew. */
@@ -24,12 +23,10 @@ export default async function probeThread(task: ProbeTask): Promise<void> {
   const identity = { node: task.snapshot.config.node, thread: 'probe' }
   const log = createWorkerLogger(task.snapshot.config.log, (line) => post({ type: 'log', line }), identity)
   const thread = assemble(task, log, (slot, state, reason) => post({ type: 'verdict', slot, state, reason }))
-  const tick = guard(log, 'checks', () => {
-    thread.clock.refresh()
-    thread.wheel.tick()
-    thread.targets.look()
-  })
-  const ticking = setInterval(tick, TICK_MS)
+  const ticking = setInterval(
+    guard(log, 'checks', () => thread.tick()),
+    TICK_MS,
+  )
   void Promise.all(task.targets.map((list) => thread.targets.setTargets(list))).then(() => post({ type: 'ready' }))
   await new Promise<void>((resolve) => {
     task.port.on('message', (message: ToProbe) => {
