@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
 import { pino } from 'pino'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { SharedListeningSockets } from '../../src/control/shared-listening.js'
 import { SystemClock } from '../../src/core/clock.js'
 import type { ProxyTask } from '../../src/core/messages.js'
@@ -9,7 +9,8 @@ import { Columns, createSharedCounters } from '../../src/shm/columns.js'
 import { openIntake } from '../../workers/proxy/adopt.js'
 import type { ProxyThread } from '../../workers/proxy/proxy-thread.js'
 
-t.test('a fault while a connection is taken in costs that connection: it is closed, and counted out', async (t) => {
+/** A thread that takes connections in for a bind of this listener; without one it does not know the bind. */
+async function intake(t: Test, listener: unknown) {
   // The sockets' helper keeps no process alive.
   const alive = setInterval(() => {}, 1_000)
   t.teardown(() => clearInterval(alive))
@@ -27,6 +28,30 @@ t.test('a fault while a connection is taken in costs that connection: it is clos
   const columns = new Columns(
     createSharedCounters({ workers: 1, listeners: 1, series: 1, groups: 1, targets: 1, sessions: 1 }),
   )
+  const said: string[] = []
+  const { address, port } = listening
+  const thread = {
+    context: { transport, columns },
+    live: { bind: () => listener && { address, port, listener } },
+    maxConnections: 10,
+    log: pino({}, { write: (line: string) => said.push(line) }),
+  } as unknown as ProxyThread
+  const task = {
+    listeningFds: [await listening.duplicate()],
+    snapshot: {
+      listeners: [{ config: { keepAliveSeconds: 0 } }],
+      binds: [{ slot: 0, listener: 0, address, port }],
+    },
+  } as unknown as ProxyTask
+  const opened = await openIntake(task, thread)
+  t.teardown(() => opened.stop())
+  const client = connect(port, '127.0.0.1')
+  client.on('error', () => {})
+  await new Promise((resolve) => client.once('close', resolve))
+  return said.join('')
+}
+
+t.test('a fault while a connection is taken in costs that connection: it is closed, and counted out', async (t) => {
   let open = 0
   const listener = {
     connectionOpened: () => open++,
@@ -41,26 +66,11 @@ t.test('a fault while a connection is taken in costs that connection: it is clos
       },
     },
   }
-  const said: string[] = []
-  const { address, port } = listening
-  const thread = {
-    context: { transport, columns },
-    live: { bind: () => ({ address, port, listener }) },
-    maxConnections: 10,
-    log: pino({}, { write: (line: string) => said.push(line) }),
-  } as unknown as ProxyThread
-  const task = {
-    listeningFds: [await listening.duplicate()],
-    snapshot: {
-      listeners: [{ config: { keepAliveSeconds: 0 } }],
-      binds: [{ slot: 0, listener: 0, address, port }],
-    },
-  } as unknown as ProxyTask
-  const intake = await openIntake(task, thread)
-  t.teardown(() => intake.stop())
-  const client = connect(port, '127.0.0.1')
-  client.on('error', () => {})
-  await new Promise((resolve) => client.once('close', resolve))
+  const said = await intake(t, listener)
   t.equal(open, 0)
-  t.match(said.join(''), /a fault made for a test.*a connection could not be taken in/)
+  t.match(said, /a fault made for a test.*a connection could not be taken in/)
+})
+
+t.test('a connection to an address that was gone before its thread began is closed', async (t) => {
+  t.equal(await intake(t, undefined), '')
 })

@@ -112,18 +112,22 @@ function adoptBatch(thread: ProxyThread, batch: AcceptedBatch, bind: number): vo
 
 function adopt(thread: ProxyThread, records: Int32Array, at: number, socket: unknown, bindIndex: number): void {
   const { context, http1, live } = thread
-  const bind = live.bind(bindIndex)!
-  const { listener } = bind
+  const bind = live.bind(bindIndex)
   let conn: Conn | undefined
   try {
     conn = context.transport.adopt(records, at, socket, DISCARD)
-    listener.connectionOpened()
-    serve(context, http1, listener, bind, conn)
+    if (bind === undefined) {
+      // Accepted for an address that was gone before this thread began.
+      conn.abort()
+      return
+    }
+    bind.listener.connectionOpened()
+    serve(context, http1, bind.listener, bind, conn)
   } catch (fault) {
     thread.log.error({ err: fault }, 'a connection could not be taken in')
     if (conn === undefined) return
     // Whoever handles it counts it out when it closes; nobody does yet where it was still to be handed over.
-    if (conn.handler === DISCARD) listener.connectionClosed()
+    if (conn.handler === DISCARD) bind?.listener.connectionClosed()
     conn.abort()
   }
 }
