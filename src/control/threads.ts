@@ -114,7 +114,9 @@ export class Threads {
   /** Another snapshot is in force. */
   tellSnapshot(snapshot: Snapshot, listeningFds: readonly WorkerFds[]): void {
     const tls = this.#parts.certificates.material(snapshot)
-    const message = { type: 'snapshot', snapshot, targets: this.#parts.registry.lists() } as const
+    const { registry, inForce } = this.#parts
+    const targetsVersion = inForce.versions.current
+    const message = { type: 'snapshot', snapshot, targets: registry.lists(), targetsVersion } as const
     this.supervisor.tellEach((index) => {
       const fds = listeningFds[index]
       return { ...message, tls, ...(fds && { listeningFds: fds }) }
@@ -168,6 +170,7 @@ export class Threads {
       snapshot,
       counters: columns.shared,
       targets: registry.lists(),
+      targetsVersion: inForce.versions.current,
       tlsGroups: certificates.material(snapshot).groups,
     }
   }
@@ -175,7 +178,8 @@ export class Threads {
   async #workerTask() {
     const { binds, columns, sessionSeed, cookieSecret, descriptors, registry, certificates, ticketKeys } = this.#parts
     const listeningFds = await binds.descriptors()
-    const { snapshot } = this.#parts.inForce
+    const { inForce } = this.#parts
+    const { snapshot } = inForce
     return {
       snapshot,
       counters: columns.shared,
@@ -183,6 +187,7 @@ export class Threads {
       cookieSecret,
       maxConnections: descriptors.clients,
       targets: registry.lists(),
+      targetsVersion: inForce.versions.current,
       maxTargetSockets: descriptors.targets,
       tls: certificates.material(snapshot),
       ticketKeys: ticketKeys.current,

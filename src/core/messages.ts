@@ -24,6 +24,7 @@ export interface ProxyTask {
   readonly listeningFds?: readonly (number | undefined)[]
   /** Of every group, as of now. */
   readonly targets: readonly GroupTargets[]
+  readonly targetsVersion: SnapshotMessage['targetsVersion']
   readonly tls: TlsMaterial
   /** See `ServerTls.setTicketKeys`. */
   readonly ticketKeys: Uint8Array
@@ -38,6 +39,7 @@ export interface ProbeTask {
   readonly counters: SharedCounters
   /** Of every group, as of now. */
   readonly targets: readonly GroupTargets[]
+  readonly targetsVersion: SnapshotMessage['targetsVersion']
   /** As of TlsMaterial. */
   readonly tlsGroups: TlsMaterial['groups']
   /** The process is Castor's own: where the primary stands still, this thread ends it. */
@@ -61,6 +63,8 @@ export interface SnapshotMessage {
   readonly type: 'snapshot'
   readonly snapshot: Snapshot
   readonly targets: readonly GroupTargets[]
+  /** Whoever has these lists has all up to this version, those included of groups that are gone by now. */
+  readonly targetsVersion: number
 }
 
 /** The shared tables have grown. Comes before anything that names a slot of the segment. */

@@ -90,7 +90,7 @@ export function assemble(task: ProbeTask, log: Logger, onVerdict: OnVerdict): Pr
   const targets = new CheckedTargets(check, table, clock)
   let { groups } = task.snapshot
   table.probeSnapshot = task.snapshot.version
-  const apply = async ({ snapshot, targets: lists, tlsGroups }: ProbeSnapshot): Promise<void> => {
+  const apply = async ({ snapshot, targets: lists, targetsVersion, tlsGroups }: ProbeSnapshot): Promise<void> => {
     if (snapshot.version <= table.probeSnapshot) return
     const before = groups
     groups = snapshot.groups
@@ -100,6 +100,7 @@ export function assemble(task: ProbeTask, log: Logger, onVerdict: OnVerdict): Pr
       ...lists.map((list) => targets.setTargets(list)),
       ...changed.map((entry) => targets.checkAnew(entry!.slot)),
     ]
+    targets.takeOn(targetsVersion)
     table.probeSnapshot = snapshot.version
     await Promise.all(first)
   }

@@ -51,9 +51,13 @@ export class CheckedTargets {
       this.#bySlot.set(placed.slot, { target, checker })
       if (checker !== undefined) first.push(checker.start())
     }
-    // Nothing is written for what is gone any more.
-    this.#table.probeLists = Math.max(this.#table.probeLists, list.version)
+    this.takeOn(list.version)
     await Promise.all(first)
+  }
+
+  /** All lists up to this version are known: nothing is written for what they do not have any more. */
+  takeOn(version: number): void {
+    this.#table.probeLists = Math.max(this.#table.probeLists, version)
   }
 
   /**

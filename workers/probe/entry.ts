@@ -28,6 +28,7 @@ export default async function probeThread(task: ProbeTask): Promise<void> {
     TICK_MS,
   )
   void Promise.all(task.targets.map((list) => thread.targets.setTargets(list))).then(() => post({ type: 'ready' }))
+  thread.targets.takeOn(task.targetsVersion)
   await new Promise<void>((resolve) => {
     task.port.on('message', (message: ToProbe) => {
       switch (message.type) {

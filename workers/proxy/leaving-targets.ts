@@ -44,11 +44,11 @@ export class LeavingTargets {
       pool.closeAll()
       for (const session of [...drainables]) session.onTargetRemoved(slot)
     }
-    this.#takeOn(list.version)
+    this.takeOn(list.version)
   }
 
   /** Whoever reads this may count on nothing being picked here any more that later lists do not have. */
-  #takeOn(version: number): void {
+  takeOn(version: number): void {
     const { columns, column } = this.#context
     const at = columns.workerAt(column) + WORKER_TARGET_LISTS
     columns.workerWords[at] = Math.max(columns.workerWords[at]!, version)

@@ -34,7 +34,7 @@ export interface ThreadParts {
 }
 
 /** What a thread goes by from one snapshot to the next. */
-export type ThreadOrders = Pick<ProxyTask, 'snapshot' | 'targets' | 'tls'>
+export type ThreadOrders = Pick<ProxyTask, 'snapshot' | 'targets' | 'targetsVersion' | 'tls'>
 
 /** Everything a proxy thread is made of, and its way from each snapshot of the configuration to the next. */
 export class ProxyThread {
@@ -78,7 +78,7 @@ export class ProxyThread {
    * Acknowledges the version at the end: whoever reads that may count on nothing new beginning by an older one here.
    * Throws CastorError TLS_CONFIG, and leaves everything as it is, where a new listener's or group's TLS cannot be made.
    */
-  apply({ snapshot, targets, tls }: ThreadOrders): void {
+  apply({ snapshot, targets, targetsVersion, tls }: ThreadOrders): void {
     if (snapshot.version <= this.#version) return
     const { clock, columns, column, silent } = this.context
     clock.refresh()
@@ -91,6 +91,7 @@ export class ProxyThread {
       throw fault
     }
     for (const list of targets) this.#leaving.setTargets(list)
+    this.#leaving.takeOn(targetsVersion)
     const { config } = snapshot
     silent.timeoutMs = config.protection.firstByteTimeoutMs
     this.log.level = config.log.level

@@ -23,7 +23,7 @@ import { Columns, createSharedCounters } from '../../../src/shm/columns.js'
 import { KeyHash, keySeed } from '../../../src/shm/key-hash.js'
 import { MapSessionStore } from '../../../src/shm/map-sessions.js'
 import { TargetTable } from '../../../src/shm/targets.js'
-import { ProxyThread } from '../../../workers/proxy/proxy-thread.js'
+import { ProxyThread, type ThreadOrders } from '../../../workers/proxy/proxy-thread.js'
 import { Peer, TargetPeer } from '../../fuzz/memory-castor.js'
 import { MemoryTransport } from '../../memory/memory-transport.js'
 
@@ -127,19 +127,18 @@ export class MemoryThread {
 
   /** Goes on to this configuration. */
   apply(file: ConfigFile, tls: TlsMaterial = { listeners: [], groups: [] }): void {
-    const { snapshot, targets } = this.prepare(file)
-    this.thread.apply({ snapshot, targets, tls })
+    this.thread.apply({ ...this.prepare(file), tls })
     this.transport.flush()
   }
 
   /** What `apply` would tell the thread. */
-  prepare(file: ConfigFile): { snapshot: Snapshot; targets: GroupTargets[] } {
+  prepare(file: ConfigFile): Omit<ThreadOrders, 'tls'> {
     const config = configOf(file)
     const next = nextSnapshot(config, this.#snapshot ?? { ...NO_SNAPSHOT }, this.#slots, ++this.#version)
     const binds = this.#bindsOf(next)
     const targets = next.groups.flatMap((entry) => (entry === undefined ? [] : [this.#listOf(entry)]))
     this.#snapshot = withBinds(next, binds)
-    return { snapshot: this.#snapshot, targets }
+    return { snapshot: this.#snapshot, targets, targetsVersion: this.#version }
   }
 
   /** Its connections reset, its dials refused. */

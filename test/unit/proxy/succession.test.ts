@@ -1,7 +1,7 @@
 import t from 'tap'
 import { CastorError } from '../../../src/core/errors.js'
 import { FLAG, FRAME } from '../../../src/http/h2/frames.js'
-import { WORKER_SNAPSHOT } from '../../../src/shm/layout.js'
+import { WORKER_SNAPSHOT, WORKER_TARGET_LISTS } from '../../../src/shm/layout.js'
 import { encode, type Field, frame, GET, PREFACE, settings } from '../http/h2/rig.js'
 import { type ConfigFile, MemoryThread } from './memory-thread.js'
 
@@ -364,6 +364,16 @@ t.test('what a snapshot leaves as it was is not touched', async (t) => {
   t.not(routes()[0], before[0])
   t.equal((routes()[0] as { group: unknown }).group, (before[0] as { group: unknown }).group)
 })
+
+t.test(
+  'a thread that starts knows all lists up to the version that it is told, those of groups that are gone too',
+  async (t) => {
+    const memory = new MemoryThread(file())
+    const { thread, columns } = memory
+    thread.apply({ ...memory.prepare(file()), targetsVersion: 9, tls: { listeners: [], groups: [] } })
+    t.equal(columns.workerWords[columns.workerAt(1) + WORKER_TARGET_LISTS], 9)
+  },
+)
 
 t.test('an older snapshot changes nothing, and each is acknowledged', async (t) => {
   const memory = new MemoryThread(file())
