@@ -20,7 +20,7 @@ export type WorkerFds = readonly (number | undefined)[] | undefined
 export interface ApplyParts {
   readonly inForce: InForce
   readonly binds: Binds
-  readonly certificates: Certificates
+  readonly certificates: Pick<Certificates, 'prepare'>
   readonly addresses: Pick<TargetAddresses, 'resolve'>
   readonly registry: TargetRegistry
   readonly log: Logger

@@ -1,0 +1,74 @@
+// npm run simulate:control: one host's control plane, its threads and its clients, in random courses of reloads, operators'
+// changes, DNS answers, deaths of threads and slow messages; what must always hold is checked after each step. Everything
+// but the system around it is the product. A find prints its seed and the shortest course that shows it.
+//   --seed N (the first)  --seeds N (how many, one after the other)  --steps N (of each)
+import { parseArgs } from 'node:util'
+import { seededRandom } from '../random.js'
+import { shrink } from './control/shrink.js'
+import { Course, randomSteps, type Step } from './control/steps.js'
+
+const SHRINK_MS = 60_000
+
+export interface Find {
+  readonly message: string
+  /** The shortest course that shows it. */
+  readonly steps: readonly Step[]
+}
+
+/** Undefined where everything held. */
+export async function simulateControl(seed: number, count: number, shrinkMs = SHRINK_MS): Promise<Find | undefined> {
+  const steps = randomSteps(seededRandom(seed), count)
+  const found = await failure(steps)
+  if (found === undefined) return undefined
+  const isSame = async (shorter: readonly Step[]) => kindOf((await failure(shorter))?.message) === kindOf(found.message)
+  const shortest = await shrink(steps.slice(0, found.at + 1), isSame, performance.now() + shrinkMs)
+  return { message: (await failure(shortest))?.message ?? found.message, steps: shortest }
+}
+
+async function failure(steps: readonly Step[]): Promise<{ readonly message: string; readonly at: number } | undefined> {
+  let at = 0
+  try {
+    await new Course().run(steps, (index) => {
+      at = index
+    })
+    return undefined
+  } catch (fault) {
+    return { message: fault instanceof Error ? (fault.stack ?? fault.message) : String(fault), at }
+  }
+}
+
+/** Whatever the numbers in it are. */
+function kindOf(message: string | undefined): string | undefined {
+  return message?.replace(/\n.*/s, '').replaceAll(/\d+/g, 'N')
+}
+
+export function describe(seed: number, { message, steps }: Find): string {
+  const course = steps.map(({ kind, which, how }) => `  ${kind} ${which} ${how}`).join('\n')
+  return `seed ${seed}: ${message}\nafter ${steps.length} steps:\n${course}`
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      seed: { type: 'string', default: '1' },
+      seeds: { type: 'string', default: '1' },
+      steps: { type: 'string', default: '10000' },
+    },
+  })
+  const first = Number(values.seed)
+  for (let seed = first; seed < first + Number(values.seeds); seed++) {
+    const startedMs = performance.now()
+    const find = await simulateControl(seed, Number(values.steps))
+    if (find !== undefined) {
+      console.log(describe(seed, find))
+      process.exitCode = 1
+      return
+    }
+    console.log(
+      `seed ${seed}: ${values.steps} steps, everything held (${Math.round(performance.now() - startedMs)} ms)`,
+    )
+  }
+}
+
+if (process.argv[1] !== undefined && import.meta.url.endsWith(process.argv[1].split('/').slice(-2).join('/')))
+  await main()

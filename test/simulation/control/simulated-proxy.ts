@@ -1,0 +1,206 @@
+import pino from 'pino'
+import type { Worker } from '../../../src/control/dispatch.js'
+import type { Clock } from '../../../src/core/clock.js'
+import { RECORD_FD, RECORD_LISTENER } from '../../../src/core/connection-record.js'
+import { LocalHybridClock } from '../../../src/core/hybrid-clock.js'
+import type { SegmentMessage, SnapshotMessage, TargetsMessage } from '../../../src/core/messages.js'
+import type { SharedCounters } from '../../../src/core/shared-counters.js'
+import type { ListenerEntry, Snapshot } from '../../../src/core/snapshot.js'
+import { TimerWheel } from '../../../src/net/timer-wheel.js'
+import { AccessEntry, AccessLog } from '../../../src/observe/access-log.js'
+import type { Listener } from '../../../src/proxy/listener.js'
+import { RequestIds } from '../../../src/proxy/request-ids.js'
+import { SilentClients } from '../../../src/proxy/silent-clients.js'
+import { TlsLog } from '../../../src/proxy/tls-log.js'
+import type { Drainable } from '../../../src/proxy/worker-context.js'
+import { Columns } from '../../../src/shm/columns.js'
+import { ConnectionRing, createConnectionRing } from '../../../src/shm/connection-ring.js'
+import { KeyHash, keySeed } from '../../../src/shm/key-hash.js'
+import { MapSessionStore } from '../../../src/shm/map-sessions.js'
+import { TargetTable } from '../../../src/shm/targets.js'
+import { ProxyThread } from '../../../workers/proxy/proxy-thread.js'
+import { MemoryTransport } from '../../memory/memory-transport.js'
+import { SimulatedClient } from './simulated-client.js'
+import type { SimulatedSockets } from './simulated-sockets.js'
+import { insist } from './violation.js'
+
+export const NO_TLS = { listeners: [], groups: [] }
+const SILENT = pino({ level: 'silent' })
+const KEYS = new KeyHash(keySeed('simulated'))
+
+export type ToThread = SnapshotMessage | TargetsMessage | SegmentMessage
+
+/** What a thread is given when it starts. */
+export interface Task extends Omit<SnapshotMessage, 'type'> {
+  readonly counters: SharedCounters
+}
+
+/** A proxy thread's place: the product's thread over real shared memory, whose messages come when the simulation says so. */
+export class SimulatedProxy implements Worker {
+  readonly ring = new ConnectionRing(createConnectionRing())
+  /** Where messages wait; undefined while nobody would get them. */
+  queue: (ToThread | { readonly type: 'start'; readonly task: Task })[] | undefined
+  running = false
+  clients: SimulatedClient[] = []
+  /** The newest that the thread has applied. */
+  snapshot: Snapshot | undefined
+  thread: ProxyThread | undefined
+  #entries = new WeakMap<Listener, ListenerEntry>()
+  #wheel: TimerWheel | undefined
+
+  readonly column: number
+  readonly #clock: Clock
+  readonly #sockets: SimulatedSockets
+
+  constructor(column: number, clock: Clock, sockets: SimulatedSockets) {
+    this.column = column
+    this.#clock = clock
+    this.#sockets = sockets
+  }
+
+  wake(): void {}
+
+  send(message: ToThread): void {
+    this.queue?.push(message)
+  }
+
+  /** It takes the oldest of its messages. */
+  deliver(): void {
+    const message = this.queue?.shift()
+    switch (message?.type) {
+      case 'start':
+        this.#start(message.task)
+        return
+      case 'segment':
+        this.thread!.addSegment(message.segment)
+        return
+      case 'targets':
+        this.thread!.setTargets(message.targets)
+        return
+      case 'snapshot':
+        this.#apply(message)
+    }
+  }
+
+  /** It takes connections out of its ring. */
+  takeIn(): void {
+    if (!this.running) return
+    const { ring, thread } = this
+    for (let at = ring.peek(); at >= 0; at = ring.peek()) {
+      const fd = ring.words[at + RECORD_FD]!
+      const bind = thread!.live.bind(ring.words[at + RECORD_LISTENER]!)
+      ring.advance()
+      // As the product does it: reset.
+      if (bind === undefined) {
+        this.#sockets.close(fd)
+        continue
+      }
+      const { listener } = bind
+      const client = new SimulatedClient(listener, this.#entries.get(listener)!, fd, this.#closed)
+      this.clients.push(client)
+      thread!.context.drainables.add(client)
+      insist(
+        this.#sockets.open.get(fd) === `${bind.address} port ${bind.port}`,
+        'a connection is taken for another bind’s',
+      )
+    }
+  }
+
+  /** A client of the thread begins a request, where it may. */
+  begin(choice: number): void {
+    const client = this.clients[choice % Math.max(1, this.clients.length)]
+    if (client === undefined || client.request !== undefined || client.listener.draining) return
+    const { listeners, groups, series } = this.snapshot!
+    const listener = listeners[client.entry.slot]!
+    insist(listener.generation === client.entry.generation, 'a listener that is gone takes requests')
+    const group = groups[listener.group]
+    client.begin({ listener, group, series: series[listener.series]! })
+    const { route } = client.listener
+    insist(route.settings.config === listener.config, 'a request has the settings of another version')
+    insist(route.group.groupSlot === listener.group, 'a request has a group of another version')
+    if (group !== undefined)
+      insist(route.group.config.drainingMs === group.config.drainingMs, 'a group is not as it was set')
+  }
+
+  /** A request ends, or where there is none the connection. */
+  end(choice: number): void {
+    const client = this.clients[choice % Math.max(1, this.clients.length)]
+    if (client?.request === undefined) client?.cut()
+    else client.end()
+  }
+
+  tick(): void {
+    if (!this.running) return
+    this.#wheel!.tick()
+    for (const set of this.thread!.live.allSets()) set.tick()
+    this.thread!.tick()
+  }
+
+  /** All that it had is gone, except what lies in shared memory. */
+  die(): void {
+    for (const { fd } of this.clients) this.#sockets.close(fd)
+    this.clients = []
+    this.queue = undefined
+    this.running = false
+    this.thread = undefined
+    this.snapshot = undefined
+  }
+
+  readonly #closed = (client: SimulatedClient): void => {
+    this.clients = this.clients.filter((other) => other !== client)
+    this.thread!.context.drainables.delete(client)
+    this.#sockets.close(client.fd)
+  }
+
+  #start(task: Task): void {
+    const clock = this.#clock
+    const columns = new Columns(task.counters)
+    const table = new TargetTable(task.counters.segments)
+    const wheel = new TimerWheel(clock)
+    const sticky = {
+      store: new MapSessionStore(1, clock),
+      keys: KEYS,
+      table,
+      clock,
+      stamps: new LocalHybridClock('a', () => clock.wallMs),
+      secret: 'simulated',
+    }
+    const context = {
+      transport: new MemoryTransport(clock),
+      clock,
+      wheel,
+      columns,
+      column: this.column,
+      entry: new AccessEntry(),
+      requestIds: new RequestIds(),
+      drainables: new Set<Drainable>(),
+      silent: new SilentClients(clock, 0, columns.workerWords, columns.workerAt(this.column)),
+      tlsLog: new TlsLog(SILENT, clock),
+    }
+    this.#wheel = wheel
+    this.thread = new ProxyThread(
+      {
+        context,
+        services: { clock, wheel, columns, column: this.column, table, sticky },
+        log: SILENT,
+        accessLog: new AccessLog(() => {}),
+        ticketKeys: new Uint8Array(0),
+        maxConnections: 1_000,
+        giveRoom() {},
+      },
+      task.snapshot.config,
+    )
+    this.#apply(task)
+    this.running = true
+  }
+
+  #apply({ snapshot, targets, targetsVersion }: Omit<SnapshotMessage, 'type'>): void {
+    const thread = this.thread!
+    thread.apply({ snapshot, targets, targetsVersion, tls: NO_TLS })
+    if (snapshot.version <= (this.snapshot?.version ?? 0)) return
+    this.snapshot = snapshot
+    for (const entry of snapshot.listeners) {
+      if (entry !== undefined) this.#entries.set(thread.live.listeners[entry.slot]!, entry)
+    }
+  }
+}
