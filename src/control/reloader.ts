@@ -12,8 +12,8 @@ import type { ConfigSource, ReadResult } from '../config/source.js'
 import type { TargetEdit } from '../config/write-back.js'
 import type { Config } from '../core/config.js'
 import type { Logger } from '../observe/log.js'
+import { ConfigReader } from './config-reader.js'
 import { FileWatch, type FileWatchTimes } from './file-watch.js'
-import { readSource } from './read-source.js'
 import { prepareReplacement } from './replace-file.js'
 
 export interface ReloaderParts {
@@ -22,8 +22,8 @@ export interface ReloaderParts {
   readonly log: Logger
   /** Makes `next` the configuration in force, whole or, where it rejects, not at all. */
   apply(next: Config): Promise<unknown>
-  /** Runs a task in another thread; replaced in tests. */
-  readonly read?: typeof readSource
+  /** Replaced in tests. */
+  readonly read?: ConfigReader['read']
   readonly watchTimes?: FileWatchTimes
 }
 
@@ -47,6 +47,7 @@ export class Reloader implements ReloadControl {
   /** A reload whose turn has not come: it will read whatever the file holds then, so one is enough for all. */
   #waiting: Promise<ReloadOutcome> | undefined
   #watch: FileWatch | undefined
+  readonly #reader = new ConfigReader()
   #isStopped = true
 
   constructor(config: Config, parts: ReloaderParts) {
@@ -79,6 +80,7 @@ export class Reloader implements ReloadControl {
 
   stop(): void {
     this.#isStopped = true
+    this.#reader.stop()
     this.#follow()
   }
 
@@ -177,10 +179,10 @@ export class Reloader implements ReloadControl {
   }
 
   async #read(edit?: TargetEdit): Promise<ReadResult> {
-    const { source, read = readSource } = this.#parts
+    const { source, read } = this.#parts
     if (source === undefined) return { type: 'unreadable', message: NO_FILE }
     try {
-      return await read(source, this.#inForce, edit)
+      return await (read?.(source, this.#inForce, edit) ?? this.#reader.read(source, this.#inForce, edit))
     } catch (error) {
       return {
         type: 'unreadable',

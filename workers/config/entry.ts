@@ -1,5 +1,5 @@
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort } from 'node:worker_threads'
 import { type ReadTask, runReadTask } from '../../src/config/source.js'
 
-/** Reads the configuration once, says what came of it, and ends. */
-parentPort!.postMessage(runReadTask(workerData as ReadTask))
+/** Reads the configuration whenever it is told to, and says what came of it. */
+parentPort!.on('message', (task: ReadTask) => parentPort!.postMessage(runReadTask(task)))

@@ -1,0 +1,66 @@
+import events from 'node:events'
+import { Worker } from 'node:worker_threads'
+import type { ConfigSource, ReadResult, ReadTask } from '../config/source.js'
+import type { TargetEdit } from '../config/write-back.js'
+import type { Config } from '../core/config.js'
+import { CONFIG_FILE } from './thread-files.js'
+
+/** Far beyond what reading takes; a network file system that hangs must not hold up every later reload. */
+const READ_TIMEOUT_MS = 30_000
+/** Who reloads once reloads again soon; a thread that has read a file before reads the next in a fifth of the time. */
+const KEEP_MS = 5 * 60_000
+
+/**
+ * Reads the configuration in a thread of its own: parsing and checking a large file takes longer than a connection may wait
+ * to be accepted. The thread is started when it is first needed, and ends when nobody has needed it for a while.
+ */
+export class ConfigReader {
+  #worker: Worker | undefined
+  #idle: NodeJS.Timeout | undefined
+
+  /** Rejects only where the thread fails. One at a time. */
+  async read(source: ConfigSource, inForce: Config, edit?: TargetEdit): Promise<ReadResult> {
+    const { file, set, env } = source
+    const task: ReadTask = { source: { file, set, env: { ...env } }, inForce, ...(edit && { edit }) }
+    clearTimeout(this.#idle)
+    const worker = (this.#worker ??= this.#start())
+    const end = new AbortController()
+    const once = <T>(event: string): Promise<T> =>
+      events.once(worker, event, { signal: end.signal }).then(([value]) => value as T)
+    const beganMs = performance.now()
+    const late = setTimeout(() => this.stop(), READ_TIMEOUT_MS)
+    try {
+      worker.postMessage(task)
+      // Rejects on an error of the thread.
+      const result = await Promise.race([once<ReadResult>('message'), once('exit').then(() => undefined)])
+      if (result !== undefined) return result
+      const isLate = performance.now() - beganMs >= READ_TIMEOUT_MS
+      const why = isLate
+        ? `not read within ${READ_TIMEOUT_MS / 1000} s`
+        : 'the thread that reads it ended without an answer'
+      return { type: 'unreadable', message: `${file}: ${why}` }
+    } finally {
+      end.abort()
+      clearTimeout(late)
+      this.#idle = setTimeout(() => this.stop(), KEEP_MS)
+      this.#idle.unref()
+    }
+  }
+
+  stop(): void {
+    clearTimeout(this.#idle)
+    void this.#worker?.terminate()
+    this.#worker = undefined
+  }
+
+  #start(): Worker {
+    const worker = new Worker(CONFIG_FILE, { argv: [] })
+    worker.on('error', () => {})
+    worker.once('exit', () => {
+      if (this.#worker === worker) this.#worker = undefined
+    })
+    // The process does not stay for it.
+    worker.unref()
+    return worker
+  }
+}
