@@ -90,11 +90,24 @@ function checkHttp2({ path, fields }: Entry, report: Report): void {
     report([...path, 'http2'], 'is off and tls.alpn offers h2; take it out there')
 }
 
+/** Keys of listeners for what passes between clients and targets. */
+const OF_TARGETS = ['upgrades', 'halfClose', 'websocketIdleTimeout']
+
 function checkRedirect({ path, fields }: Entry, report: Report): void {
   const { protocol, redirectToHttps } = fields
   const redirects = isFields(redirectToHttps) || flagOf(redirectToHttps) === true
   if (redirects && (protocol === 'tcp' || protocol === 'tls' || protocol === 'https')) {
     report([...path, 'redirectToHttps'], `works on http listeners only, not on ${a(protocol)} one; leave it out`, 'key')
+  }
+  if (redirects && protocol === 'http') {
+    for (const key of OF_TARGETS) {
+      if (fields[key] === undefined) continue
+      report(
+        [...path, key],
+        `${key} has no effect beside redirectToHttps, which answers everything; leave it out`,
+        'key',
+      )
+    }
   }
   if (!redirects && !('targetGroup' in fields)) report([...path, 'targetGroup'], 'is required and missing')
 }

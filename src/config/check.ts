@@ -159,6 +159,11 @@ function checkTolerate({ path, fields: { protocol, tolerate } }: Entry, report: 
   report([...path, 'tolerate'], 'tolerate works in http and https groups only; leave it out', 'key')
 }
 
+function checkPanic({ path, fields: { outlierDetection, panicPercent } }: Entry, report: Report): void {
+  if (panicPercent === undefined || flagOf(outlierDetection) !== false) return
+  report([...path, 'panicPercent'], 'panicPercent has no effect where outlierDetection is off; leave it out', 'key')
+}
+
 function checkGroup(group: Entry, report: Report): void {
   const { protocol, proxyProtocol } = group.fields
   const targets = entries(group.fields, 'targets', group.path)
@@ -177,6 +182,7 @@ function checkGroup(group: Entry, report: Report): void {
     report([...group.path, 'hashOn'], 'hashOn has no effect without algorithm: maglev; leave it out', 'key')
   }
   checkTolerate(group, report)
+  checkPanic(group, report)
   checkHealthCheck(group, report)
   checkQueue(group, report)
   checkStickyCookie(group, report)

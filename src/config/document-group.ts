@@ -31,7 +31,7 @@ export function groupDocument(group: TargetGroupConfig): Fields {
     failOpen: group.failOpen,
     healthCheck: healthCheckDocument(group.healthCheck, protocol),
     outlierDetection: outlierDetection.on === 0 ? 'off' : outlierDocument(outlierDetection),
-    panicPercent: group.panicPercent,
+    ...(outlierDetection.on === 0 ? {} : { panicPercent: group.panicPercent }),
     slowStart: formatDuration(group.slowStartMs),
     draining: formatDuration(group.drainingMs),
     stickiness: stickinessDocument(group.stickiness),

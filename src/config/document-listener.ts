@@ -5,7 +5,7 @@ import { POLICIES } from './tls-policy.js'
 import type { Fields } from './tree.js'
 import { formatDuration, formatSize } from './units.js'
 
-/** A listener in the form of the file; keys that have no effect on its protocol are left out, as the checks demand. */
+/** A listener in the form of the file; keys that have no effect on it are left out, as the checks demand. */
 export function listenerDocument(listener: ListenerConfig): Fields {
   const { protocol, tls, http2, redirectToHttps } = listener
   const speaksHttp = protocol === 'http' || protocol === 'https'
@@ -21,7 +21,7 @@ export function listenerDocument(listener: ListenerConfig): Fields {
       : {}),
     keepAlive: keepAliveDocument(listener.keepAliveSeconds),
     idleTimeout: listener.idleTimeoutMs === Number.POSITIVE_INFINITY ? 'off' : formatDuration(listener.idleTimeoutMs),
-    ...(speaksHttp
+    ...(speaksHttp && redirectToHttps === undefined
       ? {
           upgrades: [...listener.upgrades],
           halfClose: listener.halfClose,

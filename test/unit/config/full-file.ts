@@ -121,7 +121,7 @@ sessions: { capacity: 6000 }
 reserve: { targets: 12 }
 `,
   `secret: secret-of-the-cookies
-listeners: [{ name: web, protocol: http, listen: 127.0.0.1:8080, targetGroup: app, redirectToHttps: true, upgrades: any }]
+listeners: [{ name: web, protocol: http, listen: 127.0.0.1:8080, targetGroup: app, upgrades: any }, { name: plain, protocol: http, listen: 127.0.0.1:8081, targetGroup: app, redirectToHttps: true }]
 targetGroups: [{ name: app, protocol: http, targets: [], stickiness: { type: cookie } }]
 `,
   `listeners: [{ name: web, protocol: tcp, listen: 127.0.0.1:8080, targetGroup: app }]

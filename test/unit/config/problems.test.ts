@@ -391,6 +391,21 @@ table('values that do not go together are found', [
     says: ['10:14: targetGroups.0.queue.timeout: timeout has no effect without size; set that, or leave it out'],
   },
   {
+    title: 'what concerns targets on a listener that redirects everything',
+    text: withLine(
+      3,
+      '    protocol: http\n    redirectToHttps: { port: 8443 }\n    upgrades: [tcp]\n    halfClose: keep\n    websocketIdleTimeout: 1h',
+    ),
+    says: ['5:5: listeners.0.upgrades: upgrades', '6:5: listeners.0.halfClose: halfClose']
+      .concat('7:5: listeners.0.websocketIdleTimeout: websocketIdleTimeout')
+      .map((at) => `${at} has no effect beside redirectToHttps, which answers everything; leave it out`),
+  },
+  ...['off', 'false'].map((off) => ({
+    title: `panic without ejections (${off})`,
+    text: withLine(9, `    outlierDetection: ${off}\n    panicPercent: 40\n    targets:`),
+    says: ['10:5: targetGroups.0.panicPercent: panicPercent has no effect where outlierDetection is off; leave it out'],
+  })),
+  {
     title: 'something to tolerate that nobody knows',
     text: withLine(9, '    tolerate: [bare-lf, folding]\n    targets:'),
     says: ['9:25: targetGroups.0.tolerate.1: must be one of bare-lf, short-status-line, not "folding"'],
