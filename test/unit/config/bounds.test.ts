@@ -47,6 +47,7 @@ const bounds = [...page.matchAll(/^\| `([A-Za-z0-9.[\]]+)` \| ([^|]+) \|/gm)].fl
 const BESIDE: readonly (readonly [prefix: string, fields: object])[] = [
   ['targetGroups[].stickiness.maxAge', { type: 'cookie' }],
   ['targetGroups[].stickiness.timeout', { type: 'source-ip' }],
+  ['targetGroups[].stickiness.ipv6Prefix', { type: 'source-ip' }],
   ['cluster.redis.', { address: '127.0.0.1:6379' }],
   ['cluster.', { name: 'c', secret: 'x'.repeat(16), redis: 'redis://127.0.0.1' }],
   ['vips[].', { address: '192.0.2.1/24', interface: 'eth0', prefer: 'a', routerId: 1 }],
