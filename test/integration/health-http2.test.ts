@@ -274,7 +274,7 @@ t.test('checks over TLS send the PROXY header ahead of the handshake', async (t)
     })
   }
   // The listener's group carries requests.
-  const web = { name: 'web', address: nobody, check: { protocol: 'off' }, reason: null }
+  const web = { name: 'web', address: nobody, check: {}, group: { healthCheck: { protocol: 'off' } }, reason: null }
   await expectVerdicts(t, [{ ...web, health: 'unchecked' }, ...cases])
   t.same(seen, [headers.v1, headers.v1, headers.v2, headers.v2], 'and nothing else comes first')
 })
