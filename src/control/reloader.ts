@@ -27,6 +27,8 @@ export interface ReloaderParts {
   readonly watchTimes?: FileWatchTimes
 }
 
+/** More make a log line that nobody reads; the answer to the command has all. */
+const LOGGED_CHANGES = 50
 const NO_FILE = 'this process was started without a file that can be read again'
 const RESULTS = {
   applied: 'applied',
@@ -228,7 +230,10 @@ export class Reloader implements ReloadControl {
       for (const warning of outcome.warnings) {
         log.warn({ problem: formatProblem(warning) }, 'the configuration has a warning')
       }
-      log.info({ by, version, changes: formatDiff(outcome.changes) }, 'the configuration was reloaded')
+      const lines = formatDiff(outcome.changes)
+      const more = lines.length - LOGGED_CHANGES
+      const changes = more > 0 ? [...lines.slice(0, LOGGED_CHANGES), `and ${more} more`] : lines
+      log.info({ by, version, changes }, 'the configuration was reloaded')
     } else if (outcome.result === 'unchanged') {
       // A file that was only touched, as tools do every few minutes, is nothing to read about.
       if (by === 'watch') log.debug({ by, version }, 'the configuration file says the same as before')

@@ -65,6 +65,7 @@ export class TargetRegistry {
   readonly #slots: TargetSlots
   /** By slot. */
   readonly #groups: (Group | undefined)[] = []
+  readonly #bySlot = new Map<number, Listed>()
 
   /** Enters the targets of the first snapshot. Threads that start are given them with `lists`; nothing is published. */
   constructor(groups: readonly (GroupEntry | undefined)[], parts: RegistryParts, nowMs: number) {
@@ -181,7 +182,7 @@ export class TargetRegistry {
   remove(slot: number, now: boolean, nowMs: number): number {
     const [group, target] = this.#find(slot)
     if (now) {
-      this.#drop(group, target)
+      this.#drop(group, new Set([target]))
       return nowMs
     }
     // Asked again, it goes when it was to go.
@@ -229,11 +230,10 @@ export class TargetRegistry {
   /** To be called every now and then: lets targets go whose time is over, and gives their places out again. */
   look(nowMs: number): void {
     this.#groups.forEach((group, slot) => {
-      for (const target of [...(group?.targets ?? [])]) {
-        if (target.leavesMs === undefined || !this.#mayGo(slot, target, nowMs)) continue
-        this.#drop(slot, target)
-        this.#parts.onGone(target, group!.config.name)
-      }
+      const isOver = (target: Listed): boolean => target.leavesMs !== undefined && this.#mayGo(slot, target, nowMs)
+      const gone = new Set(group?.targets.filter(isOver))
+      if (gone.size > 0) this.#drop(slot, gone)
+      for (const target of gone) this.#parts.onGone(target, group!.config.name)
       if (group?.isLeaving && group.targets.length === 0) this.#groups[slot] = undefined
     })
     this.#slots.look()
@@ -291,11 +291,9 @@ export class TargetRegistry {
   }
 
   #find(slot: number): [number, Listed] {
-    for (const [group, of] of this.#groups.entries()) {
-      const target = of?.targets.find((candidate) => candidate.slot === slot)
-      if (target !== undefined) return [group, target]
-    }
-    throw new RangeError(`no target is in slot ${slot}`)
+    const target = this.#bySlot.get(slot)
+    if (target === undefined) throw new RangeError(`no target is in slot ${slot}`)
+    return [target.group, target]
   }
 
   #place(group: number, target: TargetConfig, slot: number, nowMs: number): void {
@@ -305,20 +303,27 @@ export class TargetRegistry {
     const generation = this.#parts.table.occupy(slot, weight, check, nowMs)
     const address = this.#parts.addresses.of(host, port)
     const placed = { slot, generation, group, id, host, port, address }
-    targets.push({
+    const listed: Listed = {
       ...placed,
       leavesMs: undefined,
       firstWeight: weight,
       wish: 'active',
       wishUntilMs: 0,
       failuresSeen: 0,
-    })
+    }
+    targets.push(listed)
+    this.#bySlot.set(slot, listed)
   }
 
-  #drop(group: number, target: Listed): void {
+  /** They are in no list any more, from the next one on. */
+  #drop(group: number, gone: ReadonlySet<Listed>): void {
     const state = this.#groups[group]!
-    state.targets = state.targets.filter((other) => other !== target)
-    this.#slots.onTargetRemoved(target.slot, this.#publish(group))
+    state.targets = state.targets.filter((target) => !gone.has(target))
+    const version = this.#publish(group)
+    for (const { slot } of gone) {
+      this.#bySlot.delete(slot)
+      this.#slots.onTargetRemoved(slot, version)
+    }
   }
 
   #publish(group: number): number {

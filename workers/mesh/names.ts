@@ -8,7 +8,8 @@ import type { TargetNames } from '../../src/mesh/session-entries.js'
  */
 export class DirectoryNames implements TargetNames {
   #groups: readonly (string | undefined)[]
-  readonly #versions = new Map<number, number>()
+  /** By group slot. */
+  readonly #lists = new Map<number, GroupTargets>()
   readonly #bySlot = new Map<number, TargetSlot>()
   readonly #byName = new Map<string, TargetSlot>()
 
@@ -24,14 +25,14 @@ export class DirectoryNames implements TargetNames {
 
   /** A group has these targets now. Returns those that are new, by id. */
   setTargets(list: GroupTargets): readonly string[] {
-    if (list.version <= (this.#versions.get(list.group) ?? -1)) return []
-    this.#versions.set(list.group, list.version)
+    const known = this.#lists.get(list.group)
+    if (known !== undefined && list.version <= known.version) return []
+    this.#lists.set(list.group, list)
     const before = new Set<string>()
-    for (const [slot, target] of [...this.#bySlot]) {
-      if (target.group !== list.group) continue
-      before.add(target.id)
+    for (const { slot, group, id } of known?.targets ?? []) {
+      before.add(id)
       this.#bySlot.delete(slot)
-      this.#byName.delete(nameOf(target.group, target.id))
+      this.#byName.delete(nameOf(group, id))
     }
     for (const target of list.targets) {
       this.#bySlot.set(target.slot, target)

@@ -21,7 +21,8 @@ export class CheckedTargets {
   readonly #table: TargetTable
   readonly #clock: Clock
   readonly #bySlot = new Map<number, Checked>()
-  readonly #versions = new Map<number, number>()
+  /** By group slot. */
+  readonly #lists = new Map<number, GroupTargets>()
 
   constructor(check: (target: CurrentTarget) => Checker | undefined, table: TargetTable, clock: Clock) {
     this.#check = check
@@ -31,12 +32,13 @@ export class CheckedTargets {
 
   /** Begins with those that are new and ends with those that are gone. Resolves when the new ones have been checked once. */
   async setTargets(list: GroupTargets): Promise<void> {
-    if (list.version <= (this.#versions.get(list.group) ?? -1)) return
-    this.#versions.set(list.group, list.version)
+    const before = this.#lists.get(list.group)
+    if (before !== undefined && list.version <= before.version) return
+    this.#lists.set(list.group, list)
     const now = new Map(list.targets.map((placed) => [placed.slot, placed]))
-    for (const [slot, { target, checker }] of [...this.#bySlot]) {
-      if (target.placed.group !== list.group || now.get(slot)?.generation === target.placed.generation) continue
-      checker?.stop()
+    for (const { slot, generation } of before?.targets ?? []) {
+      if (now.get(slot)?.generation === generation) continue
+      this.#bySlot.get(slot)?.checker?.stop()
       this.#bySlot.delete(slot)
     }
     const first: Promise<void>[] = []
@@ -66,8 +68,8 @@ export class CheckedTargets {
    */
   async checkAnew(group: number): Promise<void> {
     const first: Promise<void>[] = []
-    for (const [slot, { target, checker }] of this.#bySlot) {
-      if (target.placed.group !== group) continue
+    for (const { slot } of this.#lists.get(group)?.targets ?? []) {
+      const { target, checker } = this.#bySlot.get(slot)!
       checker?.stop()
       const next = this.#check(target)
       this.#bySlot.set(slot, { target, checker: next })
