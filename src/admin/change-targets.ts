@@ -114,7 +114,7 @@ export async function postTarget(asked: TargetRequest): Promise<void> {
       return
     case undefined: {
       const { id, weight } = target
-      const { slot, host, port } = facts.targets.find((other) => other.group === groupSlot && other.id === id)!
+      const { slot, host, port } = facts.targets.findLast((other) => other.group === groupSlot && other.id === id)!
       const address = formatAddress(host, port)
       facts.log.info({ targetGroup: group, target: id, address, weight }, 'the operator added a target')
       response.setHeader('Location', targetPath(group, id))
@@ -203,7 +203,7 @@ function findTarget({ facts, request, response, group }: TargetRequest, id: stri
     return undefined
   }
   const known = facts.targets.filter((target) => target.group === groupSlot)
-  const target = known.find((candidate) => candidate.id === id)
+  const target = known.findLast((candidate) => candidate.id === id)
   if (target === undefined) {
     const instead = known.length === 0 ? 'it has none' : `there are: ${known.map((other) => other.id).join(', ')}`
     sendError(request, response, 404, 'UNKNOWN_TARGET', `${group} has no target ${JSON.stringify(id)}; ${instead}`)
@@ -217,7 +217,7 @@ function isThere(facts: AdminFacts, { slot, generation }: ListedTarget): boolean
 
 function whyExists(facts: AdminFacts, groupSlot: number, group: string, { id, host, port }: TargetConfig): string {
   const others = facts.targets.filter((other) => other.group === groupSlot)
-  const there = others.find((other) => other.id === id)
+  const there = others.findLast((other) => other.id === id)
   if (there === undefined) {
     const server = canonicalTarget(host, port)
     const same = others.find((other) => canonicalTarget(other.host, other.port) === server)

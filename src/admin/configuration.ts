@@ -120,7 +120,9 @@ function operatorChanges(facts: AdminFacts): OperatorChange[] {
       const weight = table.weight(slot)
       const state = ADMIN_STATES[table.admin(slot)] ?? 'active'
       if (leavesMs !== undefined) {
-        if (before !== undefined) changes.push({ targetGroup, id, change: 'removed' })
+        // The file may have given its id to another server.
+        const isMoved = running.some((other) => other.id === id && other.leavesMs === undefined)
+        if (before !== undefined && !isMoved) changes.push({ targetGroup, id, change: 'removed' })
       } else if (before === undefined) {
         changes.push({ targetGroup, id, change: 'added', address: formatAddress(host, port), weight, state })
       } else if (before.weight !== weight || state !== 'active') {

@@ -122,7 +122,7 @@ export class ClusterLink {
       return
     }
     const groupSlot = groupNamed(snapshot(), group)?.slot
-    const found = registry.all.find((listed) => listed.group === groupSlot && listed.id === target)
+    const found = registry.all.findLast((listed) => listed.group === groupSlot && listed.id === target)
     if (found === undefined) return
     const now = clock()
     registry.adopt(found.slot, state, weight, steadyTime(drainUntilMs, now), now.steadyMs)

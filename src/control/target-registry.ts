@@ -117,19 +117,23 @@ export class TargetRegistry {
     const merged = mergeTargets(group.config.targets, config.targets, running)
     group.config = config
     const kept = new Set<Listed>()
-    for (const { config: wanted, weight } of merged) {
+    for (const { config: wanted, weight, state } of merged) {
       const known = group.targets.find((target) => target.id === wanted.id && isSameServer(target, wanted))
       if (known === undefined) {
         this.#place(slot, wanted, this.#slots.take(), nowMs)
         const placed = group.targets.at(-1)!
         if (weight !== wanted.weight) table.setWeight(placed.slot, weight)
+        if (state !== 'active') this.setState(placed.slot, state, nowMs)
         kept.add(placed)
         continue
       }
       kept.add(known)
       known.firstWeight = wanted.weight
-      // The file has it again that had taken it out.
-      if (known.leavesMs !== undefined) this.setState(known.slot, 'active', nowMs)
+      if (known.leavesMs !== undefined) {
+        // The file has it again that had taken it out. Another of its id may leave now: the last in the list has the id.
+        group.targets = [...group.targets.filter((target) => target !== known), known]
+        this.setState(known.slot, state, nowMs)
+      }
       if (weight !== table.weight(known.slot)) this.setWeight(known.slot, weight, nowMs)
     }
     for (const target of group.targets) if (!kept.has(target)) this.remove(target.slot, false, nowMs)

@@ -18,7 +18,7 @@ export interface TargetSlot {
   readonly generation: number
   /** The group's slot. */
   readonly group: number
-  /** Unique in its group. */
+  /** Unique in its group; where one that leaves had it before, the last in the list is meant. */
   readonly id: string
   /** A host name or an address, without brackets. */
   readonly host: string

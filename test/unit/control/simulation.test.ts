@@ -10,7 +10,7 @@ const STEPS = 1_000
 t.test('over random courses of changes, deaths and slow messages the control plane keeps its promises', async (t) => {
   for (let seed = SEED; seed < SEED + SEEDS; seed++) {
     const find = await simulateControl(seed, STEPS, 10_000)
-    t.equal(find && describe(seed, find), undefined, `seed ${seed}`)
+    t.equal('steps' in find ? describe(seed, find) : '', '', `seed ${seed}`)
   }
 })
 

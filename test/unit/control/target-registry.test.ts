@@ -4,7 +4,13 @@ import { capacityFor } from '../../../src/control/next-snapshot.js'
 import { TargetRegistry } from '../../../src/control/target-registry.js'
 import { Versions } from '../../../src/control/versions.js'
 import type { GroupTargets } from '../../../src/core/directory.js'
-import { ADMIN_ACTIVE, ADMIN_DRAINING, CHECK_INITIAL, CHECK_UNCHECKED } from '../../../src/core/target-state.js'
+import {
+  ADMIN_ACTIVE,
+  ADMIN_DRAINING,
+  ADMIN_MAINTENANCE,
+  CHECK_INITIAL,
+  CHECK_UNCHECKED,
+} from '../../../src/core/target-state.js'
 import { Columns, createSharedCounters } from '../../../src/shm/columns.js'
 import { TARGET_CONNECTIONS, TARGET_REQUESTS, WORKER_TARGET_LISTS } from '../../../src/shm/layout.js'
 import { TargetTable } from '../../../src/shm/targets.js'
@@ -349,3 +355,34 @@ t.test('the same server is added once, whatever it is called', async (t) => {
   )
   t.equal(await registry.add(1, server('group', '10.0.0.1'), () => NOW_MS), 'added', 'as is another group’s')
 })
+
+/** The first group as the file has it now. */
+function entryOf(targets: readonly { id: string; host: string; port: number; weight: number }[]) {
+  const { groups } = firstSnapshot(CONFIG)
+  const changed = { ...groups[0]!, config: { ...groups[0]!.config, targets } }
+  return [changed, ...groups.slice(1)]
+}
+
+t.test('what an operator wants of a target holds when the file gives it another address', async (t) => {
+  const { registry, table } = setting()
+  const [one, two] = CONFIG.targetGroups[0]!.targets
+  registry.setState(slotOf(registry, 'one'), 'maintenance', NOW_MS)
+  registry.apply(entryOf([{ ...one!, host: '10.0.0.8' }, two!]), 2, NOW_MS)
+  const moved = registry.all.find(({ host }) => host === '10.0.0.8')!
+  t.equal(table.admin(moved.slot), ADMIN_MAINTENANCE)
+  t.equal(registry.wishFor(moved.slot).state, 'maintenance')
+})
+
+t.test(
+  'of two targets by one id the last is the one in force, also when the file goes back to the first',
+  async (t) => {
+    const { registry } = setting()
+    const [one, two] = CONFIG.targetGroups[0]!.targets
+    const inForce = () => registry.all.findLast(({ id }) => id === 'one')!
+    registry.apply(entryOf([{ ...one!, host: '10.0.0.8' }, two!]), 2, NOW_MS)
+    t.match(inForce(), { host: '10.0.0.8', leavesMs: undefined })
+    registry.apply(entryOf([one!, two!]), 3, NOW_MS)
+    t.match(inForce(), { host: '10.0.0.1', leavesMs: undefined })
+    t.equal(registry.all.filter(({ id, leavesMs }) => id === 'one' && leavesMs !== undefined).length, 1)
+  },
+)
