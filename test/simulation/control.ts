@@ -9,29 +9,38 @@ import { Course, randomSteps, type Step } from './control/steps.js'
 
 const SHRINK_MS = 60_000
 
+/** What came about in a course without a find. */
+export interface Held {
+  readonly tally: string
+}
+
 export interface Find {
   readonly message: string
   /** The shortest course that shows it. */
   readonly steps: readonly Step[]
 }
 
-/** Undefined where everything held. */
-export async function simulateControl(seed: number, count: number, shrinkMs = SHRINK_MS): Promise<Find | undefined> {
+export async function simulateControl(seed: number, count: number, shrinkMs = SHRINK_MS): Promise<Find | Held> {
   const steps = randomSteps(seededRandom(seed), count)
   const found = await failure(steps)
-  if (found === undefined) return undefined
-  const isSame = async (shorter: readonly Step[]) => kindOf((await failure(shorter))?.message) === kindOf(found.message)
+  if ('tally' in found) return found
+  const again = async (shorter: readonly Step[]): Promise<string | undefined> => {
+    const outcome = await failure(shorter)
+    return 'message' in outcome ? outcome.message : undefined
+  }
+  const isSame = async (shorter: readonly Step[]) => kindOf(await again(shorter)) === kindOf(found.message)
   const shortest = await shrink(steps.slice(0, found.at + 1), isSame, performance.now() + shrinkMs)
-  return { message: (await failure(shortest))?.message ?? found.message, steps: shortest }
+  return { message: (await again(shortest)) ?? found.message, steps: shortest }
 }
 
-async function failure(steps: readonly Step[]): Promise<{ readonly message: string; readonly at: number } | undefined> {
+async function failure(steps: readonly Step[]): Promise<{ readonly message: string; readonly at: number } | Held> {
+  const course = new Course()
   let at = 0
   try {
-    await new Course().run(steps, (index) => {
+    await course.run(steps, (index) => {
       at = index
     })
-    return undefined
+    return { tally: course.tally }
   } catch (fault) {
     return { message: fault instanceof Error ? (fault.stack ?? fault.message) : String(fault), at }
   }
@@ -59,13 +68,13 @@ async function main(): Promise<void> {
   for (let seed = first; seed < first + Number(values.seeds); seed++) {
     const startedMs = performance.now()
     const find = await simulateControl(seed, Number(values.steps))
-    if (find !== undefined) {
+    if ('steps' in find) {
       console.log(describe(seed, find))
       process.exitCode = 1
       return
     }
     console.log(
-      `seed ${seed}: ${values.steps} steps, everything held (${Math.round(performance.now() - startedMs)} ms)`,
+      `seed ${seed}: ${values.steps} steps, everything held (${find.tally}; ${Math.round(performance.now() - startedMs)} ms)`,
     )
   }
 }

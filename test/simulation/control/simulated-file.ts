@@ -7,6 +7,22 @@ const GROUPS = 5
 const IDS = 6
 const PORTS = 8
 
+/** As often as they are made. */
+const EDITS = [
+  'group',
+  'listener',
+  'targets',
+  'group',
+  'settings',
+  'listener',
+  'no listener',
+  'listener',
+  'targets',
+  'settings',
+  'targets',
+  'no group',
+] as const
+
 const BASE = parseConfig(
   `
 workers: 3
@@ -36,9 +52,9 @@ export class SimulatedFile {
 
   constructor() {
     this.edit(0, 0, 0)
-    this.edit(2, 0, 0)
+    this.edit(1, 0, 0)
+    this.edit(0, 1, 1)
     this.edit(1, 1, 1)
-    this.edit(3, 1, 1)
   }
 
   get config(): Config {
@@ -52,31 +68,29 @@ export class SimulatedFile {
   edit(kind: number, which: number, how: number): void {
     const listener = `l${which % LISTENERS}`
     const group = `g${which % GROUPS}`
-    switch (kind % 8) {
-      case 0:
-      case 1:
-        this.#putGroup(group, PROTOCOLS[how % 2]!, how)
+    switch (EDITS[kind % EDITS.length]!) {
+      case 'group':
+        this.#putGroup(group, protocolOf(which, how), how)
         return
-      case 2:
-      case 3:
-        this.#putListener(listener, PROTOCOLS[how % 2]!, how)
+      case 'listener':
+        this.#putListener(listener, protocolOf(which, how), how)
         return
-      case 4:
+      case 'no listener':
         this.#listeners.delete(listener)
         return
-      case 5:
+      case 'no group':
         this.#groups.delete(group)
         return
-      case 6:
+      case 'targets':
         this.#changeTargets(group, how)
         return
-      case 7:
+      case 'settings':
         this.#changeListener(listener, how)
     }
   }
 
   #putGroup(name: string, protocol: Protocol, how: number): void {
-    const targets = Array.from({ length: how % 4 }, (_, index) => targetOf((how + index) % IDS, how >> 2))
+    const targets = Array.from({ length: 1 + (how % 4) }, (_, index) => targetOf((how + index) % IDS, how >> 2))
     this.#groups.set(name, { ...GROUP[protocol], name, targets })
   }
 
@@ -128,6 +142,11 @@ export class SimulatedFile {
       .slice(0, 1 + (how % 2))
     return free.map((port) => ({ address: ADDRESS, port }))
   }
+}
+
+/** Mostly the same. */
+function protocolOf(which: number, how: number): Protocol {
+  return PROTOCOLS[((which % 5) + (how % 6 === 0 ? 1 : 0)) % 2]!
 }
 
 /** Every other one has a name, which DNS may give another address. */

@@ -42,6 +42,8 @@ export class SimulatedPrimary {
   /** Changes of the configuration that are under way. */
   applying = 0
   badCertificate = false
+  /** What came about, for whoever wants to know what a course was worth. */
+  readonly tally = { applied: 0, refused: 0, deaths: 0 }
 
   constructor(config: Config) {
     const { clock, sockets, names, ledger } = this
@@ -124,11 +126,13 @@ export class SimulatedPrimary {
     this.applying++
     try {
       await this.#apply.apply(config)
+      this.tally.applied++
       return true
     } catch (cause) {
       // Anything else is a fault of the program.
-      if (cause instanceof CastorError) return false
-      throw cause
+      if (!(cause instanceof CastorError)) throw cause
+      this.tally.refused++
+      return false
     } finally {
       this.applying--
     }
@@ -148,6 +152,7 @@ export class SimulatedPrimary {
   kill(thread: SimulatedProxy | SimulatedProbe | SimulatedMesh): void {
     if (!thread.running) return
     thread.die()
+    this.tally.deaths++
     if (!(thread instanceof SimulatedProxy)) return
     this.columns.retire(thread.column)
     this.dispatcher.replace(thread)

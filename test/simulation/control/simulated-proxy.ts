@@ -44,6 +44,8 @@ export class SimulatedProxy implements Worker {
   clients: SimulatedClient[] = []
   /** The newest that the thread has applied. */
   snapshot: Snapshot | undefined
+  /** Begun here, over all its threads. */
+  requests = 0
   thread: ProxyThread | undefined
   #entries = new WeakMap<Listener, ListenerEntry>()
   #wheel: TimerWheel | undefined
@@ -114,6 +116,7 @@ export class SimulatedProxy implements Worker {
     const listener = listeners[client.entry.slot]!
     insist(listener.generation === client.entry.generation, 'a listener that is gone takes requests')
     const group = groups[listener.group]
+    this.requests++
     client.begin({ listener, group, series: series[listener.series]! })
     const { route } = client.listener
     insist(route.settings.config === listener.config, 'a request has the settings of another version')
@@ -122,11 +125,11 @@ export class SimulatedProxy implements Worker {
       insist(route.group.config.drainingMs === group.config.drainingMs, 'a group is not as it was set')
   }
 
-  /** A request ends, or where there is none the connection. */
+  /** A request ends, or where there is none now and then the connection. */
   end(choice: number): void {
     const client = this.clients[choice % Math.max(1, this.clients.length)]
-    if (client?.request === undefined) client?.cut()
-    else client.end()
+    if (client?.request !== undefined) client.end()
+    else if (choice % 4 === 0) client?.cut()
   }
 
   tick(): void {

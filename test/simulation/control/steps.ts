@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
+import type { ListedTarget } from '../../../src/core/directory.js'
 import type { AdminState } from '../../../src/core/target-state.js'
 import { checkAlways, checkQuiet } from './invariants.js'
 import { SimulatedFile, targetOf } from './simulated-file.js'
@@ -9,10 +10,10 @@ const STATES: readonly AdminState[] = ['active', 'draining', 'maintenance']
 /** What happens, as often as the number says among all. */
 const SHARES = {
   deliver: 40,
-  connect: 10,
-  takeIn: 10,
-  begin: 14,
-  end: 14,
+  connect: 25,
+  takeIn: 25,
+  begin: 30,
+  end: 18,
   look: 10,
   pass: 10,
   tick: 6,
@@ -26,7 +27,7 @@ const SHARES = {
   add: 3,
   readdress: 2,
   kill: 2,
-  restart: 4,
+  restart: 14,
   stepClock: 1,
   refuse: 1,
   spoil: 1,
@@ -42,14 +43,28 @@ export interface Step {
   readonly how: number
 }
 
-const KINDS = Object.entries(SHARES).flatMap(([kind, share]) => new Array<StepKind>(share).fill(kind as StepKind))
+/** A course goes through moods of so many steps: in each some things happen more often than usual, others hardly ever. */
+const MOOD_STEPS = 300
+const MOODS = [0.1, 0.5, 1, 1, 3]
 
 export function randomSteps(random: () => number, count: number): readonly Step[] {
-  return Array.from({ length: count }, () => ({
-    kind: KINDS[Math.floor(random() * KINDS.length)]!,
-    which: Math.floor(random() * 1_000),
-    how: Math.floor(random() * 1_000),
-  }))
+  let kinds: readonly StepKind[] = []
+  return Array.from({ length: count }, (_, index) => {
+    if (index % MOOD_STEPS === 0) kinds = mood(random)
+    return {
+      kind: kinds[Math.floor(random() * kinds.length)]!,
+      which: Math.floor(random() * 1_000),
+      how: Math.floor(random() * 1_000),
+    }
+  })
+}
+
+/** Each kind as often as it comes, in tenths of its share. */
+function mood(random: () => number): readonly StepKind[] {
+  return Object.entries(SHARES).flatMap(([kind, share]) => {
+    const often = MOODS[Math.floor(random() * MOODS.length)]!
+    return new Array<StepKind>(Math.ceil(share * often * 10)).fill(kind as StepKind)
+  })
 }
 
 /** A host and what happens to it. */
@@ -58,6 +73,16 @@ export class Course {
   readonly #host = new SimulatedPrimary(this.#file.config)
   /** What went wrong where nobody waits for it. */
   #fault: unknown
+
+  /** How much came about. */
+  get tally(): string {
+    const { applied, refused, deaths } = this.#host.tally
+    const { listeners, groups, series, binds } = this.#host.snapshot
+    const requests = this.#host.proxies.reduce((sum, proxy) => sum + proxy.requests, 0)
+    const generations = [...listeners, ...groups].reduce((sum, entry) => sum + (entry?.generation ?? 0), 0)
+    const slots = [listeners, groups, series, binds].map(({ length }) => length).join('/')
+    return `${applied} reloads, ${refused} refused, ${deaths} deaths, ${requests} requests, ${slots} slots, ${generations} generations`
+  }
 
   /** Throws a Violation, or what the product throws, at the step that shows it; `onStep` is told of each before. */
   async run(steps: readonly Step[], onStep: (index: number) => void = () => {}): Promise<void> {
@@ -79,7 +104,7 @@ export class Course {
     const { threads, proxies, registry, clock } = host
     const thread = threads[which % threads.length]!
     const proxy = proxies[which % proxies.length]!
-    const target = registry.all[how % Math.max(1, registry.all.length)]
+    const target = this.#target(how)
     switch (kind) {
       case 'deliver':
         thread.deliver()
@@ -151,6 +176,13 @@ export class Course {
       case 'quieten':
         return
     }
+  }
+
+  /** As operators name them: by group and id. */
+  #target(choice: number): ListedTarget | undefined {
+    const { all } = this.#host.registry
+    const chosen = all[choice % Math.max(1, all.length)]
+    return chosen && all.findLast(({ group, id }) => group === chosen.group && id === chosen.id)
   }
 
   #add(which: number, how: number): void {
