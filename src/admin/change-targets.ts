@@ -82,8 +82,7 @@ export async function patchTarget(asked: TargetRequest, id: string): Promise<voi
  */
 export async function postTarget(asked: TargetRequest): Promise<void> {
   const { facts, request, response, group } = asked
-  const groupSlot = facts.directory.groups.indexOf(group)
-  if (groupSlot < 0) {
+  if (!facts.directory.groups.includes(group)) {
     sendUnknownGroup(facts, request, response, group)
     return
   }
@@ -99,9 +98,12 @@ export async function postTarget(asked: TargetRequest): Promise<void> {
     sendError(request, response, 400, 'BAD_TARGET', problems.join('; '))
     return
   }
-  let refused: 'exists' | undefined
+  let groupSlot = -1
+  let refused: 'exists' | 'no-group' | undefined
   const apply = async (): Promise<true | undefined> => {
-    const outcome = await facts.addTarget(groupSlot, target)
+    // As of now: a reload may have changed the groups since the request began.
+    groupSlot = facts.directory.groups.indexOf(group)
+    const outcome = groupSlot < 0 ? 'no-group' : await facts.addTarget(groupSlot, target)
     if (outcome === 'added') return true
     refused = outcome
     return undefined
@@ -111,6 +113,9 @@ export async function postTarget(asked: TargetRequest): Promise<void> {
   switch (refused) {
     case 'exists':
       sendError(request, response, 409, 'TARGET_EXISTS', whyExists(facts, groupSlot, group, target))
+      return
+    case 'no-group':
+      sendUnknownGroup(facts, request, response, group)
       return
     case undefined: {
       const { id, weight } = target

@@ -92,8 +92,8 @@ export interface AdminFacts {
   drainHost(): void
   setTargetState(slot: number, state: AdminState): void
   setTargetWeight(slot: number, weight: number): void
-  /** `full`: no place is left in shared memory. */
-  addTarget(group: number, target: TargetConfig): Promise<'added' | 'exists'>
+  /** `no-group`: a reload has taken the group away. Rejects where there is no memory for one more. */
+  addTarget(group: number, target: TargetConfig): Promise<'added' | 'exists' | 'no-group'>
   /** Lets a target drain and then go, or go at once; returns when it goes, by `clock.steadyMs`. */
   removeTarget(slot: number, now: boolean): number
 }

@@ -21,7 +21,7 @@ import { TargetSlots } from './target-slots.js'
 import type { Versions } from './versions.js'
 
 /** What became of a target that was to be added. */
-export type AddOutcome = 'added' | 'exists'
+export type AddOutcome = 'added' | 'exists' | 'no-group'
 
 /** What the registry needs of the primary. */
 export interface RegistryParts {
@@ -166,14 +166,18 @@ export class TargetRegistry {
    * there is no memory for one more.
    */
   async add(group: number, target: TargetConfig, nowMs: () => number): Promise<AddOutcome> {
+    const of = this.#groups[group]
+    if (of === undefined || of.isLeaving) return 'no-group'
     if (this.#has(group, target)) return 'exists'
     // First, so that the first check does not fail for want of an address.
     await this.#parts.addresses.resolve(target.host, target.port)
+    // A reload may have taken the group away, and given its slot to another.
+    if (this.#groups[group] !== of || of.isLeaving) return 'no-group'
     if (this.#has(group, target)) return 'exists'
     const slot = this.#slots.take()
     this.#place(group, target, slot, nowMs())
     // Where targets are checked, the first check that passes begins it.
-    const { healthCheck, slowStartMs } = this.#groups[group]!.config
+    const { healthCheck, slowStartMs } = of.config
     if (healthCheck.protocol === 'off' && slowStartMs > 0) this.#parts.table.setRampFrom(slot, nowMs())
     this.#publish(group)
     return 'added'

@@ -386,3 +386,16 @@ t.test(
     t.equal(registry.all.filter(({ id, leavesMs }) => id === 'one' && leavesMs !== undefined).length, 1)
   },
 )
+
+t.test('a target that was to be added while its group went away is not', async (t) => {
+  const { registry, table, columns } = setting()
+  const groups = firstSnapshot(CONFIG).groups.slice(1)
+  const adding = add(registry, 'late')
+  registry.apply([undefined, ...groups], 2, NOW_MS)
+  t.equal(await adding, 'no-group')
+  t.equal(await add(registry, 'later'), 'no-group', 'nor is one after that')
+  for (const column of [1, 2]) columns.workerWords[columns.workerAt(column) + WORKER_TARGET_LISTS] = 9
+  table.probeLists = 9
+  registry.look(NOW_MS + DRAINING_MS)
+  t.ok(registry.isGone(0), 'and the group goes with its last target')
+})
