@@ -108,7 +108,7 @@ export class Primary implements RunningCastor, AdminFacts {
       await this.#apply.apply(next)
       log.level = next.log.level
     }
-    this.reloading = new Reloader(config, { source: options.source, log, apply })
+    this.reloading = new Reloader(config, { source: options.source, log, apply, serviceManager: options.sdNotify })
     const addon = chooseAddon(config, log)
     this.#addon = addon
     this.#clock.onStep = (byMs) => log.warn({ byMs: Math.round(byMs) }, "the host's clock was set")

@@ -15,6 +15,7 @@ import type { Logger } from '../observe/log.js'
 import { ConfigReader } from './config-reader.js'
 import { FileWatch, type FileWatchTimes } from './file-watch.js'
 import { prepareReplacement } from './replace-file.js'
+import type { SdNotify } from './sd-notify.js'
 
 export interface ReloaderParts {
   /** Undefined where there is no file that can be read again. */
@@ -25,6 +26,8 @@ export interface ReloaderParts {
   /** Replaced in tests. */
   readonly read?: ConfigReader['read']
   readonly watchTimes?: FileWatchTimes
+  /** Is told that a reload begins, and that it is over, whatever came of it. */
+  readonly serviceManager?: Pick<SdNotify, 'reloading' | 'ready'> | undefined
 }
 
 /** More make a log line that nobody reads; the answer to the command has all. */
@@ -108,9 +111,12 @@ export class Reloader implements ReloadControl {
   }
 
   async #reload(by: ReloadTrigger): Promise<ReloadOutcome> {
+    const { serviceManager } = this.#parts
+    serviceManager?.reloading()
     const read = await this.#read()
     const outcome = read.type === 'read' ? await this.#apply(read) : failure(read)
     this.#remember(by, outcome)
+    serviceManager?.ready(`serving by configuration ${this.#state.version}; the last reload: ${outcome.result}`)
     return outcome
   }
 

@@ -37,7 +37,7 @@ async function target(t: Test): Promise<RawTarget> {
   return target
 }
 
-t.test('the service manager is told of start, signs of life, and stop', async (t) => {
+t.test('the service manager is told of start, signs of life, reloads, and stop', async (t) => {
   const perl = toolOrSkip(t, 'perl')
   if (perl === undefined) return
   const folder = mkdtempSync(join(tmpdir(), 'castor-notify-'))
@@ -49,6 +49,10 @@ t.test('the service manager is told of start, signs of life, and stop', async (t
     const castor = await startChild(t, onePair('http', [(await target(t)).address]), { env })
     await until('two signs of life', () => messages.filter((message) => message === 'WATCHDOG=1').length >= 2)
     t.match(messages[0], /^READY=1\nSTATUS=\S/)
+    castor.child.kill('SIGHUP')
+    const isReload = (message: string): boolean => /^(RELOADING|READY)=1/.test(message)
+    await until('the end of a reload', () => messages.filter(isReload).length >= 3)
+    t.match(messages.filter(isReload).slice(1), [/^RELOADING=1\nMONOTONIC_USEC=\d+$/, /^READY=1\nSTATUS=.*unchanged/])
     castor.child.kill('SIGTERM')
     t.equal(await castor.ended(), 0)
     await until('the stop', () =>
