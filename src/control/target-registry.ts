@@ -79,7 +79,7 @@ export class TargetRegistry {
     return this.#groups.flatMap((group) => (group === undefined || group.isLeaving ? [] : group.targets))
   }
 
-  /** Nothing is left of the group in the slot. */
+  /** Nothing is left of the group in the slot, and every thread knows that. */
   isGone(slot: number): boolean {
     return this.#groups[slot] === undefined
   }
@@ -242,7 +242,9 @@ export class TargetRegistry {
       const gone = new Set(group?.targets.filter(isOver))
       if (gone.size > 0) this.#drop(slot, gone)
       for (const target of gone) this.#parts.onGone(target, group!.config.name)
-      if (group?.isLeaving && group.targets.length === 0) this.#groups[slot] = undefined
+      // A thread that is slow still has requests for it that will count.
+      const isForgotten = group?.isLeaving && group.targets.length === 0 && group.version <= this.#slots.known
+      if (isForgotten) this.#groups[slot] = undefined
     })
     this.#slots.look()
   }

@@ -57,7 +57,7 @@ export class TargetSlots {
   /** To be called every now and then: frees what nobody refers to any more. */
   look(): void {
     if (this.#left.length === 0) return
-    const known = this.#versionOfAll()
+    const { known } = this
     this.#left = this.#left.filter((left) => {
       const isQuiet = left.version <= known && this.#columns.isTargetQuiet(left.slot)
       left.quietLooks = isQuiet ? left.quietLooks + 1 : 0
@@ -69,7 +69,7 @@ export class TargetSlots {
   }
 
   /** The version that every thread has taken on. A worker that is being replaced has none until it is back. */
-  #versionOfAll(): number {
+  get known(): number {
     return Math.min(this.#table.probeLists, this.#columns.leastOfWorkers(WORKER_TARGET_LISTS))
   }
 }

@@ -394,6 +394,8 @@ t.test('a target that was to be added while its group went away is not', async (
   registry.apply([undefined, ...groups], 2, NOW_MS)
   t.equal(await adding, 'no-group')
   t.equal(await add(registry, 'later'), 'no-group', 'nor is one after that')
+  registry.look(NOW_MS + DRAINING_MS)
+  t.notOk(registry.isGone(0), 'not before every thread has let go of its targets')
   for (const column of [1, 2]) columns.workerWords[columns.workerAt(column) + WORKER_TARGET_LISTS] = 9
   table.probeLists = 9
   registry.look(NOW_MS + DRAINING_MS)
