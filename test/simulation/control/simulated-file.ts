@@ -131,7 +131,7 @@ export class SimulatedFile {
     const others = group.targets.filter(({ id, host }) => id !== changed.id && host !== changed.host)
     const isThere = others.length < group.targets.length
     const targets = isThere && how % 2 === 0 ? others : [...others, changed]
-    const settings = how % 5 === 0 ? { drainingMs: 1_000 + how * 100, slowStartMs: (how % 3) * 500 } : {}
+    const settings = how % 5 === 0 ? { drainingMs: 1_000 + how * 10, slowStartMs: (how % 3) * 500 } : {}
     this.#groups.set(name, { ...group, ...settings, targets })
   }
 
