@@ -18,6 +18,8 @@ export interface ProcessContext {
   readonly facts: AdminFacts
   readonly dashboard: ReadonlyMap<string, DashboardFile>
   readonly events: EventStreams
+  /** Another process serves at the same addresses. */
+  isHandedOver(): boolean
   status(): Status
   metrics(): Promise<string>
 }
@@ -116,8 +118,10 @@ export function findRoute(path: string, dashboard: ReadonlyMap<string, Dashboard
   return undefined
 }
 
-function ready({ facts }: AdminContext, request: IncomingMessage, response: ServerResponse): void {
-  sendText(request, response, facts.state === 'running' ? 200 : 503, `${facts.state}\n`)
+/** Who asks a process that another has taken over from asks about the host, which serves. */
+function ready(context: AdminContext, request: IncomingMessage, response: ServerResponse): void {
+  const state = context.isHandedOver() ? 'running' : context.facts.state
+  sendText(request, response, state === 'running' ? 200 : 503, `${state}\n`)
 }
 
 async function metrics(context: AdminContext, request: IncomingMessage, response: ServerResponse): Promise<void> {

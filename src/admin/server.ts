@@ -99,8 +99,10 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
       ...(await measureProcess()),
     })
   let rendering: Promise<string> | undefined
+  let isHandedOver = false
   const context: ProcessContext = {
     facts,
+    isHandedOver: () => isHandedOver,
     dashboard: await loadDashboard(dashboardFolder),
     events: new EventStreams(
       () => JSON.stringify(buildStatus(facts, latency)),
@@ -114,7 +116,6 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
       })),
   }
   const opened: Opened[] = []
-  let isHandedOver = false
   const close = async (): Promise<void> => {
     await stop(opened, context.events, isHandedOver)
     latency.stop()

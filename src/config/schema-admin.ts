@@ -14,6 +14,7 @@ export const admin = z
       ),
     token: z
       .string()
+      .regex(/^[\x21-\x7e]*$/, 'must be of visible ASCII characters without blanks, as RFC 6750 has bearer tokens')
       .prefault('')
       .describe(
         'Bearer token that the admin API asks for; best kept in the environment and named here as a reference. Default empty: none is asked for, which only loopback addresses and Unix sockets allow.',

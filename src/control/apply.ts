@@ -27,8 +27,8 @@ export interface ApplyParts {
   readonly steadyMs: () => number
   /** Resolves after so long. */
   sleep(ms: number): Promise<unknown>
-  /** Makes the shared tables hold what the next snapshot will need. Throws where there is no memory for it. */
-  makeRoom(): void
+  /** Makes the shared tables hold what a snapshot of it may need. Throws where there is no memory for it. */
+  makeRoom(config: Config): void
   /** How many workers there are to tell. */
   readonly workers: number
   /** Tells every thread of the snapshot that is in force now; `listeningFds` by worker. At once: lists of targets follow. */
@@ -71,6 +71,7 @@ export class Apply {
     const sockets = await binds.prepare(next)
     const listeningFds: WorkerFds[] = []
     try {
+      this.#parts.makeRoom(next)
       for (let worker = 0; worker < this.#parts.workers; worker++) listeningFds.push(await sockets.descriptors())
       await Promise.all(newTargets(next, registry).map(({ host, port }) => addresses.resolve(host, port)))
     } catch (cause) {
@@ -78,7 +79,6 @@ export class Apply {
       throw cause
     }
     const snapshot = inForce.change(next, sockets)
-    this.#parts.makeRoom()
     registry.apply(snapshot.groups, snapshot.version, this.#parts.steadyMs())
     files.commit()
     this.#parts.publish(snapshot, listeningFds)

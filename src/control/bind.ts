@@ -58,6 +58,8 @@ export class Binds {
   readonly #opener: SocketOpener
   readonly #slots: Slots
   #open: readonly OpenBind[] = []
+  /** For a configuration that is about to hold: a worker that starts meanwhile is given them too. */
+  #pending: readonly OpenBind[] = []
   #accepts = false
 
   constructor(opener: SocketOpener, slots: Slots) {
@@ -103,6 +105,7 @@ export class Binds {
       this.#discard(opened)
       throw cause
     }
+    this.#pending = opened
     return {
       list: (listenerSlot) => {
         const list: (Bind | undefined)[] = []
@@ -120,7 +123,7 @@ export class Binds {
 
   /** Descriptors for one more worker, by slot, where workers accept themselves. */
   descriptors(): Promise<readonly (number | undefined)[] | undefined> {
-    return duplicates(this.#open)
+    return duplicates([...this.#open, ...this.#pending])
   }
 
   pause(): void {
@@ -147,12 +150,14 @@ export class Binds {
         socket.setKeepAlive(wanted.keepAliveSeconds)
     }
     this.#open = next
+    this.#pending = []
     if (this.#accepts) for (const { socket } of opened) socket.resume()
     for (const { socket } of gone) socket.close()
     return gone.map(({ slot }) => slot)
   }
 
   #discard(opened: readonly OpenBind[]): void {
+    this.#pending = []
     for (const { slot, socket } of opened) {
       socket.close()
       this.#slots.giveBack(slot)

@@ -39,9 +39,14 @@ export class Dispatcher {
     return total
   }
 
-  /** Connections that no worker has taken out of its ring yet. */
-  get waiting(): number {
-    return this.#workers.reduce((sum, { ring }) => sum + ring.waiting, 0)
+  /** Where each ring stands now; for `hasPassed`. */
+  mark(): readonly number[] {
+    return this.#workers.map(({ ring }) => ring.pushed)
+  }
+
+  /** Whether the workers have taken every connection that was on its way to them when the mark was made. */
+  hasPassed(mark: readonly number[]): boolean {
+    return this.#workers.every(({ ring }, index) => ring.hasTaken(mark[index]!))
   }
 
   /** Dispatches `count` connection records, then wakes each worker that got some once. */

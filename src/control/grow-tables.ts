@@ -1,6 +1,5 @@
 import type { SegmentMessage } from '../core/messages.js'
 import type { SlotCounts } from '../core/shared-counters.js'
-import type { Snapshot } from '../core/snapshot.js'
 import type { Columns } from '../shm/columns.js'
 import type { TargetTable } from '../shm/targets.js'
 
@@ -18,9 +17,4 @@ export function growTables(
   if (segment === undefined) return
   table.addSegment(segment)
   tell({ type: 'segment', segment })
-}
-
-/** How many slots the things of a snapshot need, beside those of targets. */
-export function slotsOf({ listeners, groups, series }: Snapshot): Partial<SlotCounts> {
-  return { listeners: listeners.length, groups: groups.length, series: series.length }
 }

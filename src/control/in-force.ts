@@ -1,5 +1,6 @@
 import type { Config } from '../core/config.js'
 import type { Directory } from '../core/directory.js'
+import type { SlotCounts } from '../core/shared-counters.js'
 import type { SeriesEntry, Snapshot } from '../core/snapshot.js'
 import type { PreparedBinds } from './bind.js'
 import { directoryOf, NO_SNAPSHOT, nextSnapshot, slotsLeft, withBinds } from './next-snapshot.js'
@@ -47,10 +48,14 @@ export class InForce {
     return this.#slots.binds
   }
 
-  /** How many slots of each kind the tables must hold. */
-  get needed(): { readonly listeners: number; readonly groups: number; readonly series: number } {
-    const { listeners, groups, series } = this.#slots
-    return { listeners: listeners.size, groups: groups.size, series: series.size }
+  /** As many slots of each kind as the tables must hold at the most for a snapshot of this. */
+  neededFor({ listeners, targetGroups }: Config): Pick<SlotCounts, 'listeners' | 'groups' | 'series'> {
+    const slots = this.#slots
+    return {
+      listeners: slots.listeners.size + listeners.length,
+      groups: slots.groups.size + targetGroups.length,
+      series: slots.series.size + listeners.length,
+    }
   }
 
   /** The sockets of the first snapshot are open. */

@@ -27,7 +27,7 @@ import { chooseAddon } from './choose-addon.js'
 import { ConnectionLimit } from './connection-limit.js'
 import { type DescriptorPlan, openFileLimit, planDescriptors, tellOfCut } from './descriptors.js'
 import { End, endAll, FLUSH_NOW_MS, giveUp } from './ending.js'
-import { growTables, slotsOf } from './grow-tables.js'
+import { growTables } from './grow-tables.js'
 import { delayDrain, handOver, holdsVip, IDLE_GRACE_MS } from './handover.js'
 import { InForce } from './in-force.js'
 import { capacityFor } from './next-snapshot.js'
@@ -163,7 +163,7 @@ export class Primary implements RunningCastor, AdminFacts {
       workers: config.workers,
       steadyMs: () => this.clock.steadyMs,
       sleep: setTimeout,
-      makeRoom: () => growTables(slotsOf(inForce.snapshot), this, (message) => this.#threads.tell(message)),
+      makeRoom: (next) => growTables(inForce.neededFor(next), this, (message) => this.#threads.tell(message)),
       publish: (snapshot, listeningFds) => this.#threads.tellSnapshot(snapshot, listeningFds),
       acknowledged: () => this.#threads.acknowledged,
     })

@@ -10,10 +10,18 @@ export function snapshotMemory(
   inForce: InForce,
   dispatcher: Dispatcher,
 ): SnapshotMemory {
+  const rings = { listeners: new Rings(dispatcher), binds: new Rings(dispatcher) }
   const isListenerQuiet = (slot: number): boolean => columns.isListenerQuiet(slot)
   const isGroupQuiet = (slot: number): boolean => registry.isGone(slot) && columns.isGroupQuiet(slot)
   return {
-    listeners: { isQuiet: isListenerQuiet, clear: (slot) => columns.clearListener(slot) },
+    listeners: {
+      // In this order: who is taken out of a ring is counted from then on.
+      isQuiet: (slot) => rings.listeners.havePassed(slot) && isListenerQuiet(slot),
+      clear: (slot) => {
+        rings.listeners.forget(slot)
+        columns.clearListener(slot)
+      },
+    },
     groups: { isQuiet: isGroupQuiet, clear: (slot) => columns.clearGroup(slot) },
     series: {
       isQuiet: (slot) => {
@@ -22,7 +30,28 @@ export function snapshotMemory(
       },
       clear: (slot) => columns.clearSeries(slot),
     },
-    // Records that name it are in nobody's ring any more.
-    binds: { isQuiet: () => dispatcher.waiting === 0, clear: () => {} },
+    binds: { isQuiet: (slot) => rings.binds.havePassed(slot), clear: (slot) => rings.binds.forget(slot) },
+  }
+}
+
+/** Whether connections that were accepted before a slot was left are in nobody's ring any more. */
+class Rings {
+  readonly #dispatcher: Dispatcher
+  readonly #marks = new Map<number, readonly number[] | undefined>()
+
+  constructor(dispatcher: Dispatcher) {
+    this.#dispatcher = dispatcher
+  }
+
+  /** Its socket closes a moment after the last thread has acknowledged: the mark is made at the second look. */
+  havePassed(slot: number): boolean {
+    const mark = this.#marks.get(slot)
+    if (mark !== undefined) return this.#dispatcher.hasPassed(mark)
+    this.#marks.set(slot, this.#marks.has(slot) ? this.#dispatcher.mark() : undefined)
+    return false
+  }
+
+  forget(slot: number): void {
+    this.#marks.delete(slot)
   }
 }

@@ -180,7 +180,10 @@ static napi_value ahead(napi_env env, napi_callback_info info) {
   napi_value values[8];
   arguments(env, info, values);
   struct pollfd asked = {.fd = int_argument(env, values[0]), .events = POLLIN | POLLRDHUP};
+  /* Negative ones are passed over in silence. */
+  if (asked.fd < 0) return int_result(env, -EBADF);
   int ready = poll(&asked, 1, 0);
+  if (ready > 0 && (asked.revents & POLLNVAL)) return int_result(env, -EBADF);
   if (ready <= 0) return int_result(env, ready < 0 ? -errno : 0);
   return int_result(env, (asked.revents & ~POLLIN) != 0 ? 2 : 1);
 }

@@ -30,6 +30,16 @@ export class ConnectionRing {
     return (Atomics.load(this.words, TAIL) - head) >>> 0
   }
 
+  /** For the producer: how many records it has put in so far, modulo 2^32. */
+  get pushed(): number {
+    return this.words[TAIL]!
+  }
+
+  /** Whether the consumer has taken all records that were there when `pushed` was read. */
+  hasTaken(pushed: number): boolean {
+    return ((Atomics.load(this.words, HEAD) - pushed) | 0) >= 0
+  }
+
   /** For the producer: nothing more fits. */
   get full(): boolean {
     return this.waiting >= CAPACITY

@@ -5,7 +5,7 @@ import { get, RawClient } from './support/raw-client.js'
 import { RawTarget } from './support/raw-target.js'
 import { until } from './support/until.js'
 
-const ADDED = 500
+const ADDED = 150
 /** For what takes a second on a machine that has nothing else to do. */
 const LONG_MS = 60_000
 

@@ -2,7 +2,7 @@ import pino from 'pino'
 import { Apply } from '../../../src/control/apply.js'
 import { Binds } from '../../../src/control/bind.js'
 import { Dispatcher } from '../../../src/control/dispatch.js'
-import { growTables, slotsOf } from '../../../src/control/grow-tables.js'
+import { growTables } from '../../../src/control/grow-tables.js'
 import { InForce } from '../../../src/control/in-force.js'
 import { capacityFor } from '../../../src/control/next-snapshot.js'
 import { snapshotMemory } from '../../../src/control/snapshot-memory.js'
@@ -87,7 +87,7 @@ export class SimulatedPrimary {
       workers: config.workers,
       steadyMs: () => clock.steadyMs,
       sleep: (ms) => this.later.sleep(clock.nowMs + ms),
-      makeRoom: () => growTables(slotsOf(inForce.snapshot), this, tell),
+      makeRoom: (next) => growTables(inForce.neededFor(next), this, tell),
       publish: (snapshot) => {
         ledger.change(snapshot)
         tell({ type: 'snapshot', snapshot, ...this.#lists() })

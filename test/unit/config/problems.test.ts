@@ -337,6 +337,11 @@ table('values that do not go together are found', [
     ],
   },
   {
+    title: 'a token that no Authorization header can carry',
+    text: `admin: { listen: 127.0.0.1:9900, token: "two words" }\n${SMALL}`,
+    says: ['1:41: admin.token: must be of visible ASCII characters without blanks, as RFC 6750 has bearer tokens'],
+  },
+  {
     title: 'admin in the open without a token',
     text: `admin: { listen: 0.0.0.0:9900 }\n${SMALL}`,
     says: [
