@@ -2,10 +2,14 @@
 // As little as possible is imported before the first line runs: loading the program opens many files at once, and where
 // that is not allowed a person should read why rather than a stack.
 
+import { existsSync } from 'node:fs'
+
 const TOO_MANY_FILES: Readonly<Record<string, string>> = { EMFILE: 'this process', ENFILE: 'the whole system' }
 
 try {
-  const { runCommand } = await import('./cli/program.js')
+  const isBundled = existsSync(new URL('./bundled/program.js', import.meta.url))
+  const program = isBundled ? './bundled/program.js' : './cli/program.js'
+  const { runCommand } = (await import(program)) as typeof import('./cli/program.js')
   await runCommand()
 } catch (error) {
   const code = (error as NodeJS.ErrnoException).code ?? ''

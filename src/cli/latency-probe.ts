@@ -25,7 +25,7 @@ export class LatencyProbe {
   readonly #result: Promise<ProbeResult>
 
   constructor(options: ProbeOptions) {
-    this.#worker = new Worker(new URL('./latency-probe-thread.js', import.meta.url), { workerData: options })
+    this.#worker = new Worker(new URL('../cli/latency-probe-thread.js', import.meta.url), { workerData: options })
     this.#result = new Promise((resolve, reject) => {
       this.#worker.once('message', resolve)
       this.#worker.once('error', reject)

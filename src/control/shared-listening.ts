@@ -29,7 +29,7 @@ export class SharedListeningSockets {
   #lastId = 0
 
   constructor() {
-    this.#echo = fork(fileURLToPath(new URL('./handle-echo.js', import.meta.url)), { execArgv: [] })
+    this.#echo = fork(fileURLToPath(new URL('../control/handle-echo.js', import.meta.url)), { execArgv: [] })
     this.#echo.on('message', (id: number, handle: unknown) => {
       this.#kept.push(handle as RawHandle)
       this.#waiting.get(id)?.(handle as RawHandle)

@@ -13,7 +13,7 @@ const file = (name: string, text: string): string => {
 }
 const SECRETS = file(
   'environment',
-  '# of the service\nCASTOR_SECRET="0123456789abcdef $0"\nCASTOR_TOKEN=\'sesame open\'\n',
+  '# of the service\nCASTOR_SECRET="0123456789abcdef $0"\nCASTOR_TOKEN=\'sesame-open\'\n',
 )
 
 /** A host of a pair, whose secrets come from the environment. */
@@ -44,9 +44,9 @@ t.test('every command that reads the configuration sees the secrets of the servi
   await run('drain', 'app', '127.0.0.1:1')
   await run('drain-host')
   t.same(asked.slice(0, 3), [
-    'GET /api/v1/status Bearer sesame open',
-    'PATCH /api/v1/target-groups/app/targets/127.0.0.1%3A1 Bearer sesame open',
-    'POST /api/v1/drain-host Bearer sesame open',
+    'GET /api/v1/status Bearer sesame-open',
+    'PATCH /api/v1/target-groups/app/targets/127.0.0.1%3A1 Bearer sesame-open',
+    'POST /api/v1/drain-host Bearer sesame-open',
   ])
 })
 
