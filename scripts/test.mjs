@@ -34,6 +34,12 @@ const { values: options, positionals } = parseArgs({
     verbose: { type: 'boolean' },
   },
 })
+/** What takes long and seldom tells anything new is run by `npm run test:long`, or when it is named. */
+const LONG = [
+  'test/integration/tls-testssl.test.ts',
+  'test/integration/mesh-speed.alone.test.ts',
+  'test/unit/shm/sessions-speed.alone.test.ts',
+]
 const isAlone = (file) => file.endsWith('.alone.test.ts')
 const total = { passed: 0, failed: 0, skipped: 0 }
 const running = new Set()
@@ -60,7 +66,7 @@ function testFiles() {
       .replace(/^dist\//, '')
       .replace(/\.js$/, '.ts'),
   )
-  const isWanted = (file) => wanted.length === 0 || wanted.some((name) => file.includes(name))
+  const isWanted = (file) => (wanted.length === 0 ? !LONG.includes(file) : wanted.some((name) => file.includes(name)))
   return readdirSync(join(root, 'test'), { recursive: true, withFileTypes: true })
     .map((entry) => relative(root, join(entry.parentPath ?? entry.path, entry.name)))
     .filter((file) => file.endsWith('.test.ts') && isWanted(file))
