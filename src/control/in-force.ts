@@ -3,8 +3,9 @@ import type { Directory } from '../core/directory.js'
 import type { SlotCounts } from '../core/shared-counters.js'
 import type { SeriesEntry, Snapshot } from '../core/snapshot.js'
 import type { PreparedBinds } from './bind.js'
+import type { SlotMemory } from './left-slots.js'
 import { directoryOf, NO_SNAPSHOT, nextSnapshot, slotsLeft, withBinds } from './next-snapshot.js'
-import { type SlotMemory, Slots } from './slots.js'
+import { Slots } from './slots.js'
 import { Versions } from './versions.js'
 
 /** Where it is seen whether anybody still counts in a slot. */

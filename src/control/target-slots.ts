@@ -3,16 +3,7 @@ import type { Columns } from '../shm/columns.js'
 import { WORKER_TARGET_LISTS } from '../shm/layout.js'
 import type { TargetTable } from '../shm/targets.js'
 import { growTables } from './grow-tables.js'
-
-/** How often in a row a slot must be found free of all traffic: between two looks any thread finishes what it is at. */
-const QUIET_LOOKS = 2
-
-interface LeftSlot {
-  readonly slot: number
-  /** The first version of the lists of targets without it. */
-  readonly version: number
-  quietLooks: number
-}
+import { LeftSlots } from './left-slots.js'
 
 /**
  * Which places for targets in shared memory are free. A place that a target has left is free again only when nobody
@@ -27,7 +18,7 @@ export class TargetSlots {
   readonly #tell: (message: SegmentMessage) => void
   /** Slots from here on are in nobody's list yet. */
   #known: number
-  #left: LeftSlot[] = []
+  readonly #left: LeftSlots
 
   /** `tell` reaches every thread. */
   constructor(columns: Columns, table: TargetTable, tell: (message: SegmentMessage) => void) {
@@ -35,6 +26,10 @@ export class TargetSlots {
     this.#table = table
     this.#tell = tell
     this.#known = columns.capacity.targets
+    this.#left = new LeftSlots({
+      isQuiet: (slot) => columns.isTargetQuiet(slot),
+      clear: (slot) => columns.clearTarget(slot),
+    })
     this.#free = Array.from({ length: this.#known }, (_, slot) => slot)
   }
 
@@ -51,21 +46,12 @@ export class TargetSlots {
 
   /** The target in the slot is gone, from lists of this version on. */
   onTargetRemoved(slot: number, version: number): void {
-    this.#left.push({ slot, version, quietLooks: 0 })
+    this.#left.add(slot, version)
   }
 
   /** To be called every now and then: frees what nobody refers to any more. */
   look(): void {
-    if (this.#left.length === 0) return
-    const { known } = this
-    this.#left = this.#left.filter((left) => {
-      const isQuiet = left.version <= known && this.#columns.isTargetQuiet(left.slot)
-      left.quietLooks = isQuiet ? left.quietLooks + 1 : 0
-      if (left.quietLooks < QUIET_LOOKS) return true
-      this.#columns.clearTarget(left.slot)
-      this.#free.push(left.slot)
-      return false
-    })
+    this.#left.look(this.known, (slot) => this.#free.push(slot))
   }
 
   /** The version that every thread has taken on. A worker that is being replaced has none until it is back. */

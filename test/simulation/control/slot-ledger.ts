@@ -1,5 +1,5 @@
+import type { SlotMemory } from '../../../src/control/left-slots.js'
 import { slotsLeft } from '../../../src/control/next-snapshot.js'
-import type { SlotMemory } from '../../../src/control/slots.js'
 import type { Snapshot } from '../../../src/core/snapshot.js'
 import { Columns } from '../../../src/shm/columns.js'
 import { TargetTable } from '../../../src/shm/targets.js'
