@@ -1,5 +1,6 @@
 import { formatProblem } from '../config/problems.js'
 import type { Config } from '../core/config.js'
+import { yieldToOthers } from '../native/scheduling.js'
 import { createLogger, openLogDestination } from '../observe/log.js'
 import { Certificates } from './certificates.js'
 import { openFileLimit, refuseTooFew } from './descriptors.js'
@@ -27,6 +28,7 @@ export async function startCastor(config: Config, options: StartOptions = {}): P
   const primary = new Primary(config, log, destination, certificates, given)
   try {
     await primary.start()
+    if (options.ownsProcess === true) yieldToOthers()
     const ready = (): void => around.sdNotify?.ready(`serving with ${config.workers} workers`)
     // Until then the process before is the service, and only that one is listened to.
     if (predecessor === undefined) ready()

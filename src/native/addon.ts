@@ -97,7 +97,7 @@ export interface HandoverAddon {
   sendDatagram(path: string, text: string): number
 }
 
-/** The end of the process, which needs no poller. */
+/** The end of the process, and the place of a thread among others; neither needs a poller. */
 export interface ProcessAddon {
   /** Ends the process without waiting for any thread: listening sockets are closed first, connections are reset. */
   exitNow(code: number): void
@@ -108,6 +108,11 @@ export interface ProcessAddon {
    * threads are at. Once a process, after its own handlers are set, which go on being called.
    */
   endOnSecondSignal(ms: number): number
+  /**
+   * 1: the calling thread preempts no other when it wakes (SCHED_BATCH); 0: as any thread. Inherited by the threads and
+   * processes that it starts.
+   */
+  schedule(batch: 0 | 1): number
 }
 
 /** Events of the acceptor's callback: so many connections in the records; out of descriptors, paused for so many ms. */

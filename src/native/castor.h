@@ -66,6 +66,7 @@ void unix_sockets_define(napi_env env, napi_value exports);
 void poller_define(napi_env env, napi_value exports);
 void acceptor_define(napi_env env, napi_value exports);
 void process_define(napi_env env, napi_value exports);
+void scheduling_define(napi_env env, napi_value exports);
 
 /* Writes family, port and address of `storage` into the record; IPv4-mapped addresses as IPv4. */
 void record_address(int32_t *record, const struct sockaddr_storage *storage);

@@ -152,6 +152,7 @@ static napi_value init(napi_env env, napi_value exports) {
   unix_sockets_define(env, exports);
   acceptor_define(env, exports);
   process_define(env, exports);
+  scheduling_define(env, exports);
   tls_define(env, exports);
   return exports;
 }

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
 import t from 'tap'
 import { get, RawClient, request } from './support/raw-client.js'
 import { ok, RawTarget } from './support/raw-target.js'
@@ -7,6 +8,21 @@ import { fifo, startWithFaults, stoodStill, VICTIM, WORKERS } from './support/st
 import { dial, endingOf } from './support/tcp-peers.js'
 import { until } from './support/until.js'
 import { never } from './support/waiting.js'
+
+/** As sched(7) numbers them. */
+const SCHED_OTHER = 0
+const SCHED_BATCH = 3
+
+/** How the kernel schedules the threads of a process, as proc(5) says: the first, and of which kinds the others are. */
+function policies(pid: number): { primary: number; others: readonly number[] } {
+  const of = (tid: number): number => {
+    const stat = readFileSync(`/proc/${pid}/task/${tid}/stat`, 'latin1')
+    // The name in brackets may hold blanks; behind it comes the third field, and the policy is the 41st.
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[41 - 3])
+  }
+  const threads = readdirSync(`/proc/${pid}/task`).map(Number)
+  return { primary: of(pid), others: [...new Set(threads.filter((tid) => tid !== pid).map(of))] }
+}
 
 const worker = `worker="${VICTIM}"`
 
@@ -37,6 +53,7 @@ t.test('a worker that is stuck is reported and replaced, and its connections are
   t.equal(metrics.sum('castor_connections_active', 'listener="raw"'), 2, 'what it had open is not counted any more')
   t.match(castor.stderr, /"thread":"proxy-2","silentMs":\d+,"msg":"a thread is stuck/)
   t.match(castor.stderr, /"worker":2,"livedMs":\d+,"reason":"stuck","msg":"a proxy thread died/)
+  t.same(policies(castor.child.pid!), { primary: SCHED_BATCH, others: [SCHED_OTHER] }, 'its successor as well')
   for (const tunnel of tunnels) tunnel.destroy()
   castor.child.kill('SIGTERM')
   t.equal(await castor.ended(), 0)

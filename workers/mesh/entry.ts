@@ -1,4 +1,5 @@
 import type { FromMesh, MeshTask, ToMesh } from '../../src/core/messages.js'
+import { scheduleNormally } from '../../src/native/scheduling.js'
 import { guard } from '../../src/observe/guard.js'
 import { createWorkerLogger } from '../../src/observe/log.js'
 import { Heartbeats, meshRow } from '../../src/shm/heartbeats.js'
@@ -9,6 +10,7 @@ const STATUS_MS = 500
 
 /** The mesh thread from beginning to end, as a task that Piscina runs once: resolves when told to stop. */
 export default async function meshThread(task: MeshTask): Promise<void> {
+  scheduleNormally()
   const stopBeating = new Heartbeats(task.counters.heartbeats).begin(meshRow(task.snapshot.config.workers))
   const post = (message: FromMesh): void => task.port.postMessage(message)
   const identity = { node: task.snapshot.config.node, thread: 'mesh' }

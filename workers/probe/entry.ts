@@ -1,5 +1,6 @@
 import type { FromProbe, ProbeTask, ToProbe } from '../../src/core/messages.js'
 import { endProcess, endProcessWithin } from '../../src/native/end-process.js'
+import { scheduleNormally } from '../../src/native/scheduling.js'
 import { guard } from '../../src/observe/guard.js'
 import { lastWords } from '../../src/observe/last-words.js'
 import { createWorkerLogger } from '../../src/observe/log.js'
@@ -14,6 +15,7 @@ const EXIT_FAILED = 1
 
 /** The probe thread from beginning to end, as a task that Piscina runs once: resolves when told to stop. */
 export default async function probeThread(task: ProbeTask): Promise<void> {
+  scheduleNormally()
   const heartbeats = new Heartbeats(task.counters.heartbeats)
   const stopBeating = heartbeats.begin(probeRow(task.snapshot.config.workers))
   const stopWatching = task.ownsProcess

@@ -1,4 +1,5 @@
 import type { FromProxy, ProxyTask, ToProxy } from '../../src/core/messages.js'
+import { scheduleNormally } from '../../src/native/scheduling.js'
 import { FAULT, guard } from '../../src/observe/guard.js'
 import { createWorkerLogger } from '../../src/observe/log.js'
 import { LoopDelay } from '../../src/observe/loop-delay.js'
@@ -22,6 +23,7 @@ const REPORT_MS = 1_000
 
 /** A proxy thread from beginning to end, as a task that Piscina runs once: resolves when it has drained. */
 export default async function proxyThread(task: ProxyTask): Promise<void> {
+  scheduleNormally()
   const stopBeating = new Heartbeats(task.counters.heartbeats).begin(task.column)
   const post = (message: FromProxy, transfer: ArrayBuffer[] = []): void => task.port.postMessage(message, transfer)
   const identity = { node: task.snapshot.config.node, thread: `proxy-${task.column}` }
