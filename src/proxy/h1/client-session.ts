@@ -105,6 +105,10 @@ export class ClientSession extends ClientLink implements ConnHandler, Requester 
     }
   }
 
+  protected readHead(buffer: Uint8Array, start: number, end: number): void {
+    this.#read(buffer, start, end)
+  }
+
   onEnd(): void {
     this.inputEnded = true
     switch (this.state) {

@@ -24,8 +24,6 @@ import type { Http2Context } from './h2-context.js'
 import { pollMsFor, serverConnection } from './limits.js'
 
 const READ_BYTES = 64 * 1024
-/** Streams are kept for those that follow, up to so many a connection. */
-const KEPT_STREAMS = 16
 
 const REASONS: Record<H2FailureReason, ReasonCode> = {
   PROTOCOL: 'HTTP2_PROTOCOL',
@@ -73,7 +71,10 @@ export class ClientConnection implements ConnHandler, Timed, Drainable, H2Handle
   readonly #shared: Http2Context
   readonly #connection: H2Connection
   readonly #open: ClientStream[] = []
+  /** Kept for streams to come: as many as there were at once lately, none while nothing goes on. */
   readonly #free: ClientStream[] = []
+  /** The most that were open at once since the timer last looked. */
+  #most = 0
   readonly #pollMs: number
   #idleSinceMs: number
   #bodyPace: BodyPace | undefined
@@ -168,6 +169,7 @@ export class ClientConnection implements ConnHandler, Timed, Drainable, H2Handle
 
   onTimeout(nowMs: number): number {
     this.#countBytes()
+    this.#forgetFree()
     this.#connection.tick(nowMs)
     for (let i = this.#open.length - 1; i >= 0; i--) this.#open[i]!.checkAwaited(nowMs)
     if (this.#open.length === 0 && nowMs - this.#idleSinceMs >= this.listener.route.settings.config.idleTimeoutMs) {
@@ -179,6 +181,7 @@ export class ClientConnection implements ConnHandler, Timed, Drainable, H2Handle
   onStream(stream: H2Stream): void {
     const one = this.#free.pop() ?? new ClientStream(this.#shared, this)
     one.place = this.#open.push(one) - 1
+    if (one.place >= this.#most) this.#most = one.place + 1
     one.attach(stream)
   }
 
@@ -189,7 +192,7 @@ export class ClientConnection implements ConnHandler, Timed, Drainable, H2Handle
       last.place = stream.place
     }
     if (this.#open.length === 0) this.#idleSinceMs = this.#shared.context.clock.nowMs
-    if (this.#free.length < KEPT_STREAMS) this.#free.push(stream)
+    this.#free.push(stream)
   }
 
   onSettings(): void {}
@@ -216,6 +219,12 @@ export class ClientConnection implements ConnHandler, Timed, Drainable, H2Handle
       },
       'HTTP/2 connection ended for a fault of its client',
     )
+  }
+
+  #forgetFree(): void {
+    const needed = this.#most - this.#open.length
+    if (this.#free.length > needed) this.#free.length = needed
+    this.#most = this.#open.length
   }
 
   #countBytes(): void {

@@ -153,11 +153,9 @@ export class ClientStream extends StreamConn {
       heads.giveBack()
       this.#record(499, 'CLIENT_RESET')
     } else {
-      this.session.start(undefined)
       const { bytes } = heads
-      const head = new Uint8Array(bytes.buffer, bytes.byteOffset + this.#headAt, this.#headLength)
       heads.giveBack()
-      this.handler.onData(this, head, this.#headLength)
+      this.session.serve(bytes, this.#headAt, this.#headAt + this.#headLength)
     }
   }
 

@@ -8,10 +8,16 @@ export interface Stepping {
   abort(): void
 }
 
+const NOBODY: Stepping = { step() {}, abort() {} }
+/** Places that are kept for turns to come. */
+const MOST_KEPT = 1024
+
 /** Work of this turn of the loop that waits until the calls under way have returned; one for all streams of a thread. */
 export class StepQueue {
   #waiting: Stepping[] = []
   #running: Stepping[] = []
+  /** How many of `#waiting` there are. Its length stays: to cut it and to let it grow again costs memory every turn. */
+  #count = 0
   readonly #log: Logger
   readonly #schedule: (callback: () => void) => void
 
@@ -21,21 +27,26 @@ export class StepQueue {
   }
 
   add(stepping: Stepping): void {
-    if (this.#waiting.push(stepping) === 1) this.#schedule(this.#run)
+    this.#waiting[this.#count] = stepping
+    if (++this.#count === 1) this.#schedule(this.#run)
   }
 
   readonly #run = (): void => {
     const list = this.#waiting
+    const count = this.#count
     this.#waiting = this.#running
     this.#running = list
-    for (let i = 0; i < list.length; i++) {
+    this.#count = 0
+    for (let i = 0; i < count; i++) {
+      const stepping = list[i]!
+      list[i] = NOBODY
       try {
-        list[i]!.step()
+        stepping.step()
       } catch (fault) {
         this.#log.error({ err: fault }, 'a fault ended one stream')
-        list[i]!.abort()
+        stepping.abort()
       }
     }
-    list.length = 0
+    if (count > MOST_KEPT) list.length = MOST_KEPT
   }
 }

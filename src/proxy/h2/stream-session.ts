@@ -53,6 +53,12 @@ export class StreamSession extends ClientSession {
     this.#shared.pin(conn, target)
   }
 
+  /** Begins, with a whole head that lies in [start, end). */
+  serve(buffer: Uint8Array, start: number, end: number): void {
+    this.start(undefined)
+    this.readHead(buffer, start, end)
+  }
+
   /** Answers what cannot be put into an HTTP/1.1 head. */
   refuseNow(status: number, reason: ReasonCode): void {
     this.refuse(status, reason, undefined)
