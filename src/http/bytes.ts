@@ -14,17 +14,34 @@ const COPY_BY_VIEW = 256
 const COPY_BY_WORDS = 16
 const WORD_BYTES = 4
 
-// Views of what was copied last, since making one costs as much as a copy: nearly always the thread's two static buffers.
+// Making a view costs several times what it copies. What was copied last is nearly always the thread's two static buffers;
+// HTTP/2 has some more: a table and a block of frames of each connection, and what fields lie in on their way.
 let source: Uint8Array = new Uint8Array(0)
 let sourceView = new DataView(source.buffer)
 let target: Uint8Array = source
 let targetView = sourceView
+const KEPT_VIEWS = 16
+const kept: Uint8Array[] = new Array<Uint8Array>(KEPT_VIEWS).fill(source)
+const views: DataView[] = new Array<DataView>(KEPT_VIEWS).fill(sourceView)
+let oldest = 0
+/** Larger memory must not stay alive for its view. */
+const KEPT_VIEW_BYTES = 256 * 1024
+
+function keptView(bytes: Uint8Array): DataView {
+  for (let i = 0; i < KEPT_VIEWS; i++) if (kept[i] === bytes) return views[i]!
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  if (bytes.buffer.byteLength > KEPT_VIEW_BYTES) return view
+  kept[oldest] = bytes
+  views[oldest] = view
+  oldest = (oldest + 1) % KEPT_VIEWS
+  return view
+}
 
 /** The same bytes to be read in words, wherever those begin. */
 export function viewOf(bytes: Uint8Array): DataView {
   if (bytes !== source) {
     source = bytes
-    sourceView = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    sourceView = keptView(bytes)
   }
   return sourceView
 }
@@ -42,7 +59,7 @@ export function copyBytes(out: Uint8Array, at: number, bytes: Uint8Array, from: 
     const view = viewOf(bytes)
     if (out !== target) {
       target = out
-      targetView = new DataView(out.buffer, out.byteOffset, out.byteLength)
+      targetView = keptView(out)
     }
     const last = length - WORD_BYTES
     for (; i <= last; i += WORD_BYTES) targetView.setInt32(at + i, view.getInt32(from + i, true), true)

@@ -15,6 +15,23 @@ t.test('copies of every length land where they should and nowhere else', async (
   }
 })
 
+t.test('copies between more buffers than views are kept of, large and small, land where they should', async (t) => {
+  const buffers = Array.from({ length: 40 }, (_, index) => {
+    const memory = new ArrayBuffer(index % 10 === 0 ? 300_000 : 400)
+    return new Uint8Array(memory, index % 7, 390).fill(index)
+  })
+  for (let round = 0; round < 200; round++) {
+    const from = buffers[(round * 7) % 40]!
+    const to = buffers[(round * 11 + 3) % 40]!
+    if (from === to) continue
+    for (let i = 0; i < from.length; i++) from[i] = (round + i * 3) & 255
+    const expected = to.slice()
+    expected.set(from.subarray(9, 69), 5)
+    copyBytes(to, 5, from, 9, 69)
+    t.ok(Buffer.compare(to, expected) === 0, `round ${round}`)
+  }
+})
+
 t.test('numbers are written in decimal', async (t) => {
   const out = new Uint8Array(20)
   for (const value of [0, 1, 9, 10, 99, 100, 65_535, 2 ** 31, 2 ** 32, 10 ** 15, Number.MAX_SAFE_INTEGER]) {
