@@ -1,3 +1,4 @@
+import type { Fault } from '../core/fault.js'
 import { REASONS, type ReasonCode } from '../core/reasons.js'
 import { TLS_FAULTS, TLS_VERSIONS, type TlsFault, type TlsVersion } from '../core/tls.js'
 import type { HistogramSample } from '../observe/prometheus.js'
@@ -48,7 +49,7 @@ export function codeCounts(columns: Columns, series: number): Float64Array {
 
 export interface ReasonCount {
   readonly code: ReasonCode
-  readonly origin: 'client' | 'server'
+  readonly fault: Fault
   readonly count: number
 }
 
@@ -58,9 +59,9 @@ const reasonWords = new Float64Array(REASONS.length)
 export function reasonCounts(columns: Columns, listener: number): ReasonCount[] {
   columns.listener(listener).sums(LISTENER_REASONS, reasonWords)
   const counts: ReasonCount[] = []
-  REASONS.forEach(({ code, origin }, index) => {
+  REASONS.forEach(({ code, fault }, index) => {
     const count = reasonWords[index]!
-    if (origin !== 'none' && count > 0) counts.push({ code, origin, count })
+    if (fault !== 'none' && count > 0) counts.push({ code, fault, count })
   })
   return counts
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.js'
 import type { Config } from '../core/config.js'
 import type { Directory, ListedTarget } from '../core/directory.js'
+import type { Fault } from '../core/fault.js'
 import type { ReasonCode } from '../core/reasons.js'
 import type { SessionStore, SessionTotals } from '../core/session-store.js'
 import { isWell } from '../health/availability.js'
@@ -132,19 +133,15 @@ function failures(out: Exposition, columns: Columns, directory: Directory): void
   const counted = directory.listeners.flatMap((listener, index) =>
     listener === undefined ? [] : [{ listener, reasons: reasonCounts(columns, index) }],
   )
-  const family = (name: string, help: string, belongs: (code: ReasonCode, origin: 'client' | 'server') => boolean) => {
+  const family = (name: string, help: string, belongs: (code: ReasonCode, fault: Fault) => boolean) => {
     out.family(name, 'counter', help)
     for (const { listener, reasons } of counted) {
-      for (const { code, origin, count } of reasons)
-        if (belongs(code, origin)) out.sample({ listener, reason: code }, count)
+      for (const { code, fault, count } of reasons)
+        if (belongs(code, fault)) out.sample({ listener, reason: code }, count)
     }
   }
-  family('castor_client_errors_total', 'Failures on the client side, by reason.', (_, origin) => origin === 'client')
-  family(
-    'castor_server_errors_total',
-    'Failures of targets or of Castor, by reason.',
-    (_, origin) => origin === 'server',
-  )
+  family('castor_client_errors_total', 'Failures on the client side, by reason.', (_, fault) => fault === 'client')
+  family('castor_server_errors_total', 'Failures of targets or of Castor, by reason.', (_, fault) => fault !== 'client')
   family('castor_rejected_total', 'Connections and requests turned away by a limit.', (code) =>
     REJECTIONS.includes(code),
   )

@@ -111,8 +111,8 @@ function buildListeners(facts: AdminFacts, nowMs: number): ListenerStatus[] {
     const word = (offset: number): number => (index < 0 ? 0 : columns.listener(index).sum(offset))
     const responses = countResponses(columns, directory.series, name)
     const errors = { client: 0, server: 0, reasons: {} as Record<string, number> }
-    for (const { code, origin, count } of index < 0 ? [] : reasonCounts(columns, index)) {
-      errors[origin] += count
+    for (const { code, fault, count } of index < 0 ? [] : reasonCounts(columns, index)) {
+      errors[fault === 'client' ? 'client' : 'server'] += count
       errors.reasons[code] = count
     }
     return {

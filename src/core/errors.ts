@@ -1,5 +1,8 @@
-/** Whose fault a failure is: the client's, the target's, Castor's own, or the operator's (config, machine limits). */
-export type ErrorOrigin = 'client' | 'target' | 'castor' | 'operator'
+/**
+ * Where a failure comes from: the client, the target, Castor itself, the operator (config, machine limits), or the peer of a
+ * connection, which is one or the other: see `faultOf`.
+ */
+export type ErrorOrigin = 'client' | 'target' | 'peer' | 'castor' | 'operator'
 
 interface ErrorKind {
   readonly origin: ErrorOrigin
@@ -20,7 +23,7 @@ export const ERROR_KINDS = {
   WORKER_DIED: { origin: 'castor', retryable: false, summary: 'a proxy thread ended unexpectedly' },
   CONNECT_FAILED: { origin: 'target', retryable: true, summary: 'the target refused the connection' },
   CONNECT_TIMEOUT: { origin: 'target', retryable: true, summary: 'the target did not accept the connection in time' },
-  PEER_RESET: { origin: 'target', retryable: false, summary: 'the other side reset the connection' },
+  PEER_RESET: { origin: 'peer', retryable: false, summary: 'the other side reset the connection' },
   STREAM_REFUSED: { origin: 'target', retryable: true, summary: 'the target turned the request away unread' },
   RESPONSE_TIMEOUT: { origin: 'target', retryable: false, summary: 'the target did not answer in time' },
   RESPONSE_MALFORMED: { origin: 'target', retryable: false, summary: 'the target answered nonsense' },
@@ -32,9 +35,9 @@ export const ERROR_KINDS = {
     summary: 'the PROXY protocol header is missing or wrong',
   },
   TLS_CONFIG: { origin: 'operator', retryable: false, summary: 'a certificate, key or TLS rule cannot be used' },
-  TLS_HANDSHAKE_FAILED: { origin: 'client', retryable: true, summary: 'the TLS handshake did not come about' },
-  TLS_TRUNCATED: { origin: 'target', retryable: false, summary: 'the other side ended TLS without saying so' },
-  TLS_FAILED: { origin: 'target', retryable: false, summary: 'TLS broke down after the handshake' },
+  TLS_HANDSHAKE_FAILED: { origin: 'peer', retryable: true, summary: 'the TLS handshake did not come about' },
+  TLS_TRUNCATED: { origin: 'peer', retryable: false, summary: 'the other side ended TLS without saying so' },
+  TLS_FAILED: { origin: 'peer', retryable: false, summary: 'TLS broke down after the handshake' },
   LOCAL_SHORTAGE: {
     origin: 'operator',
     retryable: true,
@@ -43,6 +46,7 @@ export const ERROR_KINDS = {
   ABORTED: { origin: 'castor', retryable: false, summary: 'Castor closed the connection itself' },
   THREAD_STUCK: { origin: 'castor', retryable: false, summary: 'a thread stands still and cannot be ended' },
   UPGRADE_FAILED: { origin: 'operator', retryable: false, summary: 'the new process did not take over' },
+  STREAM_RESET: { origin: 'peer', retryable: false, summary: 'the other side reset an HTTP/2 stream' },
 } as const satisfies Record<string, ErrorKind>
 
 export type ErrorCode = keyof typeof ERROR_KINDS

@@ -1,5 +1,6 @@
 import type { Conn, ConnHandler } from '../core/conn.js'
 import type { CastorError } from '../core/errors.js'
+import { faultOf } from '../core/fault.js'
 import type { HealthReason } from '../core/target-state.js'
 import { malformed, type ProbeFinding } from './probe-finding.js'
 
@@ -124,7 +125,7 @@ export class Probe implements ConnHandler {
   }
 
   onClose(_conn: Conn, cause?: CastorError): void {
-    if (cause?.code === 'LOCAL_SHORTAGE') {
+    if (cause !== undefined && faultOf(cause, 'target') === 'us') {
       this.#finish(undefined, cause.message)
       return
     }

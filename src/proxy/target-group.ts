@@ -1,11 +1,13 @@
 // Hot path: a pick a request.
 import { isDeepStrictEqual } from 'node:util'
 import type { Balancer } from '../core/balancer.js'
+import { targetFailureOf } from '../core/blame.js'
 import type { Clock } from '../core/clock.js'
 import type { TargetGroupConfig } from '../core/config.js'
 import type { Endpoint } from '../core/conn.js'
 import type { CastorError } from '../core/errors.js'
-import { FAILURE_GATEWAY, type FailureKind, failureOfStatus } from '../core/failure-kinds.js'
+import { FAILURE_GATEWAY, failureOfStatus } from '../core/failure-kinds.js'
+import type { ReasonCode } from '../core/reasons.js'
 import { keepsClients } from '../health/availability.js'
 import { failedLatency, peakEwma } from '../health/latency.js'
 import { OutlierDetection } from '../health/outlier-detection.js'
@@ -147,6 +149,12 @@ export class TargetGroup implements RulingGroup, QueuedGroup {
     return false
   }
 
+  /** Whether another target may have what came to nothing for this reason: where it is the target's fault, and `retries` say so. */
+  mayRetryOn(reason: ReasonCode): boolean {
+    const condition = targetFailureOf(reason)?.retryOn
+    return condition !== undefined && this.config.retries.on.includes(condition)
+  }
+
   /** Time has passed: what it alone changes is looked at, off the hot path. Of the settings in force only. */
   tick(): void {
     const { outliers, queue } = this.set
@@ -156,15 +164,17 @@ export class TargetGroup implements RulingGroup, QueuedGroup {
   }
 
   /**
-   * It failed a request before it answered. `cause` as the connection gave it: what ended with one connection, be it many
-   * streams, was one failure.
+   * A request came to nothing before the target answered; it counts where that is the target's fault. `cause` as the
+   * connection gave it: what ended with one connection, be it many streams, was one failure.
    */
-  countFailure(target: Target, kind: FailureKind, client: Endpoint, cause?: CastorError): void {
+  countFailure(target: Target, reason: ReasonCode, client: Endpoint, cause?: CastorError): void {
+    const failure = targetFailureOf(reason)
+    if (failure === undefined) return
     target.failed()
     this.#penalize(target.slot, -1)
     if (cause !== undefined && cause === this.#lastCause) return
     this.#lastCause = cause
-    this.set.outliers?.countBad(target.slot, kind, client)
+    this.set.outliers?.countBad(target.slot, failure.kind, client)
   }
 
   /**
@@ -201,8 +211,12 @@ export class TargetGroup implements RulingGroup, QueuedGroup {
     this.#table.clearFailures(target.slot)
   }
 
-  /** It cut the answer that it had begun with this status, or the connection before a byte; 0 in the latter case. */
-  countCut(target: Target, status: number, client: Endpoint): void {
+  /**
+   * An answer that had begun with this status was cut, or a connection before a byte of it, with 0 as its status; it counts
+   * where that is the target's fault.
+   */
+  countCut(target: Target, reason: ReasonCode, status: number, client: Endpoint): void {
+    if (targetFailureOf(reason) === undefined) return
     const failure = failureOfStatus(status)
     const { outliers } = this.set
     if (failure !== 0 && outliers?.counts(failure)) return

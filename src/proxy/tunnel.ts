@@ -1,9 +1,12 @@
 // Hot path: every byte of TCP and WebSocket traffic passes here.
 import type { Conn, ConnHandler } from '../core/conn.js'
 import type { CastorError } from '../core/errors.js'
+import { type Fault, faultOf } from '../core/fault.js'
 import type { Timed, TimerWheel } from '../net/timer-wheel.js'
 
-export type TunnelEnd = 'closed' | 'idle' | 'client-failed' | 'target-failed' | 'cut' | 'shed' | 'removed'
+export type TunnelEnd = 'closed' | 'idle' | 'client-failed' | 'target-failed' | 'fault' | 'cut' | 'shed' | 'removed'
+
+const FAILED: Readonly<Record<Fault, TunnelEnd>> = { client: 'client-failed', target: 'target-failed', us: 'fault' }
 
 export interface TunnelOwner {
   /** Both connections are closed. Called exactly once. */
@@ -75,7 +78,7 @@ export class Tunnel implements ConnHandler, Timed {
     if (this.#ending) return
     if (conn === this.#client) this.#clientGone = true
     if (cause !== undefined && this.#end === 'closed')
-      this.#end = conn === this.#client ? 'client-failed' : 'target-failed'
+      this.#end = FAILED[faultOf(cause, conn === this.#client ? 'client' : 'target')]
     const other = this.#other(conn)
     // A reset on one side is passed on as one; after an orderly close what is queued still goes out.
     if (cause !== undefined) other.abort()

@@ -37,9 +37,10 @@ t.test('every access log reason is explained in docs/ERRORS.md, and no other', a
     REASONS.map(({ code }) => code),
     'in the order of the catalogue',
   )
-  for (const { code, origin } of REASONS) {
+  for (const { code, fault } of REASONS) {
     const text = documented.get(code) ?? ''
-    if (origin !== 'none') t.match(text, `Counted in \`castor_${origin}_errors_total\`.`, code)
+    const family = fault === 'client' ? 'client' : 'server'
+    if (fault !== 'none') t.match(text, `Counted in \`castor_${family}_errors_total\`.`, code)
     t.ok(text.length > 40, `${code} is explained`)
   }
 })

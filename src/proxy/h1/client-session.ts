@@ -1,4 +1,5 @@
 // Hot path: every request passes here. No closures or promises; bytes are kept only when a head came in pieces.
+import { clientLossOf } from '../../core/blame.js'
 import type { Conn, ConnHandler } from '../../core/conn.js'
 import type { CastorError } from '../../core/errors.js'
 import { REASON, type ReasonCode } from '../../core/reasons.js'
@@ -17,7 +18,6 @@ import {
   ENDED,
   EXCHANGING,
   FLUSHING,
-  goneReason,
   HEAD_READ_BYTES,
   LINGER_BYTES,
   LINGERING,
@@ -137,7 +137,7 @@ export class ClientSession extends ClientLink implements ConnHandler, Requester 
     const state = this.state
     this.state = ENDED
     this.exchange = undefined
-    if (exchange !== undefined) exchange.onClientGone(goneReason(cause))
+    if (exchange !== undefined) exchange.onClientGone(clientLossOf(cause))
     if (state === READING && this.headStartedMs >= 0) this.listener.countReason(REASON.CLIENT_CLOSED)
     this.finish()
   }

@@ -1,6 +1,5 @@
 // Hot path: every request ends here, well or not.
 import type { CastorError } from '../../core/errors.js'
-import { FAILURE_RESET, type FailureKind } from '../../core/failure-kinds.js'
 import type { ReasonCode } from '../../core/reasons.js'
 import type { ResponseParser } from '../../http/response-parser.js'
 import { Affinity } from '../stickiness.js'
@@ -132,11 +131,12 @@ export abstract class ExchangeOutcome implements UpstreamUser {
     if (targetLines.take()) {
       log.warn({ target: this.upstream.target?.id, detail, ...targetLines.omitted() }, 'target answered nonsense')
     }
-    this.blameAndFail(FAILURE_RESET, 502, 'BAD_RESPONSE')
+    this.failAttempt(502, 'BAD_RESPONSE')
   }
 
-  protected blameAndFail(kind: FailureKind, status: number, reason: ReasonCode): void {
-    this.upstream.blame(kind)
+  /** The same as `fail` where the attempt to have an answer of the target ends with it. */
+  protected failAttempt(status: number, reason: ReasonCode): void {
+    this.upstream.countFailure(reason)
     this.fail(status, reason)
   }
 
@@ -156,18 +156,13 @@ export abstract class ExchangeOutcome implements UpstreamUser {
     session.onExchangeDone(keep, requestDone, blocked, waits)
   }
 
-  /** The same where the target is what broke it off. */
-  protected cutByTarget(reason: ReasonCode): void {
-    this.upstream.blameCut(this.tally.status)
-    this.cut(reason)
-  }
-
   /** The response cannot be finished: the client must see that it was cut. */
   protected cut(reason: ReasonCode): void {
     const session = this.session
     // Without framing of its own a body's end looks like its whole: only a reset tells.
     const framed = this.info.versionMinor === 1 || this.head.parser.contentLength >= 0
     const { blocked } = this.responseBody
+    this.upstream.countCut(reason, this.tally.status)
     this.release(reason)
     if (framed) session.cutShort(false)
     else session.cutUnframed(blocked)

@@ -36,7 +36,7 @@ export abstract class ExchangeResponse extends ExchangeOutcome {
     this.keepUpstream = false
     this.responseBody.endOfStream(this.session.conn, this.context.transport.scratch)
     if (this.responseBody.done) this.complete(false)
-    else this.cutByTarget('TARGET_CUT')
+    else this.cut('TARGET_CUT')
   }
 
   protected readHead(first: number): void {
@@ -88,7 +88,7 @@ export abstract class ExchangeResponse extends ExchangeOutcome {
 
   /** `extra`: the target sent more than its response. */
   protected afterRelay(extra: boolean): void {
-    if (this.responseBody.malformed) this.cutByTarget('BAD_RESPONSE')
+    if (this.responseBody.malformed) this.cut('BAD_RESPONSE')
     else if (this.responseBody.done) this.complete(extra)
     else if (this.responseBody.blocked) this.upstream.conn?.pause()
     else if (this.responseBody.bytes >= WIDEN_FROM_BYTES && !this.wide) this.#widen()

@@ -1,6 +1,6 @@
 // Hot path: every request passes here. No closures or promises.
+import { targetLossOf } from '../../core/blame.js'
 import type { CastorError } from '../../core/errors.js'
-import { FAILURE_RESET, FAILURE_TIMEOUT } from '../../core/failure-kinds.js'
 import type { ReasonCode } from '../../core/reasons.js'
 import type { RequestParser } from '../../http/request-parser.js'
 import { writeRequestHead } from '../../http/request-writer.js'
@@ -9,7 +9,7 @@ import { RefusedRequest } from '../refused-request.js'
 import { requestFraming } from './body-relay.js'
 import { AWAITING, CONNECTING, DELIVERING, FINISHING, OVER, STREAMING } from './exchange-phase.js'
 import { ExchangeResponse } from './exchange-response.js'
-import { dialFailureStatus } from './failure-reply.js'
+import { attemptStatus } from './failure-reply.js'
 import type { Requester } from './requester.js'
 import {
   UPSTREAM_DIALLING,
@@ -118,7 +118,7 @@ export class Exchange extends ExchangeResponse {
     const restMs = activeMs + route.settings.config.idleTimeoutMs - nowMs
     if (restMs > 0 && (this.requestBody.done || this.pace.isFastEnough(nowMs, this.session))) return restMs
     if (this.tally.headSent) this.cut(this.requestBody.done ? 'IDLE_TIMEOUT' : 'BODY_TOO_SLOW')
-    else if (this.requestBody.blocked) this.fail(504, 'RESPONSE_TIMEOUT')
+    else if (this.requestBody.blocked) this.failAttempt(504, 'RESPONSE_TIMEOUT')
     else this.fail(408, 'BODY_TOO_SLOW')
     return restMs
   }
@@ -129,10 +129,10 @@ export class Exchange extends ExchangeResponse {
    * that a client waits `attempts` + 1 times as long at the most. Returns as `checkTime` does.
    */
   #onResponseTimeout(nowMs: number): number {
-    this.upstream.blame(FAILURE_TIMEOUT)
+    this.upstream.countFailure('RESPONSE_TIMEOUT')
     this.upstream.drop()
     const again = this.requestBody.none && this.info.idempotent && !this.head.begun
-    const state = again ? this.upstream.connectElsewhere('response-timeout') : UPSTREAM_NONE
+    const state = again ? this.upstream.connectElsewhere('RESPONSE_TIMEOUT') : UPSTREAM_NONE
     if (state === UPSTREAM_NONE) {
       this.fail(504, 'RESPONSE_TIMEOUT')
       return 0
@@ -183,8 +183,8 @@ export class Exchange extends ExchangeResponse {
   }
 
   onConnectFailed(reason: ReasonCode): void {
-    const state = reason === 'LOCAL_SHORTAGE' ? UPSTREAM_NONE : this.upstream.connectElsewhere('connect-failure')
-    if (state === UPSTREAM_NONE) this.fail(dialFailureStatus(reason), reason)
+    const state = this.upstream.connectElsewhere(reason)
+    if (state === UPSTREAM_NONE) this.fail(attemptStatus(reason), reason)
     else this.#retried(state)
   }
 
@@ -194,21 +194,25 @@ export class Exchange extends ExchangeResponse {
       return
     }
     if (this.phase === STREAMING) {
-      this.cutByTarget('TARGET_CUT')
+      this.cut(targetLossOf(cause, true))
       return
     }
+    const reason = targetLossOf(cause, false)
     this.context.log.debug(
       { target: this.upstream.target?.id, cause: cause?.message },
       'target closed before it answered',
     )
-    if (this.head.begun || !this.upstream.isStale) this.upstream.blame(FAILURE_RESET, cause)
+    const isExpected = this.upstream.isStale && cause?.code !== 'STREAM_RESET'
+    if (this.head.begun || !isExpected) this.upstream.countFailure(reason, cause)
     // What is not held of a body, be it one empty chunk, would be missing from the second try.
     const held = cause instanceof RefusedRequest ? cause.held : undefined
     const refused = cause?.retryable === true
     const whole = this.requestBody.none || this.#holds
-    const again = held !== undefined || (whole && (this.#mayRepeat || refused || this.upstream.unread))
+    const again =
+      reason === 'TARGET_RESET' &&
+      (held !== undefined || (whole && (this.#mayRepeat || refused || this.upstream.unread)))
     const state = this.head.begun || !again ? UPSTREAM_NONE : this.upstream.resend(refused, held)
-    if (state === UPSTREAM_NONE) this.fail(502, 'TARGET_RESET')
+    if (state === UPSTREAM_NONE) this.fail(attemptStatus(reason), reason)
     else this.#retried(state)
   }
 

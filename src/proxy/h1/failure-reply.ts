@@ -6,9 +6,10 @@ import type { Requester } from './requester.js'
 
 const RETRY_AFTER_SECONDS = 1
 
-/** What a client is told of a target that could not be reached, for one reason or another. */
-export function dialFailureStatus(reason: ReasonCode): number {
+/** What a client is told of an attempt that came to nothing: the target could not be reached, or was lost. */
+export function attemptStatus(reason: ReasonCode): number {
   if (reason === 'LOCAL_SHORTAGE') return 503
+  if (reason === 'INTERNAL') return 500
   return reason === 'CONNECT_TIMEOUT' ? 504 : 502
 }
 

@@ -1,6 +1,3 @@
-import type { CastorError } from '../../core/errors.js'
-import type { ReasonCode } from '../../core/reasons.js'
-
 /** Where a client's connection stands. */
 export const READING = 0
 export const EXCHANGING = 1
@@ -25,9 +22,3 @@ export const LINGER_BYTES = 1024 * 1024 * 1024
 /** Timers look at a session at least this often, which keeps byte counters fresh. */
 export const POLL_MS = 1_000
 export const CONTINUE = Buffer.from('HTTP/1.1 100 Continue\r\n\r\n', 'latin1')
-
-/** Why a client is gone in the middle of a request. */
-export function goneReason(cause: CastorError | undefined): ReasonCode {
-  if (cause === undefined) return 'CLIENT_CLOSED'
-  return cause.code === 'REQUEST_MALFORMED' ? 'BAD_BODY' : 'CLIENT_RESET'
-}

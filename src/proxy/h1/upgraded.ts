@@ -13,6 +13,7 @@ const REASONS: Record<TunnelEnd, ReasonCode> = {
   idle: 'IDLE_TIMEOUT',
   'client-failed': 'CLIENT_RESET',
   'target-failed': 'TARGET_CUT',
+  fault: 'INTERNAL',
   cut: 'SHUTTING_DOWN',
   // Not of one whose client has sent a request.
   shed: 'SHED_SILENT',

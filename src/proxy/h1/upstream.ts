@@ -1,8 +1,7 @@
 // Hot path: every request takes its way to a target here.
-import type { RetryCondition } from '../../core/config.js'
+import { dialFailureOf } from '../../core/blame.js'
 import { AHEAD_NOTHING, type Conn, type ConnHandler, type Endpoint } from '../../core/conn.js'
 import type { CastorError } from '../../core/errors.js'
-import { FAILURE_CONNECT, type FailureKind } from '../../core/failure-kinds.js'
 import type { ReasonCode } from '../../core/reasons.js'
 import { charge } from '../../net/dial-room.js'
 import {
@@ -221,21 +220,24 @@ export class Upstream implements ConnHandler, Waiter, SpareTaker {
   resend(refused: boolean, held: Uint8Array | undefined): UpstreamState {
     if (refused) {
       if (held !== undefined) this.head.keepAll(held)
-      const state = this.connectElsewhere('connect-failure')
+      const state = this.connectElsewhere('CONNECT_FAILED')
       if (state !== UPSTREAM_NONE || held !== undefined) return state
     }
-    if (!this.#reused) return this.connectElsewhere('reset-before-response')
+    if (!this.#reused) return this.connectElsewhere('TARGET_RESET')
     if (!this.#session.route.group.retryBudget.tryRetry()) return UPSTREAM_NONE
     this.#resent = true
     this.#context.countRetry()
     return this.#dial(this.target!)
   }
 
-  /** Tries another target where `retries`, its budget and the other targets allow. The head is written again. */
-  connectElsewhere(condition: RetryCondition): UpstreamState {
+  /**
+   * Tries another target where the one that it was with is at fault, and where `retries`, its budget and the other targets
+   * allow. The head is written again.
+   */
+  connectElsewhere(reason: ReasonCode): UpstreamState {
     const { group } = this.#session.route
     const failed = this.target!
-    if (this.#attemptsLeft === 0 || !group.config.retries.on.includes(condition)) return UPSTREAM_NONE
+    if (this.#attemptsLeft === 0 || !group.mayRetryOn(reason)) return UPSTREAM_NONE
     if (!group.hasOther(failed, this.tried) || !group.retryBudget.tryRetry()) return UPSTREAM_NONE
     group.finish(failed)
     this.tried.push(failed.slot)
@@ -252,14 +254,14 @@ export class Upstream implements ConnHandler, Waiter, SpareTaker {
     return this.#reused
   }
 
-  /** The target failed this request before it answered. */
-  blame(kind: FailureKind, cause?: CastorError): void {
-    if (this.target !== undefined) this.#session.route.group.countFailure(this.target, kind, this.client, cause)
+  /** The request came to nothing before its target answered. */
+  countFailure(reason: ReasonCode, cause?: CastorError): void {
+    if (this.target !== undefined) this.#session.route.group.countFailure(this.target, reason, this.client, cause)
   }
 
-  /** The target cut the answer that it had begun with this status. */
-  blameCut(status: number): void {
-    if (this.target !== undefined) this.#session.route.group.countCut(this.target, status, this.client)
+  /** The answer that had begun with this status was cut. */
+  countCut(reason: ReasonCode, status: number): void {
+    if (this.target !== undefined) this.#session.route.group.countCut(this.target, reason, status, this.client)
   }
 
   /** The dial took too long. */
@@ -269,9 +271,8 @@ export class Upstream implements ConnHandler, Waiter, SpareTaker {
     this.#failDial(late)
   }
 
-  /** What this host lacks says nothing about the target, and another one could only be lacked for too. */
   #failDial(reason: ReasonCode, cause?: CastorError): void {
-    if (reason !== 'LOCAL_SHORTAGE') this.blame(FAILURE_CONNECT, cause)
+    this.countFailure(reason, cause)
     this.#user.onConnectFailed(reason)
   }
 
@@ -359,10 +360,10 @@ export class Upstream implements ConnHandler, Waiter, SpareTaker {
   }
 
   #dialFailure(cause: CastorError | undefined): ReasonCode {
-    if (cause?.code === 'LOCAL_SHORTAGE') return 'LOCAL_SHORTAGE'
-    if (cause?.code !== 'TLS_HANDSHAKE_FAILED') return 'CONNECT_FAILED'
-    this.#context.tlsLog.targetFailed(this.#session.route.group.config.name, this.target!.id, cause.message)
-    return 'TARGET_TLS_FAILED'
+    const reason = dialFailureOf(cause)
+    if (reason === 'TARGET_TLS_FAILED')
+      this.#context.tlsLog.targetFailed(this.#session.route.group.config.name, this.target!.id, cause!.message)
+    return reason
   }
 
   #dial(target: Target): UpstreamState {

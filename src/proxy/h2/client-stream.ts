@@ -221,7 +221,7 @@ export class ClientStream extends StreamConn {
     stream.sendFields(fields, true)
     stream.abandonInput()
     // What the target thinks is a WebSocket by now has no other end.
-    if (status === 101) this.lose(new CastorError('ABORTED', 'the target answered another handshake'))
+    if (status === 101) this.lose(new CastorError('RESPONSE_MALFORMED', 'the target answered another handshake'))
   }
 
   /** RFC 9113 8.1.1: a stream error, which costs the other streams nothing. */

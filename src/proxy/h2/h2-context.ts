@@ -69,12 +69,15 @@ export class Http2Context {
 
   #endFaulty(err: unknown, connection: H2Connection): void {
     this.log.error({ err }, 'a fault ended one connection')
+    this.#lost = connection
+    this.#loss = new CastorError('ABORTED', 'internal fault')
     try {
       connection.fail(H2_ERROR.INTERNAL_ERROR, 'internal fault')
     } catch (again) {
       this.log.error({ err: again }, 'a fault ended one connection')
     }
   }
+
   /** What all streams of a connection end with that is over: one cause, so that it is told from as many failures. */
   lossOf(connection: H2Connection): CastorError {
     if (this.#lost !== connection) {

@@ -274,7 +274,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
     this.stream = undefined
     const { connection } = stream
     if (!retryable && (connection.closed || connection.draining)) this.lose(this.shared.lossOf(connection))
-    else this.lose(new CastorError(retryable ? 'STREAM_REFUSED' : 'PEER_RESET', `HTTP/2 error ${code}`))
+    else this.lose(new CastorError(retryable ? 'STREAM_REFUSED' : 'STREAM_RESET', `HTTP/2 error ${code}`))
   }
 
   step(): void {

@@ -1,6 +1,6 @@
+import { clientLossOf, dialFailureOf } from '../../core/blame.js'
 import type { Conn, ConnHandler, Endpoint } from '../../core/conn.js'
 import type { CastorError } from '../../core/errors.js'
-import { FAILURE_CONNECT } from '../../core/failure-kinds.js'
 import { REASON, REASONS, type ReasonCode } from '../../core/reasons.js'
 import { PROXY_V2_MAX_BYTES } from '../../net/proxy-protocol.js'
 import { writeProxyV1, writeProxyV2 } from '../../net/proxy-protocol-writer.js'
@@ -21,6 +21,7 @@ const END_REASONS: Record<TunnelEnd, ReasonCode> = {
   idle: 'IDLE_TIMEOUT',
   'client-failed': 'CLIENT_RESET',
   'target-failed': 'TARGET_RESET',
+  fault: 'INTERNAL',
   cut: 'SHUTTING_DOWN',
   shed: 'SHED_SILENT',
   removed: 'TARGET_REMOVED',
@@ -161,7 +162,7 @@ export class TcpSession implements ConnHandler, Timed, Drainable, TunnelOwner, W
   onClose(conn: Conn, cause?: CastorError): void {
     if (this.#ended) return
     if (conn === this.#conn) {
-      this.#fail(cause === undefined ? 'CLIENT_CLOSED' : 'CLIENT_RESET')
+      this.#fail(clientLossOf(cause))
       return
     }
     this.#upstream = undefined
@@ -197,7 +198,7 @@ export class TcpSession implements ConnHandler, Timed, Drainable, TunnelOwner, W
     target.connectionClosed()
     // A reset behind an answer may be its target's way to say that it is done.
     if (this.#upstream!.bytesRead > this.#upstreamBase) this.#route.group.countServed(target)
-    else if (end === 'target-failed') this.#route.group.countCut(target, 0, this.client)
+    else this.#route.group.countCut(target, END_REASONS[end], 0, this.client)
     this.#finish(END_REASONS[end])
   }
 
@@ -248,12 +249,9 @@ export class TcpSession implements ConnHandler, Timed, Drainable, TunnelOwner, W
     this.#context.wheel.cancel(this)
     const failed = this.#target!
     const { group } = this.#route
-    // What this host lacks says nothing about the target, and another one could only be lacked for too.
-    if (reason !== 'LOCAL_SHORTAGE') group.countFailure(failed, FAILURE_CONNECT, this.client, cause)
+    group.countFailure(failed, reason, this.client, cause)
     this.#leaveTarget()
-    const { on } = group.config.retries
-    if (reason === 'LOCAL_SHORTAGE') this.#fail(reason)
-    else if (this.#attemptsLeft === 0 || !on.includes('connect-failure')) this.#fail(reason)
+    if (this.#attemptsLeft === 0 || !group.mayRetryOn(reason)) this.#fail(reason)
     else if (!group.hasOther(failed, this.tried) || !group.retryBudget.tryRetry()) this.#fail(reason)
     else {
       this.#attemptsLeft--
@@ -263,10 +261,10 @@ export class TcpSession implements ConnHandler, Timed, Drainable, TunnelOwner, W
   }
 
   #dialFailure(cause: CastorError | undefined): ReasonCode {
-    if (cause?.code === 'LOCAL_SHORTAGE') return 'LOCAL_SHORTAGE'
-    if (cause?.code !== 'TLS_HANDSHAKE_FAILED') return 'CONNECT_FAILED'
-    this.#context.tlsLog.targetFailed(this.#route.group.config.name, this.#target!.id, cause.message)
-    return 'TARGET_TLS_FAILED'
+    const reason = dialFailureOf(cause)
+    if (reason === 'TARGET_TLS_FAILED')
+      this.#context.tlsLog.targetFailed(this.#route.group.config.name, this.#target!.id, cause!.message)
+    return reason
   }
 
   #leaveTarget(): void {

@@ -128,10 +128,11 @@ t.test('every reason of the catalogue but success shows up in one of the two err
   const facts = new FakeFacts()
   for (const { code } of REASONS) facts.reason(1, 1, code)
   const families = render(facts)
-  for (const { code, origin } of REASONS) {
+  for (const { code, fault } of REASONS) {
+    const isServers = fault === 'target' || fault === 'us'
     const labels = { listener: 'db', reason: code }
-    t.equal(value(families, 'castor_client_errors_total', labels), origin === 'client' ? 1 : undefined, code)
-    t.equal(value(families, 'castor_server_errors_total', labels), origin === 'server' ? 1 : undefined, code)
+    t.equal(value(families, 'castor_client_errors_total', labels), fault === 'client' ? 1 : undefined, code)
+    t.equal(value(families, 'castor_server_errors_total', labels), isServers ? 1 : undefined, code)
   }
 })
 
