@@ -1,9 +1,9 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { openFileLimit } from './machine.js'
-import { resultsFolder } from './paths.js'
+import { beforeFolder, resultsFolder } from './paths.js'
 import { isInstalled } from './processes.js'
-import { allProxies } from './proxies/all.js'
-import { allScenarios } from './scenarios/all.js'
+import { allProxies, defaultProxies } from './proxies/all.js'
+import { allScenarios, scalingScenarios, standardScenarios } from './scenarios/all.js'
 import type { Settings } from './settings.js'
 
 export interface Arguments {
@@ -14,6 +14,8 @@ export interface Arguments {
   readonly writeReadme: boolean
   readonly installPeers: boolean
   readonly render: boolean
+  /** A commit that this checkout is measured beside. */
+  readonly compare: string | undefined
 }
 
 /** Files a process has open beside its client connections. */
@@ -31,6 +33,8 @@ export function parseArguments(argv: readonly string[]): Arguments {
     .option('--rate <n>', 'keep-alive requests a second, instead of as many as it takes', count)
     .addOption(new Option('--load <program>', 'for HTTP (wrk where installed)').choices(['wrk', 'autocannon']))
     .addOption(new Option('--origin <server>', 'for HTTP (nginx where installed)').choices(['nginx', 'own']))
+    .option('--compare <commit>', 'build that commit as well and measure beside it: what a change costs')
+    .option('--scaling', 'CPU a request with one, two and four workers, and how evenly they share the work')
     .option('--quick', 'three rounds of one second, fewer connections and requests: a look, not a result')
     .option('--check', 'end with 1 when a limit is missed or could not be judged')
     .option('--out <folder>', 'where results go', resultsFolder)
@@ -47,8 +51,8 @@ export function parseArguments(argv: readonly string[]): Arguments {
       rounds: given.rounds ?? (quick ? 3 : 5),
       seconds: given.seconds ?? (quick ? 1 : 2),
       connections: given.connections,
-      scenarios: given.scenario ?? allScenarios.map(({ name }) => name),
-      proxies: given.proxies ?? allProxies.map(({ name }) => name),
+      scenarios: given.scenario ?? (given.scaling ? scalingScenarios : standardScenarios).map(({ name }) => name),
+      proxies: given.proxies ?? defaultProxies.map(({ name }) => name),
       load: given.load ?? (isInstalled('wrk') ? 'wrk' : 'autocannon'),
       origin: given.origin ?? (isInstalled('nginx') ? 'nginx' : 'own'),
       rate: given.rate,
@@ -56,11 +60,13 @@ export function parseArguments(argv: readonly string[]): Arguments {
       allocRequests: quick ? 300_000 : 1_000_000,
     },
     check: given.check === true,
-    save: given.save,
+    // What was compared with a commit says nothing to others.
+    save: given.save && beforeFolder === undefined,
     out: given.out,
     writeReadme: given.writeReadme === true,
     installPeers: given.installPeers === true,
     render: given.render === true,
+    compare: given.compare,
   }
 }
 

@@ -1,24 +1,28 @@
 import { randomBytes } from 'node:crypto'
 import { relative } from 'node:path'
 import { parseArguments } from './arguments.js'
+import { compareWith } from './compare.js'
 import { failureText } from './failure.js'
 import { installPeers } from './install-peers.js'
 import { describeMachine, pinned } from './machine.js'
 import { root } from './paths.js'
 import { firstLine, stopEverything } from './processes.js'
-import { allProxies } from './proxies/all.js'
+import { allProxies, SUBJECT } from './proxies/all.js'
 import type { Contender } from './proxies/proxy.js'
 import type { Report, ScenarioResult } from './report/result.js'
 import { renderTable } from './report/table.js'
 import { readLatest, writePicture, writeReadme, writeReport } from './report/write.js'
 import { runScenario } from './run-scenario.js'
-import { allScenarios } from './scenarios/all.js'
+import { allScenarios, scalingScenarios } from './scenarios/all.js'
+import { MOST_WORKERS } from './scenarios/scaling.js'
 import { DIRECT, type Scenario } from './scenarios/scenario.js'
 import type { Settings } from './settings.js'
 
 const { settings, ...asked } = parseArguments(process.argv.slice(2))
 
-if (asked.installPeers) {
+if (asked.compare !== undefined) {
+  process.exitCode = await compareWith(asked.compare, withoutCompare(process.argv.slice(2)), tell)
+} else if (asked.installPeers) {
   process.exitCode = installPeers()
 } else if (asked.render) {
   const report = readLatest(asked.out)
@@ -59,7 +63,7 @@ async function bench(): Promise<number> {
     seconds: settings.seconds,
     connections: settings.connections,
     versions: versions(present, settings, results),
-    titles: { ...Object.fromEntries(present.map(({ name, title }) => [name, title])), [DIRECT]: 'no proxy' },
+    titles: { ...titles(present), ...laneTitles(results), [DIRECT]: 'no proxy' },
     scenarios: results,
   }
   if (asked.save) {
@@ -78,6 +82,17 @@ function failedScenario(scenario: Scenario, settings: Settings, message: string)
   const { name, title, unit } = scenario
   const judgement = { verdict: 'not judged', text: message } as const
   return { name, title, unit, load: scenario.load(settings), origin: 'none', proxies: [], judgement }
+}
+
+function titles(present: readonly Contender[]): Record<string, string> {
+  return Object.fromEntries(present.map(({ name, title }) => [name, title]))
+}
+
+/** Where Castor is measured with different numbers of workers each has a column of its own. */
+function laneTitles(results: readonly ScenarioResult[]): Record<string, string> {
+  const run = new Set(results.map(({ name }) => name))
+  const lanes = scalingScenarios.filter(({ name }) => run.has(name)).flatMap((scenario) => scenario.lanes ?? [])
+  return Object.fromEntries(lanes.map(({ name }) => [name, name === SUBJECT ? `${MOST_WORKERS} workers` : name]))
 }
 
 function isPresent(proxy: Contender): boolean {
@@ -99,6 +114,11 @@ function versions(
     ...(wrk === undefined ? {} : { wrk }),
     ...(origin === undefined ? {} : { 'nginx as origin': origin }),
   }
+}
+
+/** The command line without what this process does. */
+function withoutCompare(args: readonly string[]): string[] {
+  return args.filter((arg, index) => !/^--compare(=|$)/.test(arg) && args[index - 1] !== '--compare')
 }
 
 function tell(text: string): void {

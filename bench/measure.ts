@@ -62,6 +62,22 @@ export function readCpu(group: number): CpuReading {
   return { totalNs, userTicks, systemTicks }
 }
 
+/** Processor time of each thread of a process so far, nanoseconds, by the kernel's number of the thread. */
+export type ThreadTimes = ReadonlyMap<number, number>
+
+export function readThreads(pid: number): ThreadTimes {
+  const times = new Map<number, number>()
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    try {
+      const text = readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1')
+      times.set(Number(thread), Number(text.split(' ')[0]))
+    } catch {
+      // The thread has just ended.
+    }
+  }
+  return times
+}
+
 export function cpuSpent(before: CpuReading, after: CpuReading): CpuSpent {
   const user = after.userTicks - before.userTicks
   const system = after.systemTicks - before.systemTicks

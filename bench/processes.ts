@@ -8,8 +8,8 @@ import { pinned } from './machine.js'
 export interface Command {
   readonly command: string
   readonly args: readonly string[]
-  /** The core to run on; ignored where there is only one. */
-  readonly core: number
+  /** The core to run on; ignored where there is only one. Any without it. */
+  readonly core?: number
   readonly env?: Readonly<Record<string, string>>
   /** Where standard output goes; kept in memory without it. */
   readonly stdoutFile?: string
@@ -51,7 +51,7 @@ const dieWithParent = isInstalled('setpriv') ? ['setpriv', '--pdeathsig', 'TERM'
 const canPin = pinned && isInstalled('taskset')
 
 export function start(what: Command): Started {
-  const pin = canPin ? ['taskset', '-c', String(what.core)] : []
+  const pin = canPin && what.core !== undefined ? ['taskset', '-c', String(what.core)] : []
   const [command, ...args] = [...dieWithParent, ...pin, what.command, ...what.args]
   const output = what.stdoutFile === undefined ? 'pipe' : openSync(what.stdoutFile, 'a')
   const child = spawn(command!, args, {

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { failureText } from './failure.js'
-import { judge } from './judge.js'
+import { judge, mostOf } from './judge.js'
 import { checkAgreed } from './load/agreed.js'
 import { SMALL_PATH } from './origin/content.js'
 import { type Origin, startOrigin } from './origin/origin.js'
@@ -51,7 +51,7 @@ export async function runScenario(
       unit: scenario.unit,
       load: scenario.load(settings),
       origin: origin.label,
-      ...(scenario.limit?.kind === 'ratio' ? { limit: scenario.limit.most } : {}),
+      ...(scenario.limit?.kind === 'ratio' ? { limit: mostOf(scenario.limit) } : {}),
       proxies: results,
       ...(scenario.limit === undefined ? {} : { judgement: judge(scenario.limit, results) }),
     }
@@ -78,6 +78,7 @@ async function bringUp(proxy: Contender, lane: Lane, scenario: Scenario, origin:
     port: port!,
     targetPort: origin.port,
     castor: lane.changes,
+    unpinned: lane.unpinned === true,
     ...(scenario.secure ? { certificate: makeCertificate(folder) } : {}),
     ...(accessLog === undefined ? {} : { accessLog }),
   })

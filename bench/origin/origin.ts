@@ -8,7 +8,7 @@ import { waitForHttp } from '../ready.js'
 import { LARGE_BYTES, type OriginOptions, SMALL_PATH } from './content.js'
 import { nginxOriginConfig } from './nginx-config.js'
 
-export type OriginKind = 'http' | 'websocket' | 'tcp'
+export type OriginKind = 'http' | 'websocket' | 'tcp' | 'grpc'
 
 /** Where the proxies send what they get. */
 export interface Origin {
@@ -19,7 +19,12 @@ export interface Origin {
   readonly process: Started
 }
 
-const PROGRAMS = { http: 'origin/own-http', websocket: 'origin/websocket-echo', tcp: 'origin/tcp-echo' } as const
+const PROGRAMS = {
+  http: 'origin/own-http',
+  websocket: 'origin/websocket-echo',
+  tcp: 'origin/tcp-echo',
+  grpc: 'origin/grpc-echo',
+} as const
 
 export async function startOrigin(kind: OriginKind, server: 'nginx' | 'own'): Promise<Origin> {
   if (kind === 'http' && server === 'nginx') return startNginx()

@@ -12,6 +12,9 @@ const reference = beforeFolder === undefined ? haproxy : castorBefore
 export const REFERENCE = reference.name
 export const REFERENCE_TITLE = reference.title
 
+/** Beside another checkout, other programs would only take its time. */
+const besideBefore: readonly Contender[] = [castor, castorBefore]
+
 /** In the order they take turns and are reported. */
 export const allProxies: readonly Contender[] = [
   castor,
@@ -22,3 +25,5 @@ export const allProxies: readonly Contender[] = [
   httpProxy3,
   fastifyHttpProxy,
 ]
+
+export const defaultProxies = beforeFolder === undefined ? allProxies : besideBefore

@@ -26,7 +26,7 @@ function contender(name: string, title: string, main: string, version: string): 
     name,
     title,
     version: () => (existsSync(main) ? version : undefined),
-    features: new Set(['http', 'websocket', 'tcp', 'tls', 'access-log']),
+    features: new Set(['http', 'websocket', 'tcp', 'tls', 'grpc', 'access-log']),
     async start(setup) {
       const [adminPort] = await freePorts(1)
       const file = join(setup.folder, 'castor.yaml')
@@ -37,7 +37,7 @@ function contender(name: string, title: string, main: string, version: string): 
         args,
         // What it would keep in the user's state directory goes with the bench's folder.
         env: { ...env, XDG_STATE_HOME: setup.folder },
-        core: proxyCore,
+        ...(setup.unpinned === true ? {} : { core: proxyCore }),
       })
       try {
         await waitForHttp(adminPort!, '/readyz', started, READY_WITHIN_MS)
@@ -71,7 +71,7 @@ function castorConfig(setup: ProxySetup, adminPort: number): object {
     listeners: [
       {
         name: 'bench',
-        protocol: certificate === undefined ? mode : 'https',
+        protocol: certificate !== undefined ? 'https' : mode === 'tcp' ? 'tcp' : 'http',
         listen: `127.0.0.1:${port}`,
         targetGroup: 'target',
         ...(certificate === undefined
@@ -83,12 +83,12 @@ function castorConfig(setup: ProxySetup, adminPort: number): object {
     targetGroups: [
       {
         name: 'target',
-        protocol: mode,
+        protocol: mode === 'grpc' ? 'h2c' : mode,
         targets: Array.from({ length: changes?.targets ?? 1 }, (_, index) => ({
           id: `target-${index}`,
           address: `127.0.0.1:${targetPort}`,
         })),
-        ...(mode === 'http' ? { forwarded } : {}),
+        ...(mode === 'tcp' ? {} : { forwarded }),
         ...changes?.group,
       },
     ],

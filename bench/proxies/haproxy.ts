@@ -10,7 +10,7 @@ export const haproxy: Contender = {
   title: 'HAProxy',
   version: () =>
     isInstalled('haproxy') ? /version ([\d.]+(?:-dev\d+)?)/.exec(firstLine('haproxy', ['-v']))?.[1] : undefined,
-  features: new Set(['http', 'websocket', 'tcp', 'tls', 'access-log']),
+  features: new Set(['http', 'websocket', 'tcp', 'tls', 'grpc', 'access-log']),
   async start(setup) {
     const file = join(setup.folder, 'haproxy.cfg')
     writeFileSync(file, haproxyConfig(setup))
@@ -36,17 +36,17 @@ global
   no strict-limits
   ${accessLog === undefined ? '' : 'log stdout format raw local0 info'}
 defaults
-  mode ${mode}
+  mode ${mode === 'tcp' ? 'tcp' : 'http'}
   timeout connect 5s
   timeout client 60s
   timeout server 60s
   timeout tunnel 60s
-  ${mode === 'http' ? 'option forwardfor\n  http-reuse always' : ''}
+  ${mode !== 'tcp' ? 'option forwardfor\n  http-reuse always' : ''}
   ${log}
 frontend bench
   bind 127.0.0.1:${port} backlog 4096 ${tls}
   default_backend target
 backend target
-  server one 127.0.0.1:${targetPort} check inter 5s
+  server one 127.0.0.1:${targetPort} check inter 5s ${mode === 'grpc' ? 'proto h2' : ''}
 `
 }

@@ -13,7 +13,14 @@ export const nginx: Contender = {
   name: 'nginx',
   title: 'nginx',
   version: () => (isInstalled('nginx') ? /nginx\/([\d.]+)/.exec(firstLine('nginx', ['-v']))?.[1] : undefined),
-  features: new Set<Feature>(['http', 'websocket', 'tls', 'access-log', ...(streamModule ? (['tcp'] as const) : [])]),
+  features: new Set<Feature>([
+    'http',
+    'websocket',
+    'tls',
+    'grpc',
+    'access-log',
+    ...(streamModule ? (['tcp'] as const) : []),
+  ]),
   async start(setup) {
     const file = join(setup.folder, 'nginx.conf')
     writeFileSync(file, nginxConfig(setup))
@@ -43,7 +50,7 @@ stream {
 }
 
 /** Bodies pass through as they come, like with the others, never by way of a file. */
-function http({ port, targetPort, folder, certificate, accessLog }: ProxySetup): string {
+function http({ mode, port, targetPort, folder, certificate, accessLog }: ProxySetup): string {
   const tls =
     certificate === undefined
       ? ''
@@ -73,7 +80,7 @@ http {
   server {
     listen 127.0.0.1:${port} ${certificate === undefined ? '' : 'ssl http2'} backlog=4096;${tls}
     location / {
-      proxy_pass http://target;
+      ${mode === 'grpc' ? 'grpc_pass grpc://target' : 'proxy_pass http://target'};
       proxy_http_version 1.1;
       proxy_max_temp_file_size 0;
       proxy_request_buffering off;

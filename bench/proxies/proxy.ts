@@ -2,7 +2,10 @@ import type { Started } from '../processes.js'
 import type { Certificate } from './certificate.js'
 
 /** What a proxy has to be able to do for a scenario. */
-export type Feature = 'http' | 'websocket' | 'tcp' | 'tls' | 'access-log'
+export type Feature = 'http' | 'websocket' | 'tcp' | 'tls' | 'grpc' | 'access-log'
+
+/** What passes through; `grpc` is HTTP with targets that speak HTTP/2 in clear. */
+export type Mode = 'http' | 'tcp' | 'grpc'
 
 /** What a scenario changes about Castor beside what it changes for all. */
 export interface CastorChanges {
@@ -20,7 +23,7 @@ export interface CastorChanges {
 export interface ProxySetup {
   /** A folder of its own for configuration and logs; removed by the bench. */
   readonly folder: string
-  readonly mode: 'http' | 'tcp'
+  readonly mode: Mode
   readonly port: number
   readonly targetPort: number
   /** Clients speak TLS, and HTTP/1.1 or HTTP/2 as they choose; without it plain. */
@@ -28,6 +31,8 @@ export interface ProxySetup {
   /** Access log off without it. */
   readonly accessLog?: string
   readonly castor?: CastorChanges
+  /** On all cores. */
+  readonly unpinned?: boolean
 }
 
 export interface Contender {

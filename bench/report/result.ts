@@ -25,6 +25,8 @@ export interface CpuFigures {
   /** Median of CPU by the reference's CPU in the same round; undefined where the reference was not measured. */
   readonly ratio?: number
   readonly ratioRange?: readonly [least: number, most: number]
+  /** Of the workers, what the least busy one worked by what the busiest did, 0–1: the median over the rounds. */
+  readonly evenness?: number
 }
 
 /** Resident memory before and after so many connections were opened, or so many requests served. */
@@ -34,11 +36,18 @@ export interface MemoryFigures {
   readonly count: number
 }
 
+/** Medians of the multiples of the reference in the same rounds; undefined where it was not measured. */
+export interface LatencyRatios {
+  readonly p99Ratio?: number
+  readonly p999Ratio?: number
+}
+
 export type ProxyFigures =
   | ({ readonly kind: 'cpu' } & CpuFigures)
   | ({ readonly kind: 'memory'; readonly bytesEach: number } & MemoryFigures)
   | ({ readonly kind: 'growth' } & MemoryFigures)
-  | ({ readonly kind: 'latency'; readonly errors: number; readonly requestsPerSecond: number } & LatencyUs)
+  | ({ readonly kind: 'latency'; readonly errors: number; readonly requestsPerSecond: number } & LatencyUs &
+      LatencyRatios)
   /** `share` of one core, 0–1; the median over the rounds. */
   | { readonly kind: 'idle-cpu'; readonly share: number; readonly rounds: readonly number[] }
   | { readonly kind: 'failed'; readonly message: string }

@@ -17,7 +17,7 @@ export function inShort(figures: ProxyFigures | undefined): string {
     case 'failed':
       return 'failed'
     case 'cpu':
-      return figures.ratio === undefined ? micros(figures.cpuUs) : `${micros(figures.cpuUs)} (${times(figures.ratio)})`
+      return `${micros(figures.cpuUs)}${figures.ratio === undefined ? '' : ` (${times(figures.ratio)})`}${evenness(figures.evenness)}`
     case 'latency':
       return `${millis(figures.p50)} / ${millis(figures.p99)} / ${millis(figures.p999)}`
     case 'memory':
@@ -27,6 +27,10 @@ export function inShort(figures: ProxyFigures | undefined): string {
     case 'growth':
       return `${mib(figures.afterBytes - figures.beforeBytes)} MiB`
   }
+}
+
+function evenness(share: number | undefined): string {
+  return share === undefined ? '' : ` even ${share.toFixed(2)}`
 }
 
 /** A share in per cent: 3.4 %. */

@@ -4,12 +4,13 @@ import { httpScenarios } from './http.js'
 import { idleScenarios } from './idle.js'
 import { latencyScenario } from './latency.js'
 import { manyTargetsScenarios } from './many-targets.js'
+import { scalingScenarios } from './scaling.js'
 import type { Scenario } from './scenario.js'
 import { stickyScenarios } from './sticky.js'
 import { tlsScenarios } from './tls.js'
 
 /** In the order they run and are reported. */
-export const allScenarios: readonly Scenario[] = [
+export const standardScenarios: readonly Scenario[] = [
   ...httpScenarios,
   ...tlsScenarios,
   ...echoScenarios,
@@ -19,3 +20,7 @@ export const allScenarios: readonly Scenario[] = [
   ...idleScenarios,
   allocScenario,
 ]
+
+export { scalingScenarios }
+
+export const allScenarios: readonly Scenario[] = [...standardScenarios, ...scalingScenarios]

@@ -16,19 +16,25 @@ interface HttpCase {
 const small: HttpRequest = { path: SMALL_PATH, bodyBytes: 0, closeEach: false }
 
 const cases: readonly HttpCase[] = [
-  { name: 'http-keepalive', title: 'HTTP keep-alive, 100 B', most: 1.2, request: small },
-  { name: 'http-keepalive-log', title: 'HTTP keep-alive, access log on', request: small, needs: ['access-log'] },
+  { name: 'http-keepalive', title: 'HTTP keep-alive, 100 B', most: 0.92, request: small },
+  {
+    name: 'http-keepalive-log',
+    title: 'HTTP keep-alive, access log on',
+    most: 1,
+    request: small,
+    needs: ['access-log'],
+  },
   {
     name: 'http-newconn',
     title: 'New connection each request',
-    most: 2.2,
+    most: 1,
     request: { ...small, closeEach: true },
   },
-  { name: 'body-down-1m', title: '1 MiB response bodies', most: 1.1, request: { ...small, path: LARGE_PATH } },
+  { name: 'body-down-1m', title: '1 MiB response bodies', most: 0.65, request: { ...small, path: LARGE_PATH } },
   {
     name: 'body-up-1m',
     title: '1 MiB request bodies',
-    most: 1.1,
+    most: 0.65,
     request: { ...small, path: SINK_PATH, bodyBytes: LARGE_BYTES },
   },
 ]

@@ -22,6 +22,7 @@ const requests: Scenario = {
   needs: ['http'],
   mode: 'http',
   origin: 'http',
+  limit: { kind: 'ratio', most: 1.03, against: ONE_TARGET },
   lanes: [
     { name: SUBJECT, changes: { targets: TARGETS, group: { healthCheck: { protocol: 'off' } } } },
     { name: ONE_TARGET, changes: { group: { healthCheck: { protocol: 'off' } } } },

@@ -1,5 +1,5 @@
 import type { OriginKind } from '../origin/origin.js'
-import type { CastorChanges, Feature } from '../proxies/proxy.js'
+import type { CastorChanges, Feature, Mode } from '../proxies/proxy.js'
 import type { ProxyResult } from '../report/result.js'
 import type { Settings } from '../settings.js'
 
@@ -29,6 +29,8 @@ export const DIRECT = 'direct'
 export type Limit =
   /** CPU a request, as a multiple of what `against` takes, the reference if not given. */
   | { readonly kind: 'ratio'; readonly most: number; readonly against?: string }
+  /** The 99th and the 99.9th percentile of latency, as multiples of the reference's. */
+  | { readonly kind: 'latency'; readonly most: number }
   /** CPU while nobody asks for anything, as a share of one core. */
   | { readonly kind: 'core-share'; readonly most: number }
   /** Resident bytes a connection. */
@@ -40,6 +42,8 @@ export type Limit =
 export interface Lane {
   readonly name: string
   readonly changes: CastorChanges
+  /** On all cores rather than on the proxies' one. */
+  readonly unpinned?: boolean
 }
 
 export interface Scenario {
@@ -47,7 +51,7 @@ export interface Scenario {
   readonly title: string
   readonly unit: string
   readonly needs: readonly Feature[]
-  readonly mode: 'http' | 'tcp'
+  readonly mode: Mode
   /** Clients speak TLS. */
   readonly secure?: boolean
   readonly origin: OriginKind

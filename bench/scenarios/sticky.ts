@@ -51,7 +51,7 @@ const sourceScenario: Scenario = {
   needs: ['http'],
   mode: 'http',
   origin: 'http',
-  limit: { kind: 'ratio', most: 1.1, against: WITHOUT },
+  limit: { kind: 'ratio', most: 1.05, against: WITHOUT },
   lanes: [
     {
       name: SUBJECT,

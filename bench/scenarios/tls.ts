@@ -14,11 +14,16 @@ const GRACE_SECONDS = 15
 /** Handshakes cost the generator more than the proxy: more at once would only wait for it. */
 const HANDSHAKES_AT_ONCE = 16
 const STREAMS = 100
+/** Connections where 1,600 requests are to be under way. */
+const MANY = 16
+const unaryCall = { path: '/bench.Echo/Unary', grpc: true }
 
 interface TlsCase {
   readonly name: string
   readonly title: string
   readonly most?: number
+  /** Targets speak HTTP/2 in clear and answer calls of gRPC. */
+  readonly grpc?: boolean
   readonly label: (settings: Settings) => string
   readonly load: (settings: Settings) => Load
 }
@@ -37,21 +42,21 @@ const cases: readonly TlsCase[] = [
   {
     name: 'https-keepalive',
     title: 'HTTPS keep-alive, 100 B',
-    most: 1.3,
+    most: 0.9,
     label: (settings) => httpLoadLabel({ ...settings, rate: undefined }, small),
     load: (settings) => httpLoad({ ...settings, rate: undefined }, small),
   },
   {
     name: 'https-handshake',
     title: 'Full TLS 1.3 handshake and a request',
-    most: 2.2,
+    most: 0.92,
     label: () => 'own',
     load: handshakes(false),
   },
   {
     name: 'https-resumed',
     title: 'Resumed TLS 1.3 session and a request',
-    most: 2.2,
+    most: 0.95,
     label: () => 'own',
     load: handshakes(true),
   },
@@ -64,21 +69,36 @@ const cases: readonly TlsCase[] = [
   {
     name: 'h2-streams',
     title: `HTTP/2 over TLS, ${STREAMS} streams`,
-    most: 2.5,
+    most: 1.1,
     label: () => 'h2load',
     load: () => (port, seconds) => h2load({ port, connections: 1, streams: STREAMS, seconds, path: SMALL_PATH }),
+  },
+  {
+    name: 'h2-streams-16',
+    title: `HTTP/2 over TLS, ${MANY} × ${STREAMS} streams`,
+    most: 1.1,
+    label: () => 'h2load',
+    load: () => (port, seconds) => h2load({ port, connections: MANY, streams: STREAMS, seconds, path: SMALL_PATH }),
+  },
+  {
+    name: 'grpc-unary',
+    title: `gRPC unary calls, ${STREAMS} at once`,
+    most: 1.2,
+    grpc: true,
+    label: () => 'h2load',
+    load: () => (port, seconds) => h2load({ port, connections: 1, streams: STREAMS, seconds, ...unaryCall }),
   },
 ]
 
 /** CPU a request where clients speak TLS: the same ECDSA P-256 certificate for all, targets without TLS. */
-export const tlsScenarios: readonly Scenario[] = cases.map(({ name, title, most, label, load }) => ({
+export const tlsScenarios: readonly Scenario[] = cases.map(({ name, title, most, grpc, label, load }) => ({
   name,
   title,
   unit: 'request',
-  needs: ['http', 'tls'],
-  mode: 'http',
+  needs: grpc ? ['tls', 'grpc'] : ['http', 'tls'],
+  mode: grpc ? 'grpc' : 'http',
   secure: true,
-  origin: 'http',
+  origin: grpc ? 'grpc' : 'http',
   ...(most === undefined ? {} : { limit: { kind: 'ratio', most } satisfies Limit }),
   load: label,
   run: (bench) => measureCpu(bench, load(bench.settings)),

@@ -13,6 +13,8 @@ const without: Limit = { kind: 'ratio', most: 1.08, against: 'without' }
 const share: Limit = { kind: 'core-share', most: 0.15 }
 const bytes: Limit = { kind: 'bytes-each', most: 12_288 }
 const growth: Limit = { kind: 'growth', mostBytes: 1000 }
+const latency: Limit = { kind: 'latency', most: 1.05 }
+const tail = { kind: 'latency', p50: 1, p99: 2, p999: 3, max: 4, samples: 9, errors: 0, requestsPerSecond: 1 } as const
 const memory = { beforeBytes: 5000, count: 10 }
 
 const cases: readonly [string, Limit, ProxyFigures | undefined, string][] = [
@@ -32,6 +34,10 @@ const cases: readonly [string, Limit, ProxyFigures | undefined, string][] = [
   ['memory that grew too much fails', growth, { kind: 'growth', ...memory, afterBytes: 6001 }, 'fail'],
   ['a share of a core at the limit passes', share, { kind: 'idle-cpu', share: 0.15, rounds: [] }, 'pass'],
   ['a share beyond it fails', share, { kind: 'idle-cpu', share: 0.151, rounds: [] }, 'fail'],
+  ['tails at the limit pass', latency, { ...tail, p99Ratio: 1.05, p999Ratio: 0.9 }, 'pass'],
+  ['a 99th percentile beyond it fails', latency, { ...tail, p99Ratio: 1.06, p999Ratio: 0.9 }, 'fail'],
+  ['so does the 99.9th', latency, { ...tail, p99Ratio: 0.9, p999Ratio: 1.06 }, 'fail'],
+  ['tails beside nothing are not judged', latency, tail, 'not judged'],
   ['a share is no multiple', share, cpu(0.1), 'not judged'],
   ['figures of another kind are not judged', growth, cpu(1), 'not judged'],
 ]
