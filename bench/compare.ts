@@ -52,5 +52,5 @@ function run(command: string, args: readonly string[], cwd: string, failure: str
   const done = spawnSync(command, args, { cwd, encoding: 'utf8' })
   if (done.status === 0) return done.stdout
   const said = `${done.stderr ?? ''}${done.stdout ?? ''}`.trim().split('\n').at(-1) ?? ''
-  throw new Error(done.error === undefined ? `${failure}: ${said}` : `${failure}: ${done.error.message}`)
+  throw new Error([failure, done.error?.message ?? said].filter((text) => text !== '').join(': '))
 }
