@@ -4,8 +4,13 @@ import { AHEAD_NOTHING, type Conn, type ConnHandler } from '../core/conn.js'
 import { charge } from './dial-room.js'
 import type { Timed, TimerWheel } from './timer-wheel.js'
 
-/** More idle connections to one target than this are closed rather than kept, per thread. */
-const CAPACITY = 1024
+/**
+ * More idle connections to one target than this are kept only while they are of use: each time the pool looks, half of those
+ * that nobody has needed meanwhile are closed. So a burst that comes back finds its connections, and one that does not leaves
+ * none behind.
+ */
+const KEPT = 1024
+const LOOK_EVERY_MS = 5_000
 /** Long enough to be of use, shorter than the patience of most servers. */
 const DEFAULT_KEEP_MS = 30_000
 /** Never so close to the target's own limit that a request may cross its close. */
@@ -39,6 +44,9 @@ export class IdlePool implements ConnHandler, Timed {
   readonly #onGone: () => void
   readonly #conns: Conn[] = []
   readonly #expiresMs: number[] = []
+  /** The fewest that lay here at once since the pool looked last: nobody has needed those. */
+  #fewest = 0
+  #lookedMs = 0
   /** In the order in which they came. */
   readonly #takers = new Set<SpareTaker>()
 
@@ -56,7 +64,9 @@ export class IdlePool implements ConnHandler, Timed {
   /** The connection that was used last, or undefined. Its handler is the caller's to set. */
   take(): Conn | undefined {
     this.#expiresMs.pop()
-    return this.#conns.pop()
+    const conn = this.#conns.pop()
+    if (this.#conns.length < this.#fewest) this.#fewest = this.#conns.length
+    return conn
   }
 
   /** The same, where it must not be one that its target has just closed: those are let go of. */
@@ -74,15 +84,16 @@ export class IdlePool implements ConnHandler, Timed {
     charge(conn, undefined)
     if (this.#takers.size > 0 && this.#handOver(conn)) return
     conn.handler = this
-    if (this.#conns.length >= CAPACITY || keepMs <= 0) {
+    if (keepMs <= 0) {
       conn.close()
       return
     }
     conn.context = undefined
     this.#conns.push(conn)
     this.#expiresMs.push(this.#clock.nowMs + keepMs)
+    const withinMs = this.#conns.length > KEPT ? Math.min(keepMs, LOOK_EVERY_MS) : keepMs
     // A target that grows less patient must not wait for one that was put before.
-    if (this.timerSlot < 0 || this.timerDeadlineMs > this.#clock.nowMs + keepMs) this.#wheel.schedule(this, keepMs)
+    if (this.timerSlot < 0 || this.timerDeadlineMs > this.#clock.nowMs + withinMs) this.#wheel.schedule(this, withinMs)
   }
 
   awaitSpare(taker: SpareTaker): void {
@@ -113,13 +124,15 @@ export class IdlePool implements ConnHandler, Timed {
 
   onTimeout(nowMs: number): number {
     // Nearly in order of expiry: the oldest lie at the bottom.
+    let surplus = this.#surplus(nowMs)
     let kept = 0
     let nextMs = Number.POSITIVE_INFINITY
-    const expired: Conn[] = []
+    const leaving: Conn[] = []
     for (let i = 0; i < this.#conns.length; i++) {
       const at = this.#expiresMs[i]!
-      if (at <= nowMs) {
-        expired.push(this.#conns[i]!)
+      if (at <= nowMs || surplus > 0) {
+        surplus--
+        leaving.push(this.#conns[i]!)
         continue
       }
       this.#conns[kept] = this.#conns[i]!
@@ -128,8 +141,19 @@ export class IdlePool implements ConnHandler, Timed {
     }
     this.#conns.length = kept
     this.#expiresMs.length = kept
-    for (const conn of expired) conn.close()
+    if (this.#fewest > kept) this.#fewest = kept
+    for (const conn of leaving) conn.close()
+    if (kept > KEPT) nextMs = Math.min(nextMs, this.#lookedMs + LOOK_EVERY_MS)
     return kept === 0 ? 0 : Math.max(nextMs - nowMs, 1)
+  }
+
+  /** How many of the oldest are to go because nobody has needed them for a while. */
+  #surplus(nowMs: number): number {
+    if (nowMs - this.#lookedMs < LOOK_EVERY_MS) return 0
+    const needless = Math.min(this.#fewest, this.#conns.length - KEPT)
+    this.#lookedMs = nowMs
+    this.#fewest = this.#conns.length
+    return needless > 0 ? Math.ceil(needless / 2) : 0
   }
 
   onOpen(): void {}

@@ -144,15 +144,37 @@ t.test('a target that ends or resets takes its connection out of the pool', asyn
   }
 })
 
-t.test('no more than 1024 are kept', async (t) => {
-  const { pool, connect, gone } = setUp()
-  const all = Array.from({ length: 1_025 }, () => connect().conn)
-  for (const conn of all) pool.put(conn, -1)
-  t.equal(pool.size, 1_024)
-  t.equal(all[1_024]!.closed, true)
-  t.equal(gone.length, 1)
-  t.equal(pool.take(), all[1_023])
-})
+t.test(
+  'a burst that comes back finds its connections; beyond 1024, half of those that nobody needs go at a time',
+  async (t) => {
+    const { pool, connect, gone, pass } = setUp()
+    const all = Array.from({ length: 1_624 }, () => connect().conn)
+    const burst = (count: number): void => {
+      const taken = Array.from({ length: count }, () => pool.take()!)
+      for (const conn of taken) pool.put(conn, -1)
+    }
+    for (const conn of all) pool.put(conn, -1)
+    t.equal(pool.size, 1_624)
+    for (let second = 0; second < 20; second++) {
+      burst(1_624)
+      pass(1_000)
+    }
+    t.equal(gone.length, 0, 'each was needed')
+    for (let second = 0; second < 20; second++) {
+      burst(1_224)
+      pass(1_000)
+    }
+    t.equal(pool.size, 1_624 - 200 - 100 - 50 - 25, 'of 400 that nobody needed')
+    t.ok(
+      all.slice(0, 375).every((conn) => conn.closed),
+      'those that were idle for longest went',
+    )
+    pass(9_000)
+    t.ok(pool.size >= 1_024 && pool.size < 1_249, 'with no burst at all')
+    pass(31_000)
+    t.equal(pool.size, 0)
+  },
+)
 
 t.test('closeAll closes them all and leaves no timer', async (t) => {
   const { pool, connect, transport, wheel, gone } = setUp()
