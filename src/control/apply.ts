@@ -65,8 +65,10 @@ export class Apply {
   }
 
   async #apply(config: Config): Promise<number> {
-    const { inForce, binds, certificates, addresses, registry, log } = this.#parts
+    const { inForce, binds, certificates, addresses, registry, log, sleep, steadyMs } = this.#parts
     const next = withKeptParts(config, inForce.snapshot.config)
+    // Each step of a large configuration takes milliseconds, which those who connect meanwhile would wait.
+    await sleep(0)
     const files = certificates.prepare(next)
     const sockets = await binds.prepare(next)
     const listeningFds: WorkerFds[] = []
@@ -78,13 +80,15 @@ export class Apply {
       sockets.discard()
       throw cause
     }
+    await sleep(0)
     const snapshot = inForce.change(next, sockets)
-    registry.apply(snapshot.groups, snapshot.version, this.#parts.steadyMs())
+    registry.apply(snapshot.groups, snapshot.version, steadyMs())
     files.commit()
     this.#parts.publish(snapshot, listeningFds)
     if (!(await this.#acknowledged(snapshot.version))) {
       log.warn({ version: snapshot.version }, 'a thread has not taken on the configuration yet; it will when it can')
     }
+    registry.handOver(steadyMs())
     inForce.closed(sockets.commit())
     return snapshot.version
   }

@@ -54,5 +54,9 @@ export function mergeTargets(
   return merged
 }
 
-const serverOf = ({ host, port }: TargetConfig): string => canonicalTarget(host, port)
-const isSameServer = (one: TargetConfig, other: TargetConfig): boolean => serverOf(one) === serverOf(other)
+type Server = Pick<TargetConfig, 'host' | 'port'>
+
+const serverOf = ({ host, port }: Server): string => canonicalTarget(host, port)
+
+/** However they are spelled. */
+export const isSameServer = (one: Server, other: Server): boolean => serverOf(one) === serverOf(other)

@@ -15,7 +15,8 @@ import {
 import type { Columns } from '../shm/columns.js'
 import { TARGET_FAILURES } from '../shm/layout.js'
 import type { TargetTable } from '../shm/targets.js'
-import { mergeTargets } from './merge-targets.js'
+import { isSameServer, mergeTargets } from './merge-targets.js'
+import { ReplacedTargets } from './replaced-targets.js'
 import type { HostPort } from './resolve.js'
 import { TargetSlots } from './target-slots.js'
 import type { Versions } from './versions.js'
@@ -46,6 +47,8 @@ interface Listed extends Mutable<ListedTarget> {
   wishUntilMs: number
   /** As of the last look. */
   failuresSeen: number
+  /** Where it is to leave. */
+  drainsSinceMs: number
 }
 
 interface Group {
@@ -66,10 +69,12 @@ export class TargetRegistry {
   /** By slot. */
   readonly #groups: (Group | undefined)[] = []
   readonly #bySlot = new Map<number, Listed>()
+  readonly #replaced: ReplacedTargets<Listed>
 
   /** Enters the targets of the first snapshot. Threads that start are given them with `lists`; nothing is published. */
   constructor(groups: readonly (GroupEntry | undefined)[], parts: RegistryParts, nowMs: number) {
     this.#parts = parts
+    this.#replaced = new ReplacedTargets(parts.table)
     this.#slots = new TargetSlots(parts.columns, parts.table, (message) => parts.tell(message))
     this.apply(groups, parts.versions.current, nowMs)
   }
@@ -86,8 +91,8 @@ export class TargetRegistry {
 
   /**
    * The groups are these now, from `version` on; what operators have changed stays, as `mergeTargets` says. Targets that
-   * are new get traffic after their first passing check, and those that are gone drain. Nothing is published: the lists
-   * go to the threads with the snapshot.
+   * are new get traffic after their first passing check, and those that are gone drain when that is so. Nothing is
+   * published: the lists go to the threads with the snapshot.
    */
   apply(groups: readonly (GroupEntry | undefined)[], version: number, nowMs: number): void {
     for (const entry of groups) {
@@ -98,21 +103,22 @@ export class TargetRegistry {
         this.#groups[slot] = { config, targets: [], version, isLeaving: false }
         for (const target of config.targets) this.#place(slot, target, this.#slots.take(), nowMs)
       } else if (known.config !== config) {
-        this.#change(slot, known, config, nowMs)
+        this.#change(slot, known, config, version, nowMs)
         known.version = version
       }
     }
     this.#groups.forEach((group, slot) => {
       if (group === undefined || groups[slot] !== undefined || group.isLeaving) return
       group.isLeaving = true
-      for (const target of group.targets) this.remove(target.slot, false, nowMs)
+      for (const target of group.targets) this.#leave(target, version, nowMs)
     })
   }
 
-  #change(slot: number, group: Group, config: TargetGroupConfig, nowMs: number): void {
+  #change(slot: number, group: Group, config: TargetGroupConfig, version: number, nowMs: number): void {
     const { table } = this.#parts
-    const running = group.targets.map(({ id, host, port, slot, wish, leavesMs }) => {
-      return { id, host, port, weight: table.weight(slot), state: wish, isLeaving: leavesMs !== undefined }
+    const running = group.targets.map((target) => {
+      const { id, host, port, wish: state, leavesMs } = target
+      return { id, host, port, weight: this.#replaced.weightOf(target), state, isLeaving: leavesMs !== undefined }
     })
     const merged = mergeTargets(group.config.targets, config.targets, running)
     group.config = config
@@ -134,9 +140,31 @@ export class TargetRegistry {
         group.targets = [...group.targets.filter((target) => target !== known), known]
         this.setState(known.slot, state, nowMs)
       }
-      if (weight !== table.weight(known.slot)) this.setWeight(known.slot, weight, nowMs)
+      const isOther = weight !== this.#replaced.weightOf(known)
+      if (isOther && weight === 0) this.#replaced.add(known, version, weight)
+      else if (isOther) this.setWeight(known.slot, weight, nowMs)
     }
-    for (const target of group.targets) if (!kept.has(target)) this.remove(target.slot, false, nowMs)
+    for (const target of group.targets) if (!kept.has(target)) this.#leave(target, version, nowMs)
+  }
+
+  /** To be called when a snapshot is acknowledged: what has been replaced drains. */
+  handOver(nowMs: number): void {
+    for (const [target, weight] of this.#replaced.done(this.#slots.known, ({ group }) => this.#groups[group]!)) {
+      if (weight === undefined) this.#drain(target, nowMs)
+      else this.setWeight(target.slot, weight, nowMs)
+    }
+  }
+
+  /** It is in no file any more, and goes when its time is over. */
+  #leave(target: Listed, version: number, nowMs: number): void {
+    if (target.leavesMs !== undefined) return
+    target.leavesMs = nowMs + this.#groups[target.group]!.config.drainingMs
+    this.#replaced.add(target, version)
+  }
+
+  #drain(target: Listed, nowMs: number): void {
+    target.drainsSinceMs = nowMs
+    this.#parts.table.setAdmin(target.slot, ADMIN_DRAINING, target.leavesMs!)
   }
 
   /** What a thread that starts now is to be given. */
@@ -194,16 +222,19 @@ export class TargetRegistry {
       return nowMs
     }
     // Asked again, it goes when it was to go.
-    if (target.leavesMs !== undefined) return target.leavesMs
-    target.leavesMs = nowMs + this.#groups[group]!.config.drainingMs
-    this.#parts.table.setAdmin(slot, ADMIN_DRAINING, target.leavesMs)
+    const isAskedAgain = target.leavesMs !== undefined && !this.#replaced.forgetLeaving(target)
+    target.leavesMs ??= nowMs + this.#groups[group]!.config.drainingMs
+    if (!isAskedAgain) this.#drain(target, nowMs)
     return target.leavesMs
   }
 
   /** Draining lets go when the group's time for it is over, maintenance at once. Active also keeps one that was to go. */
   setState(slot: number, state: AdminState, nowMs: number): void {
     const [group, target] = this.#find(slot)
-    if (state === 'active') target.leavesMs = undefined
+    if (state === 'active') {
+      target.leavesMs = undefined
+      this.#replaced.forgetLeaving(target)
+    }
     const drainMs = state === 'draining' ? this.#groups[group]!.config.drainingMs : 0
     target.wish = state
     target.wishUntilMs = nowMs + drainMs
@@ -214,9 +245,9 @@ export class TargetRegistry {
 
   /** What is wanted of a target now, for other hosts; a weight of −1 is the one that it began with. */
   wishFor(slot: number): { state: AdminState; weight: number; drainUntilMs: number } {
-    const [, { firstWeight, wish, wishUntilMs }] = this.#find(slot)
-    const weight = this.#parts.table.weight(slot)
-    return { state: wish, weight: weight === firstWeight ? -1 : weight, drainUntilMs: wishUntilMs }
+    const target = this.#find(slot)[1]
+    const weight = this.#replaced.weightOf(target)
+    return { state: target.wish, weight: weight === target.firstWeight ? -1 : weight, drainUntilMs: target.wishUntilMs }
   }
 
   /** The same from another host. A target that was removed here goes all the same. */
@@ -231,15 +262,20 @@ export class TargetRegistry {
 
   setWeight(slot: number, weight: number, nowMs: number): void {
     const [, target] = this.#find(slot)
+    this.#replaced.forgetWeight(target)
     this.#startSlowly(target, target.wish, weight, nowMs)
     this.#parts.table.setWeight(slot, weight)
   }
 
   /** To be called every now and then: lets targets go whose time is over, and gives their places out again. */
   look(nowMs: number): void {
+    this.handOver(nowMs)
+    let left = GONE_AT_ONCE
     this.#groups.forEach((group, slot) => {
+      if (left <= 0) return
       const isOver = (target: Listed): boolean => target.leavesMs !== undefined && this.#mayGo(slot, target, nowMs)
       const gone = new Set(group?.targets.filter(isOver))
+      left -= gone.size
       if (gone.size > 0) this.#drop(slot, gone)
       for (const target of gone) this.#parts.onGone(target, group!.config.name)
       // A thread that is slow still has requests for it that will count.
@@ -284,8 +320,8 @@ export class TargetRegistry {
   #mayGo(group: number, target: Listed, nowMs: number): boolean {
     if (nowMs >= target.leavesMs!) return true
     const isSticky = this.#groups[group]!.config.stickiness.type !== 'off'
-    const drainsSinceMs = target.leavesMs! - this.#groups[group]!.config.drainingMs
-    return !isSticky && nowMs - drainsSinceMs >= SETTLE_MS && this.#parts.columns.inFlight(target.slot) === 0
+    const isSettled = !this.#replaced.isToLeave(target) && nowMs - target.drainsSinceMs >= SETTLE_MS
+    return isSettled && !isSticky && this.#parts.columns.inFlight(target.slot) === 0
   }
 
   /** Whether the group has a target of that id, or the same server by another id, spelling or name. */
@@ -320,6 +356,7 @@ export class TargetRegistry {
       wish: 'active',
       wishUntilMs: 0,
       failuresSeen: 0,
+      drainsSinceMs: 0,
     }
     targets.push(listed)
     this.#bySlot.set(slot, listed)
@@ -330,7 +367,9 @@ export class TargetRegistry {
     const state = this.#groups[group]!
     state.targets = state.targets.filter((target) => !gone.has(target))
     const version = this.#publish(group)
-    for (const { slot } of gone) {
+    for (const target of gone) {
+      const { slot } = target
+      this.#replaced.forget(target)
       this.#bySlot.delete(slot)
       this.#slots.onTargetRemoved(slot, version)
     }
@@ -355,8 +394,7 @@ export class TargetRegistry {
   }
 }
 
-const isSameServer = (one: TargetConfig | Listed, other: TargetConfig): boolean =>
-  canonicalTarget(one.host, one.port) === canonicalTarget(other.host, other.port)
-
+/** Where so many go at one look, the groups behind wait for the next: all threads are told, and the log. */
+const GONE_AT_ONCE = 50
 /** Long enough for every thread to have begun with what it had picked the target for. */
 const SETTLE_MS = 500

@@ -27,7 +27,7 @@ export function isWanted(table: TargetTable, slot: number): boolean {
 }
 
 /** Whether checks have nothing against it. */
-export function isPassing(table: TargetTable, slot: number): boolean {
+export function isPassing(table: Pick<TargetTable, 'check'>, slot: number): boolean {
   const check = table.check(slot)
   return check === CHECK_HEALTHY || check === CHECK_UNCHECKED
 }

@@ -222,3 +222,55 @@ t.test('with reload: onChange the changed file is enough', async (t) => {
   await until('the new target', async () => (await targets()).some(({ id }) => id === two.address))
   await until('the line in the log', () => /"by":"watch".*the configuration was reloaded/.test(castor.stderr))
 })
+
+for (const protocol of ['off', 'tcp', 'http']) {
+  t.test(`a file that replaces every target of a group costs no request; checks: ${protocol}`, async (t) => {
+    const targets = [await target(t), await target(t)]
+    const healthCheck = protocol === 'off' ? { protocol } : { protocol, interval: '1s' }
+    const config = (index: number): ConfigFile =>
+      onePair('http', [targets[index % 2]!.address], { workers: 2, group: { healthCheck, draining: '1s' } })
+    const { castor, write, reload } = await start(t, config(0))
+    const load = new SteadyLoad(castor.port(), 4, 2)
+    await until('traffic', () => load.succeeded > 20)
+    for (let round = 1; round <= 6; round++) {
+      const before = targets[round % 2]!.requests.length
+      write(config(round))
+      t.match(await reload(), { code: 200, json: { result: 'applied' } })
+      await until('traffic at the new target', () => targets[round % 2]!.requests.length > before + 5)
+    }
+    await load.stop()
+    t.same(load.failed, [])
+  })
+}
+
+for (const protocol of ['off', 'tcp']) {
+  t.test(
+    `a file that takes the weight from the only one that has some costs no request; checks: ${protocol}`,
+    async (t) => {
+      const targets = [await target(t), await target(t)]
+      const healthCheck = protocol === 'off' ? { protocol } : { protocol, interval: '1s' }
+      const config = (weights: readonly number[]): ConfigFile =>
+        onePair(
+          'http',
+          weights.map((weight, index) => ({ address: targets[index]!.address, weight })),
+          { workers: 2, group: { healthCheck } },
+        )
+      const { castor, write, reload } = await start(t, config([10]))
+      const load = new SteadyLoad(castor.port(), 4, 2)
+      await until('traffic', () => load.succeeded > 20)
+      for (const weights of [
+        [0, 10],
+        [10, 0],
+        [0, 5],
+      ]) {
+        const index = weights[0] === 0 ? 1 : 0
+        const before = targets[index]!.requests.length
+        write(config(weights))
+        t.match(await reload(), { code: 200, json: { result: 'applied' } })
+        await until('traffic where the weight is', () => targets[index]!.requests.length > before + 5)
+      }
+      await load.stop()
+      t.same(load.failed, [])
+    },
+  )
+}
