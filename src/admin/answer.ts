@@ -29,7 +29,25 @@ export function sendBody(
   response.statusCode = status
   response.setHeader('Content-Type', contentType)
   response.setHeader('Content-Length', Buffer.byteLength(body))
-  response.end(request.method === 'HEAD' ? undefined : body)
+  if (request.method === 'HEAD') response.end()
+  else if (body.length <= PIECE_BYTES) response.end(body)
+  else sendInPieces(response, Buffer.from(body), 0)
+}
+
+/** The kernel copies this much in a small part of a millisecond. */
+const PIECE_BYTES = 64 * 1024
+
+/** A large answer goes out in as many turns as it takes: those who connect meanwhile are not to wait for it. */
+function sendInPieces(response: ServerResponse, body: Buffer, from: number): void {
+  const until = from + PIECE_BYTES
+  if (until >= body.length) {
+    response.end(body.subarray(from))
+    return
+  }
+  const goOn = (): void => sendInPieces(response, body, until)
+  // Never, where the client is gone.
+  if (response.write(body.subarray(from, until))) setImmediate(goOn)
+  else response.once('drain', goOn)
 }
 
 export function sendText(request: IncomingMessage, response: ServerResponse, status: number, text: string): void {

@@ -127,7 +127,8 @@ export function parseTargetAddress(text: string): Parsed<TargetAddress> {
 export function canonicalTarget(host: string, port: number): string {
   const name = host.toLowerCase()
   const address = name === 'localhost' ? '127.0.0.1' : name
-  return `${isIP(address) === 0 ? address : ipaddr.process(address).toString()} ${port}`
+  // Of IPv4 there is one spelling only.
+  return `${isIP(address) === 6 ? ipaddr.process(address).toString() : address} ${port}`
 }
 
 /** Checks `10.0.0.0/8` or `2001:db8::/32`; gives it back as written. */

@@ -1,5 +1,9 @@
 import events from 'node:events'
+import { setImmediate } from 'node:timers/promises'
+import { deserialize } from 'node:v8'
 import { Worker } from 'node:worker_threads'
+import type { ConfigDiff } from '../config/diff.js'
+import type { Problem } from '../config/problems.js'
 import type { ConfigSource, ReadResult, ReadTask } from '../config/source.js'
 import type { TargetEdit } from '../config/write-back.js'
 import type { Config } from '../core/config.js'
@@ -10,6 +14,19 @@ const READ_TIMEOUT_MS = 30_000
 /** Who reloads once reloads again soon; a thread that has read a file before reads the next in a fifth of the time. */
 const KEEP_MS = 5 * 60_000
 
+/** `inForce` is left out where it is what the thread read last. */
+export type ReadOrder = Omit<ReadTask, 'inForce'> & { readonly inForce?: Config }
+
+/** What was read comes packed, to be unpacked in turns of its own: with thousands of targets each takes milliseconds. */
+export type ReadMessage =
+  | Exclude<ReadResult, { readonly type: 'read' }>
+  | {
+      readonly type: 'read'
+      readonly config: Uint8Array
+      readonly diff: Uint8Array
+      readonly warnings: readonly Problem[]
+    }
+
 /**
  * Reads the configuration in a thread of its own: parsing and checking a large file takes longer than a connection may wait
  * to be accepted. The thread is started when it is first needed, and ends when nobody has needed it for a while.
@@ -17,23 +34,29 @@ const KEEP_MS = 5 * 60_000
 export class ConfigReader {
   #worker: Worker | undefined
   #idle: NodeJS.Timeout | undefined
+  /** What the thread read last, and has. */
+  #last: Config | undefined
 
   /** Rejects only where the thread fails. One at a time. */
   async read(source: ConfigSource, inForce: Config, edit?: TargetEdit): Promise<ReadResult> {
     const { file, set, env } = source
-    const task: ReadTask = { source: { file, set, env: { ...env } }, inForce, ...(edit && { edit }) }
     clearTimeout(this.#idle)
     const worker = (this.#worker ??= this.#start())
+    const order: ReadOrder = {
+      source: { file, set, env: { ...env } },
+      ...(inForce !== this.#last && { inForce }),
+      ...(edit && { edit }),
+    }
     const end = new AbortController()
     const once = <T>(event: string): Promise<T> =>
       events.once(worker, event, { signal: end.signal }).then(([value]) => value as T)
     const beganMs = performance.now()
     const late = setTimeout(() => this.stop(), READ_TIMEOUT_MS)
     try {
-      worker.postMessage(task)
+      worker.postMessage(order)
       // Rejects on an error of the thread.
-      const result = await Promise.race([once<ReadResult>('message'), once('exit').then(() => undefined)])
-      if (result !== undefined) return result
+      const result = await Promise.race([once<ReadMessage>('message'), once('exit').then(() => undefined)])
+      if (result !== undefined) return await this.#unpack(result)
       const isLate = performance.now() - beganMs >= READ_TIMEOUT_MS
       const why = isLate
         ? `not read within ${READ_TIMEOUT_MS / 1000} s`
@@ -53,7 +76,18 @@ export class ConfigReader {
     this.#worker = undefined
   }
 
+  async #unpack(result: ReadMessage): Promise<ReadResult> {
+    if (result.type !== 'read') return result
+    const config = deserialize(result.config) as Config
+    this.#last = config
+    await setImmediate()
+    const diff = deserialize(result.diff) as ConfigDiff
+    await setImmediate()
+    return { ...result, config, diff }
+  }
+
   #start(): Worker {
+    this.#last = undefined
     const worker = new Worker(CONFIG_FILE, { argv: [] })
     worker.on('error', () => {})
     worker.once('exit', () => {

@@ -1,5 +1,6 @@
 import type { ClusterConfig } from '../core/config.js'
 import type { FromProxy, SegmentMessage, TargetsMessage, ToProxy } from '../core/messages.js'
+import { packSnapshot } from '../core/packed-snapshot.js'
 import type { Snapshot } from '../core/snapshot.js'
 import type { TicketKeyStore } from '../core/ticket-keys.js'
 import type { WholeAddon } from '../native/addon.js'
@@ -116,7 +117,8 @@ export class Threads {
     const tls = this.#parts.certificates.material(snapshot)
     const { registry, inForce } = this.#parts
     const targetsVersion = inForce.versions.current
-    const message = { type: 'snapshot', snapshot, targets: registry.lists(), targetsVersion } as const
+    const packed = packSnapshot({ snapshot, targets: registry.lists(), targetsVersion })
+    const message = { type: 'snapshot', packed } as const
     this.supervisor.tellEach((index) => {
       const fds = listeningFds[index]
       return { ...message, tls, ...(fds && { listeningFds: fds }) }

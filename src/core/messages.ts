@@ -24,7 +24,7 @@ export interface ProxyTask {
   readonly listeningFds?: readonly (number | undefined)[]
   /** Of every group, as of now. */
   readonly targets: readonly GroupTargets[]
-  readonly targetsVersion: SnapshotMessage['targetsVersion']
+  readonly targetsVersion: SnapshotContent['targetsVersion']
   readonly tls: TlsMaterial
   /** See `ServerTls.setTicketKeys`. */
   readonly ticketKeys: Uint8Array
@@ -39,7 +39,7 @@ export interface ProbeTask {
   readonly counters: SharedCounters
   /** Of every group, as of now. */
   readonly targets: readonly GroupTargets[]
-  readonly targetsVersion: SnapshotMessage['targetsVersion']
+  readonly targetsVersion: SnapshotContent['targetsVersion']
   /** As of TlsMaterial. */
   readonly tlsGroups: TlsMaterial['groups']
   /** The process is Castor's own: where the primary stands still, this thread ends it. */
@@ -59,12 +59,17 @@ export interface TargetsMessage {
  * Another snapshot is in force, and these are the targets of its groups, and of those that still have some to let go. Every
  * thread applies it whole and then acknowledges its version in shared memory. One that it knows already changes nothing.
  */
-export interface SnapshotMessage {
-  readonly type: 'snapshot'
+export interface SnapshotContent {
   readonly snapshot: Snapshot
   readonly targets: readonly GroupTargets[]
   /** Whoever has these lists has all up to this version, those included of groups that are gone by now. */
   readonly targetsVersion: number
+}
+
+export interface SnapshotMessage {
+  readonly type: 'snapshot'
+  /** By `packSnapshot`, once for all threads. */
+  readonly packed: Uint8Array
 }
 
 /** The shared tables have grown. Comes before anything that names a slot of the segment. */

@@ -22,6 +22,14 @@ export interface Outcomes {
   readonly heaviest: number
 }
 
+/** The totals as they were. */
+interface Step {
+  atMs: number
+  good: number
+  bad: number
+  sources: Float64Array
+}
+
 export const NO_OUTCOMES: Outcomes = { good: 0, bad: 0, heaviest: 0 }
 
 /**
@@ -31,13 +39,10 @@ export const NO_OUTCOMES: Outcomes = { good: 0, bad: 0, heaviest: 0 }
 export class FailureWindow {
   readonly #counters: SlotCounters
   readonly #windowMs: number
-  readonly #timesMs = new Float64Array(KEPT)
-  readonly #good = new Float64Array(KEPT)
-  readonly #bad = new Float64Array(KEPT)
-  readonly #sources: Float64Array[] = new Array<Float64Array>(KEPT).fill(NONE)
-  /** The oldest step that is kept, and how many there are. */
+  /** Made as they come: most targets of a large configuration are new, and thousands of them may come at once. */
+  readonly #steps: Step[] = []
+  /** The oldest step that is kept. */
   #first = 0
-  #count = 0
 
   constructor(columns: Columns, slot: number, windowMs: number) {
     this.#counters = columns.target(slot)
@@ -46,34 +51,39 @@ export class FailureWindow {
 
   /** Remembers the totals as they are, once a step. Milliseconds of a monotonic clock. */
   step(nowMs: number): void {
-    if (this.#count > 0 && nowMs - this.#timesMs[this.#last]! < this.#windowMs / WINDOW_STEPS) return
-    const before = this.#count > 0 ? this.#last : -1
-    if (this.#count === KEPT) this.#first = (this.#first + 1) % KEPT
-    else this.#count++
-    const at = this.#last
+    const steps = this.#steps
+    const before = steps.length === 0 ? undefined : steps[(this.#first + steps.length - 1) % steps.length]!
+    if (before !== undefined && nowMs - before.atMs < this.#windowMs / WINDOW_STEPS) return
+    const good = this.#total(TARGET_GOOD_OUTCOMES)
     const bad = this.#total(TARGET_BAD_OUTCOMES)
-    this.#timesMs[at] = nowMs
-    this.#good[at] = this.#total(TARGET_GOOD_OUTCOMES)
-    this.#sources[at] = before >= 0 && this.#bad[before] === bad ? this.#sources[before]! : this.#readSources()
-    this.#bad[at] = bad
+    const sources = before?.bad === bad ? before.sources : this.#readSources(bad)
+    if (steps.length < KEPT) {
+      steps.push({ atMs: nowMs, good, bad, sources })
+      return
+    }
+    const oldest = steps[this.#first]!
+    oldest.atMs = nowMs
+    oldest.good = good
+    oldest.bad = bad
+    oldest.sources = sources
+    this.#first = (this.#first + 1) % KEPT
   }
 
   /** What was before counts no more. */
   restart(nowMs: number): void {
-    this.#count = 0
+    this.#steps.length = 0
+    this.#first = 0
     this.step(nowMs)
   }
 
   outcomes(nowMs: number): Outcomes {
+    const steps = this.#steps
     let at = this.#first
-    for (let i = 1; i < this.#count && nowMs - this.#timesMs[at]! > this.#windowMs; i++) at = (at + 1) % KEPT
-    const good = this.#total(TARGET_GOOD_OUTCOMES) - this.#good[at]!
-    const bad = this.#total(TARGET_BAD_OUTCOMES) - this.#bad[at]!
-    return { good, bad, heaviest: bad === 0 ? 0 : this.#heaviest(this.#sources[at]!) }
-  }
-
-  get #last(): number {
-    return (this.#first + this.#count - 1) % KEPT
+    for (let i = 1; i < steps.length && nowMs - steps[at]!.atMs > this.#windowMs; i++) at = (at + 1) % steps.length
+    const before = steps[at]!
+    const good = this.#total(TARGET_GOOD_OUTCOMES) - before.good
+    const bad = this.#total(TARGET_BAD_OUTCOMES) - before.bad
+    return { good, bad, heaviest: bad === 0 ? 0 : this.#heaviest(before.sources) }
   }
 
   /**
@@ -92,7 +102,8 @@ export class FailureWindow {
     return least
   }
 
-  #readSources(): Float64Array {
+  #readSources(bad: number): Float64Array {
+    if (bad === 0) return NONE
     const read = new Float64Array(SOURCE_WORDS)
     for (let i = 0; i < SOURCE_WORDS; i++) read[i] = this.#total(TARGET_SOURCES + i)
     return read

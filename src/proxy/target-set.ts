@@ -30,8 +30,9 @@ export class TargetSet {
   queue: WaitQueue | undefined
   #ruling: RulingGroup | undefined
   #all: readonly Target[] = []
-  /** With gaps: slots are counted over all groups. */
+  /** From the lowest slot on, with gaps: slots are counted over all groups. */
   #bySlot: readonly (Target | undefined)[] = []
+  #firstSlot = 0
   #tlsFor: ((host: string) => ClientTls) | undefined
   /** Of the list of targets that `#all` was made from. */
   #listVersion = -1
@@ -62,7 +63,7 @@ export class TargetSet {
   }
 
   bySlot(slot: number): Target | undefined {
-    return this.#bySlot[slot]
+    return slot < this.#firstSlot ? undefined : this.#bySlot[slot - this.#firstSlot]
   }
 
   /**
@@ -75,23 +76,29 @@ export class TargetSet {
     this.#listVersion = list.version
     const before = this.#all
     this.#all = list.targets.map((placed) => {
-      const kept = this.#bySlot[placed.slot]
+      const kept = this.bySlot(placed.slot)
       if (kept === undefined || kept.generation !== placed.generation) {
         return new Target(placed, this.services, this.#tlsFor?.(placed.host))
       }
       kept.move(placed.address, kept.tls)
       return kept
     })
-    const slots = this.#all.reduce((most, target) => Math.max(most, target.slot + 1), 0)
-    const bySlot = new Array<Target | undefined>(slots).fill(undefined)
-    for (const target of this.#all) bySlot[target.slot] = target
+    let first = Number.POSITIVE_INFINITY
+    let last = -1
+    for (const { slot } of this.#all) {
+      first = Math.min(first, slot)
+      last = Math.max(last, slot)
+    }
+    const bySlot = new Array<Target | undefined>(Math.max(0, last - first + 1)).fill(undefined)
+    for (const target of this.#all) bySlot[target.slot - first] = target
     this.#bySlot = bySlot
+    this.#firstSlot = first
     this.changes++
     this.outliers?.setTargets(this.#all)
     this.#ruling?.onTargets()
     // Whoever waited for what is gone waits for another from here on: its slot will be given out again.
     this.queue?.tick()
-    return before.filter((target) => bySlot[target.slot] !== target)
+    return before.filter((target) => this.bySlot(target.slot) !== target)
   }
 
   /** With what targets are spoken to from now on, those that are added later too. Throws what `tlsFor` throws. */

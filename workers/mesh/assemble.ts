@@ -2,7 +2,7 @@ import { type Clock, SystemClock } from '../../src/core/clock.js'
 import type { ClusterConfig } from '../../src/core/config.js'
 import type { GroupTargets } from '../../src/core/directory.js'
 import type { HybridClock, MeshTransport, Stamp } from '../../src/core/mesh.js'
-import type { FromMesh, MeshTask, SnapshotMessage } from '../../src/core/messages.js'
+import type { FromMesh, MeshTask } from '../../src/core/messages.js'
 import { blankEntry, SESSION_KEY_WORDS } from '../../src/core/session-store.js'
 import { OperatorLedger } from '../../src/mesh/operator-ledger.js'
 import { RedisTransport } from '../../src/mesh/redis-transport.js'
@@ -122,7 +122,7 @@ export class MeshThread {
   }
 
   /** Other groups may be there from here on, or other targets in them. */
-  apply({ snapshot, targets }: SnapshotMessage): void {
+  apply({ snapshot, targets }: Pick<MeshTask, 'snapshot' | 'targets'>): void {
     if (snapshot.version <= this.table.meshSnapshot) return
     this.names.setGroups(snapshot)
     for (const list of targets) this.takeTargets(list)

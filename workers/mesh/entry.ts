@@ -1,4 +1,5 @@
 import type { FromMesh, MeshTask, ToMesh } from '../../src/core/messages.js'
+import { unpackSnapshot } from '../../src/core/packed-snapshot.js'
 import { scheduleNormally } from '../../src/native/scheduling.js'
 import { guard } from '../../src/observe/guard.js'
 import { createWorkerLogger } from '../../src/observe/log.js'
@@ -62,10 +63,12 @@ export default async function meshThread(task: MeshTask): Promise<void> {
           mesh.takeTargets(targets)
           return
         }
-        case 'snapshot':
-          log.level = message.snapshot.config.log.level
-          mesh.apply(message)
+        case 'snapshot': {
+          const content = unpackSnapshot(message.packed)
+          log.level = content.snapshot.config.log.level
+          mesh.apply(content)
           return
+        }
       }
     })
   })

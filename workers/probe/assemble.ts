@@ -3,7 +3,7 @@ import type { Clock } from '../../src/core/clock.js'
 import { SystemClock } from '../../src/core/clock.js'
 import type { TargetGroupConfig } from '../../src/core/config.js'
 import type { Transport } from '../../src/core/conn.js'
-import type { ProbeTask, ToProbe } from '../../src/core/messages.js'
+import type { ProbeTask } from '../../src/core/messages.js'
 import type { GroupEntry } from '../../src/core/snapshot.js'
 import { CHECK_HEALTHY, CHECK_STATES, type CheckState, type HealthReason } from '../../src/core/target-state.js'
 import { type CheckedTarget, Checker, type CheckServices, CheckSlots } from '../../src/health/checker.js'
@@ -28,7 +28,7 @@ const WHEEL_SLOTS = 512
 const FAULTY_AGAIN_MS = 1_000
 const NOT_MADE_EVERY_MS = 10_000
 
-type ProbeSnapshot = Extract<ToProbe, { readonly type: 'snapshot' }>
+type ProbeSnapshot = Pick<ProbeTask, 'snapshot' | 'targets' | 'targetsVersion' | 'tlsGroups'>
 
 export interface ProbeThread {
   readonly clock: Clock

@@ -1,4 +1,5 @@
 import type { FromProbe, ProbeTask, ToProbe } from '../../src/core/messages.js'
+import { unpackSnapshot } from '../../src/core/packed-snapshot.js'
 import { endProcess, endProcessWithin } from '../../src/native/end-process.js'
 import { scheduleNormally } from '../../src/native/scheduling.js'
 import { guard } from '../../src/observe/guard.js'
@@ -44,11 +45,13 @@ export default async function probeThread(task: ProbeTask): Promise<void> {
           thread.clock.refresh()
           void thread.targets.setTargets(message.targets)
           return
-        case 'snapshot':
+        case 'snapshot': {
+          const content = unpackSnapshot(message.packed)
           thread.clock.refresh()
-          log.level = message.snapshot.config.log.level
-          void thread.apply(message)
+          log.level = content.snapshot.config.log.level
+          void thread.apply({ ...content, tlsGroups: message.tlsGroups })
           return
+        }
         case 'tls':
           thread.credentials.replace(message.tlsGroups)
           return

@@ -1,4 +1,6 @@
 import type { FromProxy, ProxyTask, ToProxy } from '../../src/core/messages.js'
+import { unpackSnapshot } from '../../src/core/packed-snapshot.js'
+import { Turns } from '../../src/core/turns.js'
 import { scheduleNormally } from '../../src/native/scheduling.js'
 import { FAULT, guard } from '../../src/observe/guard.js'
 import { createWorkerLogger } from '../../src/observe/log.js'
@@ -33,7 +35,7 @@ export default async function proxyThread(task: ProxyTask): Promise<void> {
     const intake = await openIntake(task, thread)
     const stopTicking = tick(task, thread)
     await new Promise<void>((resolve) => {
-      const onMessage = guard(log, 'a message', (message: ToProxy) => {
+      function* obey(message: ToProxy): Generator<void> {
         switch (message.type) {
           case 'drain':
             intake.stop()
@@ -45,12 +47,15 @@ export default async function proxyThread(task: ProxyTask): Promise<void> {
           case 'targets':
             thread.setTargets(message.targets)
             return
-          case 'snapshot':
-            thread.apply(message)
-            intake.change(message.snapshot, message.listeningFds ?? []).catch((err: unknown) => {
+          case 'snapshot': {
+            const content = unpackSnapshot(message.packed)
+            yield
+            yield* thread.applying({ ...content, tls: message.tls })
+            intake.change(content.snapshot, message.listeningFds ?? []).catch((err: unknown) => {
               log.error({ err, what: 'listening sockets' }, FAULT)
             })
             return
+          }
           case 'tls':
             thread.setTls(message.tls)
             return
@@ -61,8 +66,10 @@ export default async function proxyThread(task: ProxyTask): Promise<void> {
             thread.accessLog.acknowledge(message.bytes)
             return
         }
-      })
-      task.port.on('message', onMessage)
+      }
+      // In their order: what comes behind a large snapshot waits until that is taken on.
+      const turns = new Turns((err) => log.error({ err, what: 'a message' }, FAULT))
+      task.port.on('message', (message: ToProxy) => turns.add(obey(message)))
       post({ type: 'ready' })
     })
     stopTicking()

@@ -78,7 +78,12 @@ export class ProxyThread {
    * Acknowledges the version at the end: whoever reads that may count on nothing new beginning by an older one here.
    * Throws CastorError TLS_CONFIG, and leaves everything as it is, where a new listener's or group's TLS cannot be made.
    */
-  apply({ snapshot, targets, targetsVersion, tls }: ThreadOrders): void {
+  apply(orders: ThreadOrders): void {
+    for (const _ of this.applying(orders));
+  }
+
+  /** The same in steps: with thousands of targets requests would wait for it. */
+  *applying({ snapshot, targets, targetsVersion, tls }: ThreadOrders): Generator<void> {
     if (snapshot.version <= this.#version) return
     const { clock, columns, column, silent } = this.context
     clock.refresh()
@@ -90,7 +95,11 @@ export class ProxyThread {
       this.#tlsMaterial = before
       throw fault
     }
-    for (const list of targets) this.#leaving.setTargets(list)
+    yield
+    for (const list of targets) {
+      this.setTargets(list)
+      yield
+    }
     this.#leaving.takeOn(targetsVersion)
     const { config } = snapshot
     silent.timeoutMs = config.protection.firstByteTimeoutMs

@@ -3,7 +3,7 @@ import type { Worker } from '../../../src/control/dispatch.js'
 import type { Clock } from '../../../src/core/clock.js'
 import { RECORD_FD, RECORD_LISTENER } from '../../../src/core/connection-record.js'
 import { LocalHybridClock } from '../../../src/core/hybrid-clock.js'
-import type { SegmentMessage, SnapshotMessage, TargetsMessage } from '../../../src/core/messages.js'
+import type { SegmentMessage, SnapshotContent, TargetsMessage } from '../../../src/core/messages.js'
 import type { SharedCounters } from '../../../src/core/shared-counters.js'
 import type { ListenerEntry, Snapshot } from '../../../src/core/snapshot.js'
 import { TimerWheel } from '../../../src/net/timer-wheel.js'
@@ -28,10 +28,10 @@ export const NO_TLS = { listeners: [], groups: [] }
 const SILENT = pino({ level: 'silent' })
 const KEYS = new KeyHash(keySeed('simulated'))
 
-export type ToThread = SnapshotMessage | TargetsMessage | SegmentMessage
+export type ToThread = ({ readonly type: 'snapshot' } & SnapshotContent) | TargetsMessage | SegmentMessage
 
 /** What a thread is given when it starts. */
-export interface Task extends Omit<SnapshotMessage, 'type'> {
+export interface Task extends SnapshotContent {
   readonly counters: SharedCounters
 }
 
@@ -197,7 +197,7 @@ export class SimulatedProxy implements Worker {
     this.running = true
   }
 
-  #apply({ snapshot, targets, targetsVersion }: Omit<SnapshotMessage, 'type'>): void {
+  #apply({ snapshot, targets, targetsVersion }: SnapshotContent): void {
     const thread = this.thread!
     thread.apply({ snapshot, targets, targetsVersion, tls: NO_TLS })
     if (snapshot.version <= (this.snapshot?.version ?? 0)) return

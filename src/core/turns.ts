@@ -1,0 +1,45 @@
+/** Work goes on for so long before it is somebody else's turn; a request waits no longer than this and one step. */
+const TURN_MS = 4
+
+/**
+ * Work in steps, one piece of work after the other, of which none holds up the thread: between turns it does what else there
+ * is to do. What takes no longer than a turn is done at once where nothing is before it.
+ */
+export class Turns {
+  readonly #onFault: (fault: unknown) => void
+  readonly #waiting: Iterator<void>[] = []
+  #isUnderWay = false
+
+  /** `onFault` gets what a step throws; the piece of work ends with it. */
+  constructor(onFault: (fault: unknown) => void) {
+    this.#onFault = onFault
+  }
+
+  /** Each `yield` of `work` is a place where it may pause. */
+  add(work: Iterable<void>): void {
+    this.#waiting.push(work[Symbol.iterator]())
+    if (!this.#isUnderWay) this.#turn()
+  }
+
+  #turn(): void {
+    this.#isUnderWay = true
+    const untilMs = performance.now() + TURN_MS
+    for (let work = this.#waiting[0]; work !== undefined; work = this.#waiting[0]) {
+      if (this.#isOver(work)) this.#waiting.shift()
+      else if (performance.now() >= untilMs) {
+        setImmediate(() => this.#turn())
+        return
+      }
+    }
+    this.#isUnderWay = false
+  }
+
+  #isOver(work: Iterator<void>): boolean {
+    try {
+      return work.next().done === true
+    } catch (fault) {
+      this.#onFault(fault)
+      return true
+    }
+  }
+}
