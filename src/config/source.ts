@@ -43,6 +43,19 @@ export type ReadResult =
   | { readonly type: 'edited'; readonly before: string; readonly text: string; readonly config: Config }
   | { readonly type: 'refused'; readonly message: string }
 
+/** `inForce` is left out where it is what the thread read last. */
+export type ReadOrder = Omit<ReadTask, 'inForce'> & { readonly inForce?: Config }
+
+/** What was read comes packed, to be unpacked in turns of its own: with thousands of targets each takes milliseconds. */
+export type ReadMessage =
+  | Exclude<ReadResult, { readonly type: 'read' }>
+  | {
+      readonly type: 'read'
+      readonly config: Uint8Array
+      readonly diff: Uint8Array
+      readonly warnings: readonly Problem[]
+    }
+
 /** Reads, checks and compares. Nothing that may be wrong with a file makes it throw. */
 export function runReadTask({ source, inForce, edit }: ReadTask): ReadResult {
   const { file, set, env } = source

@@ -3,8 +3,7 @@ import { setImmediate } from 'node:timers/promises'
 import { deserialize } from 'node:v8'
 import { Worker } from 'node:worker_threads'
 import type { ConfigDiff } from '../config/diff.js'
-import type { Problem } from '../config/problems.js'
-import type { ConfigSource, ReadResult, ReadTask } from '../config/source.js'
+import type { ConfigSource, ReadMessage, ReadOrder, ReadResult } from '../config/source.js'
 import type { TargetEdit } from '../config/write-back.js'
 import type { Config } from '../core/config.js'
 import { CONFIG_FILE } from './thread-files.js'
@@ -13,19 +12,6 @@ import { CONFIG_FILE } from './thread-files.js'
 const READ_TIMEOUT_MS = 30_000
 /** Who reloads once reloads again soon; a thread that has read a file before reads the next in a fifth of the time. */
 const KEEP_MS = 5 * 60_000
-
-/** `inForce` is left out where it is what the thread read last. */
-export type ReadOrder = Omit<ReadTask, 'inForce'> & { readonly inForce?: Config }
-
-/** What was read comes packed, to be unpacked in turns of its own: with thousands of targets each takes milliseconds. */
-export type ReadMessage =
-  | Exclude<ReadResult, { readonly type: 'read' }>
-  | {
-      readonly type: 'read'
-      readonly config: Uint8Array
-      readonly diff: Uint8Array
-      readonly warnings: readonly Problem[]
-    }
 
 /**
  * Reads the configuration in a thread of its own: parsing and checking a large file takes longer than a connection may wait

@@ -1,7 +1,6 @@
 import { serialize } from 'node:v8'
 import { parentPort } from 'node:worker_threads'
-import { runReadTask } from '../../src/config/source.js'
-import type { ReadMessage, ReadOrder } from '../../src/control/config-reader.js'
+import { type ReadMessage, type ReadOrder, runReadTask } from '../../src/config/source.js'
 import type { Config } from '../../src/core/config.js'
 
 /** What was read last: most often it is in force when the next is read. */
