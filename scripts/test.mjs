@@ -5,9 +5,9 @@
 //   --jobs=N     so many files at once; half as many again as the machine has cores if not given, since a file waits for
 //                a third of its time
 //   --verbose    print each file's standard error also when it passes
-// Files called *.alone.test.ts measure time or memory, and run by themselves after the others. A file that fails beside
-// others is run again by itself, and that verdict counts; it is named at the end all the same, since a test that is
-// not steady under load is a bug in it or in what it tests.
+// Files called *.alone.test.ts measure time or memory: they run after the others, two at once, since they wait most of the
+// time. A file that fails beside others is run again by itself, and that verdict counts; it is named at the end all the
+// same, since a test that is not steady under load is a bug in it or in what it tests.
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
@@ -217,7 +217,8 @@ const together = files.filter((file) => !isAlone(file)).sort(longestFirst)
 const begunMs = performance.now()
 const jobs = Number(options.jobs ?? Math.ceil(availableParallelism() * 1.5))
 const shaky = await runFiles(together, jobs, times, false)
-const bad = await runFiles([...files.filter(isAlone), ...shaky], 1, times, true)
+shaky.push(...(await runFiles(files.filter(isAlone).sort(longestFirst), Math.min(jobs, 2), times, false)))
+const bad = await runFiles(shaky, 1, times, true)
 const recovered = shaky.filter((file) => !bad.includes(file))
 writeFileSync(timesFile, `${JSON.stringify(times, null, 2)}\n`)
 const listed = (names) => names.map((file) => `  ${file}`).join('\n')

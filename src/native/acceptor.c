@@ -233,4 +233,7 @@ void acceptor_define(napi_env env, napi_value exports) {
   define_function(env, exports, "acceptorResume", acceptor_resume);
   define_function(env, exports, "acceptorClose", acceptor_close);
   define_function(env, exports, "acceptorMute", acceptor_mute);
+  define_constant(env, exports, "ACCEPTED", EVENT_ACCEPTED);
+  define_constant(env, exports, "OUT_OF_DESCRIPTORS", EVENT_OUT_OF_DESCRIPTORS);
+  define_constant(env, exports, "ACCEPT_BATCH", BATCH);
 }

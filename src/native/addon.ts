@@ -137,6 +137,30 @@ export const EMFILE = -24
 export const ECONNRESET = -104
 export const ECANCELED = -125
 
+/**
+ * What C and this side both go by, as C has it. It is written out here as well: the engine folds a number into the code
+ * that uses it only where it finds it in the module.
+ */
+export interface Exported {
+  readonly constants: Readonly<Record<string, number>>
+}
+
+const KNOWN = {
+  ...{ ACCEPTED, OUT_OF_DESCRIPTORS, ACCEPT_BATCH, EVENT_WORDS, EVENT_BATCH },
+  ...{ EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLLRDHUP },
+  ...{ EAGAIN, EMFILE, ECONNRESET, ECANCELED },
+}
+
+/** Throws where the addon was compiled from other sources than this. */
+function refuseOthers(constants: Exported['constants']): void {
+  for (const [name, value] of Object.entries(KNOWN)) {
+    if (constants[name] === value) continue
+    throw new Error(
+      `castor.node is of another build: its ${name} is ${constants[name]}, not ${value}; run npm run build`,
+    )
+  }
+}
+
 export type WholeAddon = NativeAddon & ProcessAddon & HandoverAddon
 
 let loaded: WholeAddon | undefined | null = null
@@ -152,7 +176,11 @@ export function nativeAddon(): WholeAddon | undefined {
   const file = fileURLToPath(new URL('../../native/castor.node', import.meta.url))
   // Copied, because an object with as many functions as an addon exports is a dictionary to the engine: each call of
   // one of them would look it up by name.
-  if (existsSync(file)) loaded = { ...(createRequire(import.meta.url)(file) as WholeAddon) }
+  if (existsSync(file)) {
+    const exported = createRequire(import.meta.url)(file) as WholeAddon & Exported
+    refuseOthers(exported.constants)
+    loaded = { ...exported }
+  }
   if (process.env.CASTOR_NATIVE === 'no-tls') delete loaded?.tlsOpen
   return loaded
 }

@@ -92,6 +92,8 @@ bool is_function(napi_env env, napi_value value);
 /* Closes a socket; with `reset` the peer gets RST and unsent bytes are dropped. 0 or a negative errno. */
 int close_socket(int fd, bool reset);
 void define_function(napi_env env, napi_value exports, const char *name, napi_callback function);
+/* A number that TypeScript knows by the same name, as a property of `exports.constants`. */
+void define_constant(napi_env env, napi_value exports, const char *name, int32_t value);
 /* Calls back into JavaScript from the loop; an exception there ends the thread as an uncaught one. */
 void call_back(napi_env env, napi_ref function, size_t count, const int32_t *numbers);
 

@@ -90,6 +90,13 @@ void define_function(napi_env env, napi_value exports, const char *name, napi_ca
   napi_set_named_property(env, exports, name, value);
 }
 
+void define_constant(napi_env env, napi_value exports, const char *name, int32_t value) {
+  napi_value constants, number;
+  napi_get_named_property(env, exports, "constants", &constants);
+  napi_create_int32(env, value, &number);
+  napi_set_named_property(env, constants, name, number);
+}
+
 void call_back(napi_env env, napi_ref function, size_t count, const int32_t *numbers) {
   napi_handle_scope scope;
   if (napi_open_handle_scope(env, &scope) != napi_ok) return;
@@ -147,6 +154,9 @@ static napi_value init(napi_env env, napi_value exports) {
   napi_get_uv_event_loop(env, &state->loop);
   napi_set_instance_data(env, state, NULL, NULL);
   napi_add_async_cleanup_hook(env, on_thread_end, state, &state->cleanup);
+  napi_value constants;
+  napi_create_object(env, &constants);
+  napi_set_named_property(env, exports, "constants", constants);
   sockets_define(env, exports);
   poller_define(env, exports);
   unix_sockets_define(env, exports);

@@ -267,4 +267,11 @@ void poller_define(napi_env env, napi_value exports) {
   define_function(env, exports, "receive", receive);
   define_function(env, exports, "send", send_static);
   define_function(env, exports, "sendFrom", send_from);
+  define_constant(env, exports, "EVENT_WORDS", EVENT_WORDS);
+  define_constant(env, exports, "EVENT_BATCH", BATCH);
+  define_constant(env, exports, "EPOLLIN", EPOLLIN);
+  define_constant(env, exports, "EPOLLOUT", EPOLLOUT);
+  define_constant(env, exports, "EPOLLERR", EPOLLERR);
+  define_constant(env, exports, "EPOLLHUP", EPOLLHUP);
+  define_constant(env, exports, "EPOLLRDHUP", EPOLLRDHUP);
 }

@@ -268,4 +268,13 @@ void sockets_define(napi_env env, napi_value exports) {
   define_function(env, exports, "openWaker", open_waker);
   define_function(env, exports, "wake", wake);
   define_function(env, exports, "errorName", error_name);
+  define_constant(env, exports, "RECORD_WORDS", RECORD_WORDS);
+  define_constant(env, exports, "RECORD_FD", RECORD_FD);
+  define_constant(env, exports, "RECORD_FAMILY", RECORD_FAMILY);
+  define_constant(env, exports, "RECORD_PORT", RECORD_PORT);
+  define_constant(env, exports, "RECORD_ADDRESS", RECORD_ADDRESS);
+  define_constant(env, exports, "EAGAIN", -EAGAIN);
+  define_constant(env, exports, "EMFILE", -EMFILE);
+  define_constant(env, exports, "ECONNRESET", -ECONNRESET);
+  define_constant(env, exports, "ECANCELED", -ECANCELED);
 }

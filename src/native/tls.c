@@ -367,6 +367,11 @@ static napi_value tls_open(napi_env env, napi_callback_info info) {
 
 void tls_define(napi_env env, napi_value exports) {
   define_function(env, exports, "tlsOpen", tls_open);
+  define_constant(env, exports, "TLS_BROKEN", TLS_BROKEN);
+  define_constant(env, exports, "TLS_CUT", TLS_CUT);
+  define_constant(env, exports, "TLS_WORDS", WORDS);
+  define_constant(env, exports, "TLS_MORE", WORD_MORE);
+  define_constant(env, exports, "TLS_KEPT", WORD_KEPT);
   if (!tls_available()) return;
   define_function(env, exports, "tlsAccept", tls_accept);
   define_function(env, exports, "tlsConnect", tls_connect);

@@ -15,7 +15,7 @@ type Doors = NativeAddon & TlsAddon
 type Call = (...args: readonly unknown[]) => unknown
 /** The functions as someone may call them who does not heed their types. */
 const calls = addon as unknown as Readonly<Record<keyof Doors, Call>>
-const all = Object.keys(addon) as (keyof Doors)[]
+const all = Object.keys(addon).filter((name) => name !== 'constants') as (keyof Doors)[]
 /** Whatever they are given, this process is not to be ended by it. */
 const ENDING: readonly string[] = ['exitNow', 'exitAfter', 'endOnSecondSignal']
 /** Descriptors that nobody would close. */
