@@ -24,7 +24,7 @@ const OTHER_FILES = 512
 /** Reads the command line; on a wrong one prints why and ends the process with 2. */
 export function parseArguments(argv: readonly string[]): Arguments {
   const command = new Command('npm run bench --')
-    .description('CPU a request, memory and latency of Castor beside other proxies, measured in turn')
+    .description('CPU per request, memory and latency of Castor beside other proxies, measured in turn')
     .option('--scenario <names>', `only these: ${names(allScenarios)}`, list(names(allScenarios)))
     .option('--proxies <names>', `only these: ${names(allProxies)}`, list(names(allProxies)))
     .option('--rounds <n>', 'measurements of each proxy a scenario', count)
@@ -34,7 +34,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
     .addOption(new Option('--load <program>', 'for HTTP (wrk where installed)').choices(['wrk', 'autocannon']))
     .addOption(new Option('--origin <server>', 'for HTTP (nginx where installed)').choices(['nginx', 'own']))
     .option('--compare <commit>', 'build that commit as well and measure beside it: what a change costs')
-    .option('--scaling', 'CPU a request with one, two and four workers, and how evenly they share the work')
+    .option('--scaling', 'CPU per request with one, two and four workers, and how evenly they share the work')
     .option('--quick', 'three rounds of one second, fewer connections and requests: a look, not a result')
     .option('--check', 'end with 1 when a limit is missed or could not be judged')
     .option('--out <folder>', 'where results go', resultsFolder)

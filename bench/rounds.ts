@@ -15,7 +15,7 @@ export type Load = (port: number, seconds: number, onBegun: () => void) => Promi
 const WARM_UP_SECONDS = 2
 
 /**
- * CPU a request of each proxy: all in turn, round after round, so that whatever else the machine does meets all of
+ * CPU per request of each proxy: all in turn, round after round, so that whatever else the machine does meets all of
  * them, and as a multiple of what the one called `against` takes. A proxy that fails drops out with its error; the others go on.
  */
 export async function measureCpu(bench: Bench, load: Load, against: string = REFERENCE): Promise<ProxyResult[]> {

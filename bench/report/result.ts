@@ -3,7 +3,7 @@ import type { Machine } from '../machine.js'
 
 /** One measured stretch of load on one proxy. */
 export interface CpuRound {
-  /** CPU microseconds a request: the proxy's user and system time by the requests served. */
+  /** CPU microseconds per request: the proxy's user and system time by the requests served. */
   readonly cpuUs: number
   readonly userUs: number
   readonly systemUs: number

@@ -150,7 +150,7 @@ function unit(scenario: ScenarioResult): string {
     case 'latency':
       return 'p50 and p99, ms'
     case 'memory':
-      return `memory a ${scenario.unit}`
+      return `memory per ${scenario.unit}`
     default:
       return scenario.limit === undefined ? caption(scenario) : `CPU µs, limit ${scenario.limit}×`
   }

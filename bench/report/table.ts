@@ -20,7 +20,7 @@ export function renderTable(report: Report): string {
 }
 
 const HEADINGS = {
-  cpu: `CPU microseconds of the proxy a request, median (× of ${REFERENCE_TITLE} in the same rounds)`,
+  cpu: `CPU microseconds of the proxy per request, median (× of ${REFERENCE_TITLE} in the same rounds)`,
   latency: 'Latency in ms at a fixed rate: p50 / p99 / p99.9',
   'idle-cpu': 'CPU while nobody asks for anything, of one core',
   memory: 'Resident memory each',

@@ -56,11 +56,11 @@ export function millis(us: number): string {
 export function caption(scenario: ScenarioResult): string {
   switch (kindOf(scenario)) {
     case 'cpu':
-      return `CPU µs a ${scenario.unit}`
+      return `CPU µs per ${scenario.unit}`
     case 'latency':
       return 'p50 / p99 / p99.9, ms'
     case 'memory':
-      return `resident memory a ${scenario.unit}`
+      return `resident memory per ${scenario.unit}`
     case 'idle-cpu':
       return 'CPU without requests, of one core'
     case 'growth':

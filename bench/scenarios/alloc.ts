@@ -15,7 +15,7 @@ const SLICE_SECONDS = 2
 const GIVE_UP_AFTER_MS = 240_000
 /** Heaps breathe: of this many readings the least counts, before and after. */
 const READINGS = 3
-/** Ten bytes a request over the measured 800,000: less than any object that stays behind takes. */
+/** Ten bytes per request over the measured 800,000: less than any object that stays behind takes. */
 const MOST_GROWTH_BYTES = 8 * 1024 * 1024
 
 /** Memory does not grow over a million requests. */

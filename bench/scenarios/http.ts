@@ -39,7 +39,7 @@ const cases: readonly HttpCase[] = [
   },
 ]
 
-/** CPU a request of HTTP/1.1 exchanges of one kind. */
+/** CPU per request of HTTP/1.1 exchanges of one kind. */
 export const httpScenarios: readonly Scenario[] = cases.map(({ name, title, most, request, needs = [] }) => ({
   name,
   title,

@@ -60,7 +60,7 @@ const cases: readonly ScalingCase[] = [
 ]
 
 /**
- * CPU a request with more workers, beside one: what they wait for each other shows as CPU that grows. How even they share
+ * CPU per request with more workers, beside one: what they wait for each other shows as CPU that grows. How even they share
  * the work is the processor time of the least busy one by that of the busiest.
  */
 export const scalingScenarios: readonly Scenario[] = cases.map(({ name, title, secure, label, load }) => ({

@@ -27,7 +27,7 @@ export const DIRECT = 'direct'
 
 /** What a scenario must come to for Castor. */
 export type Limit =
-  /** CPU a request, as a multiple of what `against` takes, the reference if not given. */
+  /** CPU per request, as a multiple of what `against` takes, the reference if not given. */
   | { readonly kind: 'ratio'; readonly most: number; readonly against?: string }
   /** The 99th and the 99.9th percentile of latency, as multiples of the reference's. */
   | { readonly kind: 'latency'; readonly most: number }

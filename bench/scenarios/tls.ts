@@ -90,7 +90,7 @@ const cases: readonly TlsCase[] = [
   },
 ]
 
-/** CPU a request where clients speak TLS: the same ECDSA P-256 certificate for all, targets without TLS. */
+/** CPU per request where clients speak TLS: the same ECDSA P-256 certificate for all, targets without TLS. */
 export const tlsScenarios: readonly Scenario[] = cases.map(({ name, title, most, grpc, label, load }) => ({
   name,
   title,

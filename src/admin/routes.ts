@@ -73,7 +73,7 @@ const TARGET_PATH = /^\/api\/v1\/target-groups\/([^/]+)\/targets\/([^/]+)$/
 const TARGETS_PATH = /^\/api\/v1\/target-groups\/([^/]+)\/targets$/
 const GROUP_PATH = /^\/api\/v1\/target-groups\/([^/]+)$/
 
-/** The route of a path, or undefined. The page's own files are open: they hold nothing but the program. */
+/** The route of a path, or undefined. The page's own files are open: they hold nothing except the program. */
 export function findRoute(path: string, dashboard: ReadonlyMap<string, DashboardFile>): Route | undefined {
   const exact = EXACT.get(path)
   if (exact !== undefined) return exact

@@ -3,7 +3,7 @@ import type { BalancerTarget } from '../core/balancer.js'
 /**
  * The order in which weighted targets take their turns: each as often as its weight, divided by the weights' greatest
  * common divisor, and so evenly spread that after any k turns no target is a whole turn or more away from its share
- * k × weight / sum. Depends on nothing but the weights and their order, so every thread works out the same.
+ * k × weight / sum. Depends on nothing except the weights and their order, so every thread works out the same.
  *
  * The n-th turn (from 0) of a target that is due every `period` turns must lie in [⌊n × period⌋, ⌈(n + 1) × period⌉).
  * Taking, among the turns whose window has opened, the one whose window closes first, meets every window: the windows

@@ -67,7 +67,7 @@ function report(error: unknown, castor: Command): ExitCode {
   if (error instanceof CommanderError && error.code === 'commander.excessArguments') {
     process.stderr.write(meant(castor))
   }
-  // Commander has said its part already; anything but help and version that was asked for is a usage error.
+  // Commander has said its part already; anything except help and version that was asked for is a usage error.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.invalid
   if (error instanceof CastorError) {
     const usage = exitCodeOf(error) === EXIT.invalid

@@ -72,7 +72,7 @@ async function show(door: AdminClient, json: boolean, clear: string): Promise<Ex
   return answer.report.health === 'healthy' ? EXIT.ok : EXIT.failed
 }
 
-/** Throws ADMIN_UNREACHABLE for anything but a status report. */
+/** Throws ADMIN_UNREACHABLE for anything except a status report. */
 async function ask(door: AdminClient): Promise<{ text: string; report: StatusReport }> {
   const { code, text } = await askAdmin(door, 'GET', '/api/v1/status')
   const report = code === 200 ? readStatusReport(json(text)) : undefined

@@ -28,7 +28,7 @@ export function mask(text: string): Masked {
   const references: Reference[] = []
   const parts: string[] = []
   let done = 0
-  // Both are looked for only once per stretch of text: a line of nothing but "${" is read once, not once per "${".
+  // Both are looked for only once per stretch of text: a line of nothing except "${" is read once, not once per "${".
   let brace = -1
   let newline = -1
   for (let open = text.indexOf('${'); open >= 0; open = text.indexOf('${', open)) {

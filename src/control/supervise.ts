@@ -23,7 +23,7 @@ export interface Supervised {
   readonly columns: Columns
   readonly watchdog: Watchdog
   readonly log: Logger
-  /** Makes a worker's task, all but what the slot brings; called anew for each start. */
+  /** Makes a worker's task, all except what the slot brings; called anew for each start. */
   task(column: number): Promise<Omit<ProxyTask, 'column' | 'inbox' | 'port'>>
   /** With the addon: descriptors travel through rings, and this wakes a worker. Without: workers listen themselves. */
   readonly waker: { open(): number; wake(fd: number): void; close(fd: number): void } | undefined

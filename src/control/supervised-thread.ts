@@ -42,7 +42,7 @@ export interface ThreadSpec<To, From> {
   readonly name: string
   /** Where the thread shows that it turns. */
   readonly row: number
-  /** What the thread is given, all but its end of the port; called anew for each start. `again`: there was one before. */
+  /** What the thread is given, all except its end of the port; called anew for each start. `again`: there was one before. */
   task(again: boolean): object | Promise<object>
   onMessage(message: From, reply: (message: To) => void): void
   /** The thread is gone, and with it all that it had not given away; another is started unless it was told to end. */

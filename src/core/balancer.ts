@@ -32,7 +32,7 @@ export interface PickKey {
 }
 
 /**
- * Chooses a target. Pure over the view: no clock, no I/O, no state but what can be derived again from the view.
+ * Chooses a target. Pure over the view: no clock, no I/O, no state except what can be derived again from the view.
  * `tried` holds the slots that failed this request already; −1 when no target is left.
  */
 export interface Balancer {

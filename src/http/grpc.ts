@@ -88,7 +88,7 @@ export function writeGrpcReply(out: Uint8Array, at: number, reply: Reply, reason
 const CLOSING = 0x29
 const HEX = latin1('0123456789ABCDEF')
 
-/** Percent-encoded as gRPC over HTTP/2 has it for Status-Message: all but visible ASCII and the space, and "%" itself. */
+/** Percent-encoded as gRPC over HTTP/2 has it for Status-Message: all except visible ASCII and the space, and "%" itself. */
 function writeEscaped(out: Uint8Array, at: number, text: Uint8Array): number {
   for (const byte of text) {
     if (byte >= SP && byte < 0x7f && byte !== PERCENT) {

@@ -45,7 +45,7 @@ export class Upgrades {
   }
 }
 
-/** Whether a 101 switches to nothing but what was offered. */
+/** Whether a 101 switches to nothing except what was offered. */
 export function switchesTo(offered: string, parser: ResponseParser, buffer: Uint8Array, start: number): boolean {
   if (offered === '' || !parser.upgrade) return false
   const value = parser.text(buffer, start, parser.upgradeStart, parser.upgradeEnd)

@@ -1,4 +1,4 @@
-// Hot path: every byte of every connection passes here. No allocation but for bytes the kernel would not take.
+// Hot path: every byte of every connection passes here. No allocation except for bytes the kernel would not take.
 import type { Conn, ConnHandler, Silence, SocketShare } from '../core/conn.js'
 import { CastorError } from '../core/errors.js'
 import type { ServerTls, TlsInfo } from '../core/tls.js'

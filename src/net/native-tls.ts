@@ -1,4 +1,4 @@
-// Hot path: reads and writes of all connections that speak TLS pass here. No allocation but for what a handshake found.
+// Hot path: reads and writes of all connections that speak TLS pass here. No allocation except for what a handshake found.
 import { CastorError } from '../core/errors.js'
 import {
   type ClientTls,

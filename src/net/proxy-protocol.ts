@@ -18,7 +18,7 @@ export const V2_FAMILY_UNIX = 3
 export const V2_PROTOCOL_STREAM = 1
 export const V2_PROTOCOL_DGRAM = 2
 
-/** Bytes of the address block by family: both addresses and, but for Unix sockets, both ports. */
+/** Bytes of the address block by family: both addresses and, except for Unix sockets, both ports. */
 export const V2_ADDRESS_BYTES = [0, 12, 36, 216] as const
 
 /** Type, and length of the value (big endian). */

@@ -260,7 +260,7 @@ function infoOf(socket: TLSSocket, serverName: string | false | undefined | null
   }
 }
 
-/** RFC 2253 2.1: last part first. Node escapes what RFC 2253 2.4 says, but for what is not ASCII. */
+/** RFC 2253 2.1: last part first. Node escapes what RFC 2253 2.4 says, except for what is not ASCII. */
 function distinguishedName(lines: string): string {
   const escaped = lines.replace(/[^\0-\x7f]+/gu, (text) =>
     [...Buffer.from(text)].map((byte) => `\\${byte.toString(16).toUpperCase()}`).join(''),

@@ -1,4 +1,4 @@
-// Hot path: workers write a line here for every request. No closures, no strings built, no allocation but in flush().
+// Hot path: workers write a line here for every request. No closures, no strings built, no allocation except in flush().
 import { type Encoded, encode, putEncoded, RepeatedField } from './encoded-text.js'
 import { putBytes, putInteger, putMs, putString, putThreeDigits, QUOTE } from './json-bytes.js'
 

@@ -101,7 +101,7 @@ class ColumnSegment {
     return new SlotCounters(this.words, this.#seriesAt + slot * SERIES_WORDS, this.stride)
   }
 
-  /** Adds a column to the primary's, all but its gauges, and zeroes it. */
+  /** Adds a column to the primary's, all except its gauges, and zeroes it. */
   retire(column: number): void {
     const { words } = this
     const from = column * this.stride

@@ -23,7 +23,7 @@ export class ConnectionRing {
     this.words = new Int32Array(shared)
   }
 
-  /** Records not taken yet; a moment old for anybody but the two sides. */
+  /** Records not taken yet; a moment old for anybody except the two sides. */
   get waiting(): number {
     // The head first: it never overtakes the tail that is read after it, so that the difference cannot be negative.
     const head = Atomics.load(this.words, HEAD)

@@ -1,4 +1,4 @@
-// Hot path: asked on every request of a sticky group. No allocation, and no lock but for writes, one bucket at a time.
+// Hot path: asked on every request of a sticky group. No allocation, and no lock except for writes, one bucket at a time.
 import type { Clock } from '../core/clock.js'
 import {
   blankEntry,

@@ -20,7 +20,7 @@ export interface InsertedCookieOptions extends StickyCookieConfig {
 }
 
 /**
- * The cookie that Castor inserts: nothing but a keyed hash of the target's id, so that every host with the same secret
+ * The cookie that Castor inserts: nothing except a keyed hash of the target's id, so that every host with the same secret
  * understands it, now and after a restart, with nothing remembered; and nobody else learns a thing about the targets.
  */
 export class InsertedCookie {

@@ -56,7 +56,7 @@ export function drain(thread: Draining, timeoutMs: number, idleGraceMs: number):
 
 /**
  * Lets go of the connections of listeners that are gone. Each may carry one more request, and closes when it is idle after
- * a moment. Requests finish, and tunnels and long answers live on for as long as they would have: nobody but the
+ * a moment. Requests finish, and tunnels and long answers live on for as long as they would have: nobody except the
  * configuration wants them to end, and its other listeners go on.
  */
 export function drainListeners({ context }: Pick<Draining, 'context'>, gone: readonly Listener[]): void {
