@@ -1,9 +1,11 @@
 import type { Conn } from '../core/conn.js'
-import { REASON, type ReasonCode } from '../core/reasons.js'
+import type { ReasonCode } from '../core/reasons.js'
 import { PROXY_DONE, PROXY_NEED_MORE, ProxyProtocolReader } from '../net/proxy-protocol-reader.js'
 import type { ClientAddress } from './client-address.js'
 import { Gate } from './gate.js'
 import type { Listener } from './listener.js'
+import { logConnection } from './log-request.js'
+import { RequestInfo } from './request-info.js'
 import type { WorkerContext } from './worker-context.js'
 
 /** Reads the PROXY protocol header that a trusted proxy in front must send, then lets the connection in as its client's. */
@@ -12,7 +14,6 @@ export class ProxyGate extends Gate {
   readonly #enter: (clientAddress: ClientAddress, early: Uint8Array) => void
   readonly #reader = new ProxyProtocolReader()
   readonly #startedMs: number
-  readonly #startedWallMs: number
   #kept: Uint8Array | undefined
 
   /** `direct` is who the connection is from if the header leaves that open; `enter` is called once, with what follows. */
@@ -27,7 +28,6 @@ export class ProxyGate extends Gate {
     this.#direct = direct
     this.#enter = enter
     this.#startedMs = context.clock.nowMs
-    this.#startedWallMs = context.clock.wallMs
   }
 
   start(): void {
@@ -72,28 +72,19 @@ export class ProxyGate extends Gate {
   }
 
   #refuse(reason: ReasonCode): void {
-    this.listener.countReason(REASON[reason])
-    this.#record(reason)
+    const { clock, requestIds } = this.context
+    const { listener } = this
+    const info = new RequestInfo()
+    info.begin(
+      { listener, route: listener.route, clientAddress: this.#direct },
+      this.#startedMs,
+      clock.nowMs,
+      clock.wallMs,
+    )
+    const id = requestIds.next()
+    info.identify(id, 0, id.length)
+    info.receivedBytes = this.conn.bytesRead
+    logConnection(this.context, info, reason)
     this.conn.abort()
-  }
-
-  #record(reason: ReasonCode): void {
-    const { accessLog, entry, clock, requestIds } = this.context
-    if (accessLog === undefined) return
-    const { settings, group } = this.listener.route
-    entry.reset()
-    entry.timeMs = this.#startedWallMs
-    entry.requestId = requestIds.next()
-    entry.listener = settings.config.name
-    entry.clientIp = this.#direct.source.address
-    entry.clientPort = this.#direct.source.port
-    entry.vip = this.#direct.vip
-    entry.vport = this.#direct.vport
-    entry.targetGroup = group.config.name
-    entry.scheme = settings.config.protocol
-    entry.requestBytes = this.conn.bytesRead
-    entry.requestMs = clock.nowMs - this.#startedMs
-    entry.reason = reason
-    accessLog.record(entry)
   }
 }

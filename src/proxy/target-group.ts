@@ -5,17 +5,15 @@ import { targetFailureOf } from '../core/blame.js'
 import type { Clock } from '../core/clock.js'
 import type { TargetGroupConfig } from '../core/config.js'
 import type { Endpoint } from '../core/conn.js'
-import type { CastorError } from '../core/errors.js'
-import { FAILURE_GATEWAY, failureOfStatus } from '../core/failure-kinds.js'
 import type { ReasonCode } from '../core/reasons.js'
 import { keepsClients } from '../health/availability.js'
-import { failedLatency, peakEwma } from '../health/latency.js'
 import { OutlierDetection } from '../health/outlier-detection.js'
 import { RetryBudget } from '../limits/retry-budget.js'
 import type { TargetTable } from '../shm/targets.js'
 import { ChoosableTargets } from './choosable-targets.js'
 import { Stickiness } from './stickiness.js'
 import type { Target } from './target.js'
+import { TargetOutcomes } from './target-outcomes.js'
 import type { RulingGroup, TargetSet } from './target-set.js'
 import type { Waiter } from './wait-list.js'
 import { type QueuedGroup, type Refusal, WaitQueue } from './wait-queue.js'
@@ -33,14 +31,12 @@ export class TargetGroup implements RulingGroup, QueuedGroup {
   readonly retryBudget: RetryBudget
   readonly stickiness: Stickiness | undefined
   readonly set: TargetSet
+  /** What becomes of its requests is told here. */
+  readonly outcomes: TargetOutcomes
   readonly #choosable: ChoosableTargets
   readonly #balancer: Balancer
   readonly #table: TargetTable
   readonly #clock: Clock
-  /** Somebody reads the averaged response times. */
-  readonly #averages: boolean
-  /** Of the failure that was counted last. */
-  #lastCause: CastorError | undefined
   readonly #key = { client: NOBODY, hash: -1 }
   /** Undefined without a limit: then requests that began here hold no places, whatever other settings say. */
   readonly #queue: WaitQueue | undefined
@@ -55,7 +51,7 @@ export class TargetGroup implements RulingGroup, QueuedGroup {
     this.#balancer = balancer
     this.#table = table
     this.#clock = clock
-    this.#averages = config.algorithm === 'peak-ewma'
+    this.outcomes = new TargetOutcomes(set, this.#choosable, config.algorithm === 'peak-ewma')
     this.stickiness = stickinessOf(config, set, before)
     const { budgetPercent } = config.retries
     const hasBudget = before?.config.retries.budgetPercent === budgetPercent
@@ -161,83 +157,6 @@ export class TargetGroup implements RulingGroup, QueuedGroup {
     outliers?.tick()
     if (this.#choosable.isDue) this.#refresh()
     queue?.tick()
-  }
-
-  /**
-   * A request came to nothing before the target answered; it counts where that is the target's fault. `cause` as the
-   * connection gave it: what ended with one connection, be it many streams, was one failure.
-   */
-  countFailure(target: Target, reason: ReasonCode, client: Endpoint, cause?: CastorError): void {
-    const failure = targetFailureOf(reason)
-    if (failure === undefined) return
-    target.failed()
-    this.#penalize(target.slot, -1)
-    if (cause !== undefined && cause === this.#lastCause) return
-    this.#lastCause = cause
-    this.set.outliers?.countBad(target.slot, failure.kind, client)
-  }
-
-  /**
-   * It answered. How fast belongs to what it shows of itself, but an error must not win it more requests. An error that
-   * says nothing of the target, such as a plain 500 of the application, counts as an answer as slow as the group's average
-   * at least; one that does doubles the target's average.
-   */
-  countResponse(target: Target, status: number, durationMs: number, client: Endpoint): void {
-    const { outliers } = this.set
-    const failure = failureOfStatus(status)
-    target.responded(durationMs)
-    if (failure === 0) {
-      outliers?.countGood(target.slot, target.words, target.countersAt)
-      this.#average(target.slot, durationMs)
-      return
-    }
-    target.failed()
-    const counts = outliers?.counts(failure) === true
-    if (counts || failure === FAILURE_GATEWAY) this.#penalize(target.slot, durationMs)
-    else this.#averageError(target.slot, durationMs)
-    if (counts) outliers.countBad(target.slot, failure, client)
-    else outliers?.countGood(target.slot, target.words, target.countersAt)
-  }
-
-  /** It accepted a connection, in a group where that is all that can be seen of an answer. */
-  countAccepted(target: Target, durationMs: number): void {
-    target.responded(durationMs)
-    this.set.outliers?.countAccepted(target.slot, target.words, target.countersAt)
-    this.#average(target.slot, durationMs)
-  }
-
-  /** The connection that it accepted has served its client. */
-  countServed(target: Target): void {
-    this.#table.clearFailures(target.slot)
-  }
-
-  /**
-   * An answer that had begun with this status was cut, or a connection before a byte of it, with 0 as its status; it counts
-   * where that is the target's fault.
-   */
-  countCut(target: Target, reason: ReasonCode, status: number, client: Endpoint): void {
-    if (targetFailureOf(reason) === undefined) return
-    const failure = failureOfStatus(status)
-    const { outliers } = this.set
-    if (failure !== 0 && outliers?.counts(failure)) return
-    target.failed()
-    outliers?.countReset(target.slot, target.words, target.countersAt, client)
-  }
-
-  #average(slot: number, durationMs: number): void {
-    if (!this.#averages) return
-    const table = this.#table
-    const nowMs = this.#clock.steadyMs
-    table.setLatency(slot, peakEwma(table.latencyMs(slot), durationMs, nowMs - table.latencyAtMs(slot)), nowMs)
-  }
-
-  /** An error that is not the target's: it wins it no requests, and at most costs it its lead over the others. */
-  #averageError(slot: number, durationMs: number): void {
-    if (this.#averages) this.#average(slot, Math.max(durationMs, this.#choosable.averageMs()))
-  }
-
-  #penalize(slot: number, durationMs: number): void {
-    this.#table.setLatency(slot, failedLatency(this.#choosable.latencyMs(slot), durationMs), this.#clock.steadyMs)
   }
 
   #refresh(): void {

@@ -8,6 +8,7 @@ import type { Timed } from '../../net/timer-wheel.js'
 import { type ClientAddress, type ForwardedLines, formatHost, forwardedLines } from '../client-address.js'
 import { ForwardedClients } from '../forwarded-client.js'
 import type { Listener } from '../listener.js'
+import type { RequestInfo } from '../request-info.js'
 import type { Route } from '../route.js'
 import type { Target } from '../target.js'
 import type { Drainable } from '../worker-context.js'
@@ -16,7 +17,6 @@ import type { Http1Context } from './h1-context.js'
 import { KeptBytes } from './kept-bytes.js'
 import { writeRefusal } from './own-answer.js'
 import { PinnedConnections } from './pinned-connections.js'
-import type { RequestInfo } from './request-info.js'
 import {
   BODY_READ_BYTES,
   CONTINUE,

@@ -2,12 +2,13 @@
 import type { CastorError } from '../../core/errors.js'
 import type { ReasonCode } from '../../core/reasons.js'
 import type { ResponseParser } from '../../http/response-parser.js'
+import { logRequest } from '../log-request.js'
+import { RequestInfo } from '../request-info.js'
 import { Affinity } from '../stickiness.js'
 import type { BodyRelay } from './body-relay.js'
 import { DELIVERING, FINISHING, OVER, type Phase } from './exchange-phase.js'
 import { writeFailure } from './failure-reply.js'
 import type { Http1Context } from './h1-context.js'
-import { Tally } from './record.js'
 import { RequestPace } from './request-pace.js'
 import type { Requester } from './requester.js'
 import { ResponseHead } from './response-head.js'
@@ -21,8 +22,7 @@ export abstract class ExchangeOutcome implements UpstreamUser {
   protected readonly upstream: Upstream
   protected readonly requestBody: BodyRelay
   protected readonly responseBody: BodyRelay
-  protected readonly tally = new Tally()
-  protected readonly info = this.tally.info
+  protected readonly info = new RequestInfo()
   protected readonly affinity = new Affinity()
   protected session!: Requester
   protected phase: Phase = OVER
@@ -31,6 +31,10 @@ export abstract class ExchangeOutcome implements UpstreamUser {
   protected readonly pace = new RequestPace()
   /** Its client was asked whether more may be fetched ahead. */
   protected wide = false
+  /** Bytes given to the client's connection beside the response as it is relayed. */
+  protected ownBytes = 0
+  /** Bytes that the client's connection had written before. */
+  protected writtenBefore = 0
   /** Of an answer that is being delivered. */
   #reason: ReasonCode = 'NONE'
   readonly #home: ExchangeOutcome[]
@@ -46,7 +50,7 @@ export abstract class ExchangeOutcome implements UpstreamUser {
     this.#home = home
     this.context = context
     this.head = new ResponseHead(parser, context.clock)
-    this.upstream = new Upstream(context, this)
+    this.upstream = new Upstream(context, this.info, this)
     this.requestBody = request
     this.responseBody = response
   }
@@ -62,7 +66,7 @@ export abstract class ExchangeOutcome implements UpstreamUser {
   /** The thread ends: whoever still waits for an answer is told so. */
   shutDown(): void {
     if (this.phase === FINISHING) this.conclude(true)
-    else if (this.tally.headSent) this.cut('SHUTTING_DOWN')
+    else if (this.info.isAnswered) this.cut('SHUTTING_DOWN')
     else this.fail(503, 'SHUTTING_DOWN')
   }
 
@@ -70,7 +74,7 @@ export abstract class ExchangeOutcome implements UpstreamUser {
   onTargetRemoved(targetSlot: number): void {
     if (this.upstream.target?.slot !== targetSlot) return
     if (this.phase === FINISHING) this.conclude(true)
-    else if (this.tally.headSent) this.cut('TARGET_REMOVED')
+    else if (this.info.isAnswered) this.cut('TARGET_REMOVED')
     else this.fail(503, 'TARGET_REMOVED')
   }
 
@@ -116,8 +120,8 @@ export abstract class ExchangeOutcome implements UpstreamUser {
 
   /** Bytes of the answer that the client's connection still holds, or held when it was lost. */
   get undeliveredBytes(): number {
-    const given = this.tally.ownBytes + this.responseBody.written
-    return Math.max(0, this.tally.writtenBefore + given - this.session.conn.bytesWritten)
+    const given = this.ownBytes + this.responseBody.written
+    return Math.max(0, this.writtenBefore + given - this.session.conn.bytesWritten)
   }
 
   /** The client has taken its answer, or, for `reason`, will not. */
@@ -148,9 +152,9 @@ export abstract class ExchangeOutcome implements UpstreamUser {
     const { scratch } = this.context.transport
     const end = writeFailure(scratch, session, status, reason, this.info, !keep)
     const blocked = !session.conn.write(scratch, 0, end)
-    this.tally.sentHeadBytes += end
-    this.tally.ownBytes += end
-    this.tally.status = status
+    this.info.sentBytes += end
+    this.ownBytes += end
+    this.info.status = status
     this.upstream.drop()
     const waits = this.#awaitDelivery(reason)
     session.onExchangeDone(keep, requestDone, blocked, waits)
@@ -162,7 +166,7 @@ export abstract class ExchangeOutcome implements UpstreamUser {
     // Without framing of its own a body's end looks like its whole: only a reset tells.
     const framed = this.info.versionMinor === 1 || this.head.parser.contentLength >= 0
     const { blocked } = this.responseBody
-    this.upstream.countCut(reason, this.tally.status)
+    this.upstream.countCut(reason)
     this.release(reason)
     if (framed) session.cutShort(false)
     else session.cutUnframed(blocked)
@@ -178,9 +182,9 @@ export abstract class ExchangeOutcome implements UpstreamUser {
   protected account(reason: ReasonCode, tunnelReceived: number, tunnelSent: number): void {
     this.phase = OVER
     this.pace.end(this.context.clock.nowMs, this.session)
-    const received = this.requestBody.bytes + tunnelReceived
-    const sent = this.responseBody.bytes + tunnelSent - this.undeliveredBytes
-    this.tally.record(this.context, this.session, this.upstream, this.head.parser.status, received, sent, reason)
+    this.info.receivedBytes = this.requestBody.bytes + tunnelReceived
+    this.info.sentBytes += this.responseBody.bytes + tunnelSent - this.undeliveredBytes
+    logRequest(this.context, this.info, reason)
     this.upstream.finish()
     this.head.reset()
     this.#home.push(this)

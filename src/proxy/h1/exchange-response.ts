@@ -55,13 +55,13 @@ export abstract class ExchangeResponse extends ExchangeOutcome {
   /** The final head is there: what it says of the target, and who is bound to it from now on. */
   protected answered(): void {
     const { parser, buffer, start } = this.head
-    const tally = this.tally
-    tally.status = parser.status
-    tally.headSent = true
+    const { info } = this
+    info.status = parser.status
+    info.targetStatus = parser.status
     if (parser.connectionAuth) this.upstream.pin()
-    tally.responseMs = this.context.clock.nowMs - tally.requestDoneMs
+    info.responseMs = this.context.clock.nowMs - info.requestDoneMs
     const { group } = this.session.route
-    group.countResponse(this.upstream.target!, parser.status, tally.responseMs, this.upstream.client)
+    group.outcomes.countResponse(info)
     group.stickiness?.onResponse(this.affinity, parser, buffer, start, this.upstream.target!.slot)
   }
 
@@ -72,7 +72,7 @@ export abstract class ExchangeResponse extends ExchangeOutcome {
     const endless = framing === FRAMING_CHUNKED || framing === FRAMING_UNTIL_CLOSE
     const chunked = endless && this.info.versionMinor === 1
     this.answered()
-    route.countResponse(this.tally.responseMs)
+    route.countResponse(this.info.responseMs)
     this.keepUpstream = parser.keepAlive && framing !== FRAMING_UNTIL_CLOSE
     // An answer to a request that is still being sent ends the connection: what follows could not be told apart.
     this.keepClient = this.info.keepAlive && this.requestBody.done && !listener.draining && (!endless || chunked)
@@ -80,7 +80,7 @@ export abstract class ExchangeResponse extends ExchangeOutcome {
     this.pace.end(this.context.clock.nowMs, this.session)
     const { scratch } = this.context.transport
     const headEnd = writeResponseHead(scratch, 0, parser, buffer, start, this.headOptions(chunked, !this.keepClient))
-    this.tally.sentHeadBytes += headEnd
+    this.info.sentBytes += headEnd
     this.responseBody.begin(framing, parser.contentLength, chunked)
     const next = this.responseBody.relay(conn, scratch, headEnd, buffer, bodyStart, end)
     this.afterRelay(next < end)
@@ -128,7 +128,7 @@ export abstract class ExchangeResponse extends ExchangeOutcome {
     const { route, clientAddress } = this.session
     const { config, stickiness } = route.group
     // Interim responses are none to set cookies in.
-    const final = this.tally.status !== 0
+    const final = this.info.status !== 0
     const line = final
       ? stickiness?.responseLine(this.affinity, this.upstream.target!.slot, !!clientAddress.tls)
       : undefined
@@ -141,8 +141,8 @@ export abstract class ExchangeResponse extends ExchangeOutcome {
     const { scratch } = this.context.transport
     const { parser, buffer, start } = this.head
     const end = writeResponseHead(scratch, 0, parser, buffer, start, this.headOptions(false, false))
-    this.tally.sentHeadBytes += end
-    this.tally.ownBytes += end
+    this.info.sentBytes += end
+    this.ownBytes += end
     return this.session.conn.write(scratch, 0, end)
   }
 }

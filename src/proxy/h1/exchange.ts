@@ -42,7 +42,14 @@ export class Exchange extends ExchangeResponse {
     this.pace.reset(parser.dialogue)
     const { hash, group, settings } = session.route
     group.stickiness?.bindRequest(this.affinity, parser, buffer, start, session.clientAddress)
-    this.info.capture(parser, buffer, start, context.requestIds.next(), context.accessLog !== undefined)
+    this.info.capture(
+      parser,
+      buffer,
+      start,
+      session.protocol,
+      context.requestIds.next(),
+      context.accessLog !== undefined,
+    )
     this.info.upgrade = settings.upgrades.offered(parser, buffer, start)
     group.retryBudget.countRequest()
     this.requestBody.begin(requestFraming(parser), parser.contentLength, parser.chunked)
@@ -87,7 +94,7 @@ export class Exchange extends ExchangeResponse {
       return
     }
     this.#clientEndedMs = this.context.clock.nowMs
-    if (this.phase <= AWAITING && this.info.versionMinor === 1) this.tally.ownBytes += this.session.probe()
+    if (this.phase <= AWAITING && this.info.versionMinor === 1) this.ownBytes += this.session.probe()
     else this.session.checkWithin(LEFT_MS)
   }
 
@@ -110,14 +117,14 @@ export class Exchange extends ExchangeResponse {
     if (this.phase === CONNECTING) return this.upstream.checkTime(nowMs)
     if (this.phase === FINISHING) return this.#checkFinishing(nowMs)
     if (this.phase === AWAITING && this.requestBody.done) {
-      const sinceMs = Math.max(this.tally.requestDoneMs, this.head.interimMs)
+      const sinceMs = Math.max(this.info.requestDoneMs, this.head.interimMs)
       const restMs = sinceMs + route.group.config.timeouts.responseMs - nowMs
       return restMs > 0 ? restMs : this.#onResponseTimeout(nowMs)
     }
     const activeMs = Math.max(conn.lastActiveMs, this.upstream.conn?.lastActiveMs ?? 0)
     const restMs = activeMs + route.settings.config.idleTimeoutMs - nowMs
     if (restMs > 0 && (this.requestBody.done || this.pace.isFastEnough(nowMs, this.session))) return restMs
-    if (this.tally.headSent) this.cut(this.requestBody.done ? 'IDLE_TIMEOUT' : 'BODY_TOO_SLOW')
+    if (this.info.isAnswered) this.cut(this.requestBody.done ? 'IDLE_TIMEOUT' : 'BODY_TOO_SLOW')
     else if (this.requestBody.blocked) this.failAttempt(504, 'RESPONSE_TIMEOUT')
     else this.fail(408, 'BODY_TOO_SLOW')
     return restMs
@@ -235,7 +242,7 @@ export class Exchange extends ExchangeResponse {
 
   /** The head went out again; a body that was held back so far can follow it where the connection is open. */
   #retried(state: UpstreamState): void {
-    this.tally.requestDoneMs = this.context.clock.nowMs
+    this.info.requestDoneMs = this.context.clock.nowMs
     this.#proceed(state)
     if (state !== UPSTREAM_READY || this.requestBody.done) return
     this.#followPace()
@@ -254,7 +261,7 @@ export class Exchange extends ExchangeResponse {
     if (this.#holds && next > start) this.#hold(buffer, start, next)
     if (this.requestBody.malformed) {
       if (this.phase === FINISHING) this.conclude(true, 'BAD_BODY')
-      else if (this.tally.headSent) this.cut('BAD_BODY')
+      else if (this.info.isAnswered) this.cut('BAD_BODY')
       else this.fail(400, 'BAD_BODY')
       return end
     }
@@ -264,7 +271,7 @@ export class Exchange extends ExchangeResponse {
     } else if (this.phase === FINISHING) {
       this.conclude(true)
     } else if (!wasDone) {
-      this.tally.requestDoneMs = this.context.clock.nowMs
+      this.info.requestDoneMs = this.context.clock.nowMs
       this.session.checkWithin(this.session.route.group.config.timeouts.responseMs)
     }
     return next
@@ -290,6 +297,9 @@ export class Exchange extends ExchangeResponse {
     this.keepClient = false
     this.keepUpstream = false
     this.wide = false
-    this.tally.begin(this.context.clock, session.conn)
+    const { nowMs, wallMs } = this.context.clock
+    this.info.begin(session, nowMs, nowMs, wallMs)
+    this.ownBytes = 0
+    this.writtenBefore = session.conn.bytesWritten
   }
 }

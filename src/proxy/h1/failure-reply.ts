@@ -1,7 +1,7 @@
 import type { ReasonCode } from '../../core/reasons.js'
 import { writeGrpcReply } from '../../http/grpc.js'
 import { type Reply, writeReply } from '../../http/reply.js'
-import type { RequestInfo } from './request-info.js'
+import type { RequestInfo } from '../request-info.js'
 import type { Requester } from './requester.js'
 
 const RETRY_AFTER_SECONDS = 1

@@ -5,8 +5,8 @@ import type { RequestHeadOptions } from '../../http/request-writer.js'
 import type { ResponseHeadOptions } from '../../http/response-writer.js'
 import { WORKER_RETRIES_TOTAL } from '../../shm/layout.js'
 import { LineBudget } from '../line-budget.js'
+import { RequestInfo } from '../request-info.js'
 import type { WorkerContext } from '../worker-context.js'
-import { RequestInfo } from './request-info.js'
 
 /** The request target may not be longer than this; an URL that no browser would send. */
 const MAX_TARGET_BYTES = 8 * 1024

@@ -2,10 +2,11 @@ import type { ReasonCode } from '../../core/reasons.js'
 import { METHOD_GET, METHOD_HEAD } from '../../http/methods.js'
 import type { Reply } from '../../http/reply.js'
 import type { RequestParser } from '../../http/request-parser.js'
+import { logRequest } from '../log-request.js'
+import type { RequestOrigin } from '../request-info.js'
 import type { Route } from '../route.js'
 import { writeAnswer } from './failure-reply.js'
 import type { Http1Context } from './h1-context.js'
-import { recordAnswer, recordRefusal } from './record.js'
 import type { Requester } from './requester.js'
 
 /** Answers that Castor gives without asking a target. */
@@ -31,9 +32,25 @@ export function writeRefusal(
   const reply: Reply = { status, requestId, close: true, head: false, versionMinor: 1, lines }
   const end = writeAnswer(scratch, session, reply, reason)
   session.conn.write(scratch, 0, end)
-  recordRefusal(context, session, status, reason, requestId, startedMs < 0 ? 0 : context.clock.nowMs - startedMs)
+  logRefusal(context, session, status, reason, requestId, startedMs < 0 ? context.clock.nowMs : startedMs)
   const client = session.clientAddress.source.address
   context.log.debug({ client, status, reason, detail: parser?.errorDetail }, 'request refused')
+}
+
+/** Accounts for a request that never came about. `startedMs` is the loop time when its first byte came. */
+export function logRefusal(
+  context: Http1Context,
+  origin: RequestOrigin,
+  status: number,
+  reason: ReasonCode,
+  requestId: Uint8Array,
+  startedMs: number,
+): void {
+  const { info, clock } = context
+  info.begin(origin, startedMs, clock.nowMs, clock.wallMs)
+  info.identify(requestId, 0, requestId.length)
+  info.status = status
+  logRequest(context, info, reason)
 }
 
 /** Sends the client to the same URL over https; 400 without a host to send it to. False where the client reads slowly. */
@@ -47,7 +64,9 @@ export function writeRedirect(
 ): boolean {
   const { port, status: wanted } = session.route.settings.config.redirectToHttps!
   const { info } = context
-  info.capture(parser, buffer, start, context.requestIds.next(), context.accessLog !== undefined)
+  const { nowMs, wallMs } = context.clock
+  info.begin(session, nowMs, nowMs, wallMs)
+  info.capture(parser, buffer, start, session.protocol, context.requestIds.next(), context.accessLog !== undefined)
   const safe = parser.method === METHOD_GET || parser.method === METHOD_HEAD
   const hosted = parser.hostNameEnd > parser.hostStart
   const status = hosted ? wanted || (safe ? 301 : 308) : 400
@@ -62,7 +81,9 @@ export function writeRedirect(
   const { scratch } = context.transport
   const reason = hosted ? 'NONE' : 'BAD_REQUEST'
   const end = writeAnswer(scratch, session, reply, reason)
-  recordAnswer(context, session, info, status, end, reason)
+  info.status = status
+  info.sentBytes = end
+  logRequest(context, info, reason)
   return session.conn.write(scratch, 0, end)
 }
 

@@ -1,7 +1,7 @@
 // Hot path: once per piece of a body that does not come whole.
 import type { BodyPace } from '../../limits/body-pace.js'
+import type { RequestInfo } from '../request-info.js'
 import type { BodyRelay } from './body-relay.js'
-import type { RequestInfo } from './request-info.js'
 import type { Requester } from './requester.js'
 
 /** Nothing is expected of the client: its body is whole, or a dialogue, or it waits to be told to go on. */

@@ -3,10 +3,10 @@ import type { RequestHeadOptions } from '../../http/request-writer.js'
 import type { BodyPace } from '../../limits/body-pace.js'
 import type { ClientAddress } from '../client-address.js'
 import type { Listener } from '../listener.js'
+import type { RequestInfo } from '../request-info.js'
 import type { Route } from '../route.js'
 import type { Target } from '../target.js'
 import type { PinnedConnections } from './pinned-connections.js'
-import type { RequestInfo } from './request-info.js'
 
 /** Whoever a request came from, as the exchange that serves it sees them. */
 export interface Requester {

@@ -13,6 +13,7 @@ import {
   type SpareTaker,
 } from '../../net/idle-pool.js'
 import { DISCARD } from '../discard.js'
+import type { RequestInfo } from '../request-info.js'
 import type { Affinity } from '../stickiness.js'
 import type { Target } from '../target.js'
 import type { Waiter } from '../wait-list.js'
@@ -32,6 +33,7 @@ import {
 export class Upstream implements ConnHandler, Waiter, SpareTaker {
   readonly #context: Http1Context
   readonly #user: UpstreamUser
+  readonly #info: RequestInfo
   #session!: Requester
   /** The head as it goes to the target, kept until the response begins: it may have to go to another. */
   readonly head: KeptHead
@@ -56,8 +58,6 @@ export class Upstream implements ConnHandler, Waiter, SpareTaker {
   /** The connection is over, and its target has had nothing of the request. */
   unread = false
   target: Target | undefined
-  /** The last one it was with, for the log. */
-  lastTarget: Target | undefined
   /** Why there is no target, when the state is UPSTREAM_NONE. */
   refusal: ReasonCode = 'NO_TARGET'
   conn: Conn | undefined
@@ -66,11 +66,10 @@ export class Upstream implements ConnHandler, Waiter, SpareTaker {
   connecting = false
   /** What the target's epoch was when the connection was taken or dialled. */
   #epoch = 0
-  /** How long the dial took; −1 where none was needed. */
-  connectMs = -1
 
-  constructor(context: Http1Context, user: UpstreamUser) {
+  constructor(context: Http1Context, info: RequestInfo, user: UpstreamUser) {
     this.#context = context
+    this.#info = info
     this.head = new KeptHead(context.transport.scratch)
     this.#user = user
   }
@@ -99,10 +98,8 @@ export class Upstream implements ConnHandler, Waiter, SpareTaker {
     // Not always: setting a length leaves compiled code, even where it changes nothing.
     if (this.tried.length > 0) this.tried.length = 0
     this.target = undefined
-    this.lastTarget = undefined
     this.conn = undefined
     this.connecting = false
-    this.connectMs = -1
     this.#resent = false
     this.#pinned = connectionAuth
     const { pinned, route } = session
@@ -165,7 +162,7 @@ export class Upstream implements ConnHandler, Waiter, SpareTaker {
 
   #reach(target: Target): UpstreamState {
     this.target = target
-    this.lastTarget = target
+    this.#info.target = target
     const idle = this.#idle(target)
     if (idle === undefined) return this.#dial(target)
     this.#attemptMs = this.#context.clock.nowMs
@@ -256,12 +253,12 @@ export class Upstream implements ConnHandler, Waiter, SpareTaker {
 
   /** The request came to nothing before its target answered. */
   countFailure(reason: ReasonCode, cause?: CastorError): void {
-    if (this.target !== undefined) this.#session.route.group.countFailure(this.target, reason, this.client, cause)
+    if (this.target !== undefined) this.#session.route.group.outcomes.countFailure(this.#info, reason, cause)
   }
 
-  /** The answer that had begun with this status was cut. */
-  countCut(reason: ReasonCode, status: number): void {
-    if (this.target !== undefined) this.#session.route.group.countCut(this.target, reason, status, this.client)
+  /** The answer that had begun was cut. */
+  countCut(reason: ReasonCode): void {
+    if (this.target !== undefined) this.#session.route.group.outcomes.countCut(this.#info, reason)
   }
 
   /** The dial took too long. */
@@ -320,8 +317,9 @@ export class Upstream implements ConnHandler, Waiter, SpareTaker {
   onOpen(conn: Conn): void {
     this.connecting = false
     this.target!.connectionOpened()
-    this.connectMs = this.#context.clock.nowMs - this.#attemptMs
-    this.#session.route.countConnect(this.connectMs)
+    const connectMs = this.#context.clock.nowMs - this.#attemptMs
+    this.#info.connectMs = connectMs
+    this.#session.route.countConnect(connectMs)
     if (!conn.closed) this.#user.onUpstreamOpen()
   }
 

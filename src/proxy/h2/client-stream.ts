@@ -14,7 +14,7 @@ import { HEADER_CONTENT_LENGTH } from '../../http/header-names.js'
 import { FRAMING_NONE } from '../../http/response-parser.js'
 import type { ClientAddress } from '../client-address.js'
 import { DISCARD } from '../discard.js'
-import { recordRefusal } from '../h1/record.js'
+import { logRefusal } from '../h1/own-answer.js'
 import type { Listener } from '../listener.js'
 import type { Http2Context } from './h2-context.js'
 import { OUT_BODY, OUT_DONE, OUT_TUNNEL, StreamConn } from './stream-conn.js'
@@ -235,13 +235,13 @@ export class ClientStream extends StreamConn {
   /** Accounts for a request that never became an exchange. */
   #record(status: number, reason: ReasonCode): void {
     const { listener, clientAddress } = this.#home
-    recordRefusal(
+    logRefusal(
       this.shared.http1,
       { listener, route: listener.route, clientAddress },
       status,
       reason,
       this.shared.context.requestIds.next(),
-      0,
+      this.shared.context.clock.nowMs,
     )
   }
 

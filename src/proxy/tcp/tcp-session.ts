@@ -1,13 +1,15 @@
 import { clientLossOf, dialFailureOf } from '../../core/blame.js'
 import type { Conn, ConnHandler, Endpoint } from '../../core/conn.js'
 import type { CastorError } from '../../core/errors.js'
-import { REASON, REASONS, type ReasonCode } from '../../core/reasons.js'
+import type { ReasonCode } from '../../core/reasons.js'
 import { PROXY_V2_MAX_BYTES } from '../../net/proxy-protocol.js'
 import { writeProxyV1, writeProxyV2 } from '../../net/proxy-protocol-writer.js'
 import type { Timed } from '../../net/timer-wheel.js'
 import type { ClientAddress } from '../client-address.js'
 import { DISCARD } from '../discard.js'
 import type { Listener } from '../listener.js'
+import { logConnection } from '../log-request.js'
+import { RequestInfo } from '../request-info.js'
 import type { Route } from '../route.js'
 import type { Sheddable } from '../silent-clients.js'
 import { Affinity } from '../stickiness.js'
@@ -45,9 +47,7 @@ export class TcpSession implements ConnHandler, Timed, Drainable, TunnelOwner, W
   readonly #route: Route
   readonly #conn: Conn
   readonly #clientAddress: ClientAddress
-  readonly #startedMs: number
-  readonly #startedWallMs: number
-  readonly #requestId: Uint8Array
+  readonly #info = new RequestInfo()
   /** What the client sent behind a PROXY header in the same read. */
   #early: Uint8Array | undefined
   #clientEnded = false
@@ -58,7 +58,6 @@ export class TcpSession implements ConnHandler, Timed, Drainable, TunnelOwner, W
   #inFlight = false
   #upstream: Conn | undefined
   #tunnel: Tunnel | undefined
-  #connectMs = -1
   /** What the target had sent when its connection was open, which was a handshake. */
   #upstreamBase = 0
   /** What came before was a handshake. */
@@ -73,9 +72,11 @@ export class TcpSession implements ConnHandler, Timed, Drainable, TunnelOwner, W
     this.#route = listener.route
     this.#conn = conn
     this.#clientAddress = clientAddress
-    this.#startedMs = context.clock.nowMs
-    this.#startedWallMs = context.clock.wallMs
-    this.#requestId = context.requestIds.next().slice()
+    const { nowMs, wallMs } = context.clock
+    this.#info.begin({ listener, route: this.#route, clientAddress }, nowMs, nowMs, wallMs)
+    this.#info.protocol = 'TCP'
+    const id = context.requestIds.next()
+    this.#info.identify(id, 0, id.length)
     this.#attemptsLeft = this.#route.group.config.retries.attempts
     this.#receivedBase = clientAddress.tls === undefined ? 0 : conn.bytesRead
     this.#receivedCounted = this.#receivedBase
@@ -124,9 +125,10 @@ export class TcpSession implements ConnHandler, Timed, Drainable, TunnelOwner, W
     this.#context.wheel.cancel(this)
     target.connectionOpened()
     this.#upstreamBase = conn.bytesRead
-    this.#connectMs = this.#context.clock.nowMs - this.#startedMs
-    this.#route.countConnect(this.#connectMs)
-    this.#route.group.countAccepted(target, this.#connectMs)
+    const info = this.#info
+    info.connectMs = this.#context.clock.nowMs - info.startedMs
+    this.#route.countConnect(info.connectMs)
+    this.#route.group.outcomes.countAccepted(info)
     const { stickiness } = this.#route.group
     stickiness?.onTarget(this.affinity, target.slot)
     // To targets of TLS it went out before the handshake.
@@ -197,8 +199,8 @@ export class TcpSession implements ConnHandler, Timed, Drainable, TunnelOwner, W
     const target = this.#target!
     target.connectionClosed()
     // A reset behind an answer may be its target's way to say that it is done.
-    if (this.#upstream!.bytesRead > this.#upstreamBase) this.#route.group.countServed(target)
-    else this.#route.group.countCut(target, END_REASONS[end], 0, this.client)
+    if (this.#upstream!.bytesRead > this.#upstreamBase) this.#route.group.outcomes.countServed(this.#info)
+    else this.#route.group.outcomes.countCut(this.#info, END_REASONS[end])
     this.#finish(END_REASONS[end])
   }
 
@@ -229,6 +231,7 @@ export class TcpSession implements ConnHandler, Timed, Drainable, TunnelOwner, W
 
   #dial(target: Target): void {
     this.#target = target
+    this.#info.target = target
     this.tried.push(target.slot)
     this.#inFlight = true
     this.#context.wheel.schedule(this, this.#route.group.config.timeouts.connectMs)
@@ -249,7 +252,7 @@ export class TcpSession implements ConnHandler, Timed, Drainable, TunnelOwner, W
     this.#context.wheel.cancel(this)
     const failed = this.#target!
     const { group } = this.#route
-    group.countFailure(failed, reason, this.client, cause)
+    group.outcomes.countFailure(this.#info, reason, cause)
     this.#leaveTarget()
     if (this.#attemptsLeft === 0 || !group.mayRetryOn(reason)) this.#fail(reason)
     else if (!group.hasOther(failed, this.tried) || !group.retryBudget.tryRetry()) this.#fail(reason)
@@ -280,7 +283,7 @@ export class TcpSession implements ConnHandler, Timed, Drainable, TunnelOwner, W
     const end =
       version === 'v1'
         ? writeProxyV1(header, 0, client, destination)
-        : writeProxyV2(header, 0, client, destination, { uniqueId: this.#requestId })
+        : writeProxyV2(header, 0, client, destination, { uniqueId: this.#info.requestIdBytes })
     return header.subarray(0, end)
   }
 
@@ -310,35 +313,10 @@ export class TcpSession implements ConnHandler, Timed, Drainable, TunnelOwner, W
     this.#route.group.cancel(this)
     this.#leaveTarget()
     this.#countBytes()
-    this.listener.countReason(REASON[reason])
     this.listener.connectionClosed()
     this.#context.drainables.delete(this)
-    this.#record(reason)
-  }
-
-  #record(reason: ReasonCode): void {
-    const { accessLog, entry, clock } = this.#context
-    if (accessLog === undefined) return
-    entry.reset()
-    entry.timeMs = this.#startedWallMs
-    entry.requestId = this.#requestId
-    entry.listener = this.#route.settings.config.name
-    entry.clientIp = this.#clientAddress.source.address
-    entry.clientPort = this.#clientAddress.source.port
-    entry.vip = this.#clientAddress.vip
-    entry.vport = this.#clientAddress.vport
-    entry.target = this.#target?.id ?? ''
-    entry.targetGroup = this.#route.group.config.name
-    const { tls } = this.#clientAddress
-    entry.protocol = 'TCP'
-    entry.scheme = tls === undefined ? 'tcp' : 'tls'
-    entry.tlsVersion = tls?.version ?? ''
-    entry.tlsCipher = tls?.cipher ?? ''
-    entry.requestBytes = this.#conn.bytesRead - this.#receivedBase
-    entry.sentBytes = this.#conn.bytesWritten
-    entry.requestMs = clock.nowMs - this.#startedMs
-    entry.connectMs = this.#connectMs
-    entry.reason = reason === 'NONE' ? '' : REASONS[REASON[reason]]!.code
-    accessLog.record(entry)
+    this.#info.receivedBytes = this.#conn.bytesRead - this.#receivedBase
+    this.#info.sentBytes = this.#conn.bytesWritten
+    logConnection(this.#context, this.#info, reason)
   }
 }
