@@ -10,14 +10,13 @@ import { CHECK_UNCHECKED } from '../../src/core/target-state.js'
 import type { ClientTls } from '../../src/core/tls.js'
 import { TimerWheel } from '../../src/net/timer-wheel.js'
 import { AccessEntry } from '../../src/observe/access-log.js'
-import { ExchangePool } from '../../src/proxy/h1/exchange-pool.js'
 import { Http1Context } from '../../src/proxy/h1/h1-context.js'
 import { Http2Context } from '../../src/proxy/h2/h2-context.js'
 import { Listener } from '../../src/proxy/listener.js'
 import { ListenerSettings } from '../../src/proxy/listener-settings.js'
+import { accept, RequestPhases } from '../../src/proxy/phases.js'
 import { RequestIds } from '../../src/proxy/request-ids.js'
 import { Route } from '../../src/proxy/route.js'
-import { serve } from '../../src/proxy/serve.js'
 import { SilentClients } from '../../src/proxy/silent-clients.js'
 import { TargetGroup } from '../../src/proxy/target-group.js'
 import { TargetSet } from '../../src/proxy/target-set.js'
@@ -171,14 +170,14 @@ export class MemoryCastor {
     }
     const log = pino({ level: 'silent' })
     const context = new Http1Context(this.#context, log)
-    const exchanges = new ExchangePool(context)
-    const http1 = { context, exchanges, http2: new Http2Context(this.#context, context, exchanges, log) }
+    const requests = new RequestPhases(context)
+    const http1 = { context, requests, http2: new Http2Context(this.#context, context, requests, log) }
     const settings = new ListenerSettings(config.listeners[0]!)
     const route = new Route(settings, group, { columns, column: 1, series: 0 })
     const listener = new Listener(route, { columns, column: 1, listener: 0 })
     const bind = { slot: 0, listener: 0, address: FRONT, port: PORT }
     this.transport.listen(FRONT, PORT, (records, socket) => {
-      serve(this.#context, http1, listener, bind, this.transport.adopt(records, 0, socket, SILENT))
+      accept(this.#context, http1, listener, bind, this.transport.adopt(records, 0, socket, SILENT))
     })
     this.#move = (address) =>
       this.#set.setTargets({ ...list, version: ++this.#moves, targets: [{ ...targets[0]!, address }] })

@@ -8,7 +8,7 @@ import type { Snapshot } from '../../src/core/snapshot.js'
 import { NativeTransport } from '../../src/net/native-transport.js'
 import { SharedListenAcceptor } from '../../src/net/shared-listen-acceptor.js'
 import { DISCARD } from '../../src/proxy/discard.js'
-import { serve } from '../../src/proxy/serve.js'
+import { accept } from '../../src/proxy/phases.js'
 import { ConnectionRing } from '../../src/shm/connection-ring.js'
 import { WORKER_CONNECTIONS_ACTIVE } from '../../src/shm/layout.js'
 import type { ProxyThread } from './proxy-thread.js'
@@ -122,7 +122,7 @@ function adopt(thread: ProxyThread, records: Int32Array, at: number, socket: unk
       return
     }
     bind.listener.connectionOpened()
-    serve(context, http1, bind.listener, bind, conn)
+    accept(context, http1, bind.listener, bind, conn)
   } catch (fault) {
     thread.log.error({ err: fault }, 'a connection could not be taken in')
     if (conn === undefined) return

@@ -6,11 +6,10 @@ import type { ProxyTask } from '../../src/core/messages.js'
 import type { CounterSegment } from '../../src/core/shared-counters.js'
 import type { TlsMaterial } from '../../src/core/tls.js'
 import type { AccessLog } from '../../src/observe/access-log.js'
-import { ExchangePool } from '../../src/proxy/h1/exchange-pool.js'
 import { Http1Context } from '../../src/proxy/h1/h1-context.js'
 import { Http2Context } from '../../src/proxy/h2/h2-context.js'
 import { type StreamDialling, TargetStreams } from '../../src/proxy/h2/target-streams.js'
-import type { Http1 } from '../../src/proxy/serve.js'
+import { type Http1, RequestPhases } from '../../src/proxy/phases.js'
 import type { TargetServices } from '../../src/proxy/target.js'
 import type { TargetSet } from '../../src/proxy/target-set.js'
 import type { WorkerContext } from '../../src/proxy/worker-context.js'
@@ -147,8 +146,8 @@ export class ProxyThread {
 
   #http1(): Http1 {
     const context = new Http1Context(this.context, this.log)
-    const exchanges = new ExchangePool(context)
-    return { context, exchanges, http2: new Http2Context(this.context, context, exchanges, this.log) }
+    const requests = new RequestPhases(context)
+    return { context, requests, http2: new Http2Context(this.context, context, requests, this.log) }
   }
 
   #targetServices({ protocol }: TargetGroupConfig, set: () => TargetSet): TargetServices {

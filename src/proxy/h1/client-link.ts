@@ -1,6 +1,5 @@
-// Hot path: once per request and less. What a client's connection is answered and ended with.
+// Hot path: once per request and less. What is known of a client.
 import type { Conn } from '../../core/conn.js'
-import type { ReasonCode } from '../../core/reasons.js'
 import type { RequestParser } from '../../http/request-parser.js'
 import type { RequestHeadOptions } from '../../http/request-writer.js'
 import { BodyPace } from '../../limits/body-pace.js'
@@ -12,25 +11,13 @@ import type { RequestInfo } from '../request-info.js'
 import type { Route } from '../route.js'
 import type { Target } from '../target.js'
 import type { Drainable } from '../worker-context.js'
-import type { Exchange } from './exchange.js'
 import type { Http1Context } from './h1-context.js'
 import { KeptBytes } from './kept-bytes.js'
-import { writeRefusal } from './own-answer.js'
 import { PinnedConnections } from './pinned-connections.js'
-import {
-  BODY_READ_BYTES,
-  CONTINUE,
-  CUT_MS,
-  CUTTING,
-  ENDED,
-  LINGER_MS,
-  LINGERING,
-  POLL_MS,
-  READING,
-  TUNNELLING,
-} from './session-state.js'
+import type { ServedRequest } from './served-request.js'
+import { BODY_READ_BYTES, CONTINUE, POLL_MS, READING } from './session-state.js'
 
-/** A client's connection, whatever is read from it: what targets are told of the client, and the ways in which it ends. */
+/** A client's connection, whatever is read from it: what its requests go by, and what targets are told of the client. */
 export abstract class ClientLink implements Timed, Drainable {
   abstract readonly protocol: string
   grpc = false
@@ -52,21 +39,18 @@ export abstract class ClientLink implements Timed, Drainable {
   clientAddress: ClientAddress
   /** Undefined where the peer, or whom its PROXY header names, is none of `trustForwardedFrom`. */
   protected clients: ForwardedClients | undefined
-  readonly #peer: ClientAddress
+  protected readonly peer: ClientAddress
   inputEnded = false
   protected state: number = READING
-  protected exchange: Exchange | undefined
+  protected exchange: ServedRequest | undefined
   protected parser: RequestParser | undefined
   /** Bytes not dealt with yet: an unfinished head, a pipelined request, a body that its target is not ready for. */
   protected readonly kept = new KeptBytes()
   /** Loop time of the first byte of an unfinished head; −1 between requests. */
   protected headStartedMs = -1
-  protected lingerUntilMs = 0
   #forwarded: ForwardedLines | undefined
   #bodyPace: BodyPace | undefined
   #pinned: PinnedConnections | undefined
-  /** Bytes that had gone out when an answer's end was last waited for. */
-  #deliveredBytes = 0
   #receivedCounted: number
   #sentCounted = 0
 
@@ -76,28 +60,32 @@ export abstract class ClientLink implements Timed, Drainable {
     this.route = listener.route
     this.conn = conn
     this.clientAddress = clientAddress
-    this.#peer = clientAddress
+    this.peer = clientAddress
     this.clients = this.#namedClients()
     // A handshake's bytes were counted by themselves.
     this.#receivedCounted = clientAddress.tls === undefined ? 0 : conn.bytesRead
   }
 
   /** A request begins: from here to its end it goes by what is in force now. */
-  protected takeRoute(): void {
+  takeRoute(): void {
     const { route } = this.listener
     if (route === this.route) return
     // They would keep targets from leaving that this client is not given to any more.
     if (route.group.set !== this.route.group.set) this.pinned?.closeAll()
     this.route = route
     this.clients = this.#namedClients()
-    this.clientAddress = this.#peer
+    this.clientAddress = this.peer
     this.#forwarded = undefined
+  }
+
+  nameClient(parser: RequestParser, buffer: Uint8Array, start: number): void {
+    if (this.clients !== undefined) this.clientAddress = this.clients.of(parser, buffer, start)
   }
 
   /** Where the peer is trusted to say whom its requests are from. */
   #namedClients(): ForwardedClients | undefined {
     const { trusted } = this.route.settings
-    return trusted.has(this.#peer.source) ? new ForwardedClients(this.#peer, trusted) : undefined
+    return trusted.has(this.peer.source) ? new ForwardedClients(this.peer, trusted) : undefined
   }
 
   get bodyPace(): BodyPace {
@@ -119,15 +107,23 @@ export abstract class ClientLink implements Timed, Drainable {
     if (!keepClient) this.#pinned.closeAll()
   }
 
+  /** Its own, not those that it shares with others. */
+  protected closePinned(): void {
+    this.#pinned?.closeAll()
+  }
+
   abstract onTimeout(nowMs: number): number
+
   abstract drain(): void
+
   abstract onTargetRemoved(targetSlot: number): void
+
   abstract cut(): void
 
   get forwarded(): ForwardedLines {
     // Each proxy says whom it was asked by, whoever the client is.
     return (this.#forwarded ??= forwardedLines(
-      this.#peer,
+      this.peer,
       this.route.group.config.forwarded,
       this.route.settings.asksForCertificates,
     ))
@@ -169,14 +165,6 @@ export abstract class ClientLink implements Timed, Drainable {
     this.#sentCounted = this.conn.bytesWritten
   }
 
-  cutShort(reset: boolean): void {
-    this.exchange = undefined
-    if (this.state === ENDED) return
-    this.kept.clear()
-    if (reset) this.conn.abort()
-    else this.closeAfterAnswer()
-  }
-
   /**
    * The client has half-closed while its answer is awaited. Nobody can tell one that only stopped sending from one that
    * is gone. An interim response, which every client must be able to skip (RFC 9110 15.2), can: the system of one that
@@ -185,97 +173,5 @@ export abstract class ClientLink implements Timed, Drainable {
   probe(): number {
     this.conn.write(CONTINUE, 0, CONTINUE.length)
     return CONTINUE.length
-  }
-
-  /** The answer is out and the connection is to end, but the client may not have sent all it wanted to. */
-  linger(): void {
-    const lingerMs = this.listener.draining ? LINGER_MS : this.route.settings.config.idleTimeoutMs
-    this.kept.clear()
-    this.state = LINGERING
-    this.lingerUntilMs = this.context.clock.nowMs + lingerMs
-    this.#deliveredBytes = this.conn.bytesWritten
-    this.checkWithin(lingerMs)
-    this.conn.end()
-    if (this.inputEnded) this.conn.close()
-    else this.conn.resume()
-  }
-
-  /** An answer that its client still takes, however slowly, has as long again from each time that some of it went out. */
-  protected followDelivery(nowMs: number): void {
-    const { bytesWritten } = this.conn
-    if (bytesWritten === this.#deliveredBytes) return
-    this.#deliveredBytes = bytesWritten
-    this.lingerUntilMs = Math.max(this.lingerUntilMs, nowMs + this.route.settings.config.idleTimeoutMs)
-  }
-
-  cutUnframed(blocked: boolean): void {
-    this.exchange = undefined
-    if (this.state === ENDED) return
-    this.kept.clear()
-    this.state = CUTTING
-    this.conn.pause()
-    this.resetWithin(blocked ? this.route.settings.config.idleTimeoutMs : CUT_MS)
-  }
-
-  protected resetWithin(delayMs: number): void {
-    this.lingerUntilMs = this.context.clock.nowMs + delayMs
-    this.checkWithin(delayMs)
-  }
-
-  /** What is still thrown away is awaited no longer than a moment. */
-  protected hurry(): void {
-    if (this.state !== LINGERING) return
-    this.lingerUntilMs = Math.min(this.lingerUntilMs, this.context.clock.nowMs + LINGER_MS)
-  }
-
-  becomeTunnel(): Uint8Array | undefined {
-    const ahead = this.kept.empty ? undefined : this.kept.buffer.subarray(0, this.kept.length)
-    this.kept.clear()
-    this.state = TUNNELLING
-    this.exchange = undefined
-    this.#pinned?.closeAll()
-    this.context.wheel.cancel(this)
-    this.context.sessions.delete(this)
-    this.conn.readSize = BODY_READ_BYTES
-    return ahead
-  }
-
-  onTunnelClosed(): void {
-    this.state = ENDED
-    this.finish()
-  }
-
-  /** Answers a request that never became an exchange, and closes. `parser` has the request as far as it was understood. */
-  protected refuse(status: number, reason: ReasonCode, parser: RequestParser | undefined): void {
-    this.takeRoute()
-    this.clientAddress = this.#peer
-    this.state = LINGERING
-    writeRefusal(this.context, this, status, reason, parser, this.headStartedMs)
-    this.headStartedMs = -1
-    this.linger()
-    // Who was too slow already is not waited for much longer.
-    if (status === 408) this.hurry()
-  }
-
-  protected closeAfterAnswer(): void {
-    this.state = LINGERING
-    this.lingerUntilMs = this.context.clock.nowMs + this.route.settings.config.idleTimeoutMs
-    this.#deliveredBytes = this.conn.bytesWritten
-    this.conn.close()
-  }
-
-  protected finish(): void {
-    this.context.wheel.cancel(this)
-    this.context.sessions.delete(this)
-    if (this.parser !== undefined) this.context.giveParser(this.parser)
-    this.parser = undefined
-    this.kept.clear()
-    this.#pinned?.closeAll()
-    this.onEnded()
-  }
-
-  protected onEnded(): void {
-    this.countBytes()
-    this.listener.connectionClosed()
   }
 }

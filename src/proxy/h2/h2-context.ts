@@ -9,8 +9,8 @@ import { ResponseToHttp1 } from '../../http/h2/response-to-http1.js'
 import type { HeadLimits } from '../../http/head-layout.js'
 import { RequestParser } from '../../http/request-parser.js'
 import { ResponseParser } from '../../http/response-parser.js'
-import type { ExchangePool } from '../h1/exchange-pool.js'
 import type { Http1Context } from '../h1/h1-context.js'
+import type { RequestServer } from '../h1/served-request.js'
 import { LineBudget } from '../line-budget.js'
 import type { WorkerContext } from '../worker-context.js'
 import { HeadArena } from './head-arena.js'
@@ -28,7 +28,7 @@ const ADDED_HEADERS = 64
 export class Http2Context {
   readonly context: WorkerContext
   readonly http1: Http1Context
-  readonly exchanges: ExchangePool
+  readonly served: RequestServer
   readonly log: Logger
   /** For lines that hostile clients cause. */
   readonly faultLines: LineBudget
@@ -49,10 +49,10 @@ export class Http2Context {
   #lost: H2Connection | undefined
   #loss = new CastorError('PEER_RESET')
 
-  constructor(context: WorkerContext, http1: Http1Context, exchanges: ExchangePool, log: Logger) {
+  constructor(context: WorkerContext, http1: Http1Context, served: RequestServer, log: Logger) {
     this.context = context
     this.http1 = http1
-    this.exchanges = exchanges
+    this.served = served
     this.log = log
     this.faultLines = new LineBudget(context.clock)
     this.steps = new StepQueue(log)

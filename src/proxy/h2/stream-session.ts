@@ -32,7 +32,7 @@ export class StreamSession extends ClientSession {
     home: SharedConnection & { readonly listener: Listener; readonly clientAddress: ClientAddress },
     stream: Conn,
   ) {
-    super(shared.http1, shared.exchanges, home.listener, stream, home.clientAddress)
+    super(shared.http1, shared.served, home.listener, stream, home.clientAddress)
     this.#shared = home
   }
 
@@ -56,7 +56,7 @@ export class StreamSession extends ClientSession {
   /** Begins, with a whole head that lies in [start, end). */
   serve(buffer: Uint8Array, start: number, end: number): void {
     this.start(undefined)
-    this.readHead(buffer, start, end)
+    this.read(buffer, start, end)
   }
 
   /** Answers what cannot be put into an HTTP/1.1 head. */

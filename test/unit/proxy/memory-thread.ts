@@ -14,8 +14,8 @@ import type { TlsMaterial } from '../../../src/core/tls.js'
 import { TimerWheel } from '../../../src/net/timer-wheel.js'
 import { AccessEntry, AccessLog } from '../../../src/observe/access-log.js'
 import { DISCARD } from '../../../src/proxy/discard.js'
+import { accept } from '../../../src/proxy/phases.js'
 import { RequestIds } from '../../../src/proxy/request-ids.js'
-import { serve } from '../../../src/proxy/serve.js'
 import { SilentClients } from '../../../src/proxy/silent-clients.js'
 import { TlsLog } from '../../../src/proxy/tls-log.js'
 import type { Drainable } from '../../../src/proxy/worker-context.js'
@@ -222,7 +222,7 @@ export class MemoryThread {
     const bind = live.bind(slot)!
     const conn = this.transport.adopt(new Int32Array(0), 0, socket, DISCARD)
     bind.listener.connectionOpened()
-    serve(context, http1, bind.listener, bind, conn)
+    accept(context, http1, bind.listener, bind, conn)
   }
 
   #listOf({

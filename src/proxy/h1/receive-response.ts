@@ -2,25 +2,25 @@
 import { FRAMING_CHUNKED, FRAMING_UNTIL_CLOSE } from '../../http/response-parser.js'
 import { type ResponseHeadOptions, writeResponseHead } from '../../http/response-writer.js'
 import { switchesTo } from '../../http/upgrade.js'
-import { ExchangeOutcome } from './exchange-outcome.js'
 import { FINISHING, OVER, STREAMING } from './exchange-phase.js'
 import { HEAD_FINAL, HEAD_INTERIM, HEAD_REFUSED, HEAD_SWITCHING } from './response-head.js'
+import { RequestRetries } from './retry-request.js'
 import { UpgradedTunnel } from './upgraded.js'
 
 /** Shorter responses have no use for more than the first read or window. */
 const WIDEN_FROM_BYTES = 8 * 1024
 
-/** The half of an exchange that goes from the target to the client: receive and relay. */
-export abstract class ExchangeResponse extends ExchangeOutcome {
-  onUpstreamData(buffer: Uint8Array, length: number): void {
-    if (this.phase === STREAMING) {
-      const next = this.responseBody.relay(this.session.conn, this.context.transport.scratch, 0, buffer, 0, length)
-      this.afterRelay(next < length)
-    } else if (this.phase === FINISHING) {
-      this.conclude(true)
-    } else {
-      this.readHead(this.head.feed(buffer, length))
-    }
+/** Receive and relay: the answer goes from the target to the client. */
+export abstract class ResponseReceiving extends RequestRetries {
+  /** Bytes of the head are there. */
+  protected receive(buffer: Uint8Array, length: number): void {
+    this.readHead(this.head.feed(buffer, length))
+  }
+
+  /** Bytes of the body are there, and perhaps of more than that. */
+  protected relay(buffer: Uint8Array, length: number): void {
+    const next = this.responseBody.relay(this.session.conn, this.context.transport.scratch, 0, buffer, 0, length)
+    this.afterRelay(next < length)
   }
 
   onUpstreamEnd(): void {

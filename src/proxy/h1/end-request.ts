@@ -2,21 +2,20 @@
 import type { CastorError } from '../../core/errors.js'
 import type { ReasonCode } from '../../core/reasons.js'
 import type { ResponseParser } from '../../http/response-parser.js'
-import { logRequest } from '../log-request.js'
 import { RequestInfo } from '../request-info.js'
 import { Affinity } from '../stickiness.js'
 import type { BodyRelay } from './body-relay.js'
 import { DELIVERING, FINISHING, OVER, type Phase } from './exchange-phase.js'
 import { writeFailure } from './failure-reply.js'
 import type { Http1Context } from './h1-context.js'
+import { Upstream } from './pick-target.js'
 import { RequestPace } from './request-pace.js'
 import type { Requester } from './requester.js'
 import { ResponseHead } from './response-head.js'
-import { Upstream } from './upstream.js'
 import type { UpstreamState, UpstreamUser } from './upstream-state.js'
 
-/** What an exchange holds while it lasts, and the ways in which it ends: answered, failed, cut, logged. */
-export abstract class ExchangeOutcome implements UpstreamUser {
+/** What a request holds while it is served, and the ways in which it ends: answered, failed, cut. */
+export abstract class RequestEnding implements UpstreamUser {
   protected readonly context: Http1Context
   protected readonly head: ResponseHead
   protected readonly upstream: Upstream
@@ -31,23 +30,16 @@ export abstract class ExchangeOutcome implements UpstreamUser {
   protected readonly pace = new RequestPace()
   /** Its client was asked whether more may be fetched ahead. */
   protected wide = false
+  /** When the client half-closed. */
+  protected clientEndedMs = 0
   /** Bytes given to the client's connection beside the response as it is relayed. */
   protected ownBytes = 0
   /** Bytes that the client's connection had written before. */
   protected writtenBefore = 0
   /** Of an answer that is being delivered. */
   #reason: ReasonCode = 'NONE'
-  readonly #home: ExchangeOutcome[]
 
-  /** `home` takes it back when it is over. */
-  constructor(
-    context: Http1Context,
-    parser: ResponseParser,
-    request: BodyRelay,
-    response: BodyRelay,
-    home: ExchangeOutcome[],
-  ) {
-    this.#home = home
+  constructor(context: Http1Context, parser: ResponseParser, request: BodyRelay, response: BodyRelay) {
     this.context = context
     this.head = new ResponseHead(parser, context.clock)
     this.upstream = new Upstream(context, this.info, this)
@@ -55,6 +47,8 @@ export abstract class ExchangeOutcome implements UpstreamUser {
     this.responseBody = response
   }
 
+  /** Milliseconds until it wants to be asked again. Ends what has taken too long. */
+  abstract checkTime(nowMs: number): number
   abstract onUpstreamTurn(state: UpstreamState): void
   abstract onUpstreamOpen(): void
   abstract onUpstreamData(buffer: Uint8Array, length: number): void
@@ -178,15 +172,6 @@ export abstract class ExchangeOutcome implements UpstreamUser {
     this.account(reason, 0, 0)
   }
 
-  /** The last act: after it the exchange serves another request. Bytes are what a tunnel carried. */
-  protected account(reason: ReasonCode, tunnelReceived: number, tunnelSent: number): void {
-    this.phase = OVER
-    this.pace.end(this.context.clock.nowMs, this.session)
-    this.info.receivedBytes = this.requestBody.bytes + tunnelReceived
-    this.info.sentBytes += this.responseBody.bytes + tunnelSent - this.undeliveredBytes
-    logRequest(this.context, this.info, reason)
-    this.upstream.finish()
-    this.head.reset()
-    this.#home.push(this)
-  }
+  /** Log: the last phase. Bytes are what a tunnel carried. */
+  protected abstract account(reason: ReasonCode, tunnelReceived: number, tunnelSent: number): void
 }
