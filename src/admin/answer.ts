@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { setImmediate } from 'node:timers/promises'
 
 /** On every answer: nothing is cached, framed, sniffed or loaded from elsewhere. */
 const SECURITY_HEADERS: readonly (readonly [string, string])[] = [
@@ -46,7 +47,7 @@ function sendInPieces(response: ServerResponse, body: Buffer, from: number): voi
   }
   const goOn = (): void => sendInPieces(response, body, until)
   // Never, where the client is gone.
-  if (response.write(body.subarray(from, until))) setImmediate(goOn)
+  if (response.write(body.subarray(from, until))) void setImmediate().then(goOn)
   else response.once('drain', goOn)
 }
 
@@ -56,6 +57,21 @@ export function sendText(request: IncomingMessage, response: ServerResponse, sta
 
 export function sendJson(request: IncomingMessage, response: ServerResponse, status: number, value: unknown): void {
   sendBody(request, response, status, 'application/json; charset=utf-8', `${JSON.stringify(value)}\n`)
+}
+
+/** The same, each field in a turn of its own: one may be long, and those who connect meanwhile are not to wait for all. */
+export async function sendJsonInTurns(
+  request: IncomingMessage,
+  response: ServerResponse,
+  status: number,
+  fields: object,
+): Promise<void> {
+  const parts: string[] = []
+  for (const [name, value] of Object.entries(fields)) {
+    parts.push(`${JSON.stringify(name)}:${JSON.stringify(value)}`)
+    await setImmediate()
+  }
+  sendBody(request, response, status, 'application/json; charset=utf-8', `{${parts.join(',')}}\n`)
 }
 
 /** Every failure has this form: `{ "error": { "code", "message" } }`. */

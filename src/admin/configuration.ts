@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { setImmediate } from 'node:timers/promises'
 import { z } from 'zod'
 import { formatAddress } from '../config/addresses.js'
 import { toDocument } from '../config/document.js'
@@ -7,7 +8,7 @@ import { maskSecrets } from '../config/mask-secrets.js'
 import { formatProblem, type Problem } from '../config/problems.js'
 import { describe } from '../config/validate.js'
 import { ADMIN_STATES } from '../core/target-state.js'
-import { sendError, sendJson } from './answer.js'
+import { sendError, sendJson, sendJsonInTurns } from './answer.js'
 import type { AdminFacts } from './facts.js'
 import { hasParameters } from './query.js'
 import { readOptionalJson } from './read-json.js'
@@ -42,7 +43,7 @@ export async function sendDiff(
   response: ServerResponse,
 ): Promise<void> {
   if (hasParameters(request, response)) return
-  sendOutcome(facts, request, response, await facts.reloading.preview(), true)
+  await sendOutcome(facts, request, response, await facts.reloading.preview(), true)
 }
 
 const options = z.strictObject({ dryRun: z.boolean().optional() })
@@ -63,16 +64,16 @@ export async function postReload(
   }
   const dryRun = asked.data.dryRun === true
   const outcome = dryRun ? await facts.reloading.preview() : await facts.reloading.reload('api')
-  sendOutcome(facts, request, response, outcome, dryRun)
+  await sendOutcome(facts, request, response, outcome, dryRun)
 }
 
-function sendOutcome(
+async function sendOutcome(
   { reloading }: AdminFacts,
   request: IncomingMessage,
   response: ServerResponse,
   outcome: ReloadOutcome,
   dryRun: boolean,
-): void {
+): Promise<void> {
   const file = reloading.state.file ?? null
   const refuse = (status: number, code: string, message: string, more: object): void =>
     sendJson(request, response, status, { error: { code, message, ...more }, file })
@@ -81,9 +82,11 @@ function sendOutcome(
     case 'changed':
     case 'unchanged': {
       const { result, version } = outcome
+      // It was read, applied and logged in this turn; thousands of changes are shown in others.
+      await setImmediate()
       const changes = 'changes' in outcome ? { changes: outcome.changes, lines: formatDiff(outcome.changes) } : {}
       const warnings = outcome.warnings.map(formatProblem)
-      sendJson(request, response, 200, { result, version, file, warnings, ...changes })
+      await sendJsonInTurns(request, response, 200, { result, version, file, warnings, ...changes })
       return
     }
     case 'invalid': {

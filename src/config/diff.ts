@@ -133,6 +133,8 @@ function diffTargets(before: ReadonlyMap<string, Fields>, after: ReadonlyMap<str
         added.push(refOf(targetGroup, id, target))
         continue
       }
+      // By far the most of a large file.
+      if (isDeepStrictEqual(was, target)) continue
       const values = changes(without(was, ['id']), without(target, ['id']), [])
       if (values.length > 0) changed.push({ targetGroup, id, values })
     }

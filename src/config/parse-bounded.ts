@@ -58,7 +58,7 @@ export function parseBounded(text: string): BoundedYaml {
   return {
     contents: first?.contents ?? null,
     complaints,
-    aliased: first === undefined ? new Map() : resolveAliases(first),
+    aliased: first === undefined || !text.includes('*') ? new Map() : resolveAliases(first),
   }
 }
 

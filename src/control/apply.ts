@@ -84,6 +84,7 @@ export class Apply {
     const snapshot = inForce.change(next, sockets)
     registry.apply(snapshot.groups, snapshot.version, steadyMs())
     files.commit()
+    await sleep(0)
     this.#parts.publish(snapshot, listeningFds)
     if (!(await this.#acknowledged(snapshot.version))) {
       log.warn({ version: snapshot.version }, 'a thread has not taken on the configuration yet; it will when it can')

@@ -12,10 +12,15 @@ import { CONFIG_FILE } from './thread-files.js'
 const READ_TIMEOUT_MS = 30_000
 /** Who reloads once reloads again soon; a thread that has read a file before reads the next in a fifth of the time. */
 const KEEP_MS = 5 * 60_000
+/** A file of so many targets takes a new thread a second and more, and one that has read it before a third of that. */
+const LARGE_TARGETS = 500
+/** What the engine has compiled of the reader after so many files is fast. */
+const WARM_READS = 3
 
 /**
  * Reads the configuration in a thread of its own: parsing and checking a large file takes longer than a connection may wait
- * to be accepted. The thread is started when it is first needed, and ends when nobody has needed it for a while.
+ * to be accepted. The thread is started when it is first needed, and ends when nobody has needed it for a while; for a large
+ * file it is kept.
  */
 export class ConfigReader {
   #worker: Worker | undefined
@@ -51,9 +56,13 @@ export class ConfigReader {
     } finally {
       end.abort()
       clearTimeout(late)
-      this.#idle = setTimeout(() => this.stop(), KEEP_MS)
-      this.#idle.unref()
+      if (!isLarge(inForce)) this.#idle = setTimeout(() => this.stop(), KEEP_MS).unref()
     }
+  }
+
+  /** How often a file like this should be read before somebody waits for it. */
+  warmReads(inForce: Config): number {
+    return isLarge(inForce) ? WARM_READS : 0
   }
 
   stop(): void {
@@ -83,4 +92,8 @@ export class ConfigReader {
     worker.unref()
     return worker
   }
+}
+
+function isLarge({ targetGroups }: Config): boolean {
+  return targetGroups.reduce((sum, { targets }) => sum + targets.length, 0) >= LARGE_TARGETS
 }

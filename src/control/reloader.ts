@@ -81,6 +81,7 @@ export class Reloader implements ReloadControl {
   start(): void {
     this.#isStopped = false
     this.#follow()
+    void this.#warmUp()
   }
 
   stop(): void {
@@ -102,6 +103,15 @@ export class Reloader implements ReloadControl {
 
   persist<T>(edit: TargetEdit, apply: () => Promise<T | undefined>): Promise<PersistOutcome<T | undefined>> {
     return this.#inTurn(() => this.#persist(edit, apply))
+  }
+
+  /** So that the first reload of a large file takes no longer than the next. Whoever asks for one meanwhile comes before. */
+  async #warmUp(): Promise<void> {
+    if (this.#parts.source === undefined || this.#parts.read !== undefined) return
+    for (let left = this.#reader.warmReads(this.#inForce); left > 0; left--) {
+      if (this.#isStopped || this.#waiting !== undefined) return
+      await this.#inTurn(() => this.#read())
+    }
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {

@@ -69,7 +69,7 @@ export interface SnapshotContent {
 export interface SnapshotMessage {
   readonly type: 'snapshot'
   /** By `packSnapshot`, once for all threads. */
-  readonly packed: Uint8Array
+  readonly packed: readonly Uint8Array[]
 }
 
 /** The shared tables have grown. Comes before anything that names a slot of the segment. */

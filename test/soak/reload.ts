@@ -11,7 +11,7 @@ try {
   const onProgress = (done: number): void => {
     if (done % 50 === 0) process.stdout.write(`${done} of ${reloads} reloads\n`)
   }
-  const result = await soakReloads(t, { reloads, downloadBytes: 1024 * MIB, onProgress })
+  const result = await soakReloads(t, { reloads, downloadBytes: 1024 * MIB, wrk: true, onProgress })
   const sorted = [...result.reloadMs].sort((a, b) => a - b)
   const at = (share: number): string =>
     sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!.toFixed(0)

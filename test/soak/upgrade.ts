@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util'
 import { WebSocketServer } from 'ws'
 import { startChild } from '../integration/support/child-castor.js'
 import { adminSocket, askUnix, Echoing, UpgradeTraffic } from '../integration/support/upgrade.js'
+import { startWrk } from '../integration/support/wrk.js'
 
 const { values } = parseArgs({ options: { upgrades: { type: 'string', default: '50' } } })
 const upgrades = Number(values.upgrades)
@@ -29,6 +30,7 @@ const castor = await startChild(t, {
 })
 const traffic = new UpgradeTraffic(t, castor.port())
 const echoing = await Echoing.open(t, castor.port())
+const wrk = await startWrk(castor.port())
 let pid = castor.pid
 let done = 0
 for (; done < upgrades; done++) {
@@ -43,9 +45,12 @@ for (; done < upgrades; done++) {
     `upgrade ${done + 1}: pid ${pid}, ${traffic.kept + traffic.fresh} requests, ${traffic.failed.length} failed`,
   )
 }
+const fast = await wrk?.stop()
 await traffic.stop()
+traffic.failed.push(...(fast?.failed ?? []))
 const isGood = done === upgrades && traffic.failed.length === 0 && echoing.closed === undefined
 const lost = echoing.closed === undefined ? 'lives' : `was closed with ${echoing.closed}`
+if (fast !== undefined) console.log(`${fast.requests} requests of wrk`)
 console.log(`${done} of ${upgrades} upgrades; ${traffic.failed.length} requests failed; the first WebSocket ${lost}`)
 for (const line of traffic.failed.slice(0, 20)) console.log(`  ${line}`)
 echoing.socket.terminate()

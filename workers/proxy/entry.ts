@@ -1,5 +1,5 @@
 import type { FromProxy, ProxyTask, ToProxy } from '../../src/core/messages.js'
-import { unpackSnapshot } from '../../src/core/packed-snapshot.js'
+import { unpacking } from '../../src/core/packed-snapshot.js'
 import { Turns } from '../../src/core/turns.js'
 import { scheduleNormally } from '../../src/native/scheduling.js'
 import { FAULT, guard } from '../../src/observe/guard.js'
@@ -48,7 +48,7 @@ export default async function proxyThread(task: ProxyTask): Promise<void> {
             thread.setTargets(message.targets)
             return
           case 'snapshot': {
-            const content = unpackSnapshot(message.packed)
+            const content = yield* unpacking(message.packed)
             yield
             yield* thread.applying({ ...content, tls: message.tls })
             intake.change(content.snapshot, message.listeningFds ?? []).catch((err: unknown) => {

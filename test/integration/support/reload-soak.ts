@@ -7,11 +7,14 @@ import { WebSocket, WebSocketServer } from 'ws'
 import { withDefaults } from './balancer.js'
 import type { Test } from './castor.js'
 import { ChildCastor, configFile, MAIN } from './child-castor.js'
+import { startWrk } from './wrk.js'
 
 export interface ReloadSoakOptions {
   readonly reloads: number
   /** Of the download that goes on meanwhile. */
   readonly downloadBytes: number
+  /** Whether wrk asks as fast as it can meanwhile, where it is installed. */
+  readonly wrk?: boolean
   readonly onProgress?: (done: number) => void
 }
 
@@ -190,6 +193,7 @@ export async function soakReloads(t: Pick<Test, 'teardown'>, options: ReloadSoak
   t.teardown(() => castor.kill())
   await castor.ready()
   const traffic = new SoakTraffic(castor.port(), downloadBytes)
+  const wrk = options.wrk === true ? await startWrk(castor.port()) : undefined
   const reloadMs: number[] = []
   let warmBytes = 0
   for (let step = 1; step <= reloads; step++) {
@@ -203,7 +207,10 @@ export async function soakReloads(t: Pick<Test, 'teardown'>, options: ReloadSoak
     onProgress(step)
   }
   const endBytes = castor.residentBytes
+  const { requests: fast, failed: fastFailed } = (await wrk?.stop()) ?? { requests: 0, failed: [] }
   await traffic.stop()
+  traffic.requests += fast
+  traffic.failed.push(...fastFailed)
   const { requests, failed, echoes, downloadedBytes } = traffic
   const warnings = castor.stderr.split('\n').filter((line) => /"level":"(error|fatal)"/.test(line))
   return { requests, failed, echoes, downloadedBytes, reloadMs, warmBytes, endBytes, warnings }
