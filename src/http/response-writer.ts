@@ -76,7 +76,7 @@ function writeUpgrade(
 }
 
 /** Whether a header is passed on: not hop-by-hop, not named by Connection, not one that frames or looks like framing. */
-function isPassedOn(id: number): boolean {
+export function isPassedOn(id: number): boolean {
   if (id === HEADER_OTHER) return true
   if (id === HEADER_DROPPED || id === HEADER_CONTENT_LENGTH) return false
   const plain = id & ~HEADER_LOOK_ALIKE_FLAG

@@ -1,14 +1,15 @@
 // Hot path: every HTTP/1.1 head that goes out by HTTP/2 is made into fields here.
-import { latin1 } from '../bytes.js'
+import { latin1, writeDecimal } from '../bytes.js'
 import { ZERO } from '../characters.js'
 import { HEADER_ID, HEADER_STRIDE, NAME_END, NAME_START, VALUE_END, VALUE_START } from '../head-layout.js'
 import type { HeadParser } from '../head-parser.js'
-import { HEADER_HOST, HEADER_IDS, HOP_BY_HOP } from '../header-names.js'
+import { HEADER_HOST, HEADER_IDS, HEADER_STRICT_TRANSPORT_SECURITY, HOP_BY_HOP } from '../header-names.js'
 import type { RequestParser } from '../request-parser.js'
 import type { ResponseParser } from '../response-parser.js'
+import { isPassedOn, type ResponseHeadOptions } from '../response-writer.js'
 import type { FieldList } from './field-list.js'
 import { idOf } from './field-rules.js'
-import { pushLowerCase } from './trailer-lines.js'
+import { linesToTrailers, pushLowerCase } from './trailer-lines.js'
 
 const STATUS = latin1(':status')
 const METHOD = latin1(':method')
@@ -25,7 +26,13 @@ export const SCHEME_HTTPS = latin1('https')
 
 const ID_WEBSOCKET_KEY = idOf('sec-websocket-key')
 const ID_WEBSOCKET_ACCEPT = idOf('sec-websocket-accept')
+const CONTENT_LENGTH = latin1('content-length')
+const VIA = latin1('via')
+const VIA_1_0 = latin1('1.0 castor')
+const VIA_1_1 = latin1('1.1 castor')
 const digits = new Uint8Array(3)
+/** As many as the largest length has. */
+const lengthDigits = new Uint8Array(16)
 
 function put(out: FieldList, name: Uint8Array, value: Uint8Array): void {
   out.push(name, 0, name.length, value, 0, value.length)
@@ -77,6 +84,41 @@ export function responseFields(
 ): void {
   putStatus(out, head.status === 101 ? 200 : head.status)
   putHeaders(out, head, buffer, start, except, head.status === 101 ? ID_WEBSOCKET_ACCEPT : except)
+}
+
+/**
+ * A final answer's fields, chosen as `writeResponseHead` chooses header lines. `bare`: nothing that speaks of a body, as gRPC
+ * wants it of an answer of trailers alone.
+ */
+export function answerFields(
+  out: FieldList,
+  head: ResponseParser,
+  buffer: Uint8Array,
+  start: number,
+  { chunked, via, extraLines, hstsLine }: ResponseHeadOptions,
+  bare: boolean,
+): void {
+  putStatus(out, head.status)
+  const { headers } = head
+  for (let entry = 0, last = head.headerCount * HEADER_STRIDE; entry < last; entry += HEADER_STRIDE) {
+    const id = headers[entry + HEADER_ID]!
+    if (!isPassedOn(id) || (id === HEADER_STRICT_TRANSPORT_SECURITY && hstsLine !== undefined)) continue
+    pushLowerCase(
+      out,
+      buffer,
+      start + headers[entry + NAME_START]!,
+      start + headers[entry + NAME_END]!,
+      start + headers[entry + VALUE_START]!,
+      start + headers[entry + VALUE_END]!,
+    )
+  }
+  if (!chunked && !bare && head.contentLength !== -1) {
+    const end = writeDecimal(lengthDigits, 0, head.contentLength)
+    out.push(CONTENT_LENGTH, 0, CONTENT_LENGTH.length, lengthDigits, 0, end)
+  }
+  if (via) put(out, VIA, head.versionMinor === 0 ? VIA_1_0 : VIA_1_1)
+  if (extraLines !== undefined) linesToTrailers(extraLines, extraLines.length, out)
+  if (hstsLine !== undefined) linesToTrailers(hstsLine, hstsLine.length, out)
 }
 
 /**

@@ -17,6 +17,9 @@ import {
   FRAMING_UNTIL_CLOSE,
   type Framing,
 } from '../../http/response-parser.js'
+import type { AnswerSink } from '../answer-sink.js'
+
+const NOTHING = new Uint8Array(0)
 
 /** How a request's body is framed; without either field there is none (RFC 9112 6.3). */
 export function requestFraming(parser: RequestParser): Framing {
@@ -52,6 +55,8 @@ export class BodyRelay {
   #scratch: Uint8Array = new Uint8Array(0)
   #at = 0
   #to: Conn | undefined
+  /** Takes the body without any framing, in place of the connection. */
+  #sink: AnswerSink | undefined
 
   constructor(decoder: ChunkedDecoder) {
     this.#decoder = decoder
@@ -62,6 +67,7 @@ export class BodyRelay {
     this.#framing = framing
     this.#remaining = length
     this.#chunkedOut = chunkedOut
+    this.#sink = undefined
     this.malformed = false
     this.blocked = false
     this.bytes = 0
@@ -70,15 +76,23 @@ export class BodyRelay {
     if (framing === FRAMING_CHUNKED) this.#decoder.reset()
   }
 
+  /** The same for a body that goes into `sink`, whose head counted for `headBytes`. */
+  beginInto(sink: AnswerSink, framing: Framing, length: number, headBytes: number): void {
+    this.begin(framing, length, false)
+    this.#sink = sink
+    this.written = headBytes
+  }
+
   /**
    * Relays what of [start, end) belongs to the body, behind the first `at` bytes of `scratch`, which are written in any
    * case. Returns the first byte that does not belong to it, or `end`.
    */
   relay(to: Conn, scratch: Uint8Array, at: number, buffer: Uint8Array, start: number, end: number): number {
     this.blocked = false
-    this.#to = to
     this.#scratch = scratch
     this.#at = at
+    if (this.#sink !== undefined) return this.done ? start : this.#relayInto(this.#sink, buffer, start, end)
+    this.#to = to
     let next = start
     if (!this.done) {
       if (this.#framing === FRAMING_CHUNKED) next = this.#relayChunks(buffer, start, end)
@@ -97,10 +111,70 @@ export class BodyRelay {
       return
     }
     this.done = true
+    if (this.#sink !== undefined) {
+      this.blocked = !this.#sink.data(NOTHING, 0, 0, true)
+      return
+    }
     if (!this.#chunkedOut) return
     scratch.set(LAST_CHUNK, 0)
     this.written += LAST_CHUNK.length
     this.blocked = !to.write(scratch, 0, LAST_CHUNK.length)
+  }
+
+  #relayInto(sink: AnswerSink, buffer: Uint8Array, start: number, end: number): number {
+    if (this.#framing === FRAMING_CHUNKED) return this.#chunksInto(sink, buffer, start, end)
+    const stop = this.#framing === FRAMING_LENGTH && end - start > this.#remaining ? start + this.#remaining : end
+    if (this.#framing === FRAMING_LENGTH) {
+      this.#remaining -= stop - start
+      this.done = this.#remaining === 0
+    }
+    this.#give(sink, buffer, start, stop, this.done)
+    return stop
+  }
+
+  /** A chunk is given on from where it lies; several that came together are put together in scratch. */
+  #chunksInto(sink: AnswerSink, buffer: Uint8Array, start: number, end: number): number {
+    const decoder = this.#decoder
+    // The chunk read last, which is given on once it is known whether it was the last of all.
+    let from = 0
+    let to = 0
+    for (let at = start; ; ) {
+      const event = decoder.next(buffer, at, end)
+      at = decoder.position
+      if (event === CHUNK_DATA) {
+        this.#gather(sink, buffer, from, to)
+        from = decoder.dataStart
+        to = decoder.dataEnd
+        continue
+      }
+      if (event === CHUNK_ERROR) {
+        this.malformed = true
+        return at
+      }
+      this.done = event === CHUNK_END
+      const trailed = this.done && decoder.trailersLength > 0
+      if (this.#at > 0) this.#gather(sink, buffer, from, to)
+      if (this.#at > 0) this.#give(sink, this.#scratch, 0, this.#at, this.done && !trailed)
+      else this.#give(sink, buffer, from, to, this.done && !trailed)
+      if (trailed) sink.trailers(decoder.trailers, decoder.trailersLength)
+      return at
+    }
+  }
+
+  #gather(sink: AnswerSink, buffer: Uint8Array, from: number, to: number): void {
+    if (from === to) return
+    if (this.#at + to - from > this.#scratch.length) {
+      this.#give(sink, this.#scratch, 0, this.#at, false)
+      this.#at = 0
+    }
+    this.#copy(buffer, from, to)
+  }
+
+  #give(sink: AnswerSink, buffer: Uint8Array, from: number, to: number, last: boolean): void {
+    if (from === to && !last) return
+    this.bytes += to - from
+    this.written += to - from
+    if (!sink.data(buffer, from, to, last)) this.blocked = true
   }
 
   #relayPlain(buffer: Uint8Array, start: number, end: number): number {

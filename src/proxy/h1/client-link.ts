@@ -4,6 +4,7 @@ import type { RequestParser } from '../../http/request-parser.js'
 import type { RequestHeadOptions } from '../../http/request-writer.js'
 import { BodyPace } from '../../limits/body-pace.js'
 import type { Timed } from '../../net/timer-wheel.js'
+import type { AnswerSink } from '../answer-sink.js'
 import { type ClientAddress, type ForwardedLines, formatHost, forwardedLines } from '../client-address.js'
 import { ForwardedClients } from '../forwarded-client.js'
 import type { Listener } from '../listener.js'
@@ -21,6 +22,7 @@ import { BODY_READ_BYTES, CONTINUE, POLL_MS, READING } from './session-state.js'
 export abstract class ClientLink implements Timed, Drainable {
   abstract readonly protocol: string
   grpc = false
+  sink: AnswerSink | undefined = undefined
   /** Fields of the next head that its client did not send. */
   addedHeaders = 0
   timerNext: Timed | null = null

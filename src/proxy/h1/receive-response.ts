@@ -67,7 +67,7 @@ export abstract class ResponseReceiving extends RequestRetries {
 
   protected beginResponse(): void {
     const { parser, buffer, start, end, bodyStart } = this.head
-    const { conn, listener, route } = this.session
+    const { conn, listener, route, sink } = this.session
     const framing = parser.framing(this.info.method)
     const endless = framing === FRAMING_CHUNKED || framing === FRAMING_UNTIL_CLOSE
     const chunked = endless && this.info.versionMinor === 1
@@ -79,9 +79,17 @@ export abstract class ResponseReceiving extends RequestRetries {
     this.phase = STREAMING
     this.pace.end(this.context.clock.nowMs, this.session)
     const { scratch } = this.context.transport
-    const headEnd = writeResponseHead(scratch, 0, parser, buffer, start, this.headOptions(chunked, !this.keepClient))
-    this.info.sentBytes += headEnd
-    this.responseBody.begin(framing, parser.contentLength, chunked)
+    const options = this.headOptions(chunked, !this.keepClient)
+    let headEnd = 0
+    if (sink !== undefined) {
+      const headBytes = sink.head(parser, buffer, start, options)
+      this.info.sentBytes += headBytes
+      this.responseBody.beginInto(sink, framing, parser.contentLength, headBytes)
+    } else {
+      headEnd = writeResponseHead(scratch, 0, parser, buffer, start, options)
+      this.info.sentBytes += headEnd
+      this.responseBody.begin(framing, parser.contentLength, chunked)
+    }
     const next = this.responseBody.relay(conn, scratch, headEnd, buffer, bodyStart, end)
     this.afterRelay(next < end)
   }

@@ -1,6 +1,7 @@
 import type { Conn } from '../../core/conn.js'
 import type { RequestHeadOptions } from '../../http/request-writer.js'
 import type { BodyPace } from '../../limits/body-pace.js'
+import type { AnswerSink } from '../answer-sink.js'
 import type { ClientAddress } from '../client-address.js'
 import type { Listener } from '../listener.js'
 import type { RequestInfo } from '../request-info.js'
@@ -24,6 +25,8 @@ export interface Requester {
   readonly receivedBytes: number
   /** Where the response goes. */
   readonly conn: Conn
+  /** Where the final response goes by its parts; undefined where it is written as HTTP/1.1. */
+  readonly sink: AnswerSink | undefined
   /** The client has half-closed. */
   readonly inputEnded: boolean
   /** Target connections that only this client may use; undefined without any. */

@@ -6,21 +6,28 @@ import type { H2Stream } from '../../http/h2/engine.js'
 import { H2_ERROR } from '../../http/h2/engine.js'
 import type { FieldList } from '../../http/h2/field-list.js'
 import { idOf } from '../../http/h2/field-rules.js'
-import { putStatus, responseFields } from '../../http/h2/fields-from-http1.js'
+import { answerFields, putStatus, responseFields } from '../../http/h2/fields-from-http1.js'
 import { isGrpcCall, REQUEST_MALFORMED, REQUEST_READY } from '../../http/h2/request-to-http1.js'
+import { linesToTrailers } from '../../http/h2/trailer-lines.js'
 import { webSocketAccept } from '../../http/h2/websocket-key.js'
 import { PARSE_COMPLETE, VALUE_END, VALUE_START } from '../../http/head-layout.js'
 import { HEADER_CONTENT_LENGTH } from '../../http/header-names.js'
-import { FRAMING_NONE } from '../../http/response-parser.js'
+import { FRAMING_NONE, type ResponseParser } from '../../http/response-parser.js'
+import type { ResponseHeadOptions } from '../../http/response-writer.js'
+import type { AnswerSink } from '../answer-sink.js'
 import type { ClientAddress } from '../client-address.js'
 import { DISCARD } from '../discard.js'
 import { logRefusal } from '../h1/own-answer.js'
 import type { Listener } from '../listener.js'
 import type { Http2Context } from './h2-context.js'
-import { OUT_BODY, OUT_DONE, OUT_TUNNEL, StreamConn } from './stream-conn.js'
+import { OUT_BODY, OUT_DONE, OUT_TUNNEL } from './out-state.js'
+import { StreamConn } from './stream-conn.js'
 import { type SharedConnection, StreamSession } from './stream-session.js'
 
 const ID_WEBSOCKET_ACCEPT = idOf('sec-websocket-accept')
+
+/** What a field would take beside its name and value as a line of HTTP/1.1, as which heads are counted. */
+const LINE_BYTES = 4
 
 /** What a client's streams share: their connection. */
 export interface StreamHome extends SharedConnection {
@@ -37,7 +44,7 @@ export interface StreamHome extends SharedConnection {
  * A client's stream, and the session that serves it as if it were a connection with one HTTP/1.1 request. Used again for
  * other streams of the same connection.
  */
-export class ClientStream extends StreamConn {
+export class ClientStream extends StreamConn implements AnswerSink {
   protected readonly isServer = true
   readonly session: StreamSession
   /** In the list of its home. */
@@ -67,6 +74,7 @@ export class ClientStream extends StreamConn {
     this.#fresh = true
     this.#webSocketKey = ''
     this.session.grpc = false
+    this.session.sink = undefined
     this.stream = stream
     stream.handler = this
   }
@@ -94,6 +102,8 @@ export class ClientStream extends StreamConn {
       return
     }
     this.#webSocketKey = head.webSocketKey
+    // A handshake's answer is another one by HTTP/2.
+    session.sink = head.webSocketKey === '' ? this : undefined
     this.rawIn = head.webSocketKey !== ''
     this.toBody.begin(endStream ? 0 : head.contentLength, head.chunked)
     if (!endStream && head.contentLength === 0) {
@@ -202,6 +212,39 @@ export class ClientStream extends StreamConn {
     this.out = framing === FRAMING_NONE ? OUT_DONE : OUT_BODY
     stream.sendFields(fields, framing === FRAMING_NONE)
     return next
+  }
+
+  head(parser: ResponseParser, buffer: Uint8Array, start: number, options: ResponseHeadOptions): number {
+    const { fields } = this.shared
+    const bodiless = parser.framing(this.#method) === FRAMING_NONE
+    answerFields(fields, parser, buffer, start, options, bodiless && this.session.grpc)
+    const bytes = fields.end + fields.count * LINE_BYTES
+    const stream = this.toWrite(bytes)
+    if (stream === undefined) return bytes
+    this.out = bodiless ? OUT_DONE : OUT_BODY
+    stream.sendFields(fields, bodiless)
+    return bytes
+  }
+
+  data(buffer: Uint8Array, start: number, end: number, last: boolean): boolean {
+    const stream = this.toWrite(end - start)
+    if (stream === undefined) return false
+    const beside = last ? this.shared.trailersBeside : undefined
+    const ends = last && beside === undefined
+    const taken = start === end && !ends ? stream.queuedBytes === 0 : stream.sendData(buffer, start, end, ends)
+    if (beside !== undefined) this.trailers(beside, beside.length)
+    else if (last) this.out = OUT_DONE
+    return taken
+  }
+
+  trailers(lines: Uint8Array, length: number): void {
+    const stream = this.toWrite(0)
+    if (stream === undefined) return
+    const { fields } = this.shared
+    fields.clear()
+    linesToTrailers(lines, length, fields)
+    this.out = OUT_DONE
+    stream.sendFields(fields, true)
   }
 
   /** 101 becomes 200 (RFC 8441 5); a target that answers 200 without switching has not taken the handshake for one. */

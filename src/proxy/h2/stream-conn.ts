@@ -12,15 +12,8 @@ import { KeptBytes } from '../h1/kept-bytes.js'
 import { SHARE_BYTES } from './ahead.js'
 import { DEAF } from './deaf-stream.js'
 import type { Http2Context } from './h2-context.js'
+import { OUT_BODY, OUT_DONE, OUT_HEAD, OUT_TUNNEL } from './out-state.js'
 import type { Stepping } from './step-queue.js'
-
-/** What is written has not begun, or is a head that another follows. */
-export const OUT_HEAD = 0
-export const OUT_BODY = 1
-/** The message is out: END_STREAM was sent. */
-export const OUT_DONE = 2
-/** Bytes both ways, as they are (RFC 8441). */
-export const OUT_TUNNEL = 3
 
 /**
  * An HTTP/2 stream as a connection that speaks HTTP/1.1: what is written to it is read as one HTTP/1.1 message and sent as
@@ -130,11 +123,9 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
   }
 
   write(buffer: Uint8Array, start: number, end: number): boolean {
-    const { stream } = this
-    if (this.closed || stream === undefined || stream.closed || this.#closing) return false
-    this.#activeMs = this.shared.context.clock.nowMs
-    this.#written += end - start
     let at = start
+    const stream = this.toWrite(end - start)
+    if (stream === undefined) return false
     while (at < end && this.out === OUT_HEAD) {
       at = this.sendHead(stream, buffer, at, end)
       if (at < 0) {
@@ -151,6 +142,15 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
     }
     if (this.toData.done) this.out = OUT_DONE
     return !this.toData.blocked
+  }
+
+  /** The stream, where something may still be sent on it: so many bytes, which are counted. */
+  protected toWrite(bytes: number): H2Stream | undefined {
+    const { stream } = this
+    if (this.closed || stream === undefined || stream.closed || this.#closing) return undefined
+    this.#activeMs = this.shared.context.clock.nowMs
+    this.#written += bytes
+    return stream
   }
 
   lookAhead(): Ahead {

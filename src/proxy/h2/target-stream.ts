@@ -11,7 +11,8 @@ import { FRAMING_CHUNKED, FRAMING_LENGTH, FRAMING_NONE } from '../../http/respon
 import { DISCARD } from '../discard.js'
 import { RefusedRequest } from '../refused-request.js'
 import type { Http2Context } from './h2-context.js'
-import { OUT_BODY, OUT_DONE, OUT_HEAD, OUT_TUNNEL, StreamConn } from './stream-conn.js'
+import { OUT_BODY, OUT_DONE, OUT_HEAD, OUT_TUNNEL } from './out-state.js'
+import { StreamConn } from './stream-conn.js'
 import type { TargetConnection } from './target-connection.js'
 
 const ID_WEBSOCKET_KEY = idOf('sec-websocket-key')

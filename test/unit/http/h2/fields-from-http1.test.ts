@@ -1,10 +1,16 @@
+import { deepStrictEqual as deepEqual } from 'node:assert'
+import fc from 'fast-check'
 import t from 'tap'
 import { FieldList } from '../../../../src/http/h2/field-list.js'
-import { requestFields, responseFields, SCHEME_HTTP } from '../../../../src/http/h2/fields-from-http1.js'
+import { answerFields, requestFields, responseFields, SCHEME_HTTP } from '../../../../src/http/h2/fields-from-http1.js'
 import { PARSE_COMPLETE } from '../../../../src/http/head-layout.js'
 import { RequestParser } from '../../../../src/http/request-parser.js'
 import { ResponseParser } from '../../../../src/http/response-parser.js'
+import { type ResponseHeadOptions, writeResponseHead } from '../../../../src/http/response-writer.js'
+import { SEED } from '../../../random.js'
 import { type Field, fieldsOf } from './rig.js'
+
+t.comment(`seed ${SEED}`)
 
 const LIMITS = { maxHeaderBytes: 8192, maxHeaders: 32, maxTargetBytes: 4096 }
 
@@ -91,4 +97,81 @@ t.test('a response is its fields, without what concerns a connection', async (t)
       ['sec-websocket-protocol', 'chat'],
     ],
   )
+})
+
+const NAMES = [
+  ...[
+    'Content-Type',
+    'Set-Cookie',
+    'X-Mixed',
+    'connection',
+    'keep-alive',
+    'te',
+    'trailer',
+    'upgrade',
+    'proxy-connection',
+  ],
+  ...[
+    'via',
+    'date',
+    'Strict-Transport-Security',
+    'x-forwarded-for',
+    'content_length',
+    'transfer_encoding',
+    'proxy-authenticate',
+  ],
+]
+const VALUES = ['a', 'x-mixed', 'close, te', 'a=1; Path=/', ' spaced \t', '', '\x80\xff', 'websocket']
+const anyHeaders = fc.array(fc.tuple(fc.constantFrom(...NAMES), fc.constantFrom(...VALUES)), { maxLength: 8 })
+const anyOptions = fc.record({
+  clientMinor: fc.constant<1>(1),
+  close: fc.constant(true),
+  keepAliveHeader: fc.constant(false),
+  via: fc.boolean(),
+  extraLines: fc.constantFrom(undefined, Buffer.from('set-cookie: CASTOR-a=1; Path=/\r\nX-Other: 2\r\n')),
+  hstsLine: fc.constantFrom(undefined, Buffer.from('strict-transport-security: max-age=1\r\n')),
+})
+
+t.test('an answer has the fields that its head as HTTP/1.1 would have had', async () => {
+  const list = new FieldList()
+  fc.assert(
+    fc.property(
+      fc.constantFrom('200 OK', '204 No Content', '304 Not Modified', '404 ', '426 Upgrade Required', '599 x'),
+      fc.constantFrom('1.0', '1.1'),
+      fc.constantFrom('', 'content-length: 7\r\n', 'Transfer-Encoding: chunked\r\n'),
+      anyHeaders,
+      anyOptions,
+      (status, version, framing, headers, rest) => {
+        const lines = headers.map(([name, value]) => `${name}:${value}\r\n`).join('')
+        const head = Buffer.from(`HTTP/${version} ${status}\r\n${lines}${framing}\r\n`, 'latin1')
+        const parser = new ResponseParser(LIMITS)
+        parser.reset()
+        if (parser.parse(head, 0, head.length) !== PARSE_COMPLETE) return
+        const options: ResponseHeadOptions = { ...rest, chunked: parser.contentLength < 0 }
+        const out = new Uint8Array(4096)
+        const end = writeResponseHead(out, 0, parser, head, 0, options)
+        answerFields(list, parser, head, 0, options, false)
+        deepEqual(fieldsOf(list), fromResponse(Buffer.from(out.subarray(0, end)).toString('latin1')))
+      },
+    ),
+    { seed: SEED, numRuns: 1000 },
+  )
+})
+
+t.test('an answer of trailers alone has nothing that speaks of a body', async (t) => {
+  const parser = new ResponseParser(LIMITS)
+  const head = Buffer.from('HTTP/1.1 200 OK\r\ncontent-length: 0\r\ngrpc-status: 12\r\n\r\n')
+  const list = new FieldList()
+  const options = { clientMinor: 1, chunked: false, close: true, keepAliveHeader: false, via: true } as const
+  for (const bare of [true, false]) {
+    parser.reset()
+    t.equal(parser.parse(head, 0, head.length), PARSE_COMPLETE)
+    answerFields(list, parser, head, 0, options, bare)
+    t.same(fieldsOf(list), [
+      [':status', '200'],
+      ['grpc-status', '12'],
+      ...(bare ? [] : [['content-length', '0']]),
+      ['via', '1.1 castor'],
+    ])
+  }
 })
