@@ -38,6 +38,7 @@ const { values: options, positionals } = parseArgs({
 const LONG = [
   'test/integration/tls-testssl.test.ts',
   'test/integration/mesh-speed.alone.test.ts',
+  'test/integration/reload-big.alone.test.ts',
   'test/unit/shm/sessions-speed.alone.test.ts',
 ]
 const isAlone = (file) => file.endsWith('.alone.test.ts')
