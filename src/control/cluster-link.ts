@@ -1,19 +1,27 @@
 import type { ClusterFacts } from '../admin/facts.js'
 import { type Clock, steadyTime, wallTime } from '../core/clock.js'
 import type { ClusterConfig } from '../core/config.js'
-import type { OperatorEntry } from '../core/mesh.js'
+import { isLostAt } from '../core/hybrid-clock.js'
+import type { HybridClock, OperatorEntry, Stamp, TicketsEntry } from '../core/mesh.js'
 import { areTicketKeys, isOperatorEntry } from '../core/mesh-rules.js'
 import type { MeshTask, SegmentMessage, SnapshotMessage, TargetsMessage } from '../core/messages.js'
 import { groupNamed, type Snapshot } from '../core/snapshot.js'
 import type { CheckState, HealthReason } from '../core/target-state.js'
 import type { TicketKeyStore } from '../core/ticket-keys.js'
+import { replaces } from '../mesh/merge-order.js'
+import { OperatorLedger } from '../mesh/operator-ledger.js'
 import type { Logger } from '../observe/log.js'
-import { MeshKeeper } from './mesh-thread.js'
+import type { MeshKeeper, MeshKeeperParts } from './mesh-thread.js'
 import type { TargetRegistry } from './target-registry.js'
-import type { Watchdog } from './watchdog.js'
 
 /** How long a start waits for what the other hosts know. Without Redis it starts all the same. */
 const JOIN_PATIENCE_MS = 3_000
+
+/** The mesh thread, as the rest of the primary deals with it. */
+export type Mesh = Pick<MeshKeeper, 'boot' | 'status' | 'start' | 'send' | 'stop'>
+
+/** What the mesh thread is given of what all hosts know when it starts, and whom it tells. */
+export type MeshListeners = Pick<MeshKeeperParts, 'known' | 'onOperator' | 'onTickets'>
 
 export interface ClusterLinkParts {
   readonly cluster: ClusterConfig
@@ -21,36 +29,33 @@ export interface ClusterLinkParts {
   readonly registry: TargetRegistry
   readonly ticketKeys: TicketKeyStore
   readonly clock: () => Clock
-  readonly watchdog: Watchdog
-  /** The mesh thread's, where it shows that it turns. */
-  readonly row: number
   readonly log: Logger
-  readonly onLine: (line: string) => void
-  readonly task: () => Omit<MeshTask, 'port' | 'boot' | 'again'>
-  /** The mesh thread died; what it held in shared memory is to be let go. */
-  readonly onDeath: () => void
+  /** The host's own, shared with all its threads. */
+  readonly stamps: HybridClock
+  /** Called once: starts nothing yet. */
+  readonly mesh: (link: MeshListeners) => Mesh
 }
 
-/** What the primary tells the other hosts, and does at their word. */
+/**
+ * What the primary tells the other hosts, and does at their word. It stamps and keeps that itself: what the mesh thread
+ * brings may have crossed with something that was said here later, and a mesh thread that is started anew knows nothing.
+ */
 export class ClusterLink {
   readonly #parts: ClusterLinkParts
-  readonly #mesh: MeshKeeper
+  readonly #mesh: Mesh
   /** Ticket keys came from another host, and are not to go back there. */
   #adopting = false
   #shareTickets = false
+  #tickets: TicketsEntry | undefined
+  readonly #ledger = new OperatorLedger()
+  readonly #stamp: Stamp = { high: 0, low: 0 }
 
   constructor(parts: ClusterLinkParts) {
-    const { task, watchdog, row, log, onLine, onDeath } = parts
     this.#parts = parts
-    this.#mesh = new MeshKeeper({
-      task,
-      watchdog,
-      row,
-      log,
-      onLine,
+    this.#mesh = parts.mesh({
       onOperator: (entry) => this.#onOperator(entry),
-      onTickets: (keys) => this.#onTickets(keys),
-      onDeath,
+      onTickets: (entry) => this.#onTickets(entry),
+      known: () => this.#known,
     })
   }
 
@@ -83,28 +88,48 @@ export class ClusterLink {
     const { snapshot, registry, clock } = this.#parts
     const { group, id } = registry.all.find((target) => target.slot === slot)!
     const wish = registry.wishFor(slot)
-    // Other hosts have clocks of their own. 0 is no time.
-    const drainUntilMs = wish.drainUntilMs === 0 ? 0 : Math.round(wallTime(wish.drainUntilMs, clock()))
-    this.#mesh.send({
-      type: 'operator',
+    const now = clock()
+    const entry: OperatorEntry = {
+      kind: 'operator',
       group: snapshot().groups[group]!.config.name,
       target: id,
       ...wish,
-      drainUntilMs,
-    })
+      // Other hosts have clocks of their own. 0 is no time.
+      drainUntilMs: wish.drainUntilMs === 0 ? 0 : Math.max(0, Math.round(wallTime(wish.drainUntilMs, now))),
+      ...this.#nextStamp(),
+    }
+    this.#ledger.own(entry, now.wallMs)
+    this.#mesh.send({ type: 'operator', entry })
   }
 
   /** A client's ticket of one host opens its session on all of them. */
   tellTickets(keys: Uint8Array): void {
-    if (!this.#adopting) this.#mesh.send({ type: 'tickets', keys })
+    if (this.#adopting) return
+    const entry = { kind: 'tickets', keys, ...this.#nextStamp() } as const
+    this.#tickets = entry
+    this.#mesh.send({ type: 'tickets', entry })
   }
 
-  #onTickets(keys: Uint8Array): void {
+  get #known(): MeshTask['known'] {
+    const operators = this.#ledger.all
+    return this.#tickets === undefined ? operators : [...operators, this.#tickets]
+  }
+
+  #nextStamp(): Readonly<Stamp> {
+    this.#parts.stamps.next(this.#stamp)
+    return this.#stamp
+  }
+
+  #onTickets(entry: TicketsEntry): void {
+    const { keys } = entry
     // Looked at again where it takes effect: these keys go to every thread, and a thread cannot start with bad ones.
     if (!areTicketKeys(keys)) {
       this.#parts.log.warn({ bytes: keys.length }, 'ticket keys of another host cannot be used; those before stay')
       return
     }
+    const known = this.#tickets
+    if (known !== undefined && replaces(known, entry) && !isLostAt(known, this.#parts.clock().wallMs)) return
+    this.#tickets = entry
     this.#shareTickets = true
     this.#adopting = true
     try {
@@ -121,11 +146,17 @@ export class ClusterLink {
       log.warn({ targetGroup: group, target }, 'what an operator of another host wants cannot be done')
       return
     }
+    const now = clock()
+    const known = this.#ledger.current(entry)
+    // The same again: its stamp may be a lower one where a clock was set back.
+    if (known?.state === state && known.weight === weight) this.#ledger.own(entry, now.wallMs)
+    else if (this.#ledger.merge(entry, now.wallMs, now.wallMs) === 'older') return
     const groupSlot = groupNamed(snapshot(), group)?.slot
     const found = registry.all.findLast((listed) => listed.group === groupSlot && listed.id === target)
     if (found === undefined) return
-    const now = clock()
-    registry.adopt(found.slot, state, weight, steadyTime(drainUntilMs, now), now.steadyMs)
+    // 0 is no time: translated, it would be one, and after a step of the clock none that other hosts take.
+    const untilMs = drainUntilMs === 0 ? 0 : steadyTime(drainUntilMs, now)
+    registry.adopt(found.slot, state, weight, untilMs, now.steadyMs)
     log.info({ targetGroup: group, target, state, weight }, 'an operator changed a target')
   }
 }

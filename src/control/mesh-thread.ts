@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { MeshStatus, OperatorEntry } from '../core/mesh.js'
+import type { MeshStatus, OperatorEntry, TicketsEntry } from '../core/mesh.js'
 import type { FromMesh, MeshTask, ToMesh } from '../core/messages.js'
 import type { Logger } from '../observe/log.js'
 import { SupervisedService } from './supervised-service.js'
@@ -8,20 +8,21 @@ import type { Watchdog } from './watchdog.js'
 
 export interface MeshKeeperParts {
   /** What the thread is started with; called anew for each start. */
-  readonly task: () => Omit<MeshTask, 'port' | 'boot' | 'again'>
+  readonly task: () => Omit<MeshTask, 'port' | 'boot' | 'again' | 'known'>
+  readonly known: () => MeshTask['known']
   readonly watchdog: Watchdog
   readonly row: number
   readonly log: Logger
   readonly onLine: (line: string) => void
   readonly onOperator: (entry: OperatorEntry) => void
-  readonly onTickets: (keys: Uint8Array) => void
+  readonly onTickets: (entry: TicketsEntry) => void
   /** The thread died; what it held in shared memory is to be let go. */
   readonly onDeath: () => void
 }
 
 /** Keeps the mesh thread running. Without it this host goes on alone. */
 export class MeshKeeper {
-  readonly boot = randomUUID()
+  readonly boot: string = randomUUID()
   status: MeshStatus | undefined
   readonly #parts: MeshKeeperParts
   readonly #service: SupervisedService<ToMesh, FromMesh>
@@ -32,7 +33,7 @@ export class MeshKeeper {
       watchdog: parts.watchdog,
       name: 'mesh',
       row: parts.row,
-      task: (again): Omit<MeshTask, 'port'> => ({ ...parts.task(), boot: this.boot, again }),
+      task: (again): Omit<MeshTask, 'port'> => ({ ...parts.task(), boot: this.boot, again, known: parts.known() }),
       onMessage: (message) => this.#onMessage(message),
       onDeath: (err) => {
         parts.onDeath()
@@ -70,7 +71,7 @@ export class MeshKeeper {
         this.#parts.onOperator(message.entry)
         return
       case 'tickets':
-        this.#parts.onTickets(message.keys)
+        this.#parts.onTickets(message.entry)
         return
     }
   }

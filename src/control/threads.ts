@@ -9,6 +9,7 @@ import type { Columns } from '../shm/columns.js'
 import { meshRow, probeRow } from '../shm/heartbeats.js'
 import { WORKER_SNAPSHOT } from '../shm/layout.js'
 import type { SessionTable } from '../shm/sessions.js'
+import { SharedHybridClock } from '../shm/shared-hybrid-clock.js'
 import type { TargetTable } from '../shm/targets.js'
 import type { WorkerFds } from './apply.js'
 import type { Binds } from './bind.js'
@@ -17,6 +18,7 @@ import { ClusterLink } from './cluster-link.js'
 import type { DescriptorPlan } from './descriptors.js'
 import { Dispatcher } from './dispatch.js'
 import type { InForce } from './in-force.js'
+import { MeshKeeper } from './mesh-thread.js'
 import { firstChecksMs, ProbeKeeper } from './probe-thread.js'
 import { Supervisor } from './supervise.js'
 import type { TargetRegistry } from './target-registry.js'
@@ -147,8 +149,8 @@ export class Threads {
   }
 
   #makeCluster(cluster: ClusterConfig): ClusterLink {
-    const { inForce, registry, ticketKeys, clock, log, onLine, watchdog, sessions, version } = this.#parts
-    const { workers } = inForce.snapshot.config
+    const { inForce, registry, ticketKeys, clock, log, onLine, watchdog, sessions, version, columns } = this.#parts
+    const { workers, node } = inForce.snapshot.config
     return new ClusterLink({
       cluster,
       snapshot: () => inForce.snapshot,
@@ -156,11 +158,17 @@ export class Threads {
       ticketKeys,
       clock,
       log,
-      onLine,
-      task: () => ({ ...this.#task(), version }),
-      watchdog,
-      row: meshRow(workers),
-      onDeath: () => sessions.breakLocks(workers + 1),
+      stamps: new SharedHybridClock(columns.shared.hybridClock, node, () => clock().wallMs),
+      mesh: (listeners) =>
+        new MeshKeeper({
+          ...listeners,
+          task: () => ({ ...this.#task(), version }),
+          watchdog,
+          row: meshRow(workers),
+          log,
+          onLine,
+          onDeath: () => sessions.breakLocks(workers + 1),
+        }),
     })
   }
 

@@ -21,7 +21,7 @@ export function stampMs(high: number, low: number): number {
 }
 
 /** No other host takes a stamp that is a minute ahead; at twice that, even hosts whose own clocks are late refuse it. */
-const LOST_AHEAD_MS = 120_000
+export const LOST_AHEAD_MS = 120_000
 
 /**
  * Whether a clock's last stamp is so far ahead of its wall clock that it must begin anew: the wall clock was far ahead and
@@ -29,6 +29,11 @@ const LOST_AHEAD_MS = 120_000
  */
 export function isLost(last: Stamp, now: Stamp): boolean {
   return ((last.high >>> 0) - (now.high >>> 0)) * MS_LOW > LOST_AHEAD_MS
+}
+
+/** The same of a stamp and a wall clock. */
+export function isLostAt({ high, low }: Readonly<Stamp>, wallMs: number): boolean {
+  return stampMs(high, low) - wallMs > LOST_AHEAD_MS
 }
 
 /** The first stamp of a millisecond. */

@@ -1,9 +1,9 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { GroupTargets } from './directory.js'
-import type { MeshStatus, OperatorEntry } from './mesh.js'
+import type { MeshStatus, OperatorEntry, TicketsEntry } from './mesh.js'
 import type { CounterSegment, SharedCounters } from './shared-counters.js'
 import type { Snapshot } from './snapshot.js'
-import type { AdminState, CheckState, HealthReason } from './target-state.js'
+import type { CheckState, HealthReason } from './target-state.js'
 import type { TlsMaterial } from './tls.js'
 
 /** What a proxy thread is given when it starts. Buffers are shared, the rest is copied. */
@@ -104,24 +104,19 @@ export interface MeshTask {
   readonly targets: readonly GroupTargets[]
   /** The thread died and is started again: what its predecessor had not sent is to be sent. */
   readonly again: boolean
+  /** What operators of any host want of targets, and the ticket keys of all, as far as the primary knows. */
+  readonly known: readonly (OperatorEntry | TicketsEntry)[]
   readonly port: MessagePort
 }
 
 export type ToMesh =
   | { readonly type: 'stop' }
   /** The operator of this host wants something of a target. */
-  | {
-      readonly type: 'operator'
-      readonly group: string
-      readonly target: string
-      readonly state: AdminState
-      readonly weight: number
-      readonly drainUntilMs: number
-    }
+  | { readonly type: 'operator'; readonly entry: OperatorEntry }
   /** A check of this host came out differently than before. */
   | { readonly type: 'verdict'; readonly slot: number; readonly state: CheckState; readonly reason: HealthReason }
   /** This host has made new ticket keys. */
-  | { readonly type: 'tickets'; readonly keys: Uint8Array }
+  | { readonly type: 'tickets'; readonly entry: TicketsEntry }
   | TargetsMessage
   | SnapshotMessage
   | SegmentMessage
@@ -133,7 +128,7 @@ export type FromMesh =
   | { readonly type: 'status'; readonly status: MeshStatus }
   /** An operator of another host wants something of a target; also what was wanted before this host started. */
   | { readonly type: 'operator'; readonly entry: OperatorEntry }
-  | { readonly type: 'tickets'; readonly keys: Uint8Array }
+  | { readonly type: 'tickets'; readonly entry: TicketsEntry }
 
 export type ToProxy =
   /** Take no new work, finish what is in flight, close what is idle after `idleGraceMs`, cut what is left after `timeoutMs`. */

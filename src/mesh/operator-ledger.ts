@@ -1,4 +1,5 @@
-import type { MergeOutcome, OperatorEntry } from '../core/mesh.js'
+import { isLostAt } from '../core/hybrid-clock.js'
+import type { MergeOutcome, OperatorEntry, Stamp } from '../core/mesh.js'
 import { isOutdated } from './keeping.js'
 import { entryName, replaces } from './merge-order.js'
 
@@ -19,15 +20,18 @@ export class OperatorLedger {
   /** By name, what was said longest ago first. */
   readonly #kept = new Map<string, Kept>()
 
-  merge(entry: OperatorEntry, saidMs: number): MergeOutcome {
-    const name = entryName(entry)
-    const known = this.#kept.get(name)
-    const isNews = known === undefined || replaces(entry, known.entry)
+  /** `wallMs`: now. What a clock stamped that was far ahead, and was set right since, stands against nothing. */
+  merge(entry: OperatorEntry, saidMs: number, wallMs = Number.POSITIVE_INFINITY): MergeOutcome {
+    const known = this.#kept.get(entryName(entry))
+    const isNews = known === undefined || replaces(entry, known.entry) || isLostAt(known.entry, wallMs)
     if (!isNews && replaces(known.entry, entry)) return 'older'
-    this.#kept.delete(name)
-    this.#kept.set(name, { entry, saidMs: Math.max(saidMs, known?.saidMs ?? 0) })
-    if (this.#kept.size > MAX_ENTRIES) this.#kept.delete(this.#kept.keys().next().value!)
+    this.#keep(entry, Math.max(saidMs, known?.saidMs ?? 0))
     return isNews ? 'news' : 'known'
+  }
+
+  /** It was said on this host, by somebody who knew what it replaces. */
+  own(entry: OperatorEntry, wallMs: number): void {
+    this.#keep(entry, wallMs)
   }
 
   current(entry: OperatorEntry): OperatorEntry | undefined {
@@ -47,6 +51,26 @@ export class OperatorLedger {
       } else if (isOutdated(entry, saidMs, wallMs)) this.#kept.delete(name)
     }
     return again
+  }
+
+  /**
+   * The wall clock was set back: what it stamped while it was far ahead no other host has taken, and none would before
+   * that time has come. It counts as said now, by the stamps that `next` gives. Returns what is to be said so.
+   */
+  restamp(wallMs: number, next: () => Readonly<Stamp>): readonly OperatorEntry[] {
+    const lost = this.all.filter((entry) => isLostAt(entry, wallMs))
+    return lost.map((entry) => {
+      const again = { ...entry, ...next() }
+      this.#keep(again, wallMs)
+      return again
+    })
+  }
+
+  #keep(entry: OperatorEntry, saidMs: number): void {
+    const name = entryName(entry)
+    this.#kept.delete(name)
+    this.#kept.set(name, { entry, saidMs })
+    if (this.#kept.size > MAX_ENTRIES) this.#kept.delete(this.#kept.keys().next().value!)
   }
 
   get all(): readonly OperatorEntry[] {

@@ -256,9 +256,10 @@ export class Replica implements MeshTransportEvents {
     const outcome = state.merge(entry, sentMs)
     if (outcome === 'unknown-target') this.counts.unknown++
     else if (outcome === 'older' && this.up) {
-      // The store may have kept the older one last: whoever comes later must find the newer.
+      // The store may have kept the older one last, and whoever said it may have missed the newer: both get it. Not the
+      // store alone, where what another host has said meanwhile might be replaced, and nobody would notice.
       const newer = state.current(entry)
-      if (newer !== undefined) this.#save(newer)
+      if (newer !== undefined) this.change(newer)
     }
   }
 

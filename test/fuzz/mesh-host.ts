@@ -56,7 +56,7 @@ export class MeshHost {
       table,
       clock,
       onOperator: (entry) => this.operators.push(entry),
-      onTickets: (keys) => this.tickets.push(keys),
+      onTickets: ({ keys }) => this.tickets.push(keys),
     })
     this.replica = new Replica(
       { node: 'here', boot: 'boot of here', version: '1.2.3', heartbeatMs: 1_000 },

@@ -69,6 +69,7 @@ class Host {
       onLine: () => {},
       onOperator: () => {},
       onTickets: () => {},
+      known: () => [],
       onDeath: () => {
         throw new Error('the mesh thread died')
       },

@@ -1,8 +1,10 @@
 import { type Clock, SystemClock } from '../../src/core/clock.js'
 import type { ClusterConfig } from '../../src/core/config.js'
 import type { GroupTargets } from '../../src/core/directory.js'
+import { isLostAt, LOST_AHEAD_MS } from '../../src/core/hybrid-clock.js'
 import type { HybridClock, MeshTransport, Stamp } from '../../src/core/mesh.js'
-import type { FromMesh, MeshTask } from '../../src/core/messages.js'
+import type { FromMesh, MeshTask, ToMesh } from '../../src/core/messages.js'
+import { unpackSnapshot } from '../../src/core/packed-snapshot.js'
 import { blankEntry, SESSION_KEY_WORDS } from '../../src/core/session-store.js'
 import { OperatorLedger } from '../../src/mesh/operator-ledger.js'
 import { RedisTransport } from '../../src/mesh/redis-transport.js'
@@ -25,6 +27,20 @@ const REFRESH_MS = 12 * 60 * 60_000
 const FIRST_REFRESH_MS = 10 * 60_000
 /** A busy worker's clock stands still between its turns: what it writes may bear a time as old as that. */
 const WORKER_CLOCK_MS = 1_000
+/** Less is what a time server does all the time. */
+const STEP_MS = 1_000
+
+/** What the thread has from the system. */
+export interface MeshSurroundings {
+  clock(task: Pick<MeshTask, 'counters'>): Clock
+  /** `onPolicy` as of RedisTransport. */
+  transport(cluster: ClusterConfig, onPolicy: (policy: string) => void): MeshTransport
+}
+
+const SYSTEM: MeshSurroundings = {
+  clock: ({ counters }) => new SystemClock(counters.steadyOriginMs),
+  transport: ({ redis, name }, onPolicy) => new RedisTransport(redis, name, onPolicy),
+}
 
 /** The parts of the mesh thread, joined. */
 export class MeshThread {
@@ -42,16 +58,18 @@ export class MeshThread {
   /** Until then everything that the workers wrote was read, by `Clock.steadyMs`. */
   #readUntilMs: number
   #refreshAtMs: number
+  /** Of the steady one, as of the last turn. */
+  #wallAheadMs: number
   /** By which Redis throws away what is kept; empty where it does not. */
   evictionPolicy = ''
   readonly said: MeshLog
   link: { readonly up: boolean; readonly sinceMs: number; readonly reason: string }
 
-  constructor(task: MeshTask, log: Logger, post: (message: FromMesh) => void) {
+  constructor(task: Omit<MeshTask, 'port'>, log: Logger, post: (message: FromMesh) => void, surroundings = SYSTEM) {
     const { counters } = task
     const { config } = task.snapshot
     const cluster: ClusterConfig = config.cluster!
-    const clock = new SystemClock(counters.steadyOriginMs)
+    const clock = surroundings.clock(task)
     this.clock = clock
     this.table = new TargetTable(counters.segments)
     const { table } = this
@@ -69,9 +87,9 @@ export class MeshThread {
       table,
       clock,
       onOperator: (entry) => post({ type: 'operator', entry }),
-      onTickets: (keys) => post({ type: 'tickets', keys }),
+      onTickets: (entry) => post({ type: 'tickets', entry }),
     })
-    const transport: MeshTransport = new RedisTransport(cluster.redis, cluster.name, (policy) => {
+    const transport = surroundings.transport(cluster, (policy) => {
       this.evictionPolicy = policy
     })
     this.link = { up: false, sinceMs: clock.wallMs, reason: 'not connected yet' }
@@ -102,6 +120,10 @@ export class MeshThread {
     this.#outboxes = counters.outboxes.map((shared) => new Outbox(shared))
     this.#readUntilMs = clock.steadyMs - WORKER_CLOCK_MS
     this.#refreshAtMs = clock.nowMs + FIRST_REFRESH_MS
+    this.#wallAheadMs = clock.wallMs - clock.steadyMs
+    for (const entry of task.known) this.state.own(entry)
+    // The clock may have been set while there was no mesh thread.
+    this.#restamp()
     if (task.again) {
       for (const outbox of this.#outboxes) outbox.skipToEnd()
       this.replica.resync(0)
@@ -111,6 +133,7 @@ export class MeshThread {
   /** One turn: what the workers wrote goes out, and whatever is due is done. */
   turn(): void {
     this.clock.refresh()
+    this.#followClock()
     let isEmpty = true
     for (const outbox of this.#outboxes) isEmpty = this.#empty(outbox) && isEmpty
     if (isEmpty) this.#readUntilMs = this.clock.steadyMs - WORKER_CLOCK_MS
@@ -121,22 +144,69 @@ export class MeshThread {
     this.replica.tick()
   }
 
+  /** What the primary says. */
+  take(message: Exclude<ToMesh, { readonly type: 'stop' }>): void {
+    switch (message.type) {
+      case 'operator':
+      case 'tickets':
+        if (!this.state.own(message.entry)) return
+        // The clock was set back while this was on its way.
+        if (isLostAt(message.entry, this.clock.wallMs)) this.#restamp()
+        else this.replica.change(message.entry)
+        return
+      case 'verdict': {
+        const name = this.names.nameOf(message.slot)
+        const { state, reason } = message
+        if (name !== undefined) this.replica.news({ kind: 'health', ...name, state, reason })
+        return
+      }
+      case 'segment':
+        this.table.addSegment(message.segment)
+        return
+      case 'targets':
+        this.#takeTargets(message.targets)
+        return
+      case 'snapshot': {
+        const content = unpackSnapshot(message.packed)
+        this.said.log.level = content.snapshot.config.log.level
+        this.#apply(content)
+        return
+      }
+    }
+  }
+
   /** Other groups may be there from here on, or other targets in them. */
-  apply({ snapshot, targets }: Pick<MeshTask, 'snapshot' | 'targets'>): void {
+  #apply({ snapshot, targets }: Pick<MeshTask, 'snapshot' | 'targets'>): void {
     if (snapshot.version <= this.table.meshSnapshot) return
     this.names.setGroups(snapshot)
-    for (const list of targets) this.takeTargets(list)
+    for (const list of targets) this.#takeTargets(list)
     this.table.meshSnapshot = snapshot.version
   }
 
   /** A group has these targets now. */
-  takeTargets(list: GroupTargets): void {
+  #takeTargets(list: GroupTargets): void {
     const group = this.names.groupOf(list.group)
     for (const id of this.names.setTargets(list)) if (group !== undefined) this.state.announce(group, id)
   }
 
-  /** The next stamp, for what this host itself has to say. */
-  stamp(): Readonly<Stamp> {
+  /**
+   * What a clock stamped that was ahead nobody else has taken: it is said again, some of it once its time has come. So is
+   * what a clock said that was behind, and is answered with what others have said since.
+   */
+  #followClock(): void {
+    const { wallMs, steadyMs } = this.clock
+    const byMs = wallMs - steadyMs - this.#wallAheadMs
+    this.#wallAheadMs += byMs
+    if (Math.abs(byMs) < STEP_MS) return
+    if (byMs < 0) this.#restamp()
+    this.#refreshAtMs = Math.min(this.#refreshAtMs, this.clock.nowMs + LOST_AHEAD_MS)
+  }
+
+  #restamp(): void {
+    for (const entry of this.state.restamp(() => this.#nextStamp())) this.replica.change(entry)
+  }
+
+  #nextStamp(): Readonly<Stamp> {
     this.#stamps.next(this.#stamp)
     return this.#stamp
   }

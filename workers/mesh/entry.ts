@@ -1,5 +1,4 @@
 import type { FromMesh, MeshTask, ToMesh } from '../../src/core/messages.js'
-import { unpackSnapshot } from '../../src/core/packed-snapshot.js'
 import { scheduleNormally } from '../../src/native/scheduling.js'
 import { guard } from '../../src/observe/guard.js'
 import { createWorkerLogger } from '../../src/observe/log.js'
@@ -17,7 +16,7 @@ export default async function meshThread(task: MeshTask): Promise<void> {
   const identity = { node: task.snapshot.config.node, thread: 'mesh' }
   const log = createWorkerLogger(task.snapshot.config.log, (line) => post({ type: 'log', line }), identity)
   const mesh = new MeshThread(task, log, post)
-  const { replica, state } = mesh
+  const { replica } = mesh
   replica.start()
   const turning = setInterval(
     guard(log, 'the mesh', () => mesh.turn()),
@@ -32,44 +31,8 @@ export default async function meshThread(task: MeshTask): Promise<void> {
   }, STATUS_MS)
   await new Promise<void>((resolve) => {
     task.port.on('message', (message: ToMesh) => {
-      switch (message.type) {
-        case 'stop':
-          resolve()
-          return
-        case 'operator': {
-          const { type: kind, ...wish } = message
-          const entry = { kind, ...wish, ...mesh.stamp() }
-          state.own(entry)
-          replica.change(entry)
-          return
-        }
-        case 'tickets': {
-          const entry = { kind: message.type, keys: message.keys, ...mesh.stamp() }
-          state.own(entry)
-          replica.change(entry)
-          return
-        }
-        case 'verdict': {
-          const name = mesh.names.nameOf(message.slot)
-          const { state: check, reason } = message
-          if (name !== undefined) replica.news({ kind: 'health', ...name, state: check, reason })
-          return
-        }
-        case 'segment':
-          mesh.table.addSegment(message.segment)
-          return
-        case 'targets': {
-          const { targets } = message
-          mesh.takeTargets(targets)
-          return
-        }
-        case 'snapshot': {
-          const content = unpackSnapshot(message.packed)
-          log.level = content.snapshot.config.log.level
-          mesh.apply(content)
-          return
-        }
-      }
+      if (message.type === 'stop') resolve()
+      else mesh.take(message)
     })
   })
   clearInterval(turning)

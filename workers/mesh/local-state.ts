@@ -1,10 +1,12 @@
 import type { Clock } from '../../src/core/clock.js'
+import { isLostAt } from '../../src/core/hybrid-clock.js'
 import type {
   HealthNews,
   MergeOutcome,
   MeshEntry,
   MeshState,
   OperatorEntry,
+  Stamp,
   TicketsEntry,
 } from '../../src/core/mesh.js'
 import { CHECK_STATES } from '../../src/core/target-state.js'
@@ -21,7 +23,7 @@ export interface LocalStateParts {
   readonly clock: Clock
   /** News for the primary, which alone writes operator state and hands out ticket keys. */
   readonly onOperator: (entry: OperatorEntry) => void
-  readonly onTickets: (keys: Uint8Array) => void
+  readonly onTickets: (entry: TicketsEntry) => void
 }
 
 /** Everything this host shares, as the replica sees it: sessions in shared memory, operator state, ticket keys. */
@@ -33,16 +35,37 @@ export class LocalState implements MeshState {
     this.#parts = parts
   }
 
-  /** What this host itself has made or been told, before it goes out. */
-  own(entry: OperatorEntry | TicketsEntry): void {
-    if (entry.kind === 'tickets') this.#tickets = entry
-    else this.#parts.ledger.merge(entry, this.#parts.clock.wallMs)
+  /**
+   * The primary knows it, and the other hosts may not yet. False where another host said something later, which the
+   * primary is told of, or was.
+   */
+  own(entry: OperatorEntry | TicketsEntry): boolean {
+    const { ledger, clock } = this.#parts
+    if (entry.kind === 'operator') return ledger.merge(entry, clock.wallMs, clock.wallMs) !== 'older'
+    if (this.#tickets !== undefined && !this.#replacesTickets(entry, this.#tickets)) return false
+    this.#tickets = entry
+    return true
   }
 
   /** What this host is to say again, so that it is not forgotten: what operators want of targets that it has. */
   refresh(): readonly OperatorEntry[] {
     const { ledger, names, clock } = this.#parts
     return ledger.refresh(clock.wallMs, ({ group, target }) => names.targetSlot(group, target) >= 0)
+  }
+
+  /**
+   * The host's clock was set back: see `OperatorLedger.restamp`. Returns what is to be said now, which the primary is told
+   * as well.
+   */
+  restamp(next: () => Readonly<Stamp>): readonly (OperatorEntry | TicketsEntry)[] {
+    const { ledger, clock, onOperator, onTickets } = this.#parts
+    const operators = ledger.restamp(clock.wallMs, next)
+    for (const entry of operators) onOperator(entry)
+    const tickets = this.#tickets
+    if (tickets === undefined || !isLostAt(tickets, clock.wallMs)) return operators
+    this.#tickets = { ...tickets, ...next() }
+    onTickets(this.#tickets)
+    return [...operators, this.#tickets]
   }
 
   /** This host has a target that it did not have before: what operators said of it earlier holds. */
@@ -53,23 +76,28 @@ export class LocalState implements MeshState {
   }
 
   merge(entry: MeshEntry, sentMs: number): MergeOutcome {
-    const { sessions, ledger, onOperator, onTickets } = this.#parts
+    const { sessions, ledger, clock, onOperator, onTickets } = this.#parts
     switch (entry.kind) {
       case 'session':
         return sessions.merge(entry)
       case 'operator': {
-        const outcome = ledger.merge(entry, sentMs)
+        const outcome = ledger.merge(entry, sentMs, clock.wallMs)
         if (outcome === 'news') onOperator(entry)
         return outcome
       }
       case 'tickets': {
         const known = this.#tickets
-        if (known !== undefined && !replaces(entry, known)) return replaces(known, entry) ? 'older' : 'known'
+        if (known !== undefined && !this.#replacesTickets(entry, known))
+          return replaces(known, entry) ? 'older' : 'known'
         this.#tickets = entry
-        onTickets(entry.keys)
+        onTickets(entry)
         return 'news'
       }
     }
+  }
+
+  #replacesTickets(entry: TicketsEntry, known: TicketsEntry): boolean {
+    return replaces(entry, known) || isLostAt(known, this.#parts.clock.wallMs)
   }
 
   current(entry: MeshEntry): MeshEntry | undefined {
