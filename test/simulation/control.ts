@@ -1,13 +1,15 @@
-// npm run simulate:control: one host's control plane, its threads and its clients, in random courses of reloads, operators'
-// changes, DNS answers, deaths of threads and slow messages; what must always hold is checked after each step. Everything
-// but the system around it is the product. A find prints its seed and the shortest course that shows it.
-//   --seed N (the first)  --seeds N (how many, one after the other)  --steps N (of each)
+// npm run simulate:control: two hosts of a cluster with their control planes, threads and clients, in random courses of
+// reloads, operators' changes, DNS answers, deaths of threads and hosts, slow messages, breaks of the store between them
+// and steps of their clocks; what must always hold is checked after each step. Everything but the system around it is the
+// product. A find prints its seed and the shortest course that shows it.
+//   --seed N (the first)  --seeds N (how many, one after the other)  --steps N (of each)  --every N (steps from check to check)
 import { parseArgs } from 'node:util'
 import { seededRandom } from '../random.js'
+import { Course } from './control/course.js'
 import { shrink } from './control/shrink.js'
-import { Course, randomSteps, type Step } from './control/steps.js'
+import { randomSteps, type Step } from './control/steps.js'
 
-const SHRINK_MS = 60_000
+const SHRINK_MS = 20_000
 
 /** What came about in a course without a find. */
 export interface Held {
@@ -20,9 +22,15 @@ export interface Find {
   readonly steps: readonly Step[]
 }
 
-export async function simulateControl(seed: number, count: number, shrinkMs = SHRINK_MS): Promise<Find | Held> {
+/** `checkEvery` as of Course; what is found is looked at after each step. */
+export async function simulateControl(
+  seed: number,
+  count: number,
+  shrinkMs = SHRINK_MS,
+  checkEvery = 1,
+): Promise<Find | Held> {
   const steps = randomSteps(seededRandom(seed), count)
-  const found = await failure(steps)
+  const found = await failure(steps, checkEvery)
   if ('tally' in found) return found
   const again = async (shorter: readonly Step[]): Promise<string | undefined> => {
     const outcome = await failure(shorter)
@@ -33,8 +41,11 @@ export async function simulateControl(seed: number, count: number, shrinkMs = SH
   return { message: (await again(shortest)) ?? found.message, steps: shortest }
 }
 
-async function failure(steps: readonly Step[]): Promise<{ readonly message: string; readonly at: number } | Held> {
-  const course = new Course()
+async function failure(
+  steps: readonly Step[],
+  checkEvery = 1,
+): Promise<{ readonly message: string; readonly at: number } | Held> {
+  const course = new Course(checkEvery)
   let at = 0
   try {
     await course.run(steps, (index) => {
@@ -52,7 +63,7 @@ function kindOf(message: string | undefined): string | undefined {
 }
 
 export function describe(seed: number, { message, steps }: Find): string {
-  const course = steps.map(({ kind, which, how }) => `  ${kind} ${which} ${how}`).join('\n')
+  const course = steps.map(({ kind, host, which, how }) => `  ${kind} ${host} ${which} ${how}`).join('\n')
   return `seed ${seed}: ${message}\nafter ${steps.length} steps:\n${course}`
 }
 
@@ -62,12 +73,13 @@ async function main(): Promise<void> {
       seed: { type: 'string', default: '1' },
       seeds: { type: 'string', default: '1' },
       steps: { type: 'string', default: '10000' },
+      every: { type: 'string', default: '1' },
     },
   })
   const first = Number(values.seed)
   for (let seed = first; seed < first + Number(values.seeds); seed++) {
     const startedMs = performance.now()
-    const find = await simulateControl(seed, Number(values.steps))
+    const find = await simulateControl(seed, Number(values.steps), SHRINK_MS, Number(values.every))
     if ('steps' in find) {
       console.log(describe(seed, find))
       process.exitCode = 1

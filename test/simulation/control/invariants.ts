@@ -2,16 +2,20 @@ import type { TargetSlot } from '../../../src/core/directory.js'
 import {
   LISTENER_CONNECTIONS_ACTIVE,
   TARGET_CONNECTIONS,
+  TARGET_PLACES,
   WORKER_CONNECTIONS_ACTIVE,
   WORKER_SNAPSHOT,
 } from '../../../src/shm/layout.js'
 import type { SimulatedPrimary } from './simulated-primary.js'
 import { insist } from './violation.js'
+import type { World } from './world.js'
 
 /** What holds after every step. */
-export function checkAlways(host: SimulatedPrimary): void {
+export function checkAlways(host: SimulatedPrimary, world: World): void {
   checkPlaces(host)
   checkClients(host)
+  checkWaiting(host)
+  checkSessions(host, world)
   for (const placed of host.probe.places) {
     insist(
       host.table.generation(placed.slot) === placed.generation,
@@ -53,6 +57,55 @@ function checkClients({ proxies, snapshot, table }: SimulatedPrimary): void {
       insist(
         table.generation(target.slot) === target.generation,
         `target slot ${target.slot} is given out while a request is with it`,
+      )
+    }
+  }
+}
+
+/** What is reserved at targets with a limit, and who waits for it, is what the threads say. */
+function checkWaiting({ columns, registry, snapshot, proxies }: SimulatedPrimary): void {
+  const { waiting } = columns
+  for (const { targets } of registry.lists()) {
+    for (const { slot } of targets) {
+      const held = columns.target(slot).sum(TARGET_PLACES)
+      insist(
+        waiting.inUse(slot) === held,
+        `${waiting.inUse(slot)} places are taken in target slot ${slot}, not ${held}`,
+      )
+    }
+  }
+  for (const entry of snapshot.groups) {
+    if (entry === undefined) continue
+    let count = 0
+    for (const { clients } of proxies) {
+      for (const { request } of clients) if (request?.isWaiting && request.route.group.groupSlot === entry.slot) count++
+    }
+    insist(
+      waiting.waiting(entry.slot) === count,
+      `${waiting.waiting(entry.slot)} wait in group ${entry.slot}, not ${count}`,
+    )
+  }
+}
+
+/** No session is on another group's target, and none is there that has expired everywhere. */
+function checkSessions({ sessions, registry, snapshot, table, clock }: SimulatedPrimary, world: World): void {
+  const groups = new Map<number, number>()
+  for (const { group, targets } of registry.lists()) for (const { slot } of targets) groups.set(slot, group)
+  for (let cursor = 0; cursor >= 0; ) {
+    const page = sessions.scan(cursor, 1_000, -1)
+    cursor = page.next
+    for (const { key, targetSlot, generation } of page.sessions) {
+      insist(
+        clock.nowMs <= world.expiresMs(key) + 5,
+        `a session is there ${clock.nowMs - world.expiresMs(key)} ms too long`,
+      )
+      if (targetSlot < 0 || table.generation(targetSlot) !== generation) continue
+      const group = groups.get(targetSlot)
+      const name = group === undefined ? undefined : snapshot.groups[group]?.config.name
+      // A group that is leaving has its name no more.
+      insist(
+        name === undefined || name === world.ownerOf(key),
+        `a session of ${world.ownerOf(key)} is on a target of ${name}`,
       )
     }
   }
@@ -125,9 +178,12 @@ function checkWatchers({ probe, mesh, registry, snapshot }: SimulatedPrimary): v
   const bySlot = (targets: readonly TargetSlot[]): string => placesOf([...targets].sort((a, b) => a.slot - b.slot))
   insist(bySlot(probe.places) === bySlot(wanted), `${bySlot(probe.places)} are checked, not ${bySlot(wanted)}`)
   for (const { slot, generation, group, id } of wanted) {
-    const name = snapshot.groups[group]!.config.name
-    insist(mesh.names!.targetSlot(name, id) === slot, `the mesh thread has another slot for ${name}/${id}`)
-    insist(mesh.names!.targetOf(slot, generation) === id, `the mesh thread has another target in slot ${slot}`)
+    const name = snapshot.groups[group]?.config.name
+    if (name === undefined) continue
+    const { names } = mesh.thread!
+    const last = wanted.findLast((listed) => listed.group === group && listed.id === id)!
+    insist(names.targetSlot(name, id) === last.slot, `the mesh thread has another slot for ${name}/${id}`)
+    insist(names.targetOf(slot, generation) === id, `the mesh thread has another target in slot ${slot}`)
   }
 }
 
@@ -141,6 +197,7 @@ function checkCounts({ columns, dispatcher }: SimulatedPrimary): void {
   for (let slot = 0; slot < targets; slot++) {
     const count = columns.inFlight(slot) + columns.target(slot).sum(TARGET_CONNECTIONS)
     insist(count === 0, `${count} requests and connections are counted in target slot ${slot}`)
+    insist(columns.waiting.inUse(slot) === 0, `${columns.waiting.inUse(slot)} places stay taken in target slot ${slot}`)
   }
   insist(columns.sumOfWorkers(WORKER_CONNECTIONS_ACTIVE) === 0, 'connections are counted that are closed')
   insist(dispatcher.hasPassed(dispatcher.mark()), 'connections wait that nobody takes')

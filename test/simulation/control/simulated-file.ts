@@ -1,10 +1,15 @@
 import { parseConfig } from '../../../src/config/load.js'
 import type { Config, ListenerConfig, TargetConfig, TargetGroupConfig } from '../../../src/core/config.js'
 
+export const CLUSTER_SECRET = 'the secret of the simulated cluster'
 const ADDRESS = '127.0.0.1'
 const LISTENERS = 5
-const GROUPS = 5
+export const GROUP_NAMES = ['g0', 'g1', 'g2', 'g3', 'g4']
+/** So long that quiet moments end before they do. */
+export const SESSION_MS = 120_000
 const IDS = 6
+/** Those of the file, and those that operators add. */
+export const TARGET_IDS = Array.from({ length: IDS + 3 }, (_, number) => `t${number}`)
 const PORTS = 8
 
 /** As often as they are made. */
@@ -26,7 +31,9 @@ const EDITS = [
 const BASE = parseConfig(
   `
 workers: 3
+log: { level: error }
 reserve: { targets: 1 }
+cluster: { name: simulated, redis: "redis://127.0.0.1:6379", secret: "${CLUSTER_SECRET}", heartbeat: 1s }
 listeners:
   - { name: http, protocol: http, listen: "${ADDRESS}:8080", targetGroup: http }
   - { name: tcp, protocol: tcp, listen: "${ADDRESS}:8081", targetGroup: tcp }
@@ -36,6 +43,7 @@ targetGroups:
 `,
   'simulated.yaml',
 )
+const STICKY = { type: 'source-ip', timeoutMs: SESSION_MS, ipv6Prefix: 64 } as const
 const PROTOCOLS = ['http', 'tcp'] as const
 type Protocol = (typeof PROTOCOLS)[number]
 
@@ -57,6 +65,17 @@ export class SimulatedFile {
     this.edit(1, 1, 1)
   }
 
+  /** It says what another host's says. */
+  copy(other: SimulatedFile): void {
+    this.#listeners = new Map(other.#listeners)
+    this.#groups = new Map(other.#groups)
+  }
+
+  /** The file of the host of that name. */
+  configOf(node: string): Config {
+    return { ...this.config, node }
+  }
+
   get config(): Config {
     const listeners = [...this.#listeners.values()].filter(({ targetGroup, protocol }) => {
       return this.#groups.get(targetGroup)?.protocol === protocol
@@ -67,7 +86,7 @@ export class SimulatedFile {
   /** One edit; what it is, and of what, is chosen by the numbers. */
   edit(kind: number, which: number, how: number): void {
     const listener = `l${which % LISTENERS}`
-    const group = `g${which % GROUPS}`
+    const group = GROUP_NAMES[which % GROUP_NAMES.length]!
     switch (EDITS[kind % EDITS.length]!) {
       case 'group':
         this.#putGroup(group, protocolOf(which, how), how)
@@ -91,7 +110,7 @@ export class SimulatedFile {
 
   #putGroup(name: string, protocol: Protocol, how: number): void {
     const targets = Array.from({ length: 1 + (how % 4) }, (_, index) => targetOf((how + index) % IDS, how >> 2))
-    this.#groups.set(name, { ...GROUP[protocol], name, targets })
+    this.#groups.set(name, { ...GROUP[protocol], ...settingsOf(protocol, how), name, targets })
   }
 
   #putListener(name: string, protocol: Protocol, how: number): void {
@@ -131,7 +150,14 @@ export class SimulatedFile {
     const others = group.targets.filter(({ id, host }) => id !== changed.id && host !== changed.host)
     const isThere = others.length < group.targets.length
     const targets = isThere && how % 2 === 0 ? others : [...others, changed]
-    const settings = how % 5 === 0 ? { drainingMs: 1_000 + how * 10, slowStartMs: (how % 3) * 500 } : {}
+    const settings =
+      how % 5 === 0
+        ? {
+            drainingMs: 1_000 + how * 5,
+            slowStartMs: (how % 3) * 500,
+            ...settingsOf(group.protocol as Protocol, how >> 2),
+          }
+        : {}
     this.#groups.set(name, { ...group, ...settings, targets })
   }
 
@@ -141,6 +167,16 @@ export class SimulatedFile {
       .filter((port) => !taken.has(port))
       .slice(0, 1 + (how % 2))
     return free.map((port) => ({ address: ADDRESS, port }))
+  }
+}
+
+/** How clients are kept, and how many a target takes at once. */
+function settingsOf(protocol: Protocol, how: number): Partial<TargetGroupConfig> {
+  const isLimited = how % 3 === 0
+  return {
+    stickiness: protocol === 'http' && how % 4 > 0 ? STICKY : { type: 'off' },
+    maxConnectionsPerTarget: isLimited ? 1 + (how % 2) : 0,
+    queue: { size: isLimited ? how % 5 : 0, timeoutMs: 1_000 },
   }
 }
 

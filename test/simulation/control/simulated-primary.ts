@@ -1,29 +1,43 @@
 import pino from 'pino'
 import { Apply } from '../../../src/control/apply.js'
 import { Binds } from '../../../src/control/bind.js'
+import { ClusterLink } from '../../../src/control/cluster-link.js'
 import { Dispatcher } from '../../../src/control/dispatch.js'
 import { growTables } from '../../../src/control/grow-tables.js'
 import { InForce } from '../../../src/control/in-force.js'
 import { capacityFor } from '../../../src/control/next-snapshot.js'
 import { snapshotMemory } from '../../../src/control/snapshot-memory.js'
 import { TargetRegistry } from '../../../src/control/target-registry.js'
-import { ManualClock } from '../../../src/core/clock.js'
+import { LocalTicketKeys } from '../../../src/control/ticket-keys.js'
+import type { ManualClock } from '../../../src/core/clock.js'
 import type { Config } from '../../../src/core/config.js'
 import { RECORD_FD, RECORD_LISTENER, RECORD_WORDS } from '../../../src/core/connection-record.js'
 import { CastorError } from '../../../src/core/errors.js'
 import type { Snapshot } from '../../../src/core/snapshot.js'
+import type { AdminState } from '../../../src/core/target-state.js'
 import { createSharedCounters } from '../../../src/shm/columns.js'
 import { WORKER_SNAPSHOT } from '../../../src/shm/layout.js'
+import { createOutbox } from '../../../src/shm/outbox.js'
+import { SessionTable } from '../../../src/shm/sessions.js'
+import { SharedHybridClock } from '../../../src/shm/shared-hybrid-clock.js'
 import { Later } from './later.js'
+import { SimulatedMesh } from './simulated-mesh.js'
 import { SimulatedNames } from './simulated-names.js'
 import { SimulatedProxy, type Task, type ToThread } from './simulated-proxy.js'
 import { SimulatedSockets } from './simulated-sockets.js'
-import { SimulatedMesh, SimulatedProbe } from './simulated-watchers.js'
+import { SimulatedProbe } from './simulated-watchers.js'
 import { PlaceLedger, SlotLedger, WatchedColumns, WatchedTable } from './slot-ledger.js'
+import type { World } from './world.js'
+
+/** More sessions than there can be: nobody's is pushed out. */
+const SESSIONS = 256
+/** So few that readers miss some. */
+const OUTBOX_RECORDS = 16
+const SILENT = pino({ level: 'silent' })
 
 /** The primary's part of the control plane, and the threads that it tells; what joins them is `Threads` in miniature. */
 export class SimulatedPrimary {
-  readonly clock = new ManualClock()
+  readonly clock: ManualClock
   readonly later = new Later()
   readonly sockets = new SimulatedSockets(this.later)
   readonly names = new SimulatedNames(this.later)
@@ -34,22 +48,38 @@ export class SimulatedPrimary {
   readonly binds: Binds
   readonly dispatcher: Dispatcher
   readonly proxies: readonly SimulatedProxy[]
-  readonly probe = new SimulatedProbe(this.clock)
-  readonly mesh = new SimulatedMesh()
+  readonly probe: SimulatedProbe
+  readonly mesh: SimulatedMesh
+  readonly cluster: ClusterLink
+  readonly ticketKeys = new LocalTicketKeys()
+  /** The primary's door to the sessions of all threads. */
+  readonly sessions: SessionTable
   readonly ledger = new SlotLedger()
   readonly places = new PlaceLedger()
   readonly #apply: Apply
+  /**
+   * By group and name: the slot and generation that had it when an operator said something of it last. What the file takes
+   * out and puts back is active.
+   */
+  readonly wished = new Map<string, string>()
   /** Changes of the configuration that are under way. */
   applying = 0
   badCertificate = false
   /** What came about, for whoever wants to know what a course was worth. */
   readonly tally = { applied: 0, refused: 0, deaths: 0 }
 
-  constructor(config: Config) {
-    const { clock, sockets, names, ledger } = this
+  constructor(config: Config, boot: string, clock: ManualClock, world: World) {
+    this.clock = clock
+    this.probe = new SimulatedProbe(clock)
+    this.mesh = new SimulatedMesh(boot, world, clock, this.later)
+    const { sockets, names, ledger } = this
     this.inForce = new InForce(config)
     const { inForce } = this
-    const counters = createSharedCounters({ ...capacityFor(config, inForce.snapshot), sessions: 1 })
+    const counters = {
+      ...createSharedCounters({ ...capacityFor(config, inForce.snapshot), sessions: SESSIONS }),
+      outboxes: Array.from({ length: config.workers }, () => createOutbox(OUTBOX_RECORDS)),
+    }
+    this.sessions = new SessionTable(counters.sessions, 0, clock)
     this.columns = new WatchedColumns(counters, this.places)
     this.table = new WatchedTable(counters.segments, this.places)
     const tell = (message: ToThread): void => {
@@ -67,8 +97,29 @@ export class SimulatedPrimary {
       },
       clock.steadyMs,
     )
+    this.cluster = new ClusterLink({
+      cluster: config.cluster!,
+      snapshot: () => inForce.snapshot,
+      registry: this.registry,
+      ticketKeys: this.ticketKeys,
+      clock: () => clock,
+      log: SILENT,
+      stamps: new SharedHybridClock(counters.hybridClock, config.node, () => clock.wallMs),
+      mesh: (listeners) =>
+        this.mesh.keeper({
+          ...listeners,
+          onOperator: (entry) => {
+            listeners.onOperator(entry)
+            this.#noteWish(`${entry.group}/${entry.target}`)
+          },
+        }),
+    })
+    this.ticketKeys.onChange = (keys) => this.cluster.tellTickets(keys)
     this.binds = new Binds(sockets.opener(), inForce.binds)
-    this.proxies = Array.from({ length: config.workers }, (_, index) => new SimulatedProxy(index + 1, clock, sockets))
+    this.proxies = Array.from(
+      { length: config.workers },
+      (_, index) => new SimulatedProxy(index + 1, clock, sockets, world),
+    )
     this.dispatcher = new Dispatcher(this.columns, this.proxies, (fd) => sockets.close(fd))
     const memory = snapshotMemory(this.columns, this.registry, inForce, this.dispatcher)
     inForce.connect({
@@ -83,13 +134,14 @@ export class SimulatedPrimary {
       certificates: { prepare: () => this.#prepareCertificates() },
       addresses: names.addresses,
       registry: this.registry,
-      log: pino({ level: 'silent' }),
+      log: SILENT,
       workers: config.workers,
       steadyMs: () => clock.steadyMs,
       sleep: (ms) => this.later.sleep(clock.nowMs + ms),
       makeRoom: (next) => growTables(inForce.neededFor(next), this, tell),
       publish: (snapshot) => {
         ledger.change(snapshot)
+        this.#noteLeaving()
         tell({ type: 'snapshot', snapshot, ...this.#lists() })
       },
       acknowledged: () => this.acknowledged,
@@ -119,6 +171,7 @@ export class SimulatedPrimary {
     binds.commit()
     this.binds.resume()
     for (const thread of this.threads) await this.restart(thread)
+    void this.cluster.start()
   }
 
   /** Resolves to whether the configuration holds. */
@@ -141,7 +194,7 @@ export class SimulatedPrimary {
   /** What the thread of a place starts with, once it has a place to get messages. */
   async restart(thread: SimulatedProxy | SimulatedProbe | SimulatedMesh): Promise<void> {
     if (thread.queue !== undefined) return
-    const queue: NonNullable<SimulatedProxy['queue']> = []
+    const queue: { type: 'start'; task: Task }[] = []
     thread.queue = queue
     await this.binds.descriptors()
     const { snapshot } = this.inForce
@@ -149,13 +202,36 @@ export class SimulatedPrimary {
     queue.unshift({ type: 'start', task })
   }
 
-  kill(thread: SimulatedProxy | SimulatedProbe | SimulatedMesh): void {
+  kill(thread: SimulatedProxy | SimulatedProbe | SimulatedMesh, how: number): void {
     if (!thread.running) return
-    thread.die()
+    thread.die(how)
     this.tally.deaths++
+    if (thread instanceof SimulatedMesh) this.sessions.breakLocks(this.proxies.length + 1)
     if (!(thread instanceof SimulatedProxy)) return
     this.columns.retire(thread.column)
+    this.sessions.breakLocks(thread.column)
     this.dispatcher.replace(thread)
+  }
+
+  /** The process ends without a word, and all that it had with it. */
+  die(how: number): void {
+    this.mesh.die(how)
+  }
+
+  remove(slot: number, now: boolean): void {
+    this.registry.remove(slot, now, this.clock.steadyMs)
+    this.#noteLeaving()
+  }
+
+  setState(slot: number, state: AdminState): void {
+    this.registry.setState(slot, state, this.clock.steadyMs)
+    this.cluster.tellOperator(slot)
+    this.#noteWish(this.#nameOf(slot))
+  }
+
+  setWeight(slot: number, weight: number): void {
+    this.registry.setWeight(slot, weight, this.clock.steadyMs)
+    this.cluster.tellOperator(slot)
   }
 
   /** A client connects to one of the addresses that accept. */
@@ -175,9 +251,26 @@ export class SimulatedPrimary {
     this.inForce.look(this.acknowledged)
   }
 
+  /** So much time has passed. */
   pass(ms: number): void {
     this.clock.advance(ms)
     this.later.tick(this.clock.nowMs)
+  }
+
+  #noteLeaving(): void {
+    for (const { slot, leavesMs } of this.registry.all)
+      if (leavesMs !== undefined) this.wished.delete(this.#nameOf(slot))
+  }
+
+  #noteWish(name: string): void {
+    const target = this.registry.all.findLast(({ slot }) => this.#nameOf(slot) === name)
+    if (target === undefined || target.leavesMs !== undefined) this.wished.delete(name)
+    else this.wished.set(name, `${target.slot}.${target.generation}`)
+  }
+
+  #nameOf(slot: number): string {
+    const { group, id } = this.registry.all.find((target) => target.slot === slot)!
+    return `${this.snapshot.groups[group]!.config.name}/${id}`
   }
 
   #lists() {

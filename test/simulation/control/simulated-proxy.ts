@@ -2,7 +2,6 @@ import pino from 'pino'
 import type { Worker } from '../../../src/control/dispatch.js'
 import type { Clock } from '../../../src/core/clock.js'
 import { RECORD_FD, RECORD_LISTENER } from '../../../src/core/connection-record.js'
-import { LocalHybridClock } from '../../../src/core/hybrid-clock.js'
 import type { SegmentMessage, SnapshotContent, TargetsMessage } from '../../../src/core/messages.js'
 import type { SharedCounters } from '../../../src/core/shared-counters.js'
 import type { ListenerEntry, Snapshot } from '../../../src/core/snapshot.js'
@@ -16,17 +15,23 @@ import type { Drainable } from '../../../src/proxy/worker-context.js'
 import { Columns } from '../../../src/shm/columns.js'
 import { ConnectionRing, createConnectionRing } from '../../../src/shm/connection-ring.js'
 import { KeyHash, keySeed } from '../../../src/shm/key-hash.js'
-import { MapSessionStore } from '../../../src/shm/map-sessions.js'
+import { Outbox } from '../../../src/shm/outbox.js'
+import { ReplicatingSessions } from '../../../src/shm/replicating-sessions.js'
+import { SessionTable } from '../../../src/shm/sessions.js'
+import { SharedHybridClock } from '../../../src/shm/shared-hybrid-clock.js'
 import { TargetTable } from '../../../src/shm/targets.js'
 import { ProxyThread } from '../../../workers/proxy/proxy-thread.js'
 import { MemoryTransport } from '../../memory/memory-transport.js'
 import { SimulatedClient } from './simulated-client.js'
+import { CLUSTER_SECRET } from './simulated-file.js'
 import type { SimulatedSockets } from './simulated-sockets.js'
 import { insist } from './violation.js'
+import type { World } from './world.js'
 
 export const NO_TLS = { listeners: [], groups: [] }
 const SILENT = pino({ level: 'silent' })
-const KEYS = new KeyHash(keySeed('simulated'))
+/** The same on every host, as the secret is. */
+export const SESSION_KEYS = new KeyHash(keySeed(CLUSTER_SECRET))
 
 export type ToThread = ({ readonly type: 'snapshot' } & SnapshotContent) | TargetsMessage | SegmentMessage
 
@@ -53,8 +58,10 @@ export class SimulatedProxy implements Worker {
   readonly column: number
   readonly #clock: Clock
   readonly #sockets: SimulatedSockets
+  readonly #world: Pick<World, 'used'>
 
-  constructor(column: number, clock: Clock, sockets: SimulatedSockets) {
+  constructor(column: number, clock: Clock, sockets: SimulatedSockets, world: Pick<World, 'used'>) {
+    this.#world = world
     this.column = column
     this.#clock = clock
     this.#sockets = sockets
@@ -117,8 +124,8 @@ export class SimulatedProxy implements Worker {
     insist(listener.generation === client.entry.generation, 'a listener that is gone takes requests')
     const group = groups[listener.group]
     this.requests++
-    client.begin({ listener, group, series: series[listener.series]! })
     const { route } = client.listener
+    client.begin({ listener, group, series: series[listener.series]! }, this.#world)
     insist(route.settings.config === listener.config, 'a request has the settings of another version')
     insist(route.group.groupSlot === listener.group, 'a request has a group of another version')
     if (group !== undefined)
@@ -128,7 +135,7 @@ export class SimulatedProxy implements Worker {
   /** A request ends, or where there is none now and then the connection. */
   end(choice: number): void {
     const client = this.clients[choice % Math.max(1, this.clients.length)]
-    if (client?.request !== undefined) client.end()
+    if (client?.request !== undefined) client.answer()
     else if (choice % 4 === 0) client?.cut()
   }
 
@@ -140,7 +147,7 @@ export class SimulatedProxy implements Worker {
   }
 
   /** All that it had is gone, except what lies in shared memory. */
-  die(): void {
+  die(_how: number): void {
     for (const { fd } of this.clients) this.#sockets.close(fd)
     this.clients = []
     this.queue = undefined
@@ -160,14 +167,12 @@ export class SimulatedProxy implements Worker {
     const columns = new Columns(task.counters)
     const table = new TargetTable(task.counters.segments)
     const wheel = new TimerWheel(clock)
-    const sticky = {
-      store: new MapSessionStore(1, clock),
-      keys: KEYS,
-      table,
-      clock,
-      stamps: new LocalHybridClock('a', () => clock.wallMs),
-      secret: 'simulated',
-    }
+    const { counters } = task
+    const sessions = new SessionTable(counters.sessions, this.column, clock)
+    const stamps = new SharedHybridClock(counters.hybridClock, task.snapshot.config.node, () => clock.wallMs)
+    const outbox = new Outbox(counters.outboxes[this.column - 1]!)
+    const store = new ReplicatingSessions(sessions, outbox, stamps)
+    const sticky = { store, keys: SESSION_KEYS, table, clock, stamps, secret: CLUSTER_SECRET }
     const context = {
       transport: new MemoryTransport(clock),
       clock,

@@ -1,9 +1,8 @@
 import type { Clock } from '../../../src/core/clock.js'
 import type { TargetSlot } from '../../../src/core/directory.js'
-import { CHECK_HEALTHY, CHECK_INITIAL, CHECK_UNHEALTHY } from '../../../src/core/target-state.js'
+import { CHECK_HEALTHY, CHECK_UNHEALTHY } from '../../../src/core/target-state.js'
 import type { Checker } from '../../../src/health/checker.js'
 import { TargetTable } from '../../../src/shm/targets.js'
-import { DirectoryNames } from '../../../workers/mesh/names.js'
 import { CheckedTargets, type CurrentTarget } from '../../../workers/probe/checked-targets.js'
 import type { Task, ToThread } from './simulated-proxy.js'
 import { insist } from './violation.js'
@@ -33,7 +32,7 @@ abstract class SimulatedWatcher {
     else if (message !== undefined) this.take(message, this.table!)
   }
 
-  die(): void {
+  die(_how?: number): void {
     this.queue = undefined
     this.table = undefined
   }
@@ -58,18 +57,19 @@ export class SimulatedProbe extends SimulatedWatcher {
     return [...this.checked].map(({ placed }) => placed)
   }
 
-  /** A check has a result. */
-  find(choice: number, isGood: boolean): void {
+  /** One of the targets is checked; returns what is news of it. */
+  find(choice: number, isGood: (target: TargetSlot) => boolean): TargetSlot | undefined {
     const { places, table } = this
     const placed = places[choice % Math.max(1, places.length)]
-    if (placed === undefined || table === undefined) return
+    if (placed === undefined || table === undefined) return undefined
     insist(
       table.generation(placed.slot) === placed.generation,
       'a check writes for a target that is not there any more',
     )
-    const before = table.check(placed.slot)
-    if (before !== CHECK_INITIAL && choice % 3 > 0) return
-    table.setCheck(placed.slot, isGood ? CHECK_HEALTHY : CHECK_UNHEALTHY, 0, this.#clock.steadyMs)
+    const state = isGood(placed) ? CHECK_HEALTHY : CHECK_UNHEALTHY
+    if (table.check(placed.slot) === state) return undefined
+    table.setCheck(placed.slot, state, 0, this.#clock.steadyMs)
+    return placed
   }
 
   override die(): void {
@@ -100,26 +100,5 @@ export class SimulatedProbe extends SimulatedWatcher {
     if (message.type === 'targets') return
     this.#targets!.takeOn(message.targetsVersion)
     table.probeSnapshot = message.snapshot.version
-  }
-}
-
-/** The mesh thread's names. */
-export class SimulatedMesh extends SimulatedWatcher {
-  names: DirectoryNames | undefined
-
-  protected start({ snapshot, targets }: Task, table: TargetTable): void {
-    table.meshSnapshot = snapshot.version
-    this.names = new DirectoryNames(snapshot, targets)
-  }
-
-  protected take(message: Exclude<ToThread, { type: 'segment' }>, table: TargetTable): void {
-    if (message.type === 'targets') {
-      this.names!.setTargets(message.targets)
-      return
-    }
-    if (message.snapshot.version <= table.meshSnapshot) return
-    this.names!.setGroups(message.snapshot)
-    for (const list of message.targets) this.names!.setTargets(list)
-    table.meshSnapshot = message.snapshot.version
   }
 }
