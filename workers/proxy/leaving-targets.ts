@@ -38,13 +38,18 @@ export class LeavingTargets {
 
   /** A group has these targets now. Of a group that is not there any more the list says nothing. */
   setTargets(list: GroupTargets): void {
+    this.replaceTargets(list)
+    this.takeOn(list.version)
+  }
+
+  /** The same for one of several lists: they are taken on when the last of them is here. */
+  replaceTargets(list: GroupTargets): void {
     const { drainables } = this.#context
     for (const { slot, pool } of this.#live.setIn(list.group)?.setTargets(list) ?? []) {
       this.#ended.delete(slot)
       pool.closeAll()
       for (const session of [...drainables]) session.onTargetRemoved(slot)
     }
-    this.takeOn(list.version)
   }
 
   /** Whoever reads this may count on nothing being picked here any more that later lists do not have. */

@@ -96,7 +96,8 @@ export class ProxyThread {
     }
     yield
     for (const list of targets) {
-      this.setTargets(list)
+      this.context.clock.refresh()
+      this.#leaving.replaceTargets(list)
       yield
     }
     this.#leaving.takeOn(targetsVersion)
