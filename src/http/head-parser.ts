@@ -37,6 +37,7 @@ const DONE = 38
 const REFUSED = 39
 
 const INITIAL_HEADERS = 24
+const BLANK_LINE_BYTES = 2
 
 /**
  * Field lines by RFC 9112 5 with nothing let through: CRLF only (unless `allowsBareLf`), no white space around the name,
@@ -229,18 +230,55 @@ export abstract class HeadParser {
       }
       // END_LF: the last byte of the head.
       if (buffer[at] !== LF) return this.malformed('bare CR')
-      this.headLength = this.position = at + 1 - start
       this.#entry = entry
-      this.finish(buffer, start)
-      if (this.errorStatus !== 0) return PARSE_REFUSED
-      if ((this.connection & CONNECTION_NAMES_FIELDS) !== 0) {
-        this.connectionNames = markNamedFields(headers, this.headerCount, buffer, start)
-      }
-      this.state = DONE
-      return PARSE_COMPLETE
+      return this.#end(buffer, start, at + 1 - start)
     }
     this.#entry = entry
     return this.suspend(state, at - start)
+  }
+
+  /**
+   * The same for a head whose lines are known to be well formed and where they lie: `count` entries of `lines`, as in
+   * `headers`, from `from` on. Limits and what fields mean are held as if they were read.
+   */
+  protected knownFields(
+    buffer: Uint8Array,
+    start: number,
+    end: number,
+    lines: Int32Array,
+    from: number,
+    count: number,
+  ): ParseOutcome {
+    const { maxHeaderBytes } = this.limits
+    const length = end - start
+    let { headers } = this
+    for (let entry = 0, last = count * HEADER_STRIDE; entry < last; entry += HEADER_STRIDE) {
+      const at = from + entry
+      const next = entry + HEADER_STRIDE < last ? lines[at + HEADER_STRIDE]! : length - BLANK_LINE_BYTES
+      if (lines[at]! < maxHeaderBytes && this.headerCount === this.maxHeaders)
+        return this.tooLarge('TOO_MANY_HEADERS', 'too many headers')
+      if (next > maxHeaderBytes) return this.tooLarge('HEADER_TOO_LARGE', 'head too large')
+      if (entry === headers.length) headers = this.#grow()
+      for (let word = 0; word < HEADER_STRIDE; word++) headers[entry + word] = lines[at + word]!
+      this.headerCount++
+      const id = headers[entry + HEADER_ID]!
+      if (id === 0) continue
+      this.field(buffer, start, entry, id)
+      if (this.errorStatus !== 0) return PARSE_REFUSED
+    }
+    if (length > maxHeaderBytes) return this.tooLarge('HEADER_TOO_LARGE', 'head too large')
+    return this.#end(buffer, start, length)
+  }
+
+  #end(buffer: Uint8Array, start: number, length: number): ParseOutcome {
+    this.headLength = this.position = length
+    this.finish(buffer, start)
+    if (this.errorStatus !== 0) return PARSE_REFUSED
+    if ((this.connection & CONNECTION_NAMES_FIELDS) !== 0) {
+      this.connectionNames = markNamedFields(this.headers, this.headerCount, buffer, start)
+    }
+    this.state = DONE
+    return PARSE_COMPLETE
   }
 
   /** Content-Length: once, digits only (RFC 9112 6.3). */

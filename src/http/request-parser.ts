@@ -141,6 +141,15 @@ export class RequestParser extends RequestLineParser {
     return this.fields(buffer, start, end)
   }
 
+  /**
+   * Takes a whole head in [start, end) whose field lines are well formed, and lie where `lines` says, from `from` on. It says
+   * what `parse` would have said of the same bytes, which returns at once from then on.
+   */
+  adopt(buffer: Uint8Array, start: number, end: number, lines: Int32Array, from: number, count: number): ParseOutcome {
+    const outcome = this.requestLine(buffer, start, end)
+    return outcome === PARSE_COMPLETE ? this.knownFields(buffer, start, end, lines, from, count) : outcome
+  }
+
   protected override field(buffer: Uint8Array, start: number, entry: number, id: number): void {
     const from = start + this.headers[entry + VALUE_START]!
     const to = start + this.headers[entry + VALUE_END]!

@@ -3,11 +3,20 @@ import { equalsIgnoringCase, latin1 } from '../bytes.js'
 import { ASTERISK, CLASS, COLON, IN_TOKEN, LOWER, SLASH } from '../characters.js'
 import { readContentLength } from '../framing-fields.js'
 import { isGrpcType } from '../grpc.js'
-import { HEADER_CONTENT_LENGTH, HEADER_COOKIE, HEADER_HOST, HEADER_TE, headerId } from '../header-names.js'
+import {
+  HEADER_CONNECTION,
+  HEADER_CONTENT_LENGTH,
+  HEADER_COOKIE,
+  HEADER_HOST,
+  HEADER_TE,
+  HEADER_TRANSFER_ENCODING,
+  headerId,
+} from '../header-names.js'
 import { METHOD_CONNECT, METHOD_GET, METHOD_OTHER, methodId } from '../methods.js'
 import { FIELD_WORDS, type FieldList } from './field-list.js'
 import { idOf, isConnectionField, isFieldName, isFieldValue } from './field-rules.js'
 import { HeadBuffer } from './head-buffer.js'
+import { HeadLines } from './head-lines.js'
 import { newWebSocketKey } from './websocket-key.js'
 
 /** What became of a request's fields. */
@@ -53,6 +62,8 @@ const ID_WEBSOCKET_ACCEPT = idOf('sec-websocket-accept')
  */
 export class RequestToHttp1 {
   readonly head = new HeadBuffer()
+  /** Where the lines lie in it: all of them, except of a WebSocket handshake. */
+  readonly lines = new HeadLines()
   /** After REQUEST_MALFORMED: what is wrong, with the section of RFC 9113. */
   detail = ''
   /** METHOD_* of the request as HTTP/1.1 has it. */
@@ -73,6 +84,7 @@ export class RequestToHttp1 {
 
   write(fields: FieldList, endStream: boolean): RequestOutcome {
     this.head.clear()
+    this.lines.clear()
     this.detail = ''
     this.contentLength = -1
     this.chunked = false
@@ -177,9 +189,11 @@ export class RequestToHttp1 {
     head.putBytes(bytes, pseudo[target * 2]!, pseudo[target * 2 + 1]!)
     head.put(VERSION)
     if (pseudo[AUTHORITY * 2] === -1) return
+    const from = head.length
     head.put(HOST)
     head.putBytes(bytes, pseudo[AUTHORITY * 2]!, pseudo[AUTHORITY * 2 + 1]!)
     head.endLine()
+    this.lines.push(head, from, 'host'.length, HEADER_HOST)
   }
 
   /** Checks one field and writes it, unless it is written elsewhere. False when it is malformed. */
@@ -199,13 +213,13 @@ export class RequestToHttp1 {
     switch (id) {
       case HEADER_TE:
         if (!equalsIgnoringCase(bytes, valueStart, valueEnd, TRAILERS)) return this.#fail('8.2.2: TE not trailers')
-        this.head.put(TE_TRAILERS)
+        this.#constant(TE_TRAILERS, 'te'.length, HEADER_TE)
         return true
       case HEADER_HOST:
         if (this.#host >= 0) return this.#fail('8.3.1: repeated Host')
         this.#host = index
-        if (this.#pseudo[AUTHORITY * 2] === -1) this.head.putLine(bytes, nameStart, nameEnd, valueStart, valueEnd)
-        return true
+        if (this.#pseudo[AUTHORITY * 2] !== -1) return true
+        break
       case HEADER_COOKIE:
         this.#cookies++
         return true
@@ -220,8 +234,16 @@ export class RequestToHttp1 {
         this.grpc ||= isGrpcType(bytes, valueStart, valueEnd)
         break
     }
+    const from = this.head.length
     this.head.putLine(bytes, nameStart, nameEnd, valueStart, valueEnd)
+    this.lines.push(this.head, from, nameEnd - nameStart, id)
     return true
+  }
+
+  #constant(line: Uint8Array, nameLength: number, id: number): void {
+    const from = this.head.length
+    this.head.put(line)
+    this.lines.push(this.head, from, nameLength, id)
   }
 
   #takeLength(bytes: Uint8Array, from: number, to: number): boolean {
@@ -242,6 +264,7 @@ export class RequestToHttp1 {
   /** RFC 9113 8.2.3: the crumbs are one field in HTTP/1.1. */
   #writeCookies({ bytes, offsets, count }: FieldList, first: number): void {
     const { head } = this
+    const from = head.length
     head.put(COOKIE)
     let crumbs = 0
     for (let i = first; i < count; i++) {
@@ -251,6 +274,7 @@ export class RequestToHttp1 {
       head.putBytes(bytes, offsets[at + 2]!, offsets[at + 3]!)
     }
     head.endLine()
+    this.lines.push(head, from, 'cookie'.length, HEADER_COOKIE)
   }
 
   #writeFraming(endStream: boolean): RequestOutcome {
@@ -263,18 +287,21 @@ export class RequestToHttp1 {
       head.put(latin1(this.webSocketKey))
       head.endLine()
       head.endLine()
+      this.lines.clear()
       return REQUEST_READY
     }
     if (endStream && this.contentLength > 0) return this.#malformed('8.1.1: Content-Length without content')
-    head.put(CLOSE)
+    this.#constant(CLOSE, 'connection'.length, HEADER_CONNECTION)
     if (this.contentLength >= 0) {
+      const from = head.length
       head.put(CONTENT_LENGTH)
       head.putDecimal(this.contentLength)
       head.endLine()
+      this.lines.push(head, from, 'content-length'.length, HEADER_CONTENT_LENGTH)
     } else if (!endStream) {
       this.chunked = true
       this.addedHeaders++
-      head.put(CHUNKED)
+      this.#constant(CHUNKED, 'transfer-encoding'.length, HEADER_TRANSFER_ENCODING)
     }
     head.endLine()
     return REQUEST_READY

@@ -55,6 +55,9 @@ export class ClientStream extends StreamConn implements AnswerSink {
   /** Where the head lies in the arena while the request waits for the end of the turn. */
   #headAt = 0
   #headLength = 0
+  #linesAt = 0
+  /** None are known of a WebSocket handshake. */
+  #lineCount = 0
   /** The head of a request of no content whose stream has not ended yet, and since when. */
   #awaited: Uint8Array | undefined
   #awaitedMs = 0
@@ -116,6 +119,8 @@ export class ClientStream extends StreamConn implements AnswerSink {
     // Not now: what else came with it may take it back, or spoil it, and then no target is to hear of it.
     this.#headAt = this.shared.heads.keep(head.head.bytes, head.head.length)
     this.#headLength = head.head.length
+    this.#linesAt = this.shared.heads.keepLines(head.lines)
+    this.#lineCount = head.lines.count
     this.waits = true
     this.stepLater()
   }
@@ -163,9 +168,10 @@ export class ClientStream extends StreamConn implements AnswerSink {
       heads.giveBack()
       this.#record(499, 'CLIENT_RESET')
     } else {
-      const { bytes } = heads
+      const { bytes, lines } = heads
       heads.giveBack()
-      this.session.serve(bytes, this.#headAt, this.#headAt + this.#headLength)
+      const end = this.#headAt + this.#headLength
+      this.session.serve(bytes, this.#headAt, end, lines, this.#linesAt, this.#lineCount)
     }
   }
 

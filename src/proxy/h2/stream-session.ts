@@ -53,9 +53,13 @@ export class StreamSession extends ClientSession {
     this.#shared.pin(conn, target)
   }
 
-  /** Begins, with a whole head that lies in [start, end). */
-  serve(buffer: Uint8Array, start: number, end: number): void {
+  /** Begins, with a whole head that lies in [start, end), and its lines where `lines` says, if they are known. */
+  serve(buffer: Uint8Array, start: number, end: number, lines: Int32Array, from: number, count: number): void {
     this.start(undefined)
+    if (count > 0) {
+      this.parser = this.context.takeParser(this.addedHeaders)
+      this.parser.adopt(buffer, start, end, lines, from, count)
+    }
     this.read(buffer, start, end)
   }
 
