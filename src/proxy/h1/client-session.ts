@@ -27,6 +27,7 @@ export class ClientSession extends RequestReading implements ConnHandler {
   start(early: Uint8Array | undefined): void {
     this.state = READING
     this.inputEnded = false
+    this.#lingerBytes = 0
     this.context.sessions.add(this)
     this.conn.handler = this
     this.conn.readSize = HEAD_READ_BYTES

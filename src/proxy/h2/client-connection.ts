@@ -192,7 +192,7 @@ export class ClientConnection implements ConnHandler, Timed, Drainable, H2Handle
       last.place = stream.place
     }
     if (this.#open.length === 0) this.#idleSinceMs = this.#shared.context.clock.nowMs
-    this.#free.push(stream)
+    if (!stream.tunnelled) this.#free.push(stream)
   }
 
   onSettings(): void {}

@@ -70,6 +70,11 @@ export class ClientStream extends StreamConn implements AnswerSink {
     this.session = new StreamSession(shared, home, this)
   }
 
+  /** It carried a WebSocket, whose tunnel may outlive it: for that it stays what it was. */
+  get tunnelled(): boolean {
+    return this.#webSocketKey !== ''
+  }
+
   /** The client has opened a stream: its fields follow. */
   attach(stream: H2Stream): void {
     this.open()
@@ -214,6 +219,8 @@ export class ClientStream extends StreamConn implements AnswerSink {
       stream.sendFields(fields, false)
       return next
     }
+    // Castor's own answer to a request that had trailers does not have them.
+    this.shared.trailersBeside = undefined
     this.toData.begin(framing, responses.contentLength)
     this.out = framing === FRAMING_NONE ? OUT_DONE : OUT_BODY
     stream.sendFields(fields, framing === FRAMING_NONE)

@@ -290,8 +290,11 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
       this.#inbox.clear()
       const { shared } = this
       shared.trailersBeside = this.#trailers
-      this.handler.onData(this, buffer, length)
-      shared.trailersBeside = undefined
+      try {
+        this.handler.onData(this, buffer, length)
+      } finally {
+        shared.trailersBeside = undefined
+      }
       if (this.closed || this.#paused) return
       if (!this.#inbox.empty) {
         this.stepLater()

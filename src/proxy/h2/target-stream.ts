@@ -129,6 +129,8 @@ export class TargetStream extends StreamConn {
 
   protected sendHead(stream: H2Stream, buffer: Uint8Array, start: number, end: number): number {
     const { requests, fields } = this.shared
+    // Those of a message that has just led to this one are none of its own.
+    this.shared.trailersBeside = undefined
     requests.reset()
     if (requests.parse(buffer, start, end) !== PARSE_COMPLETE) return -1
     this.#hasBody = requests.hasBody
