@@ -61,7 +61,7 @@ t.test('limits towards targets can be set, and PINGs are set against DATA', TOGE
     if (!idle.destroyed) idle.ping(() => {})
     return idle.destroyed || idle.closed
   })
-  t.ok(castor.log.some((line) => line.includes('PING_FLOOD')))
+  await until('its line in the log', () => castor.log.some((line) => line.includes('PING_FLOOD')))
 })
 
 t.test(
@@ -186,7 +186,7 @@ t.test('a connection to a target that is dead is given no further request, and c
   t.equal((await ask(session)).status, 504)
   for (let n = 0; n < 3; n++) t.equal((await ask(session)).status, 200, 'the next ones take another connection')
   await until('the end of the dead one', () => way.open() === 1, 15_000)
-  t.ok(castor.log.some((line) => line.includes('PING_TIMEOUT')))
+  await until('its line in the log', () => castor.log.some((line) => line.includes('PING_TIMEOUT')))
 })
 
 t.test(
