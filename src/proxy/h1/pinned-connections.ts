@@ -41,15 +41,12 @@ export class PinnedConnections implements ConnHandler {
     this.#conns.push(conn)
     this.#targets.push(target)
     this.#epochs.push(target.epoch)
-    if (this.#conns.length > CAPACITY) this.#close(this.#remove(0), this.#targets[0]!)
+    if (this.#conns.length > CAPACITY) this.#closeAt(0)
   }
 
   /** The target's time is over. */
   onTargetRemoved(targetSlot: number): void {
-    for (let i = this.#targets.length - 1; i >= 0; i--) {
-      const target = this.#targets[i]!
-      if (target.slot === targetSlot) this.#close(this.#remove(i), target)
-    }
+    for (let i = this.#targets.length - 1; i >= 0; i--) if (this.#targets[i]!.slot === targetSlot) this.#closeAt(i)
   }
 
   /** The client is gone. */
@@ -83,6 +80,11 @@ export class PinnedConnections implements ConnHandler {
     this.#targets.splice(at, 1)
     this.#epochs.splice(at, 1)
     return this.#conns.splice(at, 1)[0]!
+  }
+
+  #closeAt(at: number): void {
+    const target = this.#targets[at]!
+    this.#close(this.#remove(at), target)
   }
 
   /** The pool counts the end of what it does not hold, too. */

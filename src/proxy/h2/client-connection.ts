@@ -134,6 +134,8 @@ export class ClientConnection implements ConnHandler, Timed, Drainable, H2Handle
   pin(conn: Conn, target: Target): void {
     this.pinned ??= new PinnedConnections()
     this.pinned.put(conn, target)
+    // A stream may learn of its client's end after it was answered.
+    if (this.conn.closed) this.pinned.closeAll()
   }
 
   cut(): void {
