@@ -119,7 +119,7 @@ t.test('whatever clients and targets do to each other, nothing is left behind an
     'the connections counted are those that the target sees',
     async () => (await gauge(connections)) === open(),
   )
-  const { columns } = castor.running as unknown as { readonly columns: Columns }
+  const { columns } = (castor.running as unknown as { readonly facts: { readonly columns: Columns } }).facts
   t.equal(columns.inFlight(0), 0, 'no request is counted as in flight')
   t.same(
     castor.log.filter((line) => line.includes('"level":"error"')),

@@ -92,7 +92,7 @@ async function postInto(
 }
 
 function slotOf({ running }: TestCastor, id: string): number {
-  return (running as unknown as AdminFacts).targets.find((target) => target.id === id)!.slot
+  return (running as unknown as { readonly facts: AdminFacts }).facts.targets.find((target) => target.id === id)!.slot
 }
 
 t.test('a place is given out again when nobody refers to it, and no session leads to its new target', async (t) => {
