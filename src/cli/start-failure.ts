@@ -1,12 +1,11 @@
 import { networkInterfaces } from 'node:os'
 import { ConfigError, type Path } from '../config/problems.js'
+import { listenRefusal, portHolderInWords, portOf, systemCode } from '../control/listen-refusal.js'
 import type { Config } from '../core/config.js'
 import { CastorError, ERROR_KINDS } from '../core/errors.js'
-import { printable } from '../core/printable.js'
 import { type Called, commandWith } from './command-line.js'
 import { EXIT, exitCodeOf } from './exit-code.js'
 import { FIRST_UNPRIVILEGED, otherAddresses } from './free-port.js'
-import { portHolder } from './port-holder.js'
 
 /** What is known of a start that failed. */
 export interface StartAttempt {
@@ -15,15 +14,6 @@ export interface StartAttempt {
   readonly config?: Config | undefined
   /** Where a value is configured: `castor.yaml:4:13: listeners.0.listen`. */
   readonly place?: ((path: Path) => string) | undefined
-}
-
-/** What the system's words for a refused address mean. */
-const REASONS: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'the port is in use',
-  EADDRNOTAVAIL: 'this host does not have that address',
-  EACCES: 'this user may not',
-  EPERM: 'this user may not',
-  EAFNOSUPPORT: 'this host does not have addresses of that family',
 }
 
 const MORE_FILES = '`ulimit -n 1024` in the shell, or `LimitNOFILE=` in the systemd unit'
@@ -46,10 +36,7 @@ export async function explainFailedStart(error: unknown, attempt: StartAttempt):
     if (configPath !== undefined && attempt.place !== undefined)
       facts.push(['configured at', attempt.place(configPath)])
     if (error.code === 'LISTEN_FAILED') {
-      const reason = code === undefined ? undefined : REASONS[code]
-      const shown =
-        reason === undefined ? message : message.replace(new RegExp(`\\b${code}\\b.*`), `${reason} (${code})`)
-      return block(shown, [...facts, ...(await listenAdvice(code, message, attempt))])
+      return block(listenRefusal(message, code), [...facts, ...(await listenAdvice(code, message, attempt))])
     }
     // What the machine did not allow comes as the system's own word: say what it was about.
     const needsSummary = origin === 'operator' && configPath === undefined && exitCodeOf(error) !== EXIT.invalid
@@ -69,8 +56,8 @@ async function listenAdvice(
   { config, called }: StartAttempt,
 ): Promise<[string, string][]> {
   const advice: [string, string][] = []
-  const port = Number(/:(\d+): /.exec(message)?.[1] ?? 0)
-  if (code === 'EADDRINUSE') advice.push(['in use by', holder(port)])
+  const port = portOf(message)
+  if (code === 'EADDRINUSE') advice.push(['in use by', portHolderInWords(port)])
   if ((code === 'EACCES' || code === 'EPERM') && port > 0 && port < FIRST_UNPRIVILEGED) {
     advice.push(['allow it', 'CAP_NET_BIND_SERVICE: `AmbientCapabilities=CAP_NET_BIND_SERVICE` in the systemd unit'])
   }
@@ -84,31 +71,9 @@ async function listenAdvice(
   return advice
 }
 
-function holder(port: number): string {
-  const found = portHolder(port)
-  switch (found.known) {
-    case 'process':
-      return printable(`process ${found.pid}: ${found.command}`)
-    case 'user':
-      return `a process of uid ${found.uid} that this user cannot see; ask as root: ss -ltnp 'sport = :${port}'`
-    case 'nothing':
-      return `a process that cannot be seen from here; ask as root: ss -ltnp 'sport = :${port}'`
-  }
-}
-
 function ownAddresses(): string[] {
   const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
   return [...new Set(all.map(({ address }) => address))]
-}
-
-/** Of the error itself, or of what brought it about. */
-function systemCode(error: unknown): string | undefined {
-  for (let inner = error; typeof inner === 'object' && inner !== null; inner = (inner as Error).cause) {
-    const { code } = inner as NodeJS.ErrnoException
-    if (typeof code === 'string' && /^E[A-Z0-9]+$/.test(code)) return code
-  }
-  // An error that came from another thread is its message only.
-  return error instanceof Error ? /\bE[MN]FILE\b/.exec(error.message)?.[0] : undefined
 }
 
 function block(title: string, facts: readonly (readonly [string, string])[]): string {

@@ -25,9 +25,17 @@ export interface OpenSocket extends Listening {
   duplicate?(): Promise<number>
 }
 
-/** How sockets are opened. `slot` is what records of their connections are to name. Rejects with LISTEN_FAILED. */
+/**
+ * How sockets are opened. `slot` is what records of their connections are to name; `leaving` are those that have the port
+ * at an overlapping address until the new one accepts. Rejects with LISTEN_FAILED.
+ */
 export interface SocketOpener {
-  open(wanted: WantedBind, slot: number, inherited: InheritedSocket | undefined): Promise<OpenSocket>
+  open(
+    wanted: WantedBind,
+    slot: number,
+    inherited: InheritedSocket | undefined,
+    leaving: readonly OpenSocket[],
+  ): Promise<OpenSocket>
   close(): void
 }
 
@@ -83,6 +91,8 @@ export class Binds {
   async prepare(config: Config, inherited?: InheritedSockets): Promise<PreparedBinds> {
     const wanted = config.listeners.flatMap(wantedBinds)
     const sockets = inherited?.match(wanted.map(({ bind }) => bind)) ?? []
+    const keys = new Set(wanted.map(({ key }) => key))
+    const leaving = this.#open.filter(({ key }) => !keys.has(key))
     const next: OpenBind[] = []
     const opened: OpenBind[] = []
     try {
@@ -93,7 +103,8 @@ export class Binds {
           continue
         }
         const { slot } = this.#slots.take()
-        const open = named(config, bind, this.#opener.open(bind, slot, sockets[index]))
+        const besides = leaving.map(({ socket }) => socket).filter((socket) => overlap(socket, bind))
+        const open = named(config, bind, this.#opener.open(bind, slot, sockets[index], besides))
         const socket = await open.catch((cause: unknown) => {
           this.#slots.giveBack(slot)
           throw cause
@@ -163,6 +174,16 @@ export class Binds {
       this.#slots.giveBack(slot)
     }
   }
+}
+
+/** The system gives a port to one of two such addresses only, unless both sockets are ready to share it. */
+function overlap(one: OpenSocket, { address, port }: WantedBind): boolean {
+  if (one.port !== port || one.address.includes(':') !== address.includes(':')) return false
+  return [one.address, address].some(isWildcard) || one.address === address
+}
+
+function isWildcard(address: string): boolean {
+  return address === '0.0.0.0' || address === '::'
 }
 
 /** Where an address is refused, the error names its listener and where that is configured. */

@@ -18,11 +18,12 @@ export function nativeSockets(
 ): SocketOpener {
   const acceptor = new NativeAcceptor(addon)
   return {
-    async open(wanted, slot, inherited) {
+    async open(wanted, slot, inherited, leaving) {
       const { keepAliveSeconds } = wanted
       const given = inherited === undefined ? {} : { fd: adopt(addon, inherited.fd, keepAliveSeconds) }
-      const listening = await acceptor.listen(
-        { ...spec(wanted), ...given },
+      for (const { fd } of leaving) addon.sharePort(fd, 1)
+      const opening = acceptor.listen(
+        { ...spec(wanted), ...given, besides: leaving.length > 0 },
         {
           onAccepted: ({ records, count }) => {
             for (let i = 0; i < count; i++) records[i * RECORD_WORDS + RECORD_LISTENER] = slot
@@ -31,6 +32,9 @@ export function nativeSockets(
           onOutOfDescriptors: (pausedMs) => log.warn({ pausedMs }, 'out of file descriptors: new connections wait'),
         },
       )
+      const listening = await opening.finally(() => {
+        for (const { fd } of leaving) addon.sharePort(fd, 0)
+      })
       listening.pause()
       return { ...listening, setKeepAlive: (seconds) => adopt(addon, listening.fd, seconds) }
     },

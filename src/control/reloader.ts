@@ -14,6 +14,7 @@ import type { Config } from '../core/config.js'
 import type { Logger } from '../observe/log.js'
 import { ConfigReader } from './config-reader.js'
 import { FileWatch, type FileWatchTimes } from './file-watch.js'
+import { whyNotApplied } from './listen-refusal.js'
 import { prepareReplacement } from './replace-file.js'
 import type { SdNotify } from './sd-notify.js'
 
@@ -136,7 +137,7 @@ export class Reloader implements ReloadControl {
     try {
       await this.#parts.apply(config)
     } catch (error) {
-      return { result: 'failed', message: error instanceof Error ? error.message : String(error) }
+      return { result: 'failed', message: whyNotApplied(error) }
     }
     this.#adopt(config)
     return { result: 'applied', version: this.#state.version, changes: diff, warnings }

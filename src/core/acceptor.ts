@@ -11,6 +11,8 @@ export interface ListenSpec {
   readonly deferAcceptSeconds: number
   /** After so many seconds of silence the system asks whether the client is still there; 0 or nothing = never. */
   readonly keepAliveSeconds?: number
+  /** Sockets of this process that are ready to share the port have it at an overlapping address. */
+  readonly besides?: boolean
 }
 
 /**

@@ -7,7 +7,10 @@ import { fileURLToPath } from 'node:url'
  * arguments are errors of that kind too. Arrays that it was given to keep must not be transferred to another thread.
  */
 export interface NativeAddon {
-  /** Keep-alive in seconds of silence before the first probe, 0 or nothing for none. */
+  /**
+   * Keep-alive in seconds of silence before the first probe, 0 or nothing for none. With `besides` 1, sockets that
+   * `sharePort` was called for may listen on the port already, at an address that covers this one or is covered by it.
+   */
   listenTcp(
     address: string,
     port: number,
@@ -15,6 +18,7 @@ export interface NativeAddon {
     ipv6Only: number,
     deferAcceptSeconds: number,
     keepAliveSeconds?: number,
+    besides?: 0 | 1,
   ): number
   connectTcp(address: string, port: number, keepAliveSeconds?: number): number
   /** Fills family, port and address of `record`; `peer` 1 asks for the other side's, 0 for this side's. */
@@ -72,6 +76,8 @@ export interface NativeAddon {
 
 /** Sockets that come from other processes or go to them, and datagrams that Node cannot send. */
 export interface HandoverAddon {
+  /** Whether `listenTcp` can listen beside this socket. 0, or a negative errno. */
+  sharePort(fd: number, on: 0 | 1): number
   /**
    * A TCP socket that another program made and that listens already becomes as `listenTcp` makes them. Answers `fd`, which
    * stays the caller's; EINVAL where it is none of that kind.

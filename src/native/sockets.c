@@ -67,13 +67,17 @@ static bool keep_alive_failed(int fd, int idle_seconds) {
          set_flag(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEP_INTERVAL) || set_flag(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEP_PROBES);
 }
 
-/* listenTcp(address, port, backlog, ipv6Only, deferAcceptSeconds, keepAliveSeconds: 0 is off) → fd */
+/*
+ * listenTcp(address, port, backlog, ipv6Only, deferAcceptSeconds, keepAliveSeconds: 0 is off, besides: 1 where sockets
+ * that sharePort was called for listen on the port) → fd
+ */
 static napi_value listen_tcp(napi_env env, napi_callback_info info) {
   napi_value values[8];
   arguments(env, info, values);
   struct sockaddr_storage storage;
   socklen_t size = parse_address(env, values[0], int_argument(env, values[1]), &storage);
   int backlog = int_argument(env, values[2]), only = int_argument(env, values[3]), defer = int_argument(env, values[4]);
+  bool besides = int_argument(env, values[6]) == 1;
   if (size == 0 || backlog < 0 || only < 0 || only > 1 || defer < 0) return int_result(env, -EINVAL);
   int fd = socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return int_result(env, -errno);
@@ -81,13 +85,25 @@ static napi_value listen_tcp(napi_env env, napi_callback_info info) {
   if (set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1) || set_flag(fd, IPPROTO_TCP, TCP_NODELAY, 1) ||
       (storage.ss_family == AF_INET6 && set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, only)) ||
       (defer > 0 && set_flag(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, defer)) ||
+      (besides && set_flag(fd, SOL_SOCKET, SO_REUSEPORT, 1)) ||
       keep_alive_failed(fd, int_argument(env, values[5])) || bind(fd, (struct sockaddr *)&storage, size) ||
-      listen(fd, backlog)) {
+      listen(fd, backlog) || (besides && set_flag(fd, SOL_SOCKET, SO_REUSEPORT, 0))) {
     int error = errno;
     close(fd);
     return int_result(env, -error);
   }
   return int_result(env, fd);
+}
+
+/*
+ * sharePort(fd, on): whether sockets of this user can listen on the same port at an address that this one's covers, or
+ * that covers this one's. 0, or the error.
+ */
+static napi_value share_port(napi_env env, napi_callback_info info) {
+  napi_value values[8];
+  arguments(env, info, values);
+  int failed = set_flag(int_argument(env, values[0]), SOL_SOCKET, SO_REUSEPORT, int_argument(env, values[1]) == 1);
+  return int_result(env, failed ? -errno : 0);
 }
 
 /*
@@ -255,6 +271,7 @@ static napi_value error_name(napi_env env, napi_callback_info info) {
 
 void sockets_define(napi_env env, napi_value exports) {
   define_function(env, exports, "listenTcp", listen_tcp);
+  define_function(env, exports, "sharePort", share_port);
   define_function(env, exports, "adoptListening", adopt_listening);
   define_function(env, exports, "connectTcp", connect_tcp);
   define_function(env, exports, "address", address);

@@ -15,7 +15,9 @@ export class NativeAcceptor implements Acceptor {
     const addon = this.#addon
     const { address, port, backlog, deferAcceptSeconds, keepAliveSeconds = 0 } = spec
     const ipv6Only = spec.ipv6Only ? 1 : 0
-    const fd = spec.fd ?? addon.listenTcp(address, port, backlog, ipv6Only, deferAcceptSeconds, keepAliveSeconds)
+    const besides = spec.besides === true ? 1 : 0
+    const fd =
+      spec.fd ?? addon.listenTcp(address, port, backlog, ipv6Only, deferAcceptSeconds, keepAliveSeconds, besides)
     if (fd < 0) throw refused(spec, addon.errorName(fd))
     const bound = new Int32Array(RECORD_WORDS)
     addon.address(fd, 0, bound)

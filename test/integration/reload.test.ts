@@ -1,5 +1,6 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
+import { nativeAddon } from '../../src/native/addon.js'
 import { castor as command } from '../unit/cli/castor.js'
 import { type ConfigFile, onePair, withDefaults } from './support/balancer.js'
 import { ChildCastor, configFile, MAIN } from './support/child-castor.js'
@@ -101,6 +102,30 @@ t.test('listeners come and go, and one that stays keeps its connections', async 
   await t.rejects(RawClient.connect(castor.port('old')))
 })
 
+t.test('an address of a listener can become wider or narrower, and no other program gets the port', async (t) => {
+  const addon = nativeAddon()!
+  const one = await target(t)
+  const { castor, write, reload } = await start(t, onePair('http', [one.address]))
+  const port = castor.port()
+  const stays = await RawClient.connect(port)
+  t.equal((await stays.exchange(get('/'))).status, 200)
+  for (const listen of [
+    `0.0.0.0:${port}`,
+    `127.0.0.1:${port}`,
+    [`0.0.0.0:${port}`, `[::]:${port}`],
+    [`[::1]:${port}`],
+  ]) {
+    write(onePair('http', [one.address], { listener: { listen } }))
+    t.match(await reload(), { code: 200, json: { result: 'applied' } }, `${listen}`)
+    t.equal((await stays.exchange(get('/'))).status, 200, 'on the connection from before')
+    const host = listen.length === 1 ? '::1' : '127.0.0.1'
+    t.equal((await request(port, get('/'), 'GET', host)).status, 200, `${host} after ${listen}`)
+    t.equal(addon.errorName(addon.listenTcp(host, port, 10, 1, 0)), 'EADDRINUSE')
+  }
+  stays.close()
+  await t.rejects(RawClient.connect(port), 'at the address that was given up')
+})
+
 t.test('a file that is wrong, or needs a restart, changes nothing and is shown until one succeeds', async (t) => {
   const one = await target(t)
   const config = onePair('http', [one.address])
@@ -134,9 +159,10 @@ t.test('an address that is taken leaves the configuration in force as it is', as
   const one = await target(t)
   const config = onePair('http', [one.address])
   const { castor, write, reload } = await start(t, config)
+  const inUse = new RegExp(`${one.address}: the port is in use .EADDRINUSE., by process ${process.pid}: `)
   const taken = { name: 'more', protocol: 'http', listen: one.address, targetGroup: 'out' }
   write({ ...config, listeners: [...(config.listeners as object[]), taken], shutdownTimeout: '9s' })
-  t.match(await reload(), { code: 500, json: { error: { code: 'RELOAD_FAILED', message: new RegExp(one.address) } } })
+  t.match(await reload(), { code: 500, json: { error: { code: 'RELOAD_FAILED', message: inUse } } })
   t.match((await ask(castor.adminPort, 'GET', '/api/v1/config')).json, {
     version: 1,
     config: { shutdownTimeout: '2s', listeners: [{ name: 'in' }] },
