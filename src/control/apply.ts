@@ -2,6 +2,8 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Config, TargetGroupConfig } from '../core/config.js'
 import type { Snapshot } from '../core/snapshot.js'
 import type { Logger } from '../observe/log.js'
+import type { TargetTable } from '../shm/targets.js'
+import { areReady, arrivingGroups } from './arriving-groups.js'
 import type { Binds } from './bind.js'
 import type { Certificates } from './certificates.js'
 import type { InForce } from './in-force.js'
@@ -23,6 +25,7 @@ export interface ApplyParts {
   readonly certificates: Pick<Certificates, 'prepare'>
   readonly addresses: Pick<TargetAddresses, 'resolve'>
   readonly registry: TargetRegistry
+  readonly table: Pick<TargetTable, 'check'>
   readonly log: Logger
   readonly steadyMs: () => number
   /** Resolves after so long. */
@@ -39,8 +42,9 @@ export interface ApplyParts {
 
 /**
  * Takes the process from the configuration in force to another one. Whatever can fail comes first and leaves the one in
- * force as it is: certificates are read, sockets are opened, names are looked up. Then the next snapshot is made and told to
- * every thread; when each has it, new sockets begin to accept and those that are not wanted any more are closed.
+ * force as it is: certificates are read, sockets are opened, names are looked up. Groups that listeners are about to use come
+ * next, by a snapshot of their own, until their targets have been checked. Then the next snapshot is made and told to every
+ * thread; when each has it, new sockets begin to accept and those that are not wanted any more are closed.
  */
 export class Apply {
   readonly #parts: ApplyParts
@@ -66,18 +70,26 @@ export class Apply {
 
   async #apply(config: Config): Promise<number> {
     const { inForce, binds, certificates, addresses, registry, log, sleep, steadyMs } = this.#parts
-    const next = withKeptParts(config, inForce.snapshot.config)
+    const before = inForce.snapshot.config
+    const next = withKeptParts(config, before)
+    const arriving = arrivingGroups(before, next)
     // Each step of a large configuration takes milliseconds, which those who connect meanwhile would wait.
     await sleep(0)
-    const files = certificates.prepare(next)
+    let files = certificates.prepare(next)
     const sockets = await binds.prepare(next)
     const listeningFds: WorkerFds[] = []
     try {
       this.#parts.makeRoom(next)
-      for (let worker = 0; worker < this.#parts.workers; worker++) listeningFds.push(await sockets.descriptors())
       await Promise.all(newTargets(next, registry).map(({ host, port }) => addresses.resolve(host, port)))
+      if (arriving.length > 0) {
+        await this.#receive(arriving)
+        // The files may have changed meanwhile.
+        files = certificates.prepare(next)
+      }
+      for (let worker = 0; worker < this.#parts.workers; worker++) listeningFds.push(await sockets.descriptors())
     } catch (cause) {
       sockets.discard()
+      if (inForce.snapshot.config !== before) this.#withGroups(before.targetGroups)
       throw cause
     }
     await sleep(0)
@@ -92,6 +104,28 @@ export class Apply {
     registry.handOver(steadyMs())
     inForce.closed(sockets.commit())
     return snapshot.version
+  }
+
+  /** Every thread gets to know the groups, which no listener uses yet, and their targets are checked. */
+  async #receive(arriving: readonly TargetGroupConfig[]): Promise<void> {
+    const { inForce, certificates, registry, table, steadyMs, sleep } = this.#parts
+    const { config } = inForce.snapshot
+    const targetGroups = [...config.targetGroups, ...arriving]
+    certificates.prepare({ ...config, targetGroups }).commit()
+    const { groups, version } = this.#withGroups(targetGroups)
+    if (!(await this.#acknowledged(version))) return
+    const isArriving = new Set<TargetGroupConfig>(arriving)
+    const slots = new Set(groups.flatMap((entry) => (entry && isArriving.has(entry.config) ? [entry.slot] : [])))
+    const sinceMs = steadyMs()
+    while (!this.#stopped && !areReady(slots, registry.all, table, steadyMs() - sinceMs)) await sleep(POLL_MS)
+  }
+
+  #withGroups(targetGroups: Config['targetGroups']): Snapshot {
+    const { inForce, registry, steadyMs } = this.#parts
+    const snapshot = inForce.changeGroups(targetGroups)
+    registry.apply(snapshot.groups, snapshot.version, steadyMs())
+    this.#parts.publish(snapshot, [])
+    return snapshot
   }
 
   async #acknowledged(version: number): Promise<boolean> {

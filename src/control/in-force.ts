@@ -67,8 +67,14 @@ export class InForce {
     )
   }
 
+  /** The same holds with other groups. */
+  changeGroups(targetGroups: Config['targetGroups']): Snapshot {
+    const { config, binds } = this.snapshot
+    return this.change({ ...config, targetGroups }, { list: () => binds })
+  }
+
   /** Another configuration holds from here on. */
-  change(config: Config, binds: PreparedBinds): Snapshot {
+  change(config: Config, binds: Pick<PreparedBinds, 'list'>): Snapshot {
     const before = this.snapshot
     const version = this.versions.next()
     const next = nextSnapshot(config, before, this.#slots, version)

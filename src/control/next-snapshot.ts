@@ -2,6 +2,7 @@ import type { Config } from '../core/config.js'
 import type { Directory } from '../core/directory.js'
 import { type Capacity, MAX_TARGETS } from '../core/shared-counters.js'
 import type { Bind, GroupEntry, ListenerEntry, SeriesEntry, Snapshot } from '../core/snapshot.js'
+import { nameWhileArriving } from './arriving-groups.js'
 import type { Slots } from './slots.js'
 
 /** Where slots come from. */
@@ -26,7 +27,10 @@ export function nextSnapshot(
 ): Omit<Snapshot, 'binds'> {
   const groups: (GroupEntry | undefined)[] = []
   for (const group of config.targetGroups) {
-    const same = before.groups.find((entry) => entry?.config.name === group.name && isSame(entry.config, group))
+    const names = [group.name, nameWhileArriving(group)]
+    const same = before.groups.find(
+      (entry) => entry !== undefined && names.includes(entry.config.name) && isSame(entry.config, group),
+    )
     const { slot, generation } = same ?? slots.groups.take()
     const since = same?.config === group ? same.since : version
     groups[slot] = { slot, generation, config: group, since }

@@ -146,6 +146,7 @@ export class Parts {
       certificates,
       addresses: this.addresses,
       registry: this.registry,
+      table: this.table,
       log,
       workers: config.workers,
       steadyMs: () => this.now.steadyMs,

@@ -134,6 +134,7 @@ export class SimulatedPrimary {
       certificates: { prepare: () => this.#prepareCertificates() },
       addresses: names.addresses,
       registry: this.registry,
+      table: this.table,
       log: SILENT,
       workers: config.workers,
       steadyMs: () => clock.steadyMs,
