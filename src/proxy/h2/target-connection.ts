@@ -19,6 +19,8 @@ const PING_BYTES = 17
 export interface TargetConnectionOwner {
   onConnectionReady(connection: TargetConnection): void
   onConnectionFree(connection: TargetConnection): void
+  /** About once a second for each connection that is ready. */
+  onConnectionTick(nowMs: number): void
   onConnectionFailure(connection: TargetConnection, failure: H2Failure): void
   /** Exactly once. */
   onConnectionClosed(connection: TargetConnection, cause: CastorError | undefined): void
@@ -166,6 +168,7 @@ export class TargetConnection implements ConnHandler, Timed, H2Handler {
 
   onTimeout(nowMs: number): number {
     if (!this.ready) return this.#awaitReady(nowMs)
+    this.#owner.onConnectionTick(nowMs)
     this.#listen(nowMs)
     this.#connection.tick(nowMs)
     if (this.idle && nowMs - this.#idleSinceMs >= KEEP_IDLE_MS) this.#connection.close()

@@ -13,8 +13,8 @@ import { type StreamSource, TargetStream } from './target-stream.js'
 
 /** A target that has not said how many streams it takes is thought to take so many (RFC 9113 6.5.2 recommends it). */
 const ASSUMED_STREAMS = 100
-/** Used again for requests to come, up to so many a target. */
-const KEPT_STREAMS = 64
+/** Streams that nobody has needed for so long are let go of. */
+const LOOK_EVERY_MS = 5_000
 
 /** The target whose streams these are. */
 export interface StreamTarget {
@@ -44,7 +44,12 @@ export class TargetStreams implements MultiplexingPool, StreamSource, TargetConn
   readonly #connections: TargetConnection[] = []
   /** Those without a stream yet, in their order. */
   readonly #waiting: TargetStream[] = []
+  /** Used again for requests to come: as many as there were at once lately. */
   readonly #free: TargetStream[] = []
+  #open = 0
+  /** The most that were open at once since `#free` was looked at. */
+  #most = 0
+  #lookedMs = 0
 
   constructor(target: StreamTarget, shared: Http2Context, dialling: StreamDialling) {
     this.#target = target
@@ -126,7 +131,8 @@ export class TargetStreams implements MultiplexingPool, StreamSource, TargetConn
   forget(stream: TargetStream): void {
     const at = this.#waiting.length === 0 ? -1 : this.#waiting.indexOf(stream)
     if (at >= 0) this.#waiting.splice(at, 1)
-    if (!stream.tunnelled && this.#free.length < KEPT_STREAMS) this.#free.push(stream)
+    this.#open--
+    if (!stream.tunnelled) this.#free.push(stream)
   }
 
   /** Gives streams to those that wait, and dials where there are too few. */
@@ -153,6 +159,18 @@ export class TargetStreams implements MultiplexingPool, StreamSource, TargetConn
     this.step()
   }
 
+  onConnectionTick(nowMs: number): void {
+    if (nowMs - this.#lookedMs < LOOK_EVERY_MS) return
+    this.#lookedMs = nowMs
+    this.#forgetFree()
+  }
+
+  #forgetFree(): void {
+    const needed = this.#most - this.#open
+    if (this.#free.length > needed) this.#free.length = needed
+    this.#most = this.#open
+  }
+
   onConnectionFree(): void {
     this.step()
   }
@@ -167,6 +185,7 @@ export class TargetStreams implements MultiplexingPool, StreamSource, TargetConn
 
   onConnectionClosed(connection: TargetConnection, cause: CastorError | undefined): void {
     this.#connections.splice(this.#connections.indexOf(connection), 1)
+    if (this.#connections.length === 0) this.#forgetFree()
     if (connection.ready) {
       this.#target.countConnections(-1)
       if (this.#waiting.length > 0) this.#shared.steps.add(this)
@@ -194,6 +213,7 @@ export class TargetStreams implements MultiplexingPool, StreamSource, TargetConn
   #newStream(handler: ConnHandler): TargetStream {
     const stream = this.#free.pop() ?? new TargetStream(this.#shared, this, this.#endpoint())
     stream.begin(handler)
+    if (++this.#open > this.#most) this.#most = this.#open
     return stream
   }
 
