@@ -182,7 +182,7 @@ export class Http2Connection implements SessionOps, StreamOwner, OutputOwner, Se
       return undefined
     }
     const stream = new Http2Stream(this, 0, handler, this.peer.initialWindow, this.windows.stream)
-    this.table.unsent.add(stream)
+    this.table.unsent.push(stream)
     this.streamsOpened++
     return stream
   }
@@ -302,7 +302,7 @@ export class Http2Connection implements SessionOps, StreamOwner, OutputOwner, Se
   accept(id: number): Http2Stream {
     const stream = new Http2Stream(this, id, NO_HANDLER, this.peer.initialWindow, this.windows.stream)
     stream.openedMs = this.clock.nowMs
-    this.table.open.set(id, stream)
+    this.table.open.add(stream)
     this.streamsOpened++
     this.handler.onStream(stream)
     return stream

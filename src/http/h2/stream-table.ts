@@ -1,15 +1,16 @@
-// Hot path: every frame but those of the connection looks its stream up here.
+// Hot path: every stream is entered here, and struck off.
 import type { H2Role } from './engine.js'
 import type { Http2Stream } from './stream.js'
+import { StreamMap } from './stream-map.js'
 
 /** Frames for streams that we reset may be under way for a while; so many of the latest are known. */
 const REMEMBERED_RESETS = 64
 
 /** The streams of one connection that are not closed, and what is known of those that are (RFC 9113, 5.1). */
 export class StreamTable {
-  readonly open = new Map<number, Http2Stream>()
-  /** A client's streams that have sent nothing yet, and so have no id. */
-  readonly unsent = new Set<Http2Stream>()
+  readonly open = new StreamMap()
+  /** A client's streams that have sent nothing yet, and so have no id: few, and the last one sends first. */
+  readonly unsent: Http2Stream[] = []
   /** The highest id the peer has used. */
   lastRemoteId = 0
   /** The id of the next stream of ours. */
@@ -27,7 +28,7 @@ export class StreamTable {
   }
 
   get size(): number {
-    return this.open.size + this.unsent.size
+    return this.open.size + this.unsent.length
   }
 
   /** As of now, to be walked through while callbacks open and close some. */
@@ -36,16 +37,24 @@ export class StreamTable {
   }
 
   remove(stream: Http2Stream): void {
-    if (stream.id === 0) this.unsent.delete(stream)
+    if (stream.id === 0) this.#forgetUnsent(stream)
     else this.open.delete(stream.id)
+  }
+
+  #forgetUnsent(stream: Http2Stream): void {
+    const { unsent } = this
+    const at = unsent.lastIndexOf(stream)
+    if (at < 0) return
+    const last = unsent.pop()!
+    if (last !== stream) unsent[at] = last
   }
 
   /** A client's stream gets its number with its first frame, since numbers must go out in order (RFC 9113, 5.1.1). */
   giveId(stream: Http2Stream): number {
-    this.unsent.delete(stream)
+    this.#forgetUnsent(stream)
     stream.id = this.nextLocalId
     this.nextLocalId += 2
-    this.open.set(stream.id, stream)
+    this.open.add(stream)
     return stream.id
   }
 

@@ -8,6 +8,17 @@ const GROWS_SLOWLY_FROM = 8 * 1024
  */
 let released: Buffer | undefined
 
+/** Memory of the first size that nobody uses: what is kept of a request for the rest of a turn seldom needs more. */
+const spare: Buffer[] = []
+const MOST_SPARE = 256
+
+/** What was thrown away last has been read: where nobody has taken it over, it is used again. */
+export function giveBackReleased(buffer: Buffer): void {
+  if (released !== buffer || buffer.length !== FIRST_BYTES || spare.length >= MOST_SPARE) return
+  released = undefined
+  spare.push(buffer)
+}
+
 /** Bytes that came before they could be dealt with, in memory that exists only while there are some. */
 export class KeptBytes {
   #buffer: Buffer | undefined
@@ -40,7 +51,8 @@ export class KeptBytes {
     const length = this.length + end - start
     if (this.#buffer === undefined || length > this.#buffer.length) {
       const room = length < GROWS_SLOWLY_FROM ? length * 2 : length + (length >> 2)
-      const grown = Buffer.allocUnsafeSlow(Math.max(FIRST_BYTES, room))
+      const small = room <= FIRST_BYTES ? spare.pop() : undefined
+      const grown = small ?? Buffer.allocUnsafeSlow(Math.max(FIRST_BYTES, room))
       if (this.#buffer !== undefined) grown.set(this.#buffer.subarray(0, this.length))
       this.#buffer = grown
     }

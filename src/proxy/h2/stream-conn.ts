@@ -8,7 +8,7 @@ import { DataToBody, MOST_FRAMED_BYTES } from '../../http/h2/data-to-body.js'
 import { H2_ERROR, type H2Stream, type H2StreamHandler } from '../../http/h2/engine.js'
 import type { FieldList } from '../../http/h2/field-list.js'
 import { trailersToLines } from '../../http/h2/trailer-lines.js'
-import { KeptBytes } from '../h1/kept-bytes.js'
+import { giveBackReleased, KeptBytes } from '../h1/kept-bytes.js'
 import { SHARE_BYTES } from './ahead.js'
 import { DEAF } from './deaf-stream.js'
 import type { Http2Context } from './h2-context.js'
@@ -295,6 +295,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
       } finally {
         shared.trailersBeside = undefined
       }
+      giveBackReleased(buffer)
       if (this.closed || this.#paused) return
       if (!this.#inbox.empty) {
         this.stepLater()
