@@ -36,6 +36,8 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
   /** A stream that was turned away unread is given another one by itself. */
   readonly unacknowledgedBytes = 0
   silence: Silence | undefined = undefined
+  /** Trailers beside a length, as lines. */
+  trailerLines: Uint8Array | undefined = undefined
   protected readonly shared: Http2Context
   protected stream: H2Stream | undefined
   protected out: number = OUT_HEAD
@@ -55,8 +57,6 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
   #unconsumed = 0
   /** The body is here as far as it was promised, and the end of the stream is not. */
   #held = false
-  /** Trailers beside a length, as lines. */
-  #trailers: Uint8Array | undefined
   #endReceived = false
   #endDelivered = false
   #listed = false
@@ -105,7 +105,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
     this.#inbox.clear()
     this.#unconsumed = 0
     this.#held = false
-    this.#trailers = undefined
+    this.trailerLines = undefined
     this.#endReceived = false
     this.#endDelivered = false
     this.#closing = false
@@ -289,7 +289,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
       const { buffer, length } = this.#inbox
       this.#inbox.clear()
       const { shared } = this
-      shared.trailersBeside = this.#trailers
+      shared.trailersBeside = this.trailerLines
       try {
         this.handler.onData(this, buffer, length)
       } finally {
@@ -356,7 +356,8 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
     }
     if (!this.toBody.chunked) {
       // Behind a length HTTP/1.1 has no place for them; whoever speaks HTTP/2 on the other side takes them from here.
-      if (this.#held) this.#trailers = trailerLines.bytes.slice(LAST_CHUNK_BEFORE_TRAILERS.length, trailerLines.length)
+      if (this.#held)
+        this.trailerLines = trailerLines.bytes.slice(LAST_CHUNK_BEFORE_TRAILERS.length, trailerLines.length)
       return
     }
     this.toBody.chunked = false

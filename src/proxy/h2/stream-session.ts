@@ -19,21 +19,30 @@ export interface SharedConnection {
   pin(conn: Conn, target: Target): void
 }
 
+/** A stream, and the trailers that came beside a length, once its body is whole. */
+export interface TrailedConn extends Conn {
+  readonly trailerLines: Uint8Array | undefined
+}
+
 /** A client's session whose connection is a stream: what concerns the real connection is not its business. */
 export class StreamSession extends ClientSession {
   override readonly protocol = 'HTTP/2.0'
 
   readonly #shared: SharedConnection
+  readonly #thread: Http2Context
+  readonly #stream: TrailedConn
   /** More than its share may be on its way. */
   #wide = false
 
   constructor(
     shared: Http2Context,
     home: SharedConnection & { readonly listener: Listener; readonly clientAddress: ClientAddress },
-    stream: Conn,
+    stream: TrailedConn,
   ) {
     super(shared.http1, shared.served, home.listener, stream, home.clientAddress)
     this.#shared = home
+    this.#thread = shared
+    this.#stream = stream
   }
 
   override get bodyPace(): BodyPace {
@@ -61,6 +70,17 @@ export class StreamSession extends ClientSession {
       this.parser.adopt(buffer, start, end, lines, from, count)
     }
     this.read(buffer, start, end)
+  }
+
+  /** What was kept while there was no connection to a target is followed by what came behind it. */
+  override feedBody(): void {
+    const thread = this.#thread
+    thread.trailersBeside = this.#stream.trailerLines
+    try {
+      super.feedBody()
+    } finally {
+      thread.trailersBeside = undefined
+    }
   }
 
   /** Answers what cannot be put into an HTTP/1.1 head. */
