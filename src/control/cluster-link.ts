@@ -1,6 +1,7 @@
 import type { ClusterFacts } from '../admin/facts.js'
 import { type Clock, steadyTime, wallTime } from '../core/clock.js'
 import type { ClusterConfig } from '../core/config.js'
+import type { ListedTarget } from '../core/directory.js'
 import { isLostAt } from '../core/hybrid-clock.js'
 import type { HybridClock, OperatorEntry, Stamp, TicketsEntry } from '../core/mesh.js'
 import { areTicketKeys, isOperatorEntry } from '../core/mesh-rules.js'
@@ -48,6 +49,8 @@ export class ClusterLink {
   #shareTickets = false
   #tickets: TicketsEntry | undefined
   readonly #ledger = new OperatorLedger()
+  /** Targets that are here to stay, by slot and generation. */
+  #here = new Set<string>()
   readonly #stamp: Stamp = { high: 0, low: 0 }
 
   constructor(parts: ClusterLinkParts) {
@@ -57,6 +60,7 @@ export class ClusterLink {
       onTickets: (entry) => this.#onTickets(entry),
       known: () => this.#known,
     })
+    for (const { place } of this.#staying()) this.#here.add(place)
   }
 
   get facts(): ClusterFacts {
@@ -77,6 +81,7 @@ export class ClusterLink {
   /** What every thread is told. */
   send(message: TargetsMessage | SnapshotMessage | SegmentMessage): void {
     this.#mesh.send(message)
+    if (message.type !== 'segment') this.#recall()
   }
 
   tellVerdict(slot: number, state: CheckState, reason: HealthReason): void {
@@ -140,7 +145,7 @@ export class ClusterLink {
   }
 
   #onOperator(entry: OperatorEntry): void {
-    const { group, target, state, weight, drainUntilMs } = entry
+    const { group, target, state, weight } = entry
     const { snapshot, registry, clock, log } = this.#parts
     if (!isOperatorEntry(entry)) {
       log.warn({ targetGroup: group, target }, 'what an operator of another host wants cannot be done')
@@ -153,10 +158,34 @@ export class ClusterLink {
     else if (this.#ledger.merge(entry, now.wallMs, now.wallMs) === 'older') return
     const groupSlot = groupNamed(snapshot(), group)?.slot
     const found = registry.all.findLast((listed) => listed.group === groupSlot && listed.id === target)
-    if (found === undefined) return
+    if (found !== undefined) this.#adopt(found.slot, entry)
+  }
+
+  /** What operators have said of targets that this host did not have, or was about to lose, holds when they are back. */
+  #recall(): void {
+    const before = this.#here
+    this.#here = new Set()
+    for (const { place, target } of this.#staying()) {
+      this.#here.add(place)
+      const group = this.#parts.snapshot().groups[target.group]?.config.name
+      if (before.has(place) || group === undefined) continue
+      const entry = this.#ledger.find(group, target.id)
+      if (entry !== undefined) this.#adopt(target.slot, entry)
+    }
+  }
+
+  *#staying(): Generator<{ readonly place: string; readonly target: ListedTarget }> {
+    for (const target of this.#parts.registry.all) {
+      if (target.leavesMs === undefined) yield { place: `${target.slot} ${target.generation}`, target }
+    }
+  }
+
+  #adopt(slot: number, { group, target, state, weight, drainUntilMs }: OperatorEntry): void {
+    const { registry, clock, log } = this.#parts
+    const now = clock()
     // 0 is no time: translated, it would be one, and after a step of the clock none that other hosts take.
     const untilMs = drainUntilMs === 0 ? 0 : steadyTime(drainUntilMs, now)
-    registry.adopt(found.slot, state, weight, untilMs, now.steadyMs)
+    registry.adopt(slot, state, weight, untilMs, now.steadyMs)
     log.info({ targetGroup: group, target, state, weight }, 'an operator changed a target')
   }
 }

@@ -7,13 +7,18 @@ export function sessionName(key: SessionKey): string {
   return `s:${Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('hex')}`
 }
 
+/** The name of what operators want of a target: see `entryName`. */
+export function operatorName(group: string, target: string): string {
+  return `o:${group}/${target}`
+}
+
 /** What an entry is about: two with the same name are two versions of one thing. Also its key in the store. */
 export function entryName(entry: MeshEntry): string {
   switch (entry.kind) {
     case 'session':
       return sessionName(entry.key)
     case 'operator':
-      return `o:${entry.group}/${entry.target}`
+      return operatorName(entry.group, entry.target)
     case 'tickets':
       return 't'
   }

@@ -1,7 +1,7 @@
 import { isLostAt } from '../core/hybrid-clock.js'
 import type { MergeOutcome, OperatorEntry, Stamp } from '../core/mesh.js'
 import { isOutdated } from './keeping.js'
-import { entryName, replaces } from './merge-order.js'
+import { entryName, operatorName, replaces } from './merge-order.js'
 
 /** More than operators ever want anything of; what was said longest ago makes room. */
 const MAX_ENTRIES = 10_000
@@ -36,6 +36,10 @@ export class OperatorLedger {
 
   current(entry: OperatorEntry): OperatorEntry | undefined {
     return this.#kept.get(entryName(entry))?.entry
+  }
+
+  find(group: string, target: string): OperatorEntry | undefined {
+    return this.#kept.get(operatorName(group, target))?.entry
   }
 
   /**

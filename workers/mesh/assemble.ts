@@ -1,6 +1,5 @@
 import { type Clock, SystemClock } from '../../src/core/clock.js'
 import type { ClusterConfig } from '../../src/core/config.js'
-import type { GroupTargets } from '../../src/core/directory.js'
 import { isLostAt, LOST_AHEAD_MS } from '../../src/core/hybrid-clock.js'
 import type { HybridClock, MeshTransport, Stamp } from '../../src/core/mesh.js'
 import type { FromMesh, MeshTask, ToMesh } from '../../src/core/messages.js'
@@ -164,7 +163,7 @@ export class MeshThread {
         this.table.addSegment(message.segment)
         return
       case 'targets':
-        this.#takeTargets(message.targets)
+        this.names.setTargets(message.targets)
         return
       case 'snapshot': {
         const content = unpackSnapshot(message.packed)
@@ -179,14 +178,8 @@ export class MeshThread {
   #apply({ snapshot, targets }: Pick<MeshTask, 'snapshot' | 'targets'>): void {
     if (snapshot.version <= this.table.meshSnapshot) return
     this.names.setGroups(snapshot)
-    for (const list of targets) this.#takeTargets(list)
+    for (const list of targets) this.names.setTargets(list)
     this.table.meshSnapshot = snapshot.version
-  }
-
-  /** A group has these targets now. */
-  #takeTargets(list: GroupTargets): void {
-    const group = this.names.groupOf(list.group)
-    for (const id of this.names.setTargets(list)) if (group !== undefined) this.state.announce(group, id)
   }
 
   /**

@@ -68,13 +68,6 @@ export class LocalState implements MeshState {
     return [...operators, this.#tickets]
   }
 
-  /** This host has a target that it did not have before: what operators said of it earlier holds. */
-  announce(group: string, target: string): void {
-    const { ledger, onOperator } = this.#parts
-    const entry = ledger.all.find((candidate) => candidate.group === group && candidate.target === target)
-    if (entry !== undefined) onOperator(entry)
-  }
-
   merge(entry: MeshEntry, sentMs: number): MergeOutcome {
     const { sessions, ledger, clock, onOperator, onTickets } = this.#parts
     switch (entry.kind) {

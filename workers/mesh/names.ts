@@ -23,14 +23,12 @@ export class DirectoryNames implements TargetNames {
     this.#groups = groups.map((entry) => entry?.config.name)
   }
 
-  /** A group has these targets now. Returns those that are new, by id. */
-  setTargets(list: GroupTargets): readonly string[] {
+  /** A group has these targets now. */
+  setTargets(list: GroupTargets): void {
     const known = this.#lists.get(list.group)
-    if (known !== undefined && list.version <= known.version) return []
+    if (known !== undefined && list.version <= known.version) return
     this.#lists.set(list.group, list)
-    const before = new Set<string>()
     for (const { slot, group, id } of known?.targets ?? []) {
-      before.add(id)
       this.#bySlot.delete(slot)
       this.#byName.delete(nameOf(group, id))
     }
@@ -38,7 +36,6 @@ export class DirectoryNames implements TargetNames {
       this.#bySlot.set(target.slot, target)
       this.#byName.set(nameOf(target.group, target.id), target)
     }
-    return list.targets.map(({ id }) => id).filter((id) => !before.has(id))
   }
 
   groupOf(groupSlot: number): string | undefined {

@@ -18,12 +18,18 @@ class Rig {
   readonly sent: ToMesh[] = []
   readonly link: ClusterLink
   listeners!: MeshListeners
+  all: { slot: number; generation: number; group: number; id: string; leavesMs?: number }[] = [
+    { slot: 3, generation: 1, group: 0, id: 't' },
+  ]
   wish = { state: 'active' as AdminState, weight: -1, drainUntilMs: 0 }
   readonly #stamps = new LocalHybridClock('here', () => this.clock.wallMs)
 
   constructor() {
+    const rig = this
     const registry = {
-      all: [{ slot: 3, group: 0, id: 't' }],
+      get all() {
+        return rig.all
+      },
       wishFor: () => this.wish,
       adopt: (_slot: number, state: AdminState, weight: number, drainUntilMs: number) => {
         this.wish = { state, weight, drainUntilMs }
@@ -79,6 +85,37 @@ t.test('what an operator says here stands against what another host said before 
   rig.clock.advance(5)
   rig.listeners.onOperator(rig.entry('active'))
   t.equal(rig.wish.state, 'active', 'a later one holds')
+})
+
+t.test(
+  'a target that the file takes out and puts back is as operators want it, also where it had not gone yet',
+  async (t) => {
+    const rig = new Rig()
+    rig.operate('maintenance')
+    const here = rig.all
+    const reload = (all: typeof here) => {
+      rig.all = all
+      rig.link.send({ type: 'snapshot', packed: [] })
+    }
+    for (const without of [[{ ...here[0]!, leavesMs: 5_000 }], []]) {
+      reload(without)
+      rig.wish = { state: 'active', weight: -1, drainUntilMs: 0 }
+      reload(here)
+      t.equal(rig.wish.state, 'maintenance')
+    }
+    // Another one in the same place, by the same name.
+    rig.wish = { state: 'active', weight: -1, drainUntilMs: 0 }
+    reload([{ ...here[0]!, generation: 2 }])
+    t.equal(rig.wish.state, 'maintenance')
+  },
+)
+
+t.test('what the file says of a target that stays is not undone by what operators said before', async (t) => {
+  const rig = new Rig()
+  rig.operate('active')
+  rig.wish = { ...rig.wish, weight: 7 }
+  rig.link.send({ type: 'snapshot', packed: [] })
+  t.equal(rig.wish.weight, 7)
 })
 
 t.test('a mesh thread that starts anew is given what operators have said, and the ticket keys', async (t) => {
