@@ -36,13 +36,21 @@ export class LocalState implements MeshState {
   }
 
   /**
-   * The primary knows it, and the other hosts may not yet. False where another host said something later, which the
-   * primary is told of, or was.
+   * The primary knows it, and the other hosts may not yet. False where something later is known, which the primary is told
+   * of: it may know of it, or may have put this in its place while the clock was set back.
    */
   own(entry: OperatorEntry | TicketsEntry): boolean {
-    const { ledger, clock } = this.#parts
-    if (entry.kind === 'operator') return ledger.merge(entry, clock.wallMs, clock.wallMs) !== 'older'
-    if (this.#tickets !== undefined && !this.#replacesTickets(entry, this.#tickets)) return false
+    const { ledger, clock, onOperator, onTickets } = this.#parts
+    if (entry.kind === 'operator') {
+      if (ledger.merge(entry, clock.wallMs, clock.wallMs) !== 'older') return true
+      onOperator(ledger.current(entry)!)
+      return false
+    }
+    const known = this.#tickets
+    if (known !== undefined && !this.#replacesTickets(entry, known)) {
+      if (replaces(known, entry)) onTickets(known)
+      return false
+    }
     this.#tickets = entry
     return true
   }
