@@ -236,6 +236,35 @@ t.test('a store that kept the older of two is corrected by whoever sees it', asy
   t.equal(late.targetOf(1), 'newer')
 })
 
+t.test('a correction that replaces something newer in the store is noticed, and corrected', async (t) => {
+  const { rig, a, b } = pair()
+  const c = rig.host('c')
+  rig.pass(100)
+  const older = a.bind(1, 'older')
+  rig.pass(50)
+  b.bind(1, 'newer')
+  rig.pass(50)
+  // What b writes is long on its way.
+  const held: (() => void)[] = []
+  const { link } = b
+  const { save, publish } = link
+  link.save = (...write) => void held.push(() => save.apply(link, write))
+  link.publish = (...write) => void held.push(() => publish.apply(link, write))
+  a.replica.change(older)
+  rig.pass(50)
+  c.bind(1, 'newest')
+  rig.pass(50)
+  for (const write of held.splice(0)) write()
+  rig.pass(100)
+  const late = rig.host('late')
+  rig.pass(100)
+  t.same(
+    rig.hosts.map((host) => host.targetOf(1)),
+    ['newest', 'newest', 'newest', 'newest'],
+  )
+  t.equal(late.targetOf(1), 'newest')
+})
+
 t.test('health is passed on, and not kept', async (t) => {
   const { rig, a, b } = pair()
   const news = { kind: 'health', group: 'app', target: 'one', state: 'unhealthy', reason: 'CONNECT_FAILED' } as const
