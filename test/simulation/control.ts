@@ -9,7 +9,9 @@ import { Course } from './control/course.js'
 import { shrink } from './control/shrink.js'
 import { randomSteps, type Step } from './control/steps.js'
 
-const SHRINK_MS = 20_000
+const SHRINK_MS = 60_000
+/** Courses that are no longer are looked at after each step while they are shrunk. */
+const SHORT_STEPS = 400
 
 /** What came about in a course without a find. */
 export interface Held {
@@ -22,7 +24,7 @@ export interface Find {
   readonly steps: readonly Step[]
 }
 
-/** `checkEvery` as of Course; what is found is looked at after each step. */
+/** `checkEvery` as of Course. */
 export async function simulateControl(
   seed: number,
   count: number,
@@ -32,19 +34,22 @@ export async function simulateControl(
   const steps = randomSteps(seededRandom(seed), count)
   const found = await failure(steps, checkEvery)
   if ('tally' in found) return found
-  const again = async (shorter: readonly Step[]): Promise<string | undefined> => {
-    const outcome = await failure(shorter)
-    return 'message' in outcome ? outcome.message : undefined
+  const kind = kindOf(found.message)
+  let { message } = found
+  const failsAt = async (shorter: readonly Step[]): Promise<number | undefined> => {
+    const outcome = await failure(shorter, shorter.length > SHORT_STEPS ? checkEvery : 1)
+    if ('tally' in outcome || kindOf(outcome.message) !== kind) return undefined
+    message = outcome.message
+    return outcome.at
   }
-  const isSame = async (shorter: readonly Step[]) => kindOf(await again(shorter)) === kindOf(found.message)
-  const shortest = await shrink(steps.slice(0, found.at + 1), isSame, performance.now() + shrinkMs)
-  return { message: (await again(shortest)) ?? found.message, steps: shortest }
+  const until = steps.slice(0, found.at + 1)
+  const shortest = await shrink(until, failsAt, (step) => step.kind, performance.now() + shrinkMs)
+  return { message, steps: shortest }
 }
 
-async function failure(
-  steps: readonly Step[],
-  checkEvery = 1,
-): Promise<{ readonly message: string; readonly at: number } | Held> {
+type Failure = { readonly message: string; readonly at: number }
+
+async function failure(steps: readonly Step[], checkEvery: number): Promise<Failure | Held> {
   const course = new Course(checkEvery)
   let at = 0
   try {

@@ -1,6 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
 import { ManualClock } from '../../../src/core/clock.js'
-import type { ListedTarget } from '../../../src/core/directory.js'
 import { type AdminState, CHECK_STATES, type CheckState } from '../../../src/core/target-state.js'
 import { checkAlways, checkQuiet } from './invariants.js'
 import { checkMesh, hearEachOther } from './mesh-invariants.js'
@@ -8,6 +7,7 @@ import { SimulatedFile, targetOf } from './simulated-file.js'
 import type { SimulatedMesh } from './simulated-mesh.js'
 import { SimulatedPrimary } from './simulated-primary.js'
 import type { Step } from './steps.js'
+import { insist } from './violation.js'
 import { World } from './world.js'
 
 const HOSTS = ['a', 'b']
@@ -17,10 +17,13 @@ const ORIGIN_MS = 1_700_000_000_000
 const ORIGINS_APART_MS = 7_654_321
 /** Clocks that somebody keeps right are closer than this. */
 const NEAR_MS = 25_000
-const ROUND_MS = 1_000
+/** From the end of a process to the next one's start: no stamp is given out twice. */
+const STARTING_MS = 100
+const ROUND_MS = 2_000
 /** Longer than a target drains, and a listener that is gone is known. */
-const QUIET_ROUNDS = 15
-const MAX_ROUNDS = 100
+const QUIET_ROUNDS = 8
+/** What takes longer goes on for ever. */
+const MAX_ROUNDS = 200
 /** What one host hears it may have to answer. */
 const CALM_TURNS = 3
 const MOST_READS = 100
@@ -67,7 +70,8 @@ export class Course {
       this.#take(step)
       await this.#settle()
       if (step.kind === 'quieten') await this.#quieten()
-      else if (index % this.#checkEvery === 0) checkAlways(this.#hosts[step.host]!, this.#world)
+      else if (index % this.#checkEvery === 0 || index === steps.length - 1)
+        checkAlways(this.#hosts[step.host]!, this.#world)
     }
     onStep(steps.length)
     await this.#quieten()
@@ -84,7 +88,6 @@ export class Course {
     const { threads, proxies, registry, clock, mesh } = host
     const thread = threads[which % threads.length]!
     const proxy = proxies[which % proxies.length]!
-    const target = this.#target(host, how)
     switch (kind) {
       case 'deliver':
         thread.deliver()
@@ -129,13 +132,13 @@ export class Course {
         this.#sicken(host, how)
         return
       case 'state':
-        if (target !== undefined) host.setState(target.slot, STATES[which % 3]!)
+        this.#operate(host, how, (slot) => host.setState(slot, STATES[which % 3]!))
         return
       case 'weight':
-        if (target !== undefined) host.setWeight(target.slot, which % 4)
+        this.#operate(host, how, (slot) => host.setWeight(slot, which % 4))
         return
       case 'remove':
-        if (target !== undefined) host.remove(target.slot, which % 3 === 0)
+        this.#operate(host, how, (slot) => host.remove(slot, which % 3 === 0))
         return
       case 'add':
         this.#add(host, which, how)
@@ -197,9 +200,10 @@ export class Course {
   }
 
   /** As operators name them: by group and id. */
-  #target({ registry: { all } }: SimulatedPrimary, choice: number): ListedTarget | undefined {
+  #operate({ registry: { all } }: SimulatedPrimary, choice: number, act: (slot: number) => void): void {
     const chosen = all[choice % Math.max(1, all.length)]
-    return chosen && all.findLast(({ group, id }) => group === chosen.group && id === chosen.id)
+    const target = chosen && all.findLast(({ group, id }) => group === chosen.group && id === chosen.id)
+    if (target !== undefined) act(target.slot)
   }
 
   #add(host: SimulatedPrimary, which: number, how: number): void {
@@ -247,6 +251,7 @@ export class Course {
     this.#tally.crashes++
     this.#world.disturbed()
     host.die(how)
+    this.#pass(STARTING_MS)
     this.#hosts[at] = this.#boot(at)
     this.#await(this.#hosts[at]!.start())
   }
@@ -288,8 +293,6 @@ export class Course {
     for (const [at, offMs] of world.offMs.entries()) if (world.isFarOff && offMs !== 0) this.#setClock(at, -offMs)
     await this.#calm(QUIET_ROUNDS, ROUND_MS)
     if (world.isFarOff) {
-      // As hosts do it three times a day.
-      this.#hosts[0]!.ticketKeys.rotate()
       await this.#calm(SETTLING_MS / SETTLING_STEP_MS, SETTLING_STEP_MS)
       await this.#calm(QUIET_ROUNDS, ROUND_MS)
       world.isFarOff = false
@@ -301,18 +304,22 @@ export class Course {
   }
 
   async #calm(rounds: number, roundMs: number): Promise<void> {
-    for (let round = 0, calm = 0; calm < rounds; round++, calm++) {
+    for (let round = 0, calm = 0; calm < rounds; round++) {
       for (const host of this.#hosts) await this.#calmHost(host)
       for (let turn = 0; turn < CALM_TURNS; turn++) for (const { mesh } of this.#hosts) exchange(mesh)
       if (round % this.#checkEvery === 0) for (const host of this.#hosts) checkAlways(host, this.#world)
-      if (this.#hosts.some(isBusy) && round < MAX_ROUNDS) calm = 0
-      this.#pass(roundMs)
+      const busy = this.#hosts.find(isBusy)
+      insist(busy === undefined || round < MAX_ROUNDS, `${busy?.mesh.boot} does not come to rest`)
+      calm = busy === undefined ? calm + 1 : 0
+      this.#pass(busy === undefined ? roundMs : ROUND_MS)
     }
   }
 
   async #calmHost(host: SimulatedPrimary): Promise<void> {
-    while (host.later.waiting > 0) host.later.answer(0)
-    await this.#settle()
+    do {
+      while (host.later.waiting > 0) host.later.answer(0)
+      await this.#settle()
+    } while (host.later.waiting > 0)
     for (const thread of host.threads) {
       if (thread.queue === undefined) await host.restart(thread)
       while (thread.queue!.length > 0) thread.deliver()

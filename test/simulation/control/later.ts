@@ -20,7 +20,10 @@ export class Later {
     chosen?.()
   }
 
-  sleep(untilMs: number): Promise<void> {
+  sleep(ms: number, nowMs: number): Promise<void> {
+    // Only lets others have their turn.
+    if (ms === 0) return this.answered()
+    const untilMs = nowMs + ms
     return new Promise((wake) => this.#sleeping.push({ untilMs, wake }))
   }
 

@@ -68,7 +68,7 @@ function checkOperators(
         known !== undefined && stampOf(known) === stampOf(first),
         `the store does not have ${shown} of ${group}/${id}`,
       )
-      const by = superseded.get(stampOf(first))
+      const by = superseded.get(`${group}/${id} ${stampOf(first)}`)
       insist(
         by === undefined || !boots.some((boot) => by.has(boot)),
         `of ${group}/${id} ${shown} is back, although something else was said after it`,
@@ -79,15 +79,10 @@ function checkOperators(
 }
 
 /** What the mesh knows is what the primary does. */
-function checkWish(
-  { registry, snapshot, wished, mesh }: SimulatedPrimary,
-  group: string,
-  id: string,
-  state: string,
-): void {
+function checkWish({ registry, snapshot, mesh }: SimulatedPrimary, group: string, id: string, state: string): void {
   const slot = snapshot.groups.findIndex((entry) => entry?.config.name === group)
   const target = registry.all.findLast((listed) => listed.group === slot && listed.id === id)
-  if (target === undefined || wished.get(`${group}/${id}`) !== `${target.slot}.${target.generation}`) return
+  if (target === undefined || target.leavesMs !== undefined) return
   const wish = registry.wishFor(target.slot)
   insist(wish.state === state, `${mesh.boot} has ${group}/${id} ${wish.state}, and operators want it ${state}`)
 }

@@ -4,21 +4,17 @@ import type { Clock } from '../../../src/core/clock.js'
 import { isEarlier, isLostAt } from '../../../src/core/hybrid-clock.js'
 import type { OperatorEntry } from '../../../src/core/mesh.js'
 import type { FromMesh, MeshTask, ToMesh } from '../../../src/core/messages.js'
-import { packSnapshot } from '../../../src/core/packed-snapshot.js'
 import { MeshThread } from '../../../workers/mesh/assemble.js'
 import type { Later } from './later.js'
 import { GROUP_NAMES, TARGET_IDS } from './simulated-file.js'
-import type { Task, ToThread } from './simulated-proxy.js'
+import type { Task } from './simulated-proxy.js'
 import type { SimulatedLink } from './simulated-redis.js'
 import { insist } from './violation.js'
 import type { World } from './world.js'
 
 const SILENT = pino({ level: 'silent' })
 
-type Message =
-  | Exclude<ToMesh, { readonly type: 'stop' | 'snapshot' }>
-  | ToThread
-  | { readonly type: 'start'; readonly task: Task }
+type Message = Exclude<ToMesh, { readonly type: 'stop' }> | { readonly type: 'start'; readonly task: Task }
 
 /** The mesh thread's place: the product's thread, with another store than Redis behind it. */
 export class SimulatedMesh {
@@ -61,15 +57,13 @@ export class SimulatedMesh {
         const joined = new Promise<void>((resolve) => {
           this.#onJoined = resolve
         })
-        return Promise.race([joined, this.#later.sleep(this.#clock.nowMs + timeoutMs)])
+        return Promise.race([joined, this.#later.sleep(timeoutMs, this.#clock.nowMs)])
       },
-      send: (message) => this.send(message as Message),
+      send: (message) => {
+        if (message.type !== 'stop') this.queue?.push(message)
+      },
       stop: async () => {},
     }
-  }
-
-  send(message: Message): void {
-    this.queue?.push(message)
   }
 
   /** The thread takes the oldest message of the primary. */
@@ -78,7 +72,6 @@ export class SimulatedMesh {
     if (message === undefined) return
     if (message.type === 'start') this.#start(message.task)
     else if (message.type === 'operator') this.#operate(message)
-    else if (message.type === 'snapshot') this.thread!.take({ type: 'snapshot', packed: packSnapshot(message) })
     else this.thread!.take(message)
     if (message.type === 'snapshot' || message.type === 'targets') this.#noteTargets()
   }
@@ -161,8 +154,8 @@ export class SimulatedMesh {
     const { superseded, isFarOff } = this.#world
     // A clock that was set back may not know the one from the other.
     if (isFarOff) return
-    const stamp = stampOf(before)
-    superseded.set(stamp, (superseded.get(stamp) ?? new Set()).add(this.boot))
+    const said = `${group}/${target} ${stampOf(before)}`
+    superseded.set(said, (superseded.get(said) ?? new Set()).add(this.boot))
   }
 }
 

@@ -8,11 +8,12 @@ import { InForce } from '../../../src/control/in-force.js'
 import { capacityFor } from '../../../src/control/next-snapshot.js'
 import { snapshotMemory } from '../../../src/control/snapshot-memory.js'
 import { TargetRegistry } from '../../../src/control/target-registry.js'
-import { LocalTicketKeys } from '../../../src/control/ticket-keys.js'
+import { LocalTicketKeys, ROTATE_MS } from '../../../src/control/ticket-keys.js'
 import type { ManualClock } from '../../../src/core/clock.js'
 import type { Config } from '../../../src/core/config.js'
 import { RECORD_FD, RECORD_LISTENER, RECORD_WORDS } from '../../../src/core/connection-record.js'
 import { CastorError } from '../../../src/core/errors.js'
+import { packSnapshot } from '../../../src/core/packed-snapshot.js'
 import type { Snapshot } from '../../../src/core/snapshot.js'
 import type { AdminState } from '../../../src/core/target-state.js'
 import { createSharedCounters } from '../../../src/shm/columns.js'
@@ -51,17 +52,14 @@ export class SimulatedPrimary {
   readonly probe: SimulatedProbe
   readonly mesh: SimulatedMesh
   readonly cluster: ClusterLink
+  /** Its timer is the simulation's. */
   readonly ticketKeys = new LocalTicketKeys()
+  #keysSinceMs: number
   /** The primary's door to the sessions of all threads. */
   readonly sessions: SessionTable
   readonly ledger = new SlotLedger()
   readonly places = new PlaceLedger()
   readonly #apply: Apply
-  /**
-   * By group and name: the slot and generation that had it when an operator said something of it last. What the file takes
-   * out and puts back is active.
-   */
-  readonly wished = new Map<string, string>()
   /** Changes of the configuration that are under way. */
   applying = 0
   badCertificate = false
@@ -70,6 +68,7 @@ export class SimulatedPrimary {
 
   constructor(config: Config, boot: string, clock: ManualClock, world: World) {
     this.clock = clock
+    this.#keysSinceMs = clock.nowMs
     this.probe = new SimulatedProbe(clock)
     this.mesh = new SimulatedMesh(boot, world, clock, this.later)
     const { sockets, names, ledger } = this
@@ -83,7 +82,9 @@ export class SimulatedPrimary {
     this.columns = new WatchedColumns(counters, this.places)
     this.table = new WatchedTable(counters.segments, this.places)
     const tell = (message: ToThread): void => {
-      for (const thread of this.threads) thread.send(message)
+      for (const thread of [...this.proxies, this.probe]) thread.send(message)
+      const isPlain = message.type !== 'snapshot'
+      this.cluster.send(isPlain ? message : { type: 'snapshot', packed: packSnapshot(message) })
     }
     this.registry = new TargetRegistry(
       inForce.snapshot.groups,
@@ -105,16 +106,12 @@ export class SimulatedPrimary {
       clock: () => clock,
       log: SILENT,
       stamps: new SharedHybridClock(counters.hybridClock, config.node, () => clock.wallMs),
-      mesh: (listeners) =>
-        this.mesh.keeper({
-          ...listeners,
-          onOperator: (entry) => {
-            listeners.onOperator(entry)
-            this.#noteWish(`${entry.group}/${entry.target}`)
-          },
-        }),
+      mesh: (listeners) => this.mesh.keeper(listeners),
     })
-    this.ticketKeys.onChange = (keys) => this.cluster.tellTickets(keys)
+    this.ticketKeys.onChange = (keys) => {
+      this.#keysSinceMs = clock.nowMs
+      this.cluster.tellTickets(keys)
+    }
     this.binds = new Binds(sockets.opener(), inForce.binds)
     this.proxies = Array.from(
       { length: config.workers },
@@ -138,11 +135,10 @@ export class SimulatedPrimary {
       log: SILENT,
       workers: config.workers,
       steadyMs: () => clock.steadyMs,
-      sleep: (ms) => this.later.sleep(clock.nowMs + ms),
+      sleep: (ms) => this.later.sleep(ms, clock.nowMs),
       makeRoom: (next) => growTables(inForce.neededFor(next), this, tell),
       publish: (snapshot) => {
         ledger.change(snapshot)
-        this.#noteLeaving()
         tell({ type: 'snapshot', snapshot, ...this.#lists() })
       },
       acknowledged: () => this.acknowledged,
@@ -221,13 +217,11 @@ export class SimulatedPrimary {
 
   remove(slot: number, now: boolean): void {
     this.registry.remove(slot, now, this.clock.steadyMs)
-    this.#noteLeaving()
   }
 
   setState(slot: number, state: AdminState): void {
     this.registry.setState(slot, state, this.clock.steadyMs)
     this.cluster.tellOperator(slot)
-    this.#noteWish(this.#nameOf(slot))
   }
 
   setWeight(slot: number, weight: number): void {
@@ -256,22 +250,7 @@ export class SimulatedPrimary {
   pass(ms: number): void {
     this.clock.advance(ms)
     this.later.tick(this.clock.nowMs)
-  }
-
-  #noteLeaving(): void {
-    for (const { slot, leavesMs } of this.registry.all)
-      if (leavesMs !== undefined) this.wished.delete(this.#nameOf(slot))
-  }
-
-  #noteWish(name: string): void {
-    const target = this.registry.all.findLast(({ slot }) => this.#nameOf(slot) === name)
-    if (target === undefined || target.leavesMs !== undefined) this.wished.delete(name)
-    else this.wished.set(name, `${target.slot}.${target.generation}`)
-  }
-
-  #nameOf(slot: number): string {
-    const { group, id } = this.registry.all.find((target) => target.slot === slot)!
-    return `${this.snapshot.groups[group]!.config.name}/${id}`
+    if (this.clock.nowMs - this.#keysSinceMs >= ROTATE_MS) this.ticketKeys.rotate()
   }
 
   #lists() {

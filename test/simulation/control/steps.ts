@@ -8,7 +8,7 @@ const SHARES = {
   look: 10,
   pass: 10,
   tick: 6,
-  answer: 8,
+  answer: 16,
   edit: 8,
   copy: 2,
   reload: 7,

@@ -41,7 +41,7 @@ export class World {
   nowMs = 0
   /** Addresses of servers that fail their checks. */
   readonly sick = new Set<string>()
-  /** By stamp of what operators had said: the processes where they knew that, and said something else. */
+  /** By target, and stamp of what operators had said of it: the processes where they knew that, and said something else. */
   readonly superseded = new Map<string, Set<string>>()
   /** Since news may have been lost last, by receiving host and target. */
   readonly health = new Map<string, ToldHealth>()
