@@ -1,8 +1,9 @@
 import type { Conn, ConnHandler } from '../core/conn.js'
 import type { CastorError } from '../core/errors.js'
 import type { Timed } from '../net/timer-wheel.js'
+import type { Drainable } from './drainables.js'
 import type { Listener } from './listener.js'
-import type { Drainable, WorkerContext } from './worker-context.js'
+import type { WorkerContext } from './worker-context.js'
 
 /**
  * A step before a connection's protocol: a PROXY header, the TLS handshake, the version of HTTP. It has the connection from
@@ -13,6 +14,7 @@ export abstract class Gate implements ConnHandler, Timed, Drainable {
   timerPrevious: Timed | null = null
   timerSlot = -1
   timerDeadlineMs = 0
+  drainablesPlace = -1
   readonly listener: Listener
   protected readonly context: WorkerContext
   protected readonly conn: Conn

@@ -4,22 +4,10 @@ import type { Transport } from '../core/conn.js'
 import type { TimerWheel } from '../net/timer-wheel.js'
 import type { AccessEntry, AccessLog } from '../observe/access-log.js'
 import type { Columns } from '../shm/columns.js'
-import type { Listener } from './listener.js'
+import type { Drainables } from './drainables.js'
 import type { RequestIds } from './request-ids.js'
 import type { SilentClients } from './silent-clients.js'
 import type { TlsLog } from './tls-log.js'
-
-/** A connection being served, as whoever drains or stops the thread sees it. */
-export interface Drainable {
-  /** Whose connection it is: listeners leave one by one. */
-  readonly listener: Listener
-  /** Take no new request; end as soon as nothing is in flight. */
-  drain(): void
-  /** The target's time is over: end whatever goes on with it. */
-  onTargetRemoved(targetSlot: number): void
-  /** End now. */
-  cut(): void
-}
 
 /**
  * What connections of one proxy thread share. A snapshot with other limits, or with the access log on instead of off, has
@@ -37,7 +25,7 @@ export interface WorkerContext {
   readonly accessLog: AccessLog | undefined
   readonly entry: AccessEntry
   readonly requestIds: RequestIds
-  readonly drainables: Set<Drainable>
+  readonly drainables: Drainables
   readonly silent: SilentClients
   readonly tlsLog: TlsLog
 }

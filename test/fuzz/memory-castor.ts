@@ -10,6 +10,7 @@ import { CHECK_UNCHECKED } from '../../src/core/target-state.js'
 import type { ClientTls } from '../../src/core/tls.js'
 import { TimerWheel } from '../../src/net/timer-wheel.js'
 import { AccessEntry } from '../../src/observe/access-log.js'
+import { Drainables } from '../../src/proxy/drainables.js'
 import { Http1Context } from '../../src/proxy/h1/h1-context.js'
 import { Http2Context } from '../../src/proxy/h2/h2-context.js'
 import { Listener } from '../../src/proxy/listener.js'
@@ -164,7 +165,7 @@ export class MemoryCastor {
       accessLog: undefined,
       entry: new AccessEntry(),
       requestIds: new RequestIds(),
-      drainables: new Set(),
+      drainables: new Drainables(),
       silent: new SilentClients(clock, config.protection.firstByteTimeoutMs, columns.workerWords, columns.workerAt(1)),
       tlsLog: new TlsLog(pino({ level: 'silent' }), clock),
     }

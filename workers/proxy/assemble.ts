@@ -7,12 +7,12 @@ import { NativeTransport } from '../../src/net/native-transport.js'
 import { SocketTransport } from '../../src/net/socket-transport.js'
 import { type Timed, TimerWheel } from '../../src/net/timer-wheel.js'
 import { AccessEntry, AccessLog } from '../../src/observe/access-log.js'
+import { Drainables } from '../../src/proxy/drainables.js'
 import { RequestIds } from '../../src/proxy/request-ids.js'
 import { ShortageLog } from '../../src/proxy/shortage-log.js'
 import { SilentClients } from '../../src/proxy/silent-clients.js'
 import type { TargetServices } from '../../src/proxy/target.js'
 import { TlsLog } from '../../src/proxy/tls-log.js'
-import type { Drainable } from '../../src/proxy/worker-context.js'
 import { Columns } from '../../src/shm/columns.js'
 import { KeyHash } from '../../src/shm/key-hash.js'
 import { Outbox } from '../../src/shm/outbox.js'
@@ -78,7 +78,7 @@ export function assemble(
     column: task.column,
     entry: new AccessEntry(),
     requestIds: new RequestIds(),
-    drainables: new Set<Drainable>(),
+    drainables: new Drainables(),
     silent: new SilentClients(
       clock,
       config.protection.firstByteTimeoutMs,

@@ -24,7 +24,7 @@ export function drain(thread: Draining, timeoutMs: number, idleGraceMs: number):
   live.drain()
   context.clock.refresh()
   const closeIdle = (): void => {
-    for (const session of [...context.drainables]) session.drain()
+    for (const session of context.drainables.now()) session.drain()
   }
   if (idleGraceMs === 0) closeIdle()
   for (const set of live.allSets()) set.closeIdle()
@@ -33,7 +33,7 @@ export function drain(thread: Draining, timeoutMs: number, idleGraceMs: number):
       clearInterval(look)
       clearTimeout(deadline)
       clearTimeout(idle)
-      for (const session of [...context.drainables]) session.cut()
+      for (const session of context.drainables.now()) session.cut()
       if (context.drainables.size === 0) {
         resolve()
         return
@@ -62,6 +62,6 @@ export function drain(thread: Draining, timeoutMs: number, idleGraceMs: number):
 export function drainListeners({ context }: Pick<Draining, 'context'>, gone: readonly Listener[]): void {
   if (gone.length === 0) return
   setTimeout(() => {
-    for (const session of [...context.drainables]) if (gone.includes(session.listener)) session.drain()
+    for (const session of context.drainables.now()) if (gone.includes(session.listener)) session.drain()
   }, IDLE_GRACE_MS)
 }

@@ -30,7 +30,7 @@ export class LeavingTargets {
         } else if (!this.#ended.has(slot) && table.drainUntilMs(slot) <= clock.steadyMs) {
           this.#ended.add(slot)
           pool.closeAll()
-          for (const session of [...drainables]) session.onTargetRemoved(slot)
+          for (const session of drainables.now()) session.onTargetRemoved(slot)
         }
       }
     }
@@ -48,7 +48,7 @@ export class LeavingTargets {
     for (const { slot, pool } of this.#live.setIn(list.group)?.setTargets(list) ?? []) {
       this.#ended.delete(slot)
       pool.closeAll()
-      for (const session of [...drainables]) session.onTargetRemoved(slot)
+      for (const session of drainables.now()) session.onTargetRemoved(slot)
     }
   }
 

@@ -6,12 +6,12 @@ import { BodyPace } from '../../limits/body-pace.js'
 import type { Timed } from '../../net/timer-wheel.js'
 import type { AnswerSink } from '../answer-sink.js'
 import { type ClientAddress, type ForwardedLines, formatHost, forwardedLines } from '../client-address.js'
+import type { Drainable } from '../drainables.js'
 import { ForwardedClients } from '../forwarded-client.js'
 import type { Listener } from '../listener.js'
 import type { RequestInfo } from '../request-info.js'
 import type { Route } from '../route.js'
 import type { Target } from '../target.js'
-import type { Drainable } from '../worker-context.js'
 import type { Http1Context } from './h1-context.js'
 import { KeptBytes } from './kept-bytes.js'
 import { PinnedConnections } from './pinned-connections.js'
@@ -29,6 +29,7 @@ export abstract class ClientLink implements Timed, Drainable {
   timerPrevious: Timed | null = null
   timerSlot = -1
   timerDeadlineMs = 0
+  drainablesPlace = -1
   readonly context: Http1Context
   readonly listener: Listener
   /**

@@ -1,10 +1,10 @@
 import type { Conn } from '../../core/conn.js'
 import type { ReasonCode } from '../../core/reasons.js'
+import type { Drainable } from '../drainables.js'
 import type { Listener } from '../listener.js'
 import type { Affinity } from '../stickiness.js'
 import type { Target } from '../target.js'
 import { Tunnel, type TunnelEnd, type TunnelOwner } from '../tunnel.js'
-import type { Drainable } from '../worker-context.js'
 import type { Http1Context } from './h1-context.js'
 import type { Requester } from './requester.js'
 
@@ -22,6 +22,7 @@ const REASONS: Record<TunnelEnd, ReasonCode> = {
 
 /** A connection from its 101 on, to a WebSocket or another protocol: a tunnel that ends the session it grew out of. */
 export class UpgradedTunnel implements TunnelOwner, Drainable {
+  drainablesPlace = -1
   readonly #session: Requester
   readonly #context: Http1Context
   readonly #target: Target

@@ -14,10 +14,10 @@ import {
 import { BodyPace } from '../../limits/body-pace.js'
 import type { Timed } from '../../net/timer-wheel.js'
 import type { ClientAddress } from '../client-address.js'
+import type { Drainable } from '../drainables.js'
 import { PinnedConnections } from '../h1/pinned-connections.js'
 import type { Listener } from '../listener.js'
 import type { Target } from '../target.js'
-import type { Drainable } from '../worker-context.js'
 import { AheadBudget } from './ahead.js'
 import { ClientStream, type StreamHome } from './client-stream.js'
 import type { Http2Context } from './h2-context.js'
@@ -62,6 +62,7 @@ export class ClientConnection implements ConnHandler, Timed, Drainable, H2Handle
   timerPrevious: Timed | null = null
   timerSlot = -1
   timerDeadlineMs = 0
+  drainablesPlace = -1
   readonly listener: Listener
   readonly clientAddress: ClientAddress
   readonly conn: Conn

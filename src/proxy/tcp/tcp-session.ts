@@ -7,6 +7,7 @@ import { writeProxyV1, writeProxyV2 } from '../../net/proxy-protocol-writer.js'
 import type { Timed } from '../../net/timer-wheel.js'
 import type { ClientAddress } from '../client-address.js'
 import { DISCARD } from '../discard.js'
+import type { Drainable } from '../drainables.js'
 import type { Listener } from '../listener.js'
 import { logConnection } from '../log-request.js'
 import { RequestInfo } from '../request-info.js'
@@ -16,7 +17,7 @@ import { Affinity } from '../stickiness.js'
 import type { Target } from '../target.js'
 import { Tunnel, type TunnelEnd, type TunnelOwner } from '../tunnel.js'
 import type { Waiter } from '../wait-list.js'
-import type { Drainable, WorkerContext } from '../worker-context.js'
+import type { WorkerContext } from '../worker-context.js'
 
 const END_REASONS: Record<TunnelEnd, ReasonCode> = {
   closed: 'NONE',
@@ -35,6 +36,7 @@ export class TcpSession implements ConnHandler, Timed, Drainable, TunnelOwner, W
   timerPrevious: Timed | null = null
   timerSlot = -1
   timerDeadlineMs = 0
+  drainablesPlace = -1
   waitNext: Waiter | null = null
   waitPrevious: Waiter | null = null
   waitTicket = 0

@@ -1,12 +1,12 @@
 import type { Endpoint } from '../../../src/core/conn.js'
 import type { GroupEntry, ListenerEntry, SeriesEntry } from '../../../src/core/snapshot.js'
 import type { ClientAddress } from '../../../src/proxy/client-address.js'
+import type { Drainable } from '../../../src/proxy/drainables.js'
 import type { Listener } from '../../../src/proxy/listener.js'
 import type { Route } from '../../../src/proxy/route.js'
 import { Affinity } from '../../../src/proxy/stickiness.js'
 import type { Target } from '../../../src/proxy/target.js'
 import type { Waiter } from '../../../src/proxy/wait-list.js'
-import type { Drainable } from '../../../src/proxy/worker-context.js'
 import { insist } from './violation.js'
 import type { World } from './world.js'
 
@@ -113,6 +113,7 @@ export class SimulatedRequest implements Waiter, Began {
 
 /** A client's connection in a simulated thread, with one request at a time: it counts as those of the product do. */
 export class SimulatedClient implements Drainable {
+  drainablesPlace = -1
   readonly listener: Listener
   /** Which of the slot's holders the listener is. */
   readonly entry: ListenerEntry

@@ -7,11 +7,11 @@ import type { SharedCounters } from '../../../src/core/shared-counters.js'
 import type { ListenerEntry, Snapshot } from '../../../src/core/snapshot.js'
 import { TimerWheel } from '../../../src/net/timer-wheel.js'
 import { AccessEntry, AccessLog } from '../../../src/observe/access-log.js'
+import { Drainables } from '../../../src/proxy/drainables.js'
 import type { Listener } from '../../../src/proxy/listener.js'
 import { RequestIds } from '../../../src/proxy/request-ids.js'
 import { SilentClients } from '../../../src/proxy/silent-clients.js'
 import { TlsLog } from '../../../src/proxy/tls-log.js'
-import type { Drainable } from '../../../src/proxy/worker-context.js'
 import { Columns } from '../../../src/shm/columns.js'
 import { ConnectionRing, createConnectionRing } from '../../../src/shm/connection-ring.js'
 import { KeyHash, keySeed } from '../../../src/shm/key-hash.js'
@@ -181,7 +181,7 @@ export class SimulatedProxy implements Worker {
       column: this.column,
       entry: new AccessEntry(),
       requestIds: new RequestIds(),
-      drainables: new Set<Drainable>(),
+      drainables: new Drainables(),
       silent: new SilentClients(clock, 0, columns.workerWords, columns.workerAt(this.column)),
       tlsLog: new TlsLog(SILENT, clock),
     }

@@ -14,11 +14,11 @@ import type { TlsMaterial } from '../../../src/core/tls.js'
 import { TimerWheel } from '../../../src/net/timer-wheel.js'
 import { AccessEntry, AccessLog } from '../../../src/observe/access-log.js'
 import { DISCARD } from '../../../src/proxy/discard.js'
+import { Drainables } from '../../../src/proxy/drainables.js'
 import { accept } from '../../../src/proxy/phases.js'
 import { RequestIds } from '../../../src/proxy/request-ids.js'
 import { SilentClients } from '../../../src/proxy/silent-clients.js'
 import { TlsLog } from '../../../src/proxy/tls-log.js'
-import type { Drainable } from '../../../src/proxy/worker-context.js'
 import { Columns, createSharedCounters } from '../../../src/shm/columns.js'
 import { KeyHash, keySeed } from '../../../src/shm/key-hash.js'
 import { MapSessionStore } from '../../../src/shm/map-sessions.js'
@@ -102,7 +102,7 @@ export class MemoryThread {
       column: COLUMN,
       entry: new AccessEntry(),
       requestIds: new RequestIds(),
-      drainables: new Set<Drainable>(),
+      drainables: new Drainables(),
       silent: new SilentClients(clock, 0, columns.workerWords, columns.workerAt(COLUMN)),
       tlsLog: new TlsLog(pino({ level: 'silent' }), clock),
     }
