@@ -36,7 +36,8 @@ export function addKeepalived(program: Command): void {
       'after',
       `
 Example, as root on each host:
-  castor keepalived -c /etc/castor/castor.yaml -o /etc/keepalived/keepalived.conf
+  castor keepalived -c /etc/castor/castor.yaml \\
+    -o /etc/keepalived/keepalived.conf
   systemctl reload-or-restart keepalived`,
     )
     .action((flags: KeepalivedFlags) => write(flags))
@@ -94,23 +95,10 @@ function check({ vips, cluster, node, admin }: Config, file: string): void {
   if (vips.length === 0) problems.push('vips: is empty; name the addresses that clients use')
   if (whereToAsk({ admin }) === undefined)
     problems.push('admin.listen: has port 0; keepalived has to know where to ask')
-  for (const [index, vip] of vips.entries()) {
-    const before = vips.slice(0, index)
-    if (before.some(({ address }) => bare(address) === bare(vip.address)))
-      problems.push(`vips: names ${vip.address} twice`)
-    if (before.some(({ routerId, interface: on }) => routerId === vip.routerId && on === vip.interface)) {
-      problems.push(`vips: ${vip.address} has the routerId of another address, ${vip.routerId}`)
-    }
-  }
   const hosts = cluster?.hosts ?? []
   if (hosts.length > 0) {
     if (!hosts.some((host) => host.node === node)) {
       problems.push(`cluster.hosts: does not name this host, ${node}; set node, or add it`)
-    }
-    for (const { prefer, address } of vips) {
-      if (!hosts.some((host) => host.node === prefer)) {
-        problems.push(`vips: ${address} is preferred on ${prefer}, which cluster.hosts does not name`)
-      }
     }
     if (new Set(hosts.map(({ address }) => isIP(address))).size > 1) {
       problems.push('cluster.hosts: has addresses of both families; give all hosts addresses of one')
@@ -120,5 +108,3 @@ function check({ vips, cluster, node, admin }: Config, file: string): void {
     throw new CastorError('CONFIG_INVALID', problems.map((problem) => `${file}: ${problem}`).join('\n'))
   }
 }
-
-const bare = (address: string): string => address.slice(0, address.indexOf('/'))

@@ -11,11 +11,13 @@ import {
 } from './addresses.js'
 
 import { checkHealthCheck } from './check-health.js'
+import { checkPair } from './check-pair.js'
 import { checkStickyCookie } from './check-stickiness.js'
 import { checkGroupTls, checkListenerTls } from './check-tls.js'
 import type { Path } from './problems.js'
 import { didYouMean } from './suggest.js'
 import { type Entry, entries, type Fields, flagOf, isFields, type Report, text } from './tree.js'
+import { unique } from './unique.js'
 import { parseDuration } from './units.js'
 
 /**
@@ -43,6 +45,7 @@ export function crossCheck(tree: unknown, report: Report): void {
   checkNumberOfTargets(groups, report)
   checkSecret(root, report)
   checkRedis(root, report)
+  checkPair(root, report)
   checkAdmin(root, report)
   checkAddresses(root, listeners, report)
 }
@@ -297,26 +300,6 @@ function checkServers(targets: readonly Entry[], idOf: (target: Entry) => string
       const where = before.path.join('.')
       report([...target.path, 'address'], `"${written}" is the same server as ${where}; list it once, by its weight`)
     }
-  }
-}
-
-function unique(
-  list: readonly Entry[],
-  identity: (entry: Entry) => string | undefined,
-  keyName: string | ((entry: Entry) => string),
-  report: Report,
-): void {
-  const first = new Map<string, Entry>()
-  for (const entry of list) {
-    const value = identity(entry)
-    if (value === undefined) continue
-    const before = first.get(value)
-    if (before === undefined) {
-      first.set(value, entry)
-      continue
-    }
-    const key = typeof keyName === 'string' ? keyName : keyName(entry)
-    report([...entry.path, key], `"${value}" is already used by ${before.path.join('.')}; give each its own`)
   }
 }
 

@@ -164,8 +164,8 @@ const HOSTILE = [
   ['a second directive in an interface', ['interface: eth0', 'interface: "a\\n}"'], 'must be the name of a network'],
   ['a zone in an address', ['192.0.2.10/24', '"fe80::1%eth0/64"'], 'is not an address with its prefix length'],
   ['a zone in a host’s address', ['10.0.0.2', '"fe80::2%eth0"'], 'an IP address, without a zone'],
-  ['one address twice', ['192.0.2.11', '192.0.2.10'], 'names 192.0.2.10/24 twice'],
-  ['one router id twice', ['routerId: 52', 'routerId: 51'], 'has the routerId of another address, 51'],
+  ['one address twice', ['192.0.2.11', '192.0.2.10'], '"192.0.2.10" is already used by vips.0'],
+  ['one router id twice', ['routerId: 52', 'routerId: 51'], '51 on eth0 is already used by vips.0'],
 ] as const
 
 t.test('nothing leaves its place in the file', async (t) => {

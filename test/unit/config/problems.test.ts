@@ -593,3 +593,23 @@ t.test('a complaint proposes what was probably meant, and what would be taken', 
     )
   }
 })
+
+t.test('hosts and addresses that move are checked against each other', async (t) => {
+  const vip = (address: string, prefer: string, routerId: number) => ({ address, interface: 'eth0', prefer, routerId })
+  const host = (node: string, address: string) => ({ node, address })
+  const pair = (hosts: object[], vips: object[]): string =>
+    `${SMALL}cluster: ${JSON.stringify({ name: 'c', secret: 'x'.repeat(16), redis: 'redis://127.0.0.1', hosts })}
+vips: ${JSON.stringify(vips)}\n`
+  const hosts = [host('lb-a', '10.0.0.1'), host('lb-b', '10.0.0.2')]
+  const right = [vip('10.0.0.101/24', 'lb-a', 51), vip('10.0.0.102/24', 'lb-b', 52)]
+  t.same(problemsOf(pair(hosts, right)), [])
+  t.same(problemsOf(pair([], [vip('10.0.0.101/24', 'any', 51)])), [], 'without hosts every name may be one')
+  const cases: [string, RegExp][] = [
+    [pair(hosts, [vip('10.0.0.101/24', 'lb_a', 51)]), /vips\.0\.prefer: no host .* named "lb_a" \(did you mean "lb-a"/],
+    [pair(hosts, [right[0]!, vip('10.0.0.102/24', 'lb-b', 51)]), /vips\.1\.routerId: 51 on eth0 is .* by vips\.0;/],
+    [pair(hosts, [right[0]!, vip('10.0.0.101/25', 'lb-b', 52)]), /vips\.1\.address: "10\.0\.0\.101" is already used/],
+    [pair([hosts[0]!, host('lb-a', '10.0.0.2')], []), /cluster\.hosts\.1\.node: "lb-a" is .* by cluster\.hosts\.0;/],
+    [pair([hosts[0]!, host('lb-b', '10.0.0.1')], []), /cluster\.hosts\.1\.address: "10\.0\.0\.1" is already used/],
+  ]
+  for (const [text, expected] of cases) t.match(problemsOf(text), [expected])
+})
