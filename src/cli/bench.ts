@@ -30,8 +30,9 @@ export function addBench(program: Command): void {
     .addHelpText(
       'after',
       `
-The load comes from one thread of this process and costs more CPU than a proxy does: it finds failures and rough
-numbers, not limits. Exits 0 also when some requests failed (the table says so), 1 when nothing could connect.
+The load comes from one thread of this process and costs more CPU than a proxy
+does: it finds failures and rough numbers, not limits. Exits 0 also when some
+requests failed (the table says so), 1 when nothing could connect.
 
 Examples:
   castor bench

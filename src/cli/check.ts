@@ -23,9 +23,10 @@ export function addCheck(program: Command): void {
     .addHelpText(
       'after',
       `
-Certificates and keys are read and checked as well; one that has expired is an error here, and a warning
-when castor starts, since it serves some clients and a balancer that does not start serves none.
-Nothing is started and no port is opened: whether the addresses are free shows when castor starts.
+Certificates and keys are read and checked as well; one that has expired is an
+error here, and a warning when castor starts, since it serves some clients and a
+balancer that does not start serves none. Nothing is started and no port is
+opened: whether the addresses are free shows when castor starts.
 Exits 0 when the file is valid, else 2.
 
 Example:

@@ -21,20 +21,21 @@ function program(): Command {
     .helpOption('-h, --help', 'print help; also after a command')
     .helpCommand('help [command]', 'print help for a command')
     .showHelpAfterError('(castor --help shows the commands, castor COMMAND --help the options of one)')
+    .configureHelp({ subcommandTerm: termOf })
     .exitOverride()
     .addHelpText(
       'after',
       `
 Examples:
-  castor start --demo              three targets, a listener on 8080, the dashboard on 9900
-  castor check -c castor.yaml      everything that is wrong with a configuration
-  castor start -c castor.yaml      run it
-  castor status --watch            how it is doing
-  castor diff                      what a reload would change; castor reload applies it
-  castor bench -c 64 -d 10         put load on it
+  castor start --demo            three demo targets on 8080, dashboard on 9900
+  castor check -c castor.yaml    everything that is wrong with a configuration
+  castor start -c castor.yaml    run it
+  castor status --watch          how it is doing
+  castor diff                    what castor reload would change
+  castor bench -c 64 -d 10       put load on it
 
-Exit codes: 0 done, 1 failed (status: degraded; diff: something differs), 2 wrong configuration or usage, 3 status and diff:
-it does not answer.`,
+Exit codes: 0 done, 1 failed (status: degraded; diff: something differs),
+2 wrong configuration or usage, 3 status and diff: it does not answer.`,
     )
   addStart(castor)
   addCheck(castor)
@@ -47,6 +48,12 @@ it does not answer.`,
   addUpgrade(castor)
   addBench(castor)
   return castor
+}
+
+/** How help lists a command: with its arguments only where those leave room for what it does. */
+function termOf(command: Command): string {
+  const isOfAnother = command.parent?.parent != null
+  return isOfAnother ? `${command.name()} ${command.usage()}` : command.name()
 }
 
 /** Options whose values are easily given without naming them. */

@@ -43,9 +43,11 @@ export function addReload(program: Command, output: Output = process): void {
     .addHelpText(
       'after',
       `
-The process reads the file that it was started with, with its own environment and --set options. A file that is wrong, or
-changes what only a restart can, changes nothing. Exits 0 when the file holds now, also where it held before; 1 when it
-was refused, could not be applied, or the process does not answer; 2 when the file is wrong.
+The process reads the file that it was started with, with its own environment
+and --set options. A file that is wrong, or changes what only a restart can,
+changes nothing. Exits 0 when the file holds now, also where it held before; 1
+when it was refused, could not be applied, or the process does not answer; 2
+when the file is wrong.
 
 Examples:
   castor reload
@@ -63,11 +65,13 @@ Examples:
     .addHelpText(
       'after',
       `
-With the file that the process runs by, or without -c, the process itself compares; another file is read here, with the
-environment of this command, and its secrets are not compared. Operators' changes (castor drain, weight, target) survive a
-reload and are no difference.
-Lines begin with + what comes, - what goes, ~ what changes, ! what needs a restart.
-Exits 0 when a reload would change nothing, 1 when it would, 2 when the file is wrong, 3 when the process does not answer.
+With the file that the process runs by, or without -c, the process itself
+compares; another file is read here, with the environment of this command, and
+its secrets are not compared. Operators' changes (castor drain, weight, target)
+survive a reload and are no difference.
+Lines begin with + for what comes, - for what goes, ~ for what changes, and !
+for what needs a restart. Exits 0 when a reload would change nothing, 1 when it
+would, 2 when the file is wrong, 3 when the process does not answer.
 
 Example:
   castor diff -c /etc/castor/castor.yaml`,

@@ -11,7 +11,8 @@ export function addSchema(program: Command): void {
       `
 Example:
   castor schema > castor.schema.json
-  and as first line of the configuration: # yaml-language-server: $schema=castor.schema.json`,
+  and as first line of the configuration:
+  # yaml-language-server: $schema=castor.schema.json`,
     )
     .action(() => {
       process.stdout.write(configJsonSchemaText())

@@ -45,14 +45,17 @@ export function addStart(program: Command): void {
     .addHelpText(
       'after',
       `
-SIGTERM, SIGQUIT or SIGINT (Ctrl-C) stop accepting and let what is in flight finish, at most shutdownTimeout long;
-a second one stops at once. SIGHUP reads the configuration file anew and applies it, as castor reload does.
-SIGUSR1 and SIGUSR2 open the access log anew, as after a rotation. Exits 0 after a clean stop, 1 after a failure, 2 for wrong configuration or usage.
+SIGTERM, SIGQUIT or SIGINT (Ctrl-C) stop accepting and let what is in flight
+finish, at most shutdownTimeout long; a second one stops at once. SIGHUP reads
+the configuration file anew and applies it, as castor reload does. SIGUSR1 and
+SIGUSR2 open the access log anew, as after a rotation. Exits 0 after a clean
+stop, 1 after a failure, 2 for wrong configuration or usage.
 
 Examples:
   castor start -c castor.yaml
   castor start --demo
-  castor start -c castor.yaml --set log.level=debug --set listeners.0.listen=0.0.0.0:9000`,
+  castor start -c castor.yaml --set log.level=debug \\
+    --set listeners.0.listen=0.0.0.0:9000`,
     )
     .action(async (options: StartOptions) => {
       const code = await start(options)

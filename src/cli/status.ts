@@ -29,7 +29,8 @@ export function addStatus(program: Command): void {
     .addHelpText(
       'after',
       `
-Exits 0 when healthy, 1 when degraded, 2 for wrong usage, 3 when the process does not answer.
+Exits 0 when healthy, 1 when degraded, 2 for wrong usage, 3 when the process
+does not answer.
 
 Examples:
   castor status

@@ -31,9 +31,11 @@ export function addUpgrade(program: Command): void {
     .addHelpText(
       'after',
       `
-The new process is started with the arguments, the environment and the directory of the running one, by the same path:
-put the new version there first (a symbolic link that moves does), or name it with --program. It reads the configuration
-file anew. Exits 0 when the new process serves, 1 when it does not, 2 when it finds the configuration wrong.
+The new process is started with the arguments, the environment and the directory
+of the running one, by the same path: put the new version there first (a
+symbolic link that moves does), or name it with --program. It reads the
+configuration file anew. Exits 0 when the new process serves, 1 when it does
+not, 2 when it finds the configuration wrong.
 
 Examples:
   castor upgrade -c /etc/castor/castor.yaml

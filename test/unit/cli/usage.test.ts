@@ -30,7 +30,7 @@ const WRONG: readonly Case[] = [
   { args: ['start', '--demo', '-c', 'x.yaml'], says: [/give either --demo or -c FILE/] },
   { args: ['reload', 'castor.yaml'], says: [/too many arguments/, /castor reload -c FILE/] },
   { args: ['diff', '--admin', 'nowhere'], says: [/--admin: "nowhere" has no port/] },
-  { args: [], says: [/Usage: castor/, /start \[options\]/] },
+  { args: [], says: [/Usage: castor/, /^ {2}start {2,}run in/m] },
 ]
 
 t.test('wrong usage exits 2, says what is wrong on stderr, and prints nothing on stdout', async (t) => {
@@ -46,6 +46,18 @@ t.test('wrong usage exits 2, says what is wrong on stderr, and prints nothing on
 t.test('the version is the package’s', async (t) => {
   const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as { version: string }
   t.same(await castor(['--version']), { code: 0, stdout: `${version}\n`, stderr: '' })
+})
+
+t.test('help fits into 80 columns', async (t) => {
+  const commands = (await castor(['--help'])).stdout.match(/(?<=^ {2})(?!castor)[a-z-]+(?= {2,})/gm) ?? []
+  t.ok(commands.length > 12)
+  const pages = [[], ...commands.map((command) => [command]), ['target', 'add'], ['target', 'remove']]
+  await Promise.all(
+    pages.map(async (page) => {
+      const { stdout } = await castor([...page, '--help'])
+      for (const line of stdout.split('\n')) if (line.length > 80) t.fail(line)
+    }),
+  )
 })
 
 t.test('help names every command and shows examples', async (t) => {
