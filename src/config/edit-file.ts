@@ -3,7 +3,7 @@ import type { Config } from '../core/config.js'
 import { diffConfigs, isSame } from './diff.js'
 import { formatDiff } from './format-diff.js'
 import { type LoadOptions, parseConfig } from './load.js'
-import { ConfigError } from './problems.js'
+import { ConfigError, formatProblem } from './problems.js'
 import { type Edited, editConfig, editText, type TargetEdit } from './write-back.js'
 
 export type EditedFile = { readonly text: string; readonly config: Config } | { readonly refused: string }
@@ -52,7 +52,10 @@ function read(text: string, path: string, options: LoadOptions): { config: Confi
   try {
     return { config: parseConfig(text, path, { ...options, onWarning: () => {} }) }
   } catch (error) {
-    if (error instanceof ConfigError) return { refused: error.message }
+    if (error instanceof ConfigError) {
+      const [first, ...more] = error.problems.map(formatProblem)
+      return { refused: `${first}${more.length > 0 ? ` (and ${more.length} more; castor check shows them all)` : ''}` }
+    }
     throw error
   }
 }

@@ -252,8 +252,9 @@ export class Reloader implements ReloadControl {
       const changes = more > 0 ? [...lines.slice(0, LOGGED_CHANGES), `and ${more} more`] : lines
       log.info({ by, version, changes }, 'the configuration was reloaded')
     } else if (outcome.result === 'unchanged') {
-      // A file that was only touched, as tools do every few minutes, is nothing to read about.
-      if (by === 'watch') log.debug({ by, version }, 'the configuration file says the same as before')
+      // A file that was only touched, as tools do every few minutes, is nothing to read about; one that was mended is.
+      const isMended = before !== undefined && RESULTS[before.result] !== 'applied' && before.result !== 'unchanged'
+      if (by === 'watch' && !isMended) log.debug({ by, version }, 'the configuration file says the same as before')
       else log.info({ by, version }, 'the configuration file says the same as before')
     } else if (by !== 'watch' || before?.result !== result || before.reasons.join() !== reasons.join()) {
       log.error({ by, version, reasons }, 'the configuration was not reloaded; what was in force still is')

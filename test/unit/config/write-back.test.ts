@@ -191,6 +191,11 @@ t.test('a file that says something else than what is in force is not written to'
     refused: /changes that are not in force \(.*slowStart: 5s → 9s\); reload first/,
   })
   t.match(edit('listeners: [', change, read(BLOCK)), { refused: /the file has errors: test\.yaml:1:/ })
+  t.match(
+    edit(BLOCK.replace('slowStart: 5s', 'slowStart: 5\n    slow: 9s'), change, read(BLOCK)),
+    { refused: /the file has errors: test\.yaml:\d+:\d+: [^\n]* \(and 1 more; castor check shows them all\)$/ },
+    'in one line',
+  )
   t.ok('text' in edit(`# A new comment.\n${BLOCK}`, change, read(BLOCK)), 'a comment is no difference')
 })
 

@@ -197,6 +197,9 @@ t.test('a watched file that is wrong says so once, and is reloaded when it is ri
     await until('its being read', () => reloader.state.counts.refused === count)
   }
   t.equal(log.filter(({ level }) => level === 'error').length, 1)
+  writeFileSync(file, watched)
+  await until('the file as it was', () => reloader.state.counts.unchanged === 2)
+  t.match(log.at(-1), { level: 'info', msg: 'the configuration file says the same as before' })
   writeFileSync(file, `${longer}reload: onChange\n`)
   await until('the right file', () => reloader.state.version === 2)
   writeFileSync(file, longer)
