@@ -32,7 +32,11 @@ export async function startCastor(config: Config, options: StartOptions = {}): P
     const ready = (): void => around.sdNotify?.ready(`serving with ${config.workers} workers`)
     // Until then the process before is the service, and only that one is listened to.
     if (predecessor === undefined) ready()
-    else void predecessor.serving(primary.transfer).then(ready)
+    else
+      void predecessor.serving(primary.transfer).then(() => {
+        primary.isService()
+        ready()
+      })
   } catch (cause) {
     await primary.stopNow()
     throw cause

@@ -14,15 +14,20 @@ import { OperatorLedger } from '../mesh/operator-ledger.js'
 import type { Logger } from '../observe/log.js'
 import type { MeshKeeper, MeshKeeperParts } from './mesh-thread.js'
 import type { TargetRegistry } from './target-registry.js'
+import { within } from './within.js'
 
 /** How long a start waits for what the other hosts know. Without Redis it starts all the same. */
 const JOIN_PATIENCE_MS = 3_000
+/** For the last words of a process that is replaced. */
+const MUTE_MS = 1_000
+/** A process that is replaced hands over each second what was used in the second before. */
+const HANDED_MS = 5_000
 
 /** The mesh thread, as the rest of the primary deals with it. */
 export type Mesh = Pick<MeshKeeper, 'boot' | 'status' | 'start' | 'send' | 'stop'>
 
 /** What the mesh thread is given of what all hosts know when it starts, and whom it tells. */
-export type MeshListeners = Pick<MeshKeeperParts, 'known' | 'onOperator' | 'onTickets'>
+export type MeshListeners = Pick<MeshKeeperParts, 'known' | 'isMuted' | 'onMuted' | 'onOperator' | 'onTickets'>
 
 export interface ClusterLinkParts {
   readonly cluster: ClusterConfig
@@ -33,6 +38,8 @@ export interface ClusterLinkParts {
   readonly log: Logger
   /** The host's own, shared with all its threads. */
   readonly stamps: HybridClock
+  /** This process takes over from another one, which speaks for the host until then. */
+  readonly takesOver?: boolean
   /** Called once: starts nothing yet. */
   readonly mesh: (link: MeshListeners) => Mesh
 }
@@ -52,10 +59,15 @@ export class ClusterLink {
   /** Targets that are here to stay, by slot and generation. */
   #here = new Set<string>()
   readonly #stamp: Stamp = { high: 0, low: 0 }
+  #isMuted: boolean
+  #onMuted: () => void = () => {}
 
   constructor(parts: ClusterLinkParts) {
     this.#parts = parts
+    this.#isMuted = parts.takesOver === true
     this.#mesh = parts.mesh({
+      isMuted: () => this.#isMuted,
+      onMuted: () => this.#onMuted(),
       onOperator: (entry) => this.#onOperator(entry),
       onTickets: (entry) => this.#onTickets(entry),
       known: () => this.#known,
@@ -76,6 +88,27 @@ export class ClusterLink {
 
   stop(): Promise<void> {
     return this.#mesh.stop()
+  }
+
+  /** Another process speaks for this host from here on. Resolves when all that was said here is out, after a second at most. */
+  async mute(): Promise<void> {
+    this.#isMuted = true
+    const muted = new Promise<void>((resolve) => {
+      this.#onMuted = resolve
+    })
+    this.#mesh.send({ type: 'mute', muted: true })
+    await within(MUTE_MS, muted)
+  }
+
+  /** This process speaks for the host from here on. */
+  unmute(): void {
+    this.#isMuted = false
+    this.#mesh.send({ type: 'mute', muted: false })
+  }
+
+  /** The process before has handed sessions over that were used in the last seconds. */
+  tellHandedSessions(): void {
+    this.#mesh.send({ type: 'resync', sinceMs: this.#parts.clock().steadyMs - HANDED_MS })
   }
 
   /** What every thread is told. */

@@ -8,7 +8,9 @@ import type { Watchdog } from './watchdog.js'
 
 export interface MeshKeeperParts {
   /** What the thread is started with; called anew for each start. */
-  readonly task: () => Omit<MeshTask, 'port' | 'boot' | 'again' | 'known'>
+  readonly task: () => Omit<MeshTask, 'port' | 'boot' | 'again' | 'known' | 'muted'>
+  readonly isMuted: () => boolean
+  readonly onMuted: () => void
   readonly known: () => MeshTask['known']
   readonly watchdog: Watchdog
   readonly row: number
@@ -33,7 +35,9 @@ export class MeshKeeper {
       watchdog: parts.watchdog,
       name: 'mesh',
       row: parts.row,
-      task: (again): Omit<MeshTask, 'port'> => ({ ...parts.task(), boot: this.boot, again, known: parts.known() }),
+      task: (again): Omit<MeshTask, 'port'> => {
+        return { ...parts.task(), boot: this.boot, again, known: parts.known(), muted: parts.isMuted() }
+      },
       onMessage: (message) => this.#onMessage(message),
       onDeath: (err) => {
         parts.onDeath()
@@ -60,6 +64,9 @@ export class MeshKeeper {
     switch (message.type) {
       case 'joined':
         this.#service.ready()
+        return
+      case 'muted':
+        this.#parts.onMuted()
         return
       case 'log':
         this.#parts.onLine(message.line)

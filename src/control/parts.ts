@@ -120,6 +120,7 @@ export class Parts {
       workerFile,
       ownsProcess,
       version: this.version,
+      takesOver: options.predecessor !== undefined,
       columns: this.columns,
       table: this.table,
       sessions: this.sessions,
@@ -158,6 +159,7 @@ export class Parts {
     this.transfer = new StateTransfer({
       ...{ inForce, registry: this.registry, table: this.table, sessions: this.sessions },
       ...{ ticketKeys, sessionSeed, cookieSecret: secret, log },
+      onSessions: () => this.threads.cluster?.tellHandedSessions(),
       clock: () => this.now,
     })
     this.upgrades = new Upgrade({
@@ -170,6 +172,7 @@ export class Parts {
       admin: events.admin,
       transfer: this.transfer,
       leave: events.leave,
+      mute: async () => this.threads.cluster?.mute(),
     })
   }
 

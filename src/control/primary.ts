@@ -85,6 +85,11 @@ export class Primary implements RunningCastor {
     return this.#admin ?? { listening: [], address: '', port: 0 }
   }
 
+  /** The process before has left: this one speaks for the host from here on. */
+  isService(): void {
+    this.#parts.threads.cluster?.unmute()
+  }
+
   drainHost(): void {
     this.stop().catch((err: unknown) => this.#parts.log.error({ err }, 'draining this host failed'))
   }

@@ -30,6 +30,8 @@ export interface ThreadParts {
   readonly workerFile: string
   readonly ownsProcess: boolean
   readonly version: string
+  /** From another process, which speaks for the host in its cluster until then. */
+  readonly takesOver: boolean
   readonly columns: Columns
   readonly table: TargetTable
   readonly sessions: SessionTable
@@ -149,10 +151,12 @@ export class Threads {
   }
 
   #makeCluster(cluster: ClusterConfig): ClusterLink {
-    const { inForce, registry, ticketKeys, clock, log, onLine, watchdog, sessions, version, columns } = this.#parts
+    const { inForce, registry, ticketKeys, clock, log, onLine, watchdog, sessions, version, columns, takesOver } =
+      this.#parts
     const { workers, node } = inForce.snapshot.config
     return new ClusterLink({
       cluster,
+      takesOver,
       snapshot: () => inForce.snapshot,
       registry,
       ticketKeys,

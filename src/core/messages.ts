@@ -106,6 +106,8 @@ export interface MeshTask {
   readonly again: boolean
   /** What operators of any host want of targets, and the ticket keys of all, as far as the primary knows. */
   readonly known: readonly (OperatorEntry | TicketsEntry)[]
+  /** Another process speaks for this host. */
+  readonly muted: boolean
   readonly port: MessagePort
 }
 
@@ -117,6 +119,10 @@ export type ToMesh =
   | { readonly type: 'verdict'; readonly slot: number; readonly state: CheckState; readonly reason: HealthReason }
   /** This host has made new ticket keys. */
   | { readonly type: 'tickets'; readonly entry: TicketsEntry }
+  /** In an upgrade two processes have the host's name, and one of them speaks. */
+  | { readonly type: 'mute'; readonly muted: boolean }
+  /** Sessions came in that the other hosts may not know, used since then by `Clock.steadyMs`. */
+  | { readonly type: 'resync'; readonly sinceMs: number }
   | TargetsMessage
   | SnapshotMessage
   | SegmentMessage
@@ -124,6 +130,8 @@ export type ToMesh =
 export type FromMesh =
   /** What the others knew is here. */
   | { readonly type: 'joined' }
+  /** All that was said is out, and nothing follows. */
+  | { readonly type: 'muted' }
   | { readonly type: 'log'; readonly line: string }
   | { readonly type: 'status'; readonly status: MeshStatus }
   /** An operator of another host wants something of a target; also what was wanted before this host started. */

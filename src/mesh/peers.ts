@@ -29,7 +29,7 @@ export class Peers {
   readonly #silentMs: number
   readonly #seen = new Map<string, Seen>()
   /** From when on, by the wall clock, another process of this host's name is one that runs beside this one. */
-  readonly #startMs: number
+  #startMs: number
   /** Another process calls itself by this host's name: its boot id. Two hosts must not share one. */
   impostor: string | undefined
   #impostorSeenMs = 0
@@ -42,6 +42,12 @@ export class Peers {
     this.#self = self
     this.#boot = boot
     this.#silentMs = heartbeatMs * SILENT_BEATS
+  }
+
+  /** In an upgrade another process of this host's name is no impostor: until `wallMs`, or for good where that is infinite. */
+  shareName(untilWallMs: number): void {
+    this.#startMs = untilWallMs
+    this.impostor = undefined
   }
 
   /**
@@ -87,7 +93,8 @@ export class Peers {
   }
 
   #sawNamesake(batch: Batch, source: Source, nowMs: number): 'stale' | undefined {
-    if (batch.boot === this.#boot || batch.beat === undefined) return undefined
+    if (batch.boot === this.#boot || batch.beat === undefined || this.#startMs === Number.POSITIVE_INFINITY)
+      return undefined
     const heard = hear(batch, source, this.#impostorHeard)
     if (batch.sentMs < this.#startMs || heard === undefined) return 'stale'
     this.#impostorHeard = heard

@@ -88,6 +88,8 @@ export class Replica implements MeshTransportEvents {
   }
   readonly peers: Peers
   up = false
+  /** Another process speaks for this host: nothing is sent, and what was not is remembered as missed. */
+  #isMuted = false
   readonly #options: ReplicaOptions
   readonly #parts: ReplicaParts
   /** From when on the others may have missed what happened here, by the wall clock; infinite where they have it all. */
@@ -131,7 +133,7 @@ export class Replica implements MeshTransportEvents {
    * holds more than the tables do. Not while the link is down: then it goes with its time.
    */
   forget(key: SessionKey): void {
-    if (!this.up) return
+    if (!this.#speaks) return
     this.#queue()
     this.#forgotten.push(sessionName(key))
     if (this.#forgotten.length >= BATCH_ENTRIES) this.#flush()
@@ -149,6 +151,24 @@ export class Replica implements MeshTransportEvents {
     this.#retryAtMs = Math.min(this.#retryAtMs, this.#parts.time.nowMs)
   }
 
+  /** Another process of this host speaks in its place from here on. `done` is called when all that was said is out. */
+  mute(done: () => void): void {
+    this.peers.shareName(Number.POSITIVE_INFINITY)
+    this.#flush()
+    const spoke = this.#speaks
+    this.#isMuted = true
+    this.#abandonRefill()
+    spoke ? this.#send([], [], false, done) : done()
+  }
+
+  /** This process speaks for the host from here on, and says what it has not said so far. */
+  unmute(): void {
+    this.peers.shareName(this.#parts.time.wallMs)
+    this.#isMuted = false
+    if (this.#missedMs !== Number.POSITIVE_INFINITY) this.#retryAtMs = this.#parts.time.nowMs
+    this.#beat(false)
+  }
+
   /** Does what is due; to be called every few milliseconds. */
   tick(): void {
     const { nowMs, steadyMs } = this.#parts.time
@@ -158,7 +178,7 @@ export class Replica implements MeshTransportEvents {
       this.#checkAtMs = nowMs + this.#options.heartbeatMs / CHECKS_A_BEAT
       for (const peer of this.peers.check(steadyMs)) this.#parts.onPeer(peer, 'silent')
     }
-    if (!this.up) return
+    if (!this.#speaks) return
     if (nowMs >= this.#retryAtMs && this.#refillCursor < 0) this.#beginRefill()
     this.#refill()
   }
@@ -166,7 +186,7 @@ export class Replica implements MeshTransportEvents {
   /** The last words of an orderly stop; resolves when they are out, or nobody can tell. */
   async leave(): Promise<void> {
     this.#flush()
-    if (this.up) {
+    if (this.#speaks) {
       await new Promise<void>((resolve) => {
         const patience = setTimeout(resolve, LEAVE_MS)
         this.#send([], [], true, () => {
@@ -255,12 +275,16 @@ export class Replica implements MeshTransportEvents {
     clock.witness(entry.high, entry.low)
     const outcome = state.merge(entry, sentMs)
     if (outcome === 'unknown-target') this.counts.unknown++
-    else if (outcome === 'older' && this.up) {
+    else if (outcome === 'older' && this.#speaks) {
       // The store may have kept the older one last, and whoever said it may have missed the newer: both get it. Not the
       // store alone, where what another host has said meanwhile might be replaced, and nobody would notice.
       const newer = state.current(entry)
       if (newer !== undefined) this.change(newer)
     }
+  }
+
+  get #speaks(): boolean {
+    return this.up && !this.#isMuted
   }
 
   get #queued(): number {
@@ -277,7 +301,7 @@ export class Replica implements MeshTransportEvents {
     this.#entries = []
     this.#health = []
     if (entries.length + health.length > 0) {
-      if (this.up) this.#sendEntries(entries, health)
+      if (this.#speaks) this.#sendEntries(entries, health)
       else this.#miss(entries)
     }
     // Behind the entries, one of which may have been evicted while it waited here.
@@ -302,7 +326,7 @@ export class Replica implements MeshTransportEvents {
 
   #beat(leaving: boolean): void {
     this.#beatAtMs = this.#parts.time.nowMs
-    if (this.up) this.#send([], [], leaving, () => {})
+    if (this.#speaks) this.#send([], [], leaving, () => {})
   }
 
   #send(
@@ -323,7 +347,7 @@ export class Replica implements MeshTransportEvents {
 
   /** Expiring needs no right that saving does not. Whoever reads it in its last millisecond finds nothing in it. */
   #expire(name: string): void {
-    if (this.up) this.#parts.transport.save(name, this.#seal([], [], undefined), 1, () => {})
+    if (this.#speaks) this.#parts.transport.save(name, this.#seal([], [], undefined), 1, () => {})
   }
 
   #seal(entries: readonly MeshEntry[], health: readonly HealthNews[], leaving: boolean | undefined): Buffer {

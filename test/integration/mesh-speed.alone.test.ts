@@ -69,6 +69,8 @@ class Host {
       onLine: () => {},
       onOperator: () => {},
       onTickets: () => {},
+      isMuted: () => false,
+      onMuted: () => {},
       known: () => [],
       onDeath: () => {
         throw new Error('the mesh thread died')

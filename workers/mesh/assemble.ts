@@ -48,6 +48,7 @@ export class MeshThread {
   readonly names: DirectoryNames
   readonly state: LocalState
   readonly replica: Replica
+  readonly #post: (message: FromMesh) => void
   readonly #stamps: HybridClock
   readonly #stamp: Stamp = { high: 0, low: 0 }
   readonly #sessions: SessionEntries
@@ -65,6 +66,7 @@ export class MeshThread {
   link: { readonly up: boolean; readonly sinceMs: number; readonly reason: string }
 
   constructor(task: Omit<MeshTask, 'port'>, log: Logger, post: (message: FromMesh) => void, surroundings = SYSTEM) {
+    this.#post = post
     const { counters } = task
     const { config } = task.snapshot
     const cluster: ClusterConfig = config.cluster!
@@ -123,6 +125,7 @@ export class MeshThread {
     for (const entry of task.known) this.state.own(entry)
     // The clock may have been set while there was no mesh thread.
     this.#restamp()
+    if (task.muted) this.replica.mute(() => {})
     if (task.again) {
       for (const outbox of this.#outboxes) outbox.skipToEnd()
       this.replica.resync(0)
@@ -159,6 +162,12 @@ export class MeshThread {
         if (name !== undefined) this.replica.news({ kind: 'health', ...name, state, reason })
         return
       }
+      case 'mute':
+        this.#mute(message.muted)
+        return
+      case 'resync':
+        this.replica.resync(message.sinceMs)
+        return
       case 'segment':
         this.table.addSegment(message.segment)
         return
@@ -172,6 +181,16 @@ export class MeshThread {
         return
       }
     }
+  }
+
+  #mute(muted: boolean): void {
+    if (!muted) {
+      this.replica.unmute()
+      return
+    }
+    // What the workers wrote until now is still said.
+    this.turn()
+    this.replica.mute(() => this.#post({ type: 'muted' }))
   }
 
   /** Other groups may be there from here on, or other targets in them. */

@@ -19,6 +19,8 @@ export interface TransferParts {
   readonly sessionSeed: Uint8Array
   readonly cookieSecret: string
   readonly log: Logger
+  /** Sessions of the process before have come in. */
+  readonly onSessions: () => void
   /** As of now. */
   readonly clock: () => Clock
 }
@@ -70,6 +72,6 @@ export class StateTransfer implements Takeover {
   }
 
   sessions(frame: SessionsFrame): void {
-    if (this.#hasSameKeys) importSessions(frame, this.#sessions)
+    if (this.#hasSameKeys && importSessions(frame, this.#sessions) > 0) this.#parts.onSessions()
   }
 }

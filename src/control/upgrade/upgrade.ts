@@ -29,6 +29,8 @@ export interface UpgradeParts {
   readonly transfer: StateTransfer
   /** That process is the service from now on: this one finishes what it has, and ends. */
   readonly leave: (pid: number) => void
+  /** That process speaks for the host in its cluster. Resolves when this one has said its last. */
+  readonly mute: () => Promise<void>
 }
 
 /** The listening sockets, those of the admin API included. */
@@ -157,11 +159,11 @@ export class Upgrade implements Upgrades {
   }
 
   #leave(successor: Successor, sessions: number, onStep: (step: UpgradeStep) => void): void {
-    const { log, leave } = this.#parts
+    const { log, leave, mute } = this.#parts
     this.#hasLeft = true
     log.info({ pid: successor.pid, sessions }, 'upgrade: the new process serves; this one drains')
     leave(successor.pid)
-    void successor.send({ type: 'settled' })
+    void mute().then(() => successor.send({ type: 'settled' }))
     onStep({ step: 'done', pid: successor.pid, sessions })
     this.#follow(successor)
   }

@@ -112,6 +112,7 @@ export class SimulatedMesh {
       boot,
       again: this.#starts > 0,
       known: this.#listeners!.known(),
+      muted: this.#listeners!.isMuted(),
     }
     this.#starts++
     this.thread = new MeshThread(meshTask, SILENT, (message) => this.#said.push(message), {
