@@ -298,3 +298,22 @@ t.test(
     t.same(whole, ['/empty'])
   },
 )
+
+t.test('a request that its target refuses while all others are full is answered at once', TOGETHER, async (t) => {
+  const refusing = await Http2Target.start(t, (stream) => stream.close(NGHTTP2_REFUSED_STREAM))
+  let held = 0
+  const busy = await Http2Target.start(t, () => {
+    held++
+  })
+  const castor = await startTestCastor(t, [refusing.address, busy.address], {
+    ...H2C,
+    group: { protocol: 'h2c', maxConnectionsPerTarget: 1, queue: { size: 0, timeout: '5s' } },
+  })
+  const session = await connectTo(t, castor.port)
+  session.request({ ':path': '/held' }).on('error', () => {})
+  await until('a target that is full', () => held === 1)
+  for (const method of ['GET', 'DELETE']) {
+    const { status } = await answerOf(session.request({ ':path': '/', ':method': method }, { endStream: true }), 5_000)
+    t.equal(status, 502, method)
+  }
+})

@@ -110,7 +110,8 @@ export class Upstream extends UpstreamConnection implements Waiter {
     if (refused) {
       if (held !== undefined) this.head.keepAll(held)
       const state = this.connectElsewhere('CONNECT_FAILED')
-      if (state !== UPSTREAM_NONE || held !== undefined) return state
+      // Where the others turned out to be full, the one that it was with is given back already.
+      if (state !== UPSTREAM_NONE || held !== undefined || this.target === undefined) return state
     }
     if (!this.reused) return this.connectElsewhere('TARGET_RESET')
     if (!this.session.route.group.retryBudget.tryRetry()) return UPSTREAM_NONE
