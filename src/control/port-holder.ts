@@ -11,12 +11,16 @@ export type PortHolder =
 const LISTEN = '0A'
 const MAX_COMMAND = 200
 
-/** Looks through /proc (proc_pid_net(5)) for whoever listens on the port at an address of this network namespace. */
+/**
+ * Looks through /proc (proc_pid_net(5)) for whoever listens on the port at an address of this network namespace; this
+ * process only where no other one has the socket, which both have in an upgrade.
+ */
 export function portHolder(port: number, proc = '/proc'): PortHolder {
   const sockets = ['tcp', 'tcp6'].flatMap((table) => listening(`${proc}/self/net/${table}`, port))
   if (sockets.length === 0) return { known: 'nothing' }
   const wanted = new Set(sockets.map(({ inode }) => `socket:[${inode}]`))
-  for (const pid of list(proc)) {
+  const self = String(process.pid)
+  for (const pid of [...list(proc).filter((name) => name !== self), self]) {
     if (!/^\d+$/.test(pid) || !list(`${proc}/${pid}/fd`).some((fd) => wanted.has(linkOf(`${proc}/${pid}/fd/${fd}`)))) {
       continue
     }

@@ -81,10 +81,15 @@ t.test('a new program that does not get to serve changes nothing', async (t) => 
   const wrong = await upgrade(t, `unix:${admin}`)
   t.equal(wrong.code, 2, 'a wrong file')
   t.match(wrong.stderr, /castor\.yaml:1:\d+: .*nonsense/)
+  // The old process keeps its socket until the new one serves, so the two cannot overlap; a reload could do this.
+  writeFileSync(file, before.replace('"listen":"127.0.0.1:0"', `"listen":"0.0.0.0:${castor.port()}"`))
+  const wider = await upgrade(t, `unix:${admin}`)
+  t.equal(wider.code, 1, 'a wider address')
+  t.match(wider.stderr, `: the port is in use (EADDRINUSE), by process ${castor.child.pid}: `)
   writeFileSync(file, before)
 
   await until('the descriptors of before', () => castor.descriptors <= descriptors + 2)
-  t.equal(castor.stderr.split('the new process did not take over').length - 1, deaths.length + 2)
+  t.equal(castor.stderr.split('the new process did not take over').length - 1, deaths.length + 3)
   // What operators change is taken again, and the next upgrade is not hindered.
   const { json } = await askUnix(admin, 'GET', '/api/v1/target-groups/out')
   const { id } = (json as { targets: { id: string }[] }).targets[0]!

@@ -1,6 +1,7 @@
 import { CastorError } from '../../core/errors.js'
 import type { WholeAddon } from '../../native/addon.js'
 import { type InheritedSocket, InheritedSockets } from '../inherited-sockets.js'
+import { whyNotApplied } from '../listen-refusal.js'
 import { Channel, upgradeFailed } from './channel.js'
 import { type Frame, FrameReader, type HandedState, type OfferedSocket, UPGRADE_PROTOCOL } from './frames.js'
 import { HANDOVER_VARIABLE } from './successor.js'
@@ -99,7 +100,7 @@ export class Predecessor {
   fail(cause: unknown): void {
     if (this.#hasTaken) return
     const code = cause instanceof CastorError ? cause.code : 'UPGRADE_FAILED'
-    void this.#channel.send({ type: 'failed', code, message: cause instanceof Error ? cause.message : String(cause) })
+    void this.#channel.send({ type: 'failed', code, message: whyNotApplied(cause) })
     this.#channel.close()
   }
 
