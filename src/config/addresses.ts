@@ -34,7 +34,10 @@ function split(text: string, example: string): Parsed<HostAndPort> {
   if (isIP(text) === 6) {
     if (text.includes('%')) return fail(ZONE)
     const mapped = mappedAddress(text)
-    return fail(`has no port; write ${mapped === undefined ? `"[${text}]:PORT"` : `${mapped}:PORT`}`)
+    if (mapped !== undefined) return fail(`has no port; write ${mapped}:PORT`)
+    const [, host = '', port] = /^(.+):(\d{2,5})$/.exec(text) ?? []
+    const meant = isIP(host) === 6 && Number(port) <= MAX_PORT ? `, or "[${host}]:${port}"` : ''
+    return fail(`has no port; write "[${text}]:PORT"${meant}`)
   }
   const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::([^:]*))?$/.exec(text)
   if (!match) return fail(`is not host:port; write it like ${example}, an IPv6 address in brackets`)

@@ -30,6 +30,8 @@ t.test('a listen address is an IP address and a port', (t) => {
     ['0.0.0.0', /has no port; write it like 0.0.0.0:8080/],
     ['0.0.0.0:', /has no port/],
     ['::1', /has no port; write "\[::1\]:PORT"/],
+    ['::1:9000', /has no port; write "\[::1:9000\]:PORT", or "\[::1\]:9000"$/],
+    ['fe80::12', /has no port; write "\[fe80::12\]:PORT"$/],
     ['[::1]', /has no port; write it like "\[::1\]:8080"/],
     ['::1:x', /is not host:port/],
     ['[127.0.0.1]:80', /no IPv6 address between the brackets/],
