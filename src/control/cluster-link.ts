@@ -56,7 +56,7 @@ export class ClusterLink {
   #shareTickets = false
   #tickets: TicketsEntry | undefined
   readonly #ledger = new OperatorLedger()
-  /** Targets that are here to stay, by slot and generation. */
+  /** Targets that are here to stay, by slot, generation and the group's name. */
   #here = new Set<string>()
   readonly #stamp: Stamp = { high: 0, low: 0 }
   #isMuted: boolean
@@ -166,7 +166,10 @@ export class ClusterLink {
       return
     }
     const known = this.#tickets
-    if (known !== undefined && replaces(known, entry) && !isLostAt(known, this.#parts.clock().wallMs)) return
+    if (known !== undefined && replaces(known, entry) && !isLostAt(known, this.#parts.clock().wallMs)) {
+      this.#mesh.send({ type: 'tickets', entry: known })
+      return
+    }
     this.#tickets = entry
     this.#shareTickets = true
     this.#adopting = true
@@ -178,17 +181,18 @@ export class ClusterLink {
   }
 
   #onOperator(entry: OperatorEntry): void {
-    const { group, target, state, weight } = entry
+    const { group, target } = entry
     const { snapshot, registry, clock, log } = this.#parts
     if (!isOperatorEntry(entry)) {
       log.warn({ targetGroup: group, target }, 'what an operator of another host wants cannot be done')
       return
     }
     const now = clock()
-    const known = this.#ledger.current(entry)
-    // The same again: its stamp may be a lower one where a clock was set back.
-    if (known?.state === state && known.weight === weight) this.#ledger.own(entry, now.wallMs)
-    else if (this.#ledger.merge(entry, now.wallMs, now.wallMs) === 'older') return
+    if (this.#ledger.merge(entry, now.wallMs, now.wallMs) === 'older') {
+      // It crossed with what was said here later; or the mesh thread stamped that anew while the clock was set back.
+      this.#mesh.send({ type: 'operator', entry: this.#ledger.current(entry)! })
+      return
+    }
     const groupSlot = groupNamed(snapshot(), group)?.slot
     const found = registry.all.findLast((listed) => listed.group === groupSlot && listed.id === target)
     if (found !== undefined) this.#adopt(found.slot, entry)
@@ -198,18 +202,21 @@ export class ClusterLink {
   #recall(): void {
     const before = this.#here
     this.#here = new Set()
-    for (const { place, target } of this.#staying()) {
+    for (const { place, group, target } of this.#staying()) {
       this.#here.add(place)
-      const group = this.#parts.snapshot().groups[target.group]?.config.name
-      if (before.has(place) || group === undefined) continue
-      const entry = this.#ledger.find(group, target.id)
+      const entry = before.has(place) ? undefined : this.#ledger.find(group, target.id)
       if (entry !== undefined) this.#adopt(target.slot, entry)
     }
   }
 
-  *#staying(): Generator<{ readonly place: string; readonly target: ListedTarget }> {
-    for (const target of this.#parts.registry.all) {
-      if (target.leavesMs === undefined) yield { place: `${target.slot} ${target.generation}`, target }
+  *#staying(): Generator<{ readonly place: string; readonly group: string; readonly target: ListedTarget }> {
+    const { snapshot, registry } = this.#parts
+    const { groups } = snapshot()
+    for (const target of registry.all) {
+      const group = groups[target.group]?.config.name
+      // A group that replaces one of another protocol may have its name later.
+      if (group !== undefined && target.leavesMs === undefined)
+        yield { place: `${target.slot} ${target.generation} ${group}`, group, target }
     }
   }
 

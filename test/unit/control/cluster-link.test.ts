@@ -18,6 +18,7 @@ class Rig {
   readonly sent: ToMesh[] = []
   readonly link: ClusterLink
   listeners!: MeshListeners
+  group = 'app'
   all: { slot: number; generation: number; group: number; id: string; leavesMs?: number }[] = [
     { slot: 3, generation: 1, group: 0, id: 't' },
   ]
@@ -37,7 +38,7 @@ class Rig {
     } as unknown as TargetRegistry
     this.link = new ClusterLink({
       cluster: { name: 'c' } as ClusterConfig,
-      snapshot: () => ({ groups: [{ slot: 0, config: { name: 'app' } }] }) as unknown as Snapshot,
+      snapshot: () => ({ groups: [{ slot: 0, config: { name: this.group } }] }) as unknown as Snapshot,
       registry,
       ticketKeys: new LocalTicketKeys(),
       clock: () => this.clock,
@@ -82,9 +83,22 @@ t.test('what an operator says here stands against what another host said before 
   rig.operate('maintenance')
   rig.listeners.onOperator(before)
   t.equal(rig.wish.state, 'maintenance')
+  t.equal(rig.lastSent.state, 'maintenance', 'the mesh thread is told again')
   rig.clock.advance(5)
   rig.listeners.onOperator(rig.entry('active'))
   t.equal(rig.wish.state, 'active', 'a later one holds')
+})
+
+t.test('hearing of the same that was wanted before changes nothing of when it was said last', async (t) => {
+  const rig = new Rig()
+  const same = rig.entry('maintenance')
+  rig.clock.advance(5)
+  const other = rig.entry('active')
+  rig.clock.advance(5)
+  rig.operate('maintenance')
+  rig.listeners.onOperator(same)
+  rig.listeners.onOperator(other)
+  t.equal(rig.wish.state, 'maintenance')
 })
 
 t.test(
@@ -106,6 +120,13 @@ t.test(
     // Another one in the same place, by the same name.
     rig.wish = { state: 'active', weight: -1, drainUntilMs: 0 }
     reload([{ ...here[0]!, generation: 2 }])
+    t.equal(rig.wish.state, 'maintenance')
+    // Its group gets the name only now.
+    rig.group = 'app (tcp)'
+    rig.link.send({ type: 'snapshot', packed: [] })
+    rig.wish = { state: 'active', weight: -1, drainUntilMs: 0 }
+    rig.group = 'app'
+    rig.link.send({ type: 'snapshot', packed: [] })
     t.equal(rig.wish.state, 'maintenance')
   },
 )
