@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { ManualClock } from '../../../src/core/clock.js'
 import { type AdminState, CHECK_STATES, type CheckState } from '../../../src/core/target-state.js'
-import { checkAlways, checkQuiet } from './invariants.js'
+import { checkAlways, checkQuiet, checkWaiters } from './invariants.js'
 import { checkMesh, hearEachOther } from './mesh-invariants.js'
 import { SimulatedFile, targetOf } from './simulated-file.js'
 import type { SimulatedMesh } from './simulated-mesh.js'
@@ -19,6 +19,7 @@ const ORIGINS_APART_MS = 7_654_321
 const NEAR_MS = 25_000
 /** From the end of a process to the next one's start: no stamp is given out twice. */
 const STARTING_MS = 100
+const SERVING_TURNS = 3
 const ROUND_MS = 2_000
 /** Longer than a target drains, and a listener that is gone is known. */
 const QUIET_ROUNDS = 8
@@ -290,6 +291,8 @@ export class Course {
   /** Everybody gets and does what waits, clients go, and time passes; then all must agree. */
   async #quieten(): Promise<void> {
     const world = this.#world
+    await this.#serve()
+    for (const host of this.#hosts) checkWaiters(host)
     for (const [at, offMs] of world.offMs.entries()) if (world.isFarOff && offMs !== 0) this.#setClock(at, -offMs)
     await this.#calm(QUIET_ROUNDS, ROUND_MS)
     if (world.isFarOff) {
@@ -301,6 +304,19 @@ export class Course {
     checkMesh(this.#hosts, world)
     world.health.clear()
     world.isConnected = hearEachOther(this.#hosts)
+  }
+
+  /** Every thread takes its messages and looks who has its turn; often enough for all that follows from one another. */
+  async #serve(): Promise<void> {
+    for (let turn = 0; turn < SERVING_TURNS; turn++) {
+      for (const { proxies } of this.#hosts) {
+        for (const proxy of proxies) {
+          while (proxy.queue !== undefined && proxy.queue.length > 0) proxy.deliver()
+          proxy.tick()
+        }
+      }
+      await this.#settle()
+    }
   }
 
   async #calm(rounds: number, roundMs: number): Promise<void> {

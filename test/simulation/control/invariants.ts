@@ -87,6 +87,29 @@ function checkWaiting({ columns, registry, snapshot, proxies }: SimulatedPrimary
   }
 }
 
+/**
+ * Nobody waits for a place while there is a free one that it could have: what holds when every thread has looked. Whoever
+ * began by settings that are not in force any more goes by those that are, and only the target that it waits for is known.
+ */
+export function checkWaiters({ proxies, columns }: SimulatedPrimary): void {
+  for (const { column, clients } of proxies) {
+    for (const { request } of clients) {
+      if (request === undefined || !request.isWaiting) continue
+      const { waitSlot, route } = request
+      const { group } = route
+      const { config } = group.set
+      const slots = waitSlot >= 0 ? [waitSlot] : config === group.config ? group.targets.map(({ slot }) => slot) : []
+      for (const slot of slots.filter((slot) => waitSlot >= 0 || group.isChoosable(slot))) {
+        const taken = columns.waiting.inUse(slot)
+        insist(
+          config.maxConnectionsPerTarget > 0 && taken >= config.maxConnectionsPerTarget,
+          `a client of thread ${column} waits while ${taken} of ${config.maxConnectionsPerTarget} places are taken in target slot ${slot}`,
+        )
+      }
+    }
+  }
+}
+
 /** No session is on another group's target, and none is there that has expired everywhere. */
 function checkSessions({ sessions, registry, snapshot, table, clock }: SimulatedPrimary, world: World): void {
   const groups = new Map<number, number>()

@@ -33,7 +33,7 @@ const BASE = parseConfig(
 workers: 3
 log: { level: error }
 reserve: { targets: 1 }
-cluster: { name: simulated, redis: "redis://127.0.0.1:6379", secret: "${CLUSTER_SECRET}", heartbeat: 1s }
+cluster: { name: simulated, redis: "redis://127.0.0.1:6379", secret: "${CLUSTER_SECRET}", heartbeat: 5s }
 listeners:
   - { name: http, protocol: http, listen: "${ADDRESS}:8080", targetGroup: http }
   - { name: tcp, protocol: tcp, listen: "${ADDRESS}:8081", targetGroup: tcp }

@@ -33,7 +33,7 @@ const SHARES = {
   failOver: 0.3,
   loseStore: 0.3,
   rotate: 0.5,
-  quieten: 1,
+  quieten: 0.6,
 } as const
 
 type StepKind = keyof typeof SHARES
