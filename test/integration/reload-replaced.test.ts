@@ -4,6 +4,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import t, { type Test } from 'tap'
 import { type ConfigFile, onePair, withDefaults } from './support/balancer.js'
 import { ChildCastor, configFile, MAIN } from './support/child-castor.js'
+import { FreshLoad } from './support/fresh-load.js'
 import { Http2Target, sayHello } from './support/http2-peers.js'
 import { type Answer, ask } from './support/operator.js'
 import { get, request } from './support/raw-client.js'
@@ -136,7 +137,7 @@ for (const { what, renamed, groups } of STEPS) {
     }
     const { reload } = await start(t, config(0))
     // The connections of a listener that goes are closed between two requests, so that one may cross with that.
-    const load = renamed ? freshLoad(t, port) : steadyLoad(t, port, 4, 2)
+    const load = renamed ? new FreshLoad(t, port) : steadyLoad(t, port, 4, 2)
     await until('traffic', () => load.succeeded > 20)
     held = () => {
       const { succeeded } = load
@@ -150,26 +151,6 @@ for (const { what, renamed, groups } of STEPS) {
     await load.stop()
     t.same(load.failed, [])
   })
-}
-
-/** One client that makes a connection for each request. */
-function freshLoad(t: Test, port: number) {
-  const load = { succeeded: 0, failed: [] as unknown[], stop }
-  let stopping = false
-  const run = async (): Promise<void> => {
-    while (!stopping) {
-      const { status } = await request(port, get('/')).catch((error: unknown) => ({ status: String(error) }))
-      if (status === 200) load.succeeded++
-      else load.failed.push(status)
-    }
-  }
-  const ended = run()
-  t.teardown(stop)
-  return load
-  function stop(): Promise<void> {
-    stopping = true
-    return ended
-  }
 }
 
 t.test('a reload whose new group has nobody who passes holds all the same', async (t) => {

@@ -1,12 +1,14 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { nativeAddon } from '../../src/native/addon.js'
 import { castor as command } from '../unit/cli/castor.js'
 import { type ConfigFile, onePair, withDefaults } from './support/balancer.js'
 import { ChildCastor, configFile, MAIN } from './support/child-castor.js'
+import { FreshLoad } from './support/fresh-load.js'
 import { type Answer, ask, type ShownTarget, targetsPath } from './support/operator.js'
 import { get, RawClient, request } from './support/raw-client.js'
-import { RawTarget } from './support/raw-target.js'
+import { ok, RawTarget } from './support/raw-target.js'
+import { freePort } from './support/redis.js'
 import { SteadyLoad } from './support/steady-load.js'
 import { until } from './support/until.js'
 
@@ -248,3 +250,56 @@ t.test('with reload: onChange the changed file is enough', async (t) => {
   await until('the new target', async () => (await targets()).some(({ id }) => id === two.address))
   await until('the line in the log', () => /"by":"watch".*the configuration was reloaded/.test(castor.stderr))
 })
+
+t.test('two listeners can change places: their ports, and with them their clients', async (t) => {
+  const [one, two] = [await target(t), await target(t)]
+  one.script.answer = (_, connection) => connection.write(ok('one'))
+  two.script.answer = (_, connection) => connection.write(ok('two'))
+  const ports = [await freePort(), await freePort()]
+  const config = (first: number): ConfigFile => ({
+    workers: 2,
+    listeners: ['one', 'two'].map((name, index) => ({
+      name,
+      protocol: 'http',
+      listen: `127.0.0.1:${ports[(first + index) % 2]}`,
+      targetGroup: name,
+    })),
+    targetGroups: [one, two].map(({ address }, index) => ({
+      name: ['one', 'two'][index],
+      protocol: 'http',
+      targets: [{ address }],
+    })),
+  })
+  const { write, reload } = await start(t, config(0))
+  const answers = async () => Promise.all(ports.map(async (port) => (await request(port, get('/'))).text))
+  t.same(await answers(), ['one', 'two'])
+  const load = ports.map((port) => new FreshLoad(t, port))
+  for (const first of [1, 0, 1]) {
+    write(config(first))
+    t.match(await reload(), { code: 200, json: { result: 'applied' } })
+    t.same(await answers(), first === 0 ? ['one', 'two'] : ['two', 'one'])
+  }
+  for (const each of load) t.same(await each.stop(), [])
+})
+
+t.test(
+  'with reload: onChange a file that is deleted, or half written, changes nothing until it is whole',
+  async (t) => {
+    const [one, two] = [await target(t), await target(t)]
+    const config = (address: string) => ({ ...onePair('http', [address]), reload: 'onChange' })
+    const { castor, file, write, targets } = await start(t, config(one.address))
+    const refused = () => castor.stderr.split('"the configuration was not reloaded').length - 1
+    rmSync(file)
+    await until('the line that it is not there', () => refused() === 1, 10_000)
+    const whole = JSON.stringify(withDefaults(config(two.address)))
+    writeFileSync(file, whole.slice(0, whole.length / 2))
+    await until('the line that it is wrong', () => refused() === 2, 10_000)
+    t.same(
+      (await targets()).map(({ id }) => id),
+      [one.address],
+    )
+    t.equal((await request(castor.port(), get('/'))).status, 200)
+    write(config(two.address))
+    await until('the new target', async () => (await targets()).some(({ id }) => id === two.address), 10_000)
+  },
+)
