@@ -20,6 +20,7 @@ const NEAR_MS = 25_000
 /** From the end of a process to the next one's start: no stamp is given out twice. */
 const STARTING_MS = 100
 const SERVING_TURNS = 3
+const CROWD = 40
 const ROUND_MS = 2_000
 /** Longer than a target drains, and a listener that is gone is known. */
 const QUIET_ROUNDS = 8
@@ -291,6 +292,7 @@ export class Course {
   /** Everybody gets and does what waits, clients go, and time passes; then all must agree. */
   async #quieten(): Promise<void> {
     const world = this.#world
+    for (const host of this.#hosts) crowd(host)
     await this.#serve()
     for (const host of this.#hosts) checkWaiters(host)
     for (const [at, offMs] of world.offMs.entries()) if (world.isFarOff && offMs !== 0) this.#setClock(at, -offMs)
@@ -350,6 +352,20 @@ export class Course {
     }
     await this.#settle()
     host.look()
+  }
+}
+
+/** More clients come than there are places where these are few, and every other one has its answer. */
+function crowd(host: SimulatedPrimary): void {
+  for (let number = 0; number < CROWD; number++) host.connect(number)
+  for (const proxy of host.proxies) {
+    proxy.takeIn()
+    for (let number = 0; proxy.running && number < proxy.clients.length; number++) proxy.begin(number)
+  }
+  for (const { clients } of host.proxies) {
+    for (const [number, { request }] of clients.entries()) {
+      if (number % 2 === 0 && request?.target !== undefined) clients[number]!.answer()
+    }
   }
 }
 
