@@ -74,7 +74,7 @@ function openPoller(callback: (count: number) => void = () => {}): number {
 }
 
 t.test('every function is there and no other', async (t) => {
-  t.equal(all.length, 59)
+  t.equal(all.length, 60)
   for (const name of all) t.type(calls[name], 'function', name)
 })
 
