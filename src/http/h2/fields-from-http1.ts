@@ -38,7 +38,25 @@ function put(out: FieldList, name: Uint8Array, value: Uint8Array): void {
   out.push(name, 0, name.length, value, 0, value.length)
 }
 
-/** The header fields but those that concern an HTTP/1.1 connection only (RFC 9113 8.2.2), and those two. */
+/** The header line whose entry begins at `entry`. */
+function putLine(
+  out: FieldList,
+  headers: HeadParser['headers'],
+  entry: number,
+  buffer: Uint8Array,
+  start: number,
+): void {
+  pushLowerCase(
+    out,
+    buffer,
+    start + headers[entry + NAME_START]!,
+    start + headers[entry + NAME_END]!,
+    start + headers[entry + VALUE_START]!,
+    start + headers[entry + VALUE_END]!,
+  )
+}
+
+/** The header fields except those that concern an HTTP/1.1 connection only (RFC 9113 8.2.2), and those two. */
 function putHeaders(
   out: FieldList,
   head: HeadParser,
@@ -51,14 +69,7 @@ function putHeaders(
   for (let entry = 0, last = head.headerCount * HEADER_STRIDE; entry < last; entry += HEADER_STRIDE) {
     const id = headers[entry + HEADER_ID]!
     if (id !== 0 && (id === but || id === andBut || (id < HEADER_IDS && HOP_BY_HOP[id] === 1))) continue
-    pushLowerCase(
-      out,
-      buffer,
-      start + headers[entry + NAME_START]!,
-      start + headers[entry + NAME_END]!,
-      start + headers[entry + VALUE_START]!,
-      start + headers[entry + VALUE_END]!,
-    )
+    putLine(out, headers, entry, buffer, start)
   }
 }
 
@@ -103,14 +114,7 @@ export function answerFields(
   for (let entry = 0, last = head.headerCount * HEADER_STRIDE; entry < last; entry += HEADER_STRIDE) {
     const id = headers[entry + HEADER_ID]!
     if (!isPassedOn(id) || (id === HEADER_STRICT_TRANSPORT_SECURITY && hstsLine !== undefined)) continue
-    pushLowerCase(
-      out,
-      buffer,
-      start + headers[entry + NAME_START]!,
-      start + headers[entry + NAME_END]!,
-      start + headers[entry + VALUE_START]!,
-      start + headers[entry + VALUE_END]!,
-    )
+    putLine(out, headers, entry, buffer, start)
   }
   if (!chunked && !bare && head.contentLength !== -1) {
     const end = writeDecimal(lengthDigits, 0, head.contentLength)
