@@ -3,11 +3,12 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { nativeAddon } from '../../src/native/addon.js'
-import { MAIN, startChild } from './support/child-castor.js'
+import { MAIN } from './support/child-castor.js'
 import { numbered } from './support/mesh-pair.js'
-import { ask as askTls, authorityFor, handshake, secured } from './support/tls.js'
+import { ask as askTls, handshake } from './support/tls.js'
 import { until } from './support/until.js'
 import { adminSocket, askUnix, endOf, UpgradeTraffic, upgrade } from './support/upgrade.js'
+import { startWithState } from './support/upgrade-state.js'
 
 if (nativeAddon() === undefined) {
   t.pass('the addon is not built', { skip: true })
@@ -65,39 +66,9 @@ interface Shown {
 
 t.test('an upgrade to a version whose shared memory is laid out otherwise, and back, loses nothing', async (t) => {
   const other = otherVersion(t)
-  const authority = authorityFor(t)
-  const [one, two, three] = (await numbered(t, 3)).map(({ address }) => address)
+  const [one, two, three] = (await numbered(t, 3)).map(({ address }) => address) as [string, string, string]
   const admin = adminSocket(t)
-  const castor = await startChild(t, {
-    workers: 2,
-    admin: { listen: [`unix:${admin}`, '127.0.0.1:0'] },
-    listeners: [
-      { name: 'in', protocol: 'http', listen: '127.0.0.1:0', targetGroup: 'out' },
-      {
-        name: 'secure',
-        listen: '127.0.0.1:0',
-        targetGroup: 'sticky',
-        ...secured([authority.issue('castor', { names: ['shop.example'] })]),
-      },
-    ],
-    targetGroups: [
-      { name: 'out', protocol: 'http', targets: [{ address: one }, { address: two, weight: 20 }] },
-      {
-        name: 'sticky',
-        protocol: 'http',
-        targets: [{ address: one }, { address: two }, { address: three }],
-        stickiness: { type: 'source-ip', timeout: '300s' },
-      },
-    ],
-  })
-  const group = '/api/v1/target-groups/out/targets'
-  await askUnix(admin, 'POST', group, { address: three, weight: 30 })
-  await askUnix(admin, 'PATCH', `${group}/${one}`, { state: 'draining' })
-  await askUnix(admin, 'PATCH', `${group}/${two}`, { weight: 40 })
-  const stuckTo = (await askTls(castor.port('secure'))).text
-  const first = await handshake(castor.port('secure'), { maxVersion: 'TLSv1.2' })
-  const session = first.getSession()!
-  first.destroy()
+  const { castor, stuckTo, session } = await startWithState(t, admin, [one, two, three], [one, two, three])
   const shown = async (): Promise<Shown> => (await askUnix(admin, 'GET', '/api/v1/status')).json as Shown
   const { version } = await shown()
 

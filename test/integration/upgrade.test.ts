@@ -4,10 +4,10 @@ import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { WebSocketServer } from 'ws'
 import { nativeAddon } from '../../src/native/addon.js'
-import { startChild } from './support/child-castor.js'
-import { ask as askTls, authorityFor, handshake, secured } from './support/tls.js'
+import { ask as askTls, handshake } from './support/tls.js'
 import { until } from './support/until.js'
 import { adminSocket, askUnix, Echoing, endOf, UpgradeTraffic, upgrade } from './support/upgrade.js'
+import { startWithState } from './support/upgrade-state.js'
 
 if (nativeAddon() === undefined) {
   t.pass('the addon is not built', { skip: true })
@@ -34,39 +34,9 @@ interface Shown {
 }
 
 t.test('three upgrades in a row lose no request, no connection and nothing that is known', async (t) => {
-  const authority = authorityFor(t)
   const [one, two, three] = [await startTarget(t, 'one'), await startTarget(t, 'two'), await startTarget(t, 'three')]
   const admin = adminSocket(t)
-  const castor = await startChild(t, {
-    workers: 2,
-    admin: { listen: [`unix:${admin}`, '127.0.0.1:0'] },
-    listeners: [
-      { name: 'in', protocol: 'http', listen: '127.0.0.1:0', targetGroup: 'out' },
-      {
-        name: 'secure',
-        listen: '127.0.0.1:0',
-        targetGroup: 'sticky',
-        ...secured([authority.issue('castor', { names: ['shop.example'] })]),
-      },
-    ],
-    targetGroups: [
-      { name: 'out', protocol: 'http', targets: [{ address: one }, { address: two, weight: 20 }] },
-      {
-        name: 'sticky',
-        protocol: 'http',
-        targets: [{ address: one }, { address: two }],
-        stickiness: { type: 'source-ip', timeout: '300s' },
-      },
-    ],
-  })
-  const group = '/api/v1/target-groups/out/targets'
-  await askUnix(admin, 'POST', group, { address: three, weight: 30 })
-  await askUnix(admin, 'PATCH', `${group}/${one}`, { state: 'draining' })
-  await askUnix(admin, 'PATCH', `${group}/${two}`, { weight: 40 })
-  const stuckTo = (await askTls(castor.port('secure'))).text
-  const first = await handshake(castor.port('secure'), { maxVersion: 'TLSv1.2' })
-  const session = first.getSession()!
-  first.destroy()
+  const { castor, stuckTo, session } = await startWithState(t, admin, [one, two, three], [one, two])
 
   const traffic = new UpgradeTraffic(t, castor.port())
   const statuses: number[] = []
