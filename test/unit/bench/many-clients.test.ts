@@ -37,5 +37,7 @@ t.test('many clients ask in turn, each by its own address, once all are there', 
   t.equal(result.errors, 0)
   t.equal(result.requests, askedBy.length)
   t.equal(new Set(clients).size, 100)
-  t.same(new Set(askedBy.slice(0, 100)).size, 100, 'nobody asks again before all have')
+  // Those under way at once may arrive in another order than they were sent in.
+  const first = askedBy.slice(0, options.clients - options.atOnce + 1)
+  t.equal(new Set(first).size, first.length, 'nobody asks again before all have')
 })
