@@ -1,9 +1,14 @@
 // Installs the programs that the tests use and that are missing: as root, with apt-get. Elsewhere it says what is missing.
 // `--compiler` asks for the C compiler as well. Never fails: tests say themselves what they cannot do without.
 import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
-/** `commands`: any of them will do. `packages`: Debian's. */
+/** Where Debian keeps the sources of Go packages. */
+export const GO_PACKAGES = '/usr/share/gocode'
+
+/** `commands`: any of them will do. `file`: must be there as well. `packages`: Debian's. */
 const TOOLS = [
   { commands: ['nginx'], packages: ['nginx'], use: 'a real target' },
   { commands: ['haproxy'], packages: ['haproxy'], use: 'the other end of the PROXY protocol' },
@@ -19,13 +24,20 @@ const TOOLS = [
   { commands: ['ip'], packages: ['iproute2'], use: 'network namespaces' },
   { commands: ['perl'], packages: ['perl-base'], use: 'the socket of a service manager' },
   { commands: ['prlimit'], packages: ['util-linux'], use: 'small open-file limits' },
+  {
+    commands: ['go'],
+    file: join(GO_PACKAGES, 'src/google.golang.org/grpc/server.go'),
+    packages: ['golang-go', 'golang-google-grpc-dev'],
+    use: 'gRPC clients and servers in Go',
+  },
 ]
 const COMPILER = { commands: ['cc'], packages: ['gcc', 'libc6-dev'], use: 'the native addon' }
 
 /** Debian keeps servers where the PATH of ordinary users does not look. */
 const env = { ...process.env, PATH: `${process.env.PATH}:/usr/local/sbin:/usr/sbin:/sbin` }
 
-function isInstalled({ commands }) {
+function isInstalled({ commands, file }) {
+  if (file !== undefined && !existsSync(file)) return false
   return commands.some((command) => spawnSync('sh', ['-c', `command -v ${command}`], { env }).status === 0)
 }
 
