@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { bundleTap } from './bundle-tap.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const bin = (name) => join(root, 'node_modules/.bin', name)
@@ -95,6 +96,7 @@ if (existsSync(join(root, 'src/dashboard/index.html'))) {
 for (const folder of ['src', 'workers', 'test', 'bench']) prune(folder)
 for (const kind of THREADS) await bundleThread(kind)
 await bundleProgram()
+await bundleTap()
 writeFileSync(stamp, '')
 // What was changed while this ran counts as newer.
 utimesSync(stamp, begun, begun)
