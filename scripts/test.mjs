@@ -15,6 +15,7 @@ import { delimiter, dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { installTools } from './install-tools.mjs'
+import { atSources } from './source-positions.mjs'
 import { readTap } from './tap-results.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -107,7 +108,7 @@ async function runFile(file) {
     STATE_DIRECTORY: '',
   }
   const stdio = ['ignore', 'pipe', 'pipe']
-  const child = spawn(process.execPath, ['--enable-source-maps', compiled], { cwd: root, env, stdio, detached: true })
+  const child = spawn(process.execPath, [compiled], { cwd: root, env, stdio, detached: true })
   running.add(child)
   let timedOut = false
   const deadline = setTimeout(() => {
@@ -179,9 +180,9 @@ function report(file, { results, remarks, problem, stderr, ms }, counts) {
   // What those that measure have to tell is what they are for.
   if (isAlone(file) || bad || options.verbose) for (const remark of remarks) console.log(indented(remark, 6))
   if (problem !== '') console.log(`      ${problem}`)
-  for (const result of failed) console.log(describe(result))
+  for (const result of failed) console.log(atSources(describe(result)))
   if (stderr !== '' && (bad || options.verbose)) {
-    console.log(`      standard error:\n${indented(stderr.split('\n').slice(-60).join('\n'), 8)}`)
+    console.log(`      standard error:\n${indented(atSources(stderr.split('\n').slice(-60).join('\n')), 8)}`)
   }
   return !bad
 }
