@@ -1,5 +1,4 @@
 import { writeFileSync } from 'node:fs'
-import { isIP } from 'node:net'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { loadConfig } from '../config/load.js'
@@ -99,9 +98,6 @@ function check({ vips, cluster, node, admin }: Config, file: string): void {
   if (hosts.length > 0) {
     if (!hosts.some((host) => host.node === node)) {
       problems.push(`cluster.hosts: does not name this host, ${node}; set node, or add it`)
-    }
-    if (new Set(hosts.map(({ address }) => isIP(address))).size > 1) {
-      problems.push('cluster.hosts: has addresses of both families; give all hosts addresses of one')
     }
   }
   if (problems.length > 0) {

@@ -3,6 +3,7 @@ import type { Config } from '../core/config.js'
 import { CastorError } from '../core/errors.js'
 import { crossCheck } from './check.js'
 import { checkFiles } from './check-files.js'
+import { warnOfUnnamedHost } from './check-pair.js'
 import { warnOfStickyCookies } from './check-stickiness.js'
 import type { Environment } from './interpolate.js'
 import { findLater } from './later.js'
@@ -99,7 +100,9 @@ export function parseConfig(text: string, fileName: string, options: LoadOptions
     })
   }
   if (problems.length > 0 || 'issues' in validated) throw new ConfigError(sorted(problems))
-  return resolveConfig(validated.file, options.machine ?? thisMachine, dirname(fileName))
+  const config = resolveConfig(validated.file, options.machine ?? thisMachine, dirname(fileName))
+  warnOfUnnamedHost(config, tree, (path, message) => options.onWarning?.(locate({ path, message, at: 'value' })))
+  return config
 }
 
 /**

@@ -2,7 +2,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
-import { tmpdir } from 'node:os'
+import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { packageRoot } from '../../../src/cli/package-files.js'
@@ -21,6 +21,7 @@ const cwd = t.testdir({
   'lb-b.yaml': pair('lb-b'),
   'lb-c.yaml': pair('lb-c'),
   'stranger.yaml': pair('lb-z'),
+  'unnamed.yaml': pair('lb-a').replace('node: lb-a\n', ''),
   'multicast.yaml': `node: lb-a\n${SMALL_CONFIG}vips: [${VIP_A}]\n`,
   'none.yaml': SMALL_CONFIG,
   'family.yaml': pair('lb-a').replace('10.0.0.2', '2001:db8::2'),
@@ -93,11 +94,17 @@ t.test('keepalived itself takes the file, but for an interface that is not here'
 
 for (const [file, problem] of [
   ['none.yaml', 'none.yaml: vips: is empty; name the addresses that clients use'],
-  ['stranger.yaml', 'stranger.yaml: cluster.hosts: does not name this host, lb-z; set node, or add it'],
-  ['family.yaml', 'family.yaml: cluster.hosts: has addresses of both families; give all hosts addresses of one'],
+  ['stranger.yaml', 'stranger.yaml:1:7: node: no host in cluster.hosts is named "lb-z" (did you mean "lb-a"?)'],
+  ['unnamed.yaml', `unnamed.yaml: cluster.hosts: does not name this host, ${hostname()}; set node, or add it`],
+  [
+    'family.yaml',
+    /^family\.yaml:\d+:\d+: cluster\.hosts\.1\.address: is IPv6 and those before it IPv4; give all hosts addresses of one family$/,
+  ],
 ] as const) {
   t.test(`${file} is refused`, async (t) => {
-    t.same(await castor(['keepalived', '-c', file], { cwd }), { code: 2, stdout: '', stderr: `${problem}\n` })
+    const { code, stdout, stderr } = await castor(['keepalived', '-c', file], { cwd })
+    t.same({ code, stdout }, { code: 2, stdout: '' })
+    t.match(stderr.trimEnd(), problem)
   })
 }
 

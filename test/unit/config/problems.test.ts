@@ -1,6 +1,6 @@
 import t from 'tap'
 import { loadConfig } from '../../../src/config/load.js'
-import { ConfigError } from '../../../src/config/problems.js'
+import { ConfigError, formatProblem } from '../../../src/config/problems.js'
 import { fileSchema } from '../../../src/config/schema.js'
 import { CastorError } from '../../../src/core/errors.js'
 import { parse, problemsOf, SMALL } from './support.js'
@@ -610,6 +610,49 @@ vips: ${JSON.stringify(vips)}\n`
     [pair(hosts, [right[0]!, vip('10.0.0.101/25', 'lb-b', 52)]), /vips\.1\.address: "10\.0\.0\.101" is already used/],
     [pair([hosts[0]!, host('lb-a', '10.0.0.2')], []), /cluster\.hosts\.1\.node: "lb-a" is .* by cluster\.hosts\.0;/],
     [pair([hosts[0]!, host('lb-b', '10.0.0.1')], []), /cluster\.hosts\.1\.address: "10\.0\.0\.1" is already used/],
+    [
+      pair([hosts[0]!, host('lb-b', 'fd00::2')], right),
+      /cluster\.hosts\.1\.address: is IPv6 and those before it IPv4; give/,
+    ],
   ]
   for (const [text, expected] of cases) t.match(problemsOf(text), [expected])
+  t.same(problemsOf(pair([hosts[0]!, host('lb-b', 'fd00::2')], [])), [], 'without vips no address moves')
 })
+
+t.test(
+  'a node that cluster.hosts does not name is an error, and a host name that it does not name a warning',
+  async (t) => {
+    const hosts = (...nodes: string[]) => nodes.map((node, index) => ({ node, address: `10.0.0.${index + 1}` }))
+    const file = (node: string, nodes: string[]): string =>
+      `${node}${SMALL}cluster: ${JSON.stringify({ name: 'c', secret: 'x'.repeat(16), redis: 'redis://127.0.0.1', hosts: hosts(...nodes) })}\n`
+    const pair = ['lb-a', 'lb-b']
+    t.same(problemsOf(file('node: lb-b\n', pair)), [])
+    t.same(problemsOf(file('node: lb-c\n', [])), [], 'without hosts every name may be one')
+    t.same(problemsOf(file('node: LB_a\n', pair)), [
+      'test.yaml:1:7: node: no host in cluster.hosts is named "LB_a" (did you mean "lb-a"?)',
+    ])
+    t.same(problemsOf(file('node: elsewhere\n', pair)), [
+      'test.yaml:1:7: node: no host in cluster.hosts is named "elsewhere"; there are: lb-a, lb-b',
+    ])
+    t.match(problemsOf(file('node: ${NAME}\n', pair), { env: { NAME: 'lbb' } }), [/"lbb" \(did you mean "lb-b"\?\)$/])
+    t.match(problemsOf(file('', pair), { set: ['node=lb-x'] }), [/^--set node=lb-x: node: no host/])
+    const many = problemsOf(
+      file(
+        'node: elsewhere\n',
+        Array.from({ length: 22 }, (_, index) => `host-${index}`),
+      ),
+    )
+    t.match(many, [/host-19, and 2 more$/])
+
+    const warned = (node: string, nodes: string[]): string[] => {
+      const warnings: string[] = []
+      parse(file(node, nodes), { onWarning: (warning) => warnings.push(formatProblem(warning)) })
+      return warnings
+    }
+    t.match(warned('', pair), [
+      /^test\.yaml:\d+:\d+: cluster\.hosts: does not name this host, test-host; set node, or add it$/,
+    ])
+    t.same(warned('', ['test-host', 'lb-b']), [])
+    t.same(warned('', []), [])
+  },
+)
