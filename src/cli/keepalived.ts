@@ -7,7 +7,7 @@ import { CastorError } from '../core/errors.js'
 import { type EnvFileOptions, envFileOption, environmentOf } from './env-file.js'
 import { keepalivedConfig } from './keepalived-config.js'
 import { packageRoot } from './package-files.js'
-import { whyNotRootOnly } from './root-only.js'
+import { readyScriptWarning } from './ready-script.js'
 
 /** Characters that keepalived's file gives a meaning, or has no way to hold, inside a quoted command. */
 const UNSAFE = /[^\x20-\x7e]|["'\\!#${}@~]/
@@ -64,14 +64,8 @@ function write(flags: KeepalivedFlags): void {
     admin,
     notify: flags.notify,
   })
-  const refused = whyNotRootOnly(readyScript)
-  if (refused !== undefined) {
-    process.stderr.write(
-      `warning: keepalived will not run ${readyScript}, and a host that is not ready keeps its addresses: ${refused}\n` +
-        `  put it where only root can: install -m 755 ${readyScript} /usr/local/sbin/castor-ready\n` +
-        '  and add: --ready-script /usr/local/sbin/castor-ready\n',
-    )
-  }
+  const warning = readyScriptWarning(readyScript, admin)
+  if (warning !== undefined) process.stderr.write(warning)
   if (flags.output === undefined) process.stdout.write(text)
   else writeFileSync(flags.output, text, { mode: 0o644 })
 }

@@ -242,3 +242,31 @@ t.test('a script that others than root could change is warned of, with what to d
   const safe = await run('/bin/sh')
   t.same({ code: safe.code, stderr: safe.stderr }, { code: 0, stderr: '' })
 })
+
+t.test(
+  'over a Unix socket the copied script needs its program or curl: what is missing is said, with the command',
+  async (t) => {
+    writeFileSync(join(cwd, 'unix.yaml'), `${pair('lb-a')}admin: { listen: ["unix:/run/castor/admin.sock"] }\n`)
+    const run = async (script: string, path = process.env.PATH ?? '') =>
+      (await castor(['keepalived', '-c', 'unix.yaml', '--ready-script', script], { cwd, env: { PATH: path } })).stderr
+    const folder = mkdtempSync(join(tmpdir(), 'castor-script-'))
+    t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+    chmodSync(folder, 0o777)
+    const script = join(folder, 'castor-ready')
+    const program = join(folder, 'castor-ready-unix')
+    writeFileSync(script, '#!/bin/sh\n', { mode: 0o755 })
+    t.notMatch(await run(script), /castor-ready-unix/, 'there is none to copy')
+    writeFileSync(program, '#!/bin/sh\n', { mode: 0o755 })
+    t.match(
+      await run(script),
+      `  with its program: install -m 755 ${program} /usr/local/sbin/castor-ready-unix\n  and add: --ready-script`,
+    )
+    // A script that is root's alone, as after the first command.
+    t.match(
+      await run('/bin/sh', folder),
+      /^warning: \/bin\/sh cannot ask over \/run\/castor\/admin\.sock, and this host/,
+    )
+    writeFileSync(join(folder, 'curl'), '#!/bin/sh\n', { mode: 0o755 })
+    t.equal(await run('/bin/sh', folder), '')
+  },
+)
