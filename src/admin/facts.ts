@@ -88,8 +88,8 @@ export interface AdminFacts {
   readonly cluster: ClusterFacts | undefined
   /** Carries out what the operator wants of a target, at once and on every thread. */
   readonly upgrades: Upgrades
-  /** Hands over what other hosts can take, finishes what is in flight and ends the process. */
-  drainHost(): void
+  /** Finishes what is in flight and ends the process; answers the addresses that it hands over to another host first. */
+  drainHost(): readonly string[]
   setTargetState(slot: number, state: AdminState): void
   setTargetWeight(slot: number, weight: number): void
   /** `no-group`: a reload has taken the group away. Rejects where there is no memory for one more. */

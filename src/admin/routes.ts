@@ -135,8 +135,8 @@ function listeners(context: AdminContext, request: IncomingMessage, response: Se
 /** The answer comes before the end: whoever asked watches `/readyz` go. */
 function drainHost({ facts }: AdminContext, request: IncomingMessage, response: ServerResponse): void {
   facts.log.info('the operator drains this host')
-  sendJson(request, response, 202, { node: facts.config.node, state: 'draining' })
-  facts.drainHost()
+  const vips = facts.drainHost()
+  sendJson(request, response, 202, { node: facts.config.node, state: 'draining', vips })
 }
 
 function cluster({ facts }: AdminContext, request: IncomingMessage, response: ServerResponse): void {

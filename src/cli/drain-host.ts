@@ -24,12 +24,14 @@ export function addDrainHost(program: Command): void {
 }
 
 async function drainHost(door: AdminClient): Promise<ExitCode> {
+  let vips: readonly string[]
   try {
     const { code, text } = await askAdmin(door, 'POST', '/api/v1/drain-host')
     if (code !== 202) {
       process.stderr.write(`${door.name} answers ${code}, but not as a castor does: ${text.slice(0, 200)}\n`)
       return EXIT.failed
     }
+    vips = vipsOf(text)
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
     return EXIT.failed
@@ -41,9 +43,19 @@ async function drainHost(door: AdminClient): Promise<ExitCode> {
     // Whoever does not answer any more has stopped.
     const answer = await askAdmin(door, 'GET', '/readyz').catch(() => undefined)
     if (answer === undefined) break
-    if (ready && answer.code !== 200) process.stdout.write('not ready any more: the addresses go to another host\n')
+    if (ready && answer.code !== 200) process.stdout.write(`not ready any more: ${whatFollows(vips)}\n`)
     ready = answer.code === 200
   }
   process.stdout.write('stopped\n')
   return EXIT.ok
+}
+
+/** The addresses that the host has and hands over; an earlier version names none. */
+function vipsOf(text: string): readonly string[] {
+  const { vips } = JSON.parse(text) as { vips?: unknown }
+  return Array.isArray(vips) ? vips.map(String) : []
+}
+
+function whatFollows(vips: readonly string[]): string {
+  return vips.length === 0 ? 'what is in flight finishes' : `${vips.join(', ')} to another host`
 }

@@ -24,10 +24,15 @@ export interface HandoverParts {
   readonly giveUp: () => void
 }
 
+/** Those of the addresses that this host has now, without their prefix lengths. */
+export function heldVips(vips: readonly VipConfig[]): readonly string[] {
+  const mine = new Set(Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address)))
+  return vips.map(({ address }) => address.slice(0, address.indexOf('/'))).filter((address) => mine.has(address))
+}
+
 /** Whether this host has one of the addresses now. */
 export function holdsVip(vips: readonly VipConfig[]): boolean {
-  const mine = new Set(Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address)))
-  return vips.some(({ address }) => mine.has(address.slice(0, address.indexOf('/'))))
+  return heldVips(vips).length > 0
 }
 
 /**

@@ -9,6 +9,7 @@ import type { Logger } from '../observe/log.js'
 import type { Columns } from '../shm/columns.js'
 import type { TargetTable } from '../shm/targets.js'
 import { type OpenListener, openListeners } from './bind.js'
+import { heldVips } from './handover.js'
 import type { Parts } from './parts.js'
 import type { Reloader } from './reloader.js'
 import type { AddOutcome } from './target-registry.js'
@@ -89,8 +90,10 @@ export class PrimaryFacts implements AdminFacts {
     return this.#parts.certificates.facts(this.directory.listeners[listener] ?? '')
   }
 
-  drainHost(): void {
+  drainHost(): readonly string[] {
+    const held = heldVips(this.config.vips)
     this.#process.drainHost()
+    return held
   }
 
   setTargetState(slot: number, state: AdminState): void {

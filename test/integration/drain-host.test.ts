@@ -29,9 +29,31 @@ t.test('drain-host finishes what is in flight, ends the process, and says so', a
   t.equal(String(body), 'late')
   const { code, stdout, stderr } = await drained
   t.same({ code, stderr }, { code: 0, stderr: '' })
-  t.match(stdout, /^draining\n(not ready.*\n)?stopped\n$/)
+  t.match(stdout, /^draining\n(not ready any more: what is in flight finishes\n)?stopped\n$/)
   t.equal(await running.ended(), 0)
   client.close()
+})
+
+t.test('it says which addresses go to another host, and of a host without any only that it drains', async (t) => {
+  const held = { address: '127.0.0.1/8', interface: 'lo', prefer: 'a', routerId: 51 }
+  const elsewhere = { ...held, address: '192.0.2.10/24', routerId: 52 }
+  for (const [vips, said] of [
+    [[held, elsewhere], '127.0.0.1 to another host'],
+    [[elsewhere], 'what is in flight finishes'],
+    [[], 'what is in flight finishes'],
+  ] as const) {
+    const target = await RawTarget.start({ answer: () => {} })
+    t.teardown(() => target.stop())
+    const config = { ...onePair('http', [target.address]), shutdownTimeout: '1s', vips }
+    const running = await startChild(t, config)
+    // What is in flight keeps the process there for long enough to be seen not ready.
+    const client = await RawClient.connect(running.port())
+    client.send(get('/'))
+    await until('the request at the target', () => target.requests.length === 1)
+    const { stdout } = await castor(['drain-host', '--admin', `127.0.0.1:${running.adminPort}`])
+    t.equal(stdout, `draining\nnot ready any more: ${said}\nstopped\n`)
+    client.close()
+  }
 })
 
 t.test('where nobody answers it fails, and says so', async (t) => {

@@ -236,7 +236,9 @@ export class FakeFacts implements AdminFacts {
   }
 
   readonly upgrades: Upgrades = { hindrance: undefined, isHandingOver: false, run: async () => {} }
-  drainHost(): void {}
+  drainHost(): readonly string[] {
+    return []
+  }
 
   setTargetState(slot: number, state: AdminState): void {
     this.table.setAdmin(slot, ADMIN_STATES.indexOf(state), 0)
