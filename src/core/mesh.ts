@@ -98,8 +98,11 @@ export interface Peer {
 }
 
 export interface MeshTransportEvents {
-  /** Frames published or saved by anyone, this host included; in any order, perhaps more than once. */
-  onFrame(frame: Uint8Array): void
+  /**
+   * Frames published or saved by anyone, this host included; in any order, perhaps more than once. `isKept`: it was read
+   * from what is kept, which the others are not told.
+   */
+  onFrame(frame: Uint8Array, isKept: boolean): void
   /**
    * Connected, and everything that is kept has been delivered. `empty`: the store remembers nothing of what this host
    * saved before; it is for the hosts to fill it again.

@@ -153,7 +153,7 @@ export class RedisTransport implements MeshTransport {
       const names = keys.filter((key) => key.length > 0 && key.length <= MAX_KEY_BYTES)
       for (let at = 0; at < names.length; at += KEPT_COUNT) {
         const frames = await within(node.mgetBuffer(names.slice(at, at + KEPT_COUNT)), COMMAND_MS, link.reader)
-        for (const frame of frames) if (frame !== null) this.#events?.onFrame(frame)
+        for (const frame of frames) if (frame !== null) this.#events?.onFrame(frame, true)
       }
     } while (cursor !== '0')
   }
@@ -161,7 +161,7 @@ export class RedisTransport implements MeshTransport {
   async #follow(link: RedisLink): Promise<never> {
     for (;;) {
       const frames = await followStream(link.reader, `${this.#prefix}:stream`, this.#position)
-      for (const frame of frames) this.#events?.onFrame(frame)
+      for (const frame of frames) this.#events?.onFrame(frame, false)
       if (this.#position.id === undefined) await this.#joinAnew(link)
     }
   }

@@ -155,7 +155,7 @@ export class Replica implements MeshTransportEvents {
     this.#parts.onLink(false, reason)
   }
 
-  onFrame(frame: Uint8Array): void {
+  onFrame(frame: Uint8Array, isKept = false): void {
     const { sealer, time } = this.#parts
     if (sealer.isOwn(frame)) return
     this.counts.framesIn++
@@ -189,11 +189,11 @@ export class Replica implements MeshTransportEvents {
       this.counts.newer += faults.newer
       this.#parts.onSkipped(batch.node, { faults, firstFault })
     }
-    for (const entry of batch.entries) this.#merge(entry, batch.sentMs)
+    for (const entry of batch.entries) this.#merge(entry, batch.sentMs, isKept)
     if (change !== 'stale') for (const health of batch.health) this.#parts.state.onHealth(health)
   }
 
-  #merge(entry: MeshEntry, sentMs: number): void {
+  #merge(entry: MeshEntry, sentMs: number, isKept: boolean): void {
     const { state, clock, time } = this.#parts
     this.counts.entriesIn++
     if (writtenMs(entry) > time.wallMs + MAX_AHEAD_MS) {
@@ -211,7 +211,11 @@ export class Replica implements MeshTransportEvents {
     clock.witness(entry.high, entry.low)
     const outcome = state.merge(entry, sentMs)
     if (outcome === 'unknown-target') this.counts.unknown++
-    else if (outcome === 'older' && this.#sender.speaks) {
+    else if (outcome === 'news' && isKept && entry.kind !== 'session') {
+      // Whoever saved it may have died before it was told, and the others would go without. Sessions tell of themselves
+      // with their next use.
+      this.resync(time.steadyMs)
+    } else if (outcome === 'older' && this.#sender.speaks) {
       // The store may have kept the older one last, and whoever said it may have missed the newer: both get it. Not the
       // store alone, where what another host has said meanwhile might be replaced, and nobody would notice.
       const newer = state.current(entry)

@@ -67,7 +67,7 @@ export class MemoryHub {
     this.later(() => {
       for (const [key, { frame, untilMs }] of this.#kept) {
         if (untilMs <= this.nowMs) this.#kept.delete(key)
-        else this.#deliver(link, frame)
+        else this.#deliver(link, frame, true)
       }
       link.events?.onUp(empty)
     })
@@ -85,8 +85,8 @@ export class MemoryHub {
         this.join(link)
         continue
       }
-      this.later(() => this.#deliver(link, frame))
-      if (this.#behaviour.doubles()) this.later(() => this.#deliver(link, frame))
+      this.later(() => this.#deliver(link, frame, false))
+      if (this.#behaviour.doubles()) this.later(() => this.#deliver(link, frame, false))
     }
   }
 
@@ -111,10 +111,10 @@ export class MemoryHub {
     return this.nowMs + this.#behaviour.delayMs()
   }
 
-  #deliver(link: MemoryMeshTransport, frame: Uint8Array): void {
+  #deliver(link: MemoryMeshTransport, frame: Uint8Array, isKept: boolean): void {
     if (!this.#links.has(link)) return
     this.delivered++
-    link.events?.onFrame(frame)
+    link.events?.onFrame(frame, isKept)
   }
 
   /** A binary heap by time of arrival: simulations have many thousand frames on their way. */

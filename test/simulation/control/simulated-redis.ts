@@ -256,7 +256,7 @@ export class SimulatedLink implements MeshTransport {
   #readKept({ keys, tail, empty, isFirst }: Extract<State, { type: 'joining' }>): void {
     for (const key of keys.splice(0, KEPT_COUNT)) {
       const kept = this.#redis.kept.get(key)
-      if (kept !== undefined) this.#events?.onFrame(kept.frame)
+      if (kept !== undefined) this.#events?.onFrame(kept.frame, true)
     }
     if (keys.length > 0) return
     this.#position = tail
@@ -275,7 +275,7 @@ export class SimulatedLink implements MeshTransport {
     const entries = this.#redis.after(before)
     for (const { id, frame } of entries) {
       this.#position = id
-      this.#events?.onFrame(frame)
+      this.#events?.onFrame(frame, false)
     }
     const { first } = this.#redis
     if (entries.length < READ_COUNT || first === undefined || first <= before) return

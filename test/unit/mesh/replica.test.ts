@@ -265,6 +265,27 @@ t.test('a correction that replaces something newer in the store is noticed, and 
   t.equal(late.targetOf(1), 'newest')
 })
 
+t.test('what a host saved, and died before it was told, is told by whoever reads it', async (t) => {
+  const { rig, a, b } = pair()
+  const { link } = a
+  link.publish = () => {}
+  a.operate('one', 'draining')
+  const keys = { kind: 'tickets', keys: new Uint8Array(80), ...a.stamp() } as const
+  a.state.merge(keys)
+  a.replica.change(keys)
+  rig.pass(100)
+  t.same(b.knowledge, [])
+  rig.kill(a)
+  const again = rig.host('a', { boot: 'second boot of a' })
+  rig.pass(100)
+  t.equal(b.knowledge.length, 2)
+  t.same(b.knowledge, again.knowledge)
+  rig.host('late')
+  const { entriesOut } = b.replica.counts
+  rig.pass(100)
+  t.equal(b.replica.counts.entriesOut, entriesOut, 'and by nobody who knew it')
+})
+
 t.test('health is passed on, and not kept', async (t) => {
   const { rig, a, b } = pair()
   const news = { kind: 'health', group: 'app', target: 'one', state: 'unhealthy', reason: 'CONNECT_FAILED' } as const
