@@ -1,11 +1,8 @@
-import { renameSync, writeFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import t from 'tap'
-import { type ConfigFile, withDefaults } from './support/balancer.js'
-import { ChildCastor, configFile, MAIN } from './support/child-castor.js'
-import { ask } from './support/operator.js'
+import type { ConfigFile } from './support/balancer.js'
 import { get, RawClient } from './support/raw-client.js'
-import { RawTarget } from './support/raw-target.js'
+import { startReloading, startTarget } from './support/reloading.js'
 
 const ROUNDS = 6
 const RELOAD_MS = 500
@@ -60,12 +57,8 @@ class Stopwatch {
 }
 
 t.test('a reload of 2,000 targets takes less than half a second and stalls no request', async (t) => {
-  const target = await RawTarget.start()
-  t.teardown(() => target.stop())
-  const file = await configFile(t, configAt(0, target.address))
-  const castor = new ChildCastor([MAIN, 'start', '-c', file])
-  t.teardown(() => castor.kill())
-  await castor.ready()
+  const target = await startTarget(t)
+  const { castor, write, reload } = await startReloading(t, configAt(0, target.address))
   const client = await RawClient.connect(castor.port('in-0'))
   t.teardown(() => client.close())
   const watch = new Stopwatch(client)
@@ -74,11 +67,10 @@ t.test('a reload of 2,000 targets takes less than half a second and stalls no re
   const reloads: number[] = []
   const stalls: number[] = []
   for (let step = 1; step <= ROUNDS; step++) {
-    writeFileSync(`${file}.new`, JSON.stringify(withDefaults(configAt(step, target.address))))
-    renameSync(`${file}.new`, file)
+    write(configAt(step, target.address))
     watch.take()
     const beganMs = performance.now()
-    const { code } = await ask(castor.adminPort, 'POST', '/api/v1/reload')
+    const { code } = await reload()
     reloads.push(performance.now() - beganMs)
     t.equal(code, 200)
     // With what drains and goes after it.

@@ -1,11 +1,8 @@
-import { renameSync, writeFileSync } from 'node:fs'
 import t from 'tap'
-import { type ConfigFile, withDefaults } from './support/balancer.js'
+import type { ConfigFile } from './support/balancer.js'
 import { fetchText } from './support/castor.js'
-import { ChildCastor, configFile, MAIN } from './support/child-castor.js'
-import { ask } from './support/operator.js'
 import { get, request } from './support/raw-client.js'
-import { RawTarget } from './support/raw-target.js'
+import { startReloading, startTarget } from './support/reloading.js'
 import { until } from './support/until.js'
 
 const WARM = 5
@@ -13,8 +10,7 @@ const ROUNDS = 20
 
 for (const native of ['auto', 'off']) {
   t.test(`reloads with ever new names leave no descriptor and no series behind; addon: ${native}`, async (t) => {
-    const targets = [await RawTarget.start(), await RawTarget.start()]
-    t.teardown(() => Promise.all(targets.map((target) => target.stop())))
+    const targets = [await startTarget(t), await startTarget(t)]
     const config = (round: number): ConfigFile => ({
       workers: 2,
       listeners: [
@@ -31,17 +27,11 @@ for (const native of ['auto', 'off']) {
         },
       ],
     })
-    const file = await configFile(t, config(0))
-    const castor = new ChildCastor(
-      [MAIN, 'start', '-c', file],
-      native === 'off' ? { env: { CASTOR_NATIVE: native } } : {},
-    )
-    t.teardown(() => castor.kill())
-    await castor.ready()
+    const options = native === 'off' ? { env: { CASTOR_NATIVE: native } } : {}
+    const running = await startReloading(t, config(0), options)
+    const { castor } = running
     const reload = async (round: number): Promise<void> => {
-      writeFileSync(`${file}.new`, JSON.stringify(withDefaults(config(round))))
-      renameSync(`${file}.new`, file)
-      t.match(await ask(castor.adminPort, 'POST', '/api/v1/reload'), { code: 200, json: { result: 'applied' } })
+      t.match(await running.reload(config(round)), { code: 200, json: { result: 'applied' } })
       t.equal((await request(castor.port(), get('/'))).status, 200)
     }
     const lines = async (): Promise<number> => (await fetchText(castor.adminPort, '/metrics')).split('\n').length

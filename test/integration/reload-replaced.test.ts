@@ -1,46 +1,24 @@
 import { once } from 'node:events'
-import { renameSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
-import t, { type Test } from 'tap'
-import { type ConfigFile, onePair, withDefaults } from './support/balancer.js'
-import { ChildCastor, configFile, MAIN } from './support/child-castor.js'
+import t from 'tap'
+import { type ConfigFile, onePair } from './support/balancer.js'
 import { FreshLoad } from './support/fresh-load.js'
 import { Http2Target, sayHello } from './support/http2-peers.js'
-import { type Answer, ask } from './support/operator.js'
+import { ask } from './support/operator.js'
 import { get, request } from './support/raw-client.js'
 import { ok, RawTarget } from './support/raw-target.js'
 import { freePort } from './support/redis.js'
+import { startReloading, startTarget } from './support/reloading.js'
 import { steadyLoad } from './support/steady-load.js'
 import { until } from './support/until.js'
 
-async function start(t: Test, config: ConfigFile) {
-  const file = await configFile(t, config)
-  const castor = new ChildCastor([MAIN, 'start', '-c', file])
-  t.teardown(() => castor.kill())
-  await castor.ready()
-  return {
-    castor,
-    reload(next: ConfigFile): Promise<Answer> {
-      writeFileSync(`${file}.new`, JSON.stringify(withDefaults(next)))
-      renameSync(`${file}.new`, file)
-      return ask(castor.adminPort, 'POST', '/api/v1/reload')
-    },
-  }
-}
-
-async function target(t: Test): Promise<RawTarget> {
-  const started = await RawTarget.start()
-  t.teardown(() => started.stop())
-  return started
-}
-
 for (const protocol of ['off', 'tcp', 'http']) {
   t.test(`a file that replaces every target of a group costs no request; checks: ${protocol}`, async (t) => {
-    const targets = [await target(t), await target(t)]
+    const targets = [await startTarget(t), await startTarget(t)]
     const healthCheck = protocol === 'off' ? { protocol } : { protocol, interval: '1s' }
     const config = (index: number): ConfigFile =>
       onePair('http', [targets[index % 2]!.address], { workers: 2, group: { healthCheck, draining: '1s' } })
-    const { castor, reload } = await start(t, config(0))
+    const { castor, reload } = await startReloading(t, config(0))
     const load = steadyLoad(t, castor.port(), 4, 2)
     await until('traffic', () => load.succeeded > 20)
     for (let round = 1; round <= 4; round++) {
@@ -57,7 +35,7 @@ for (const protocol of ['off', 'tcp']) {
   t.test(
     `a file that takes the weight from the only one that has some costs no request; checks: ${protocol}`,
     async (t) => {
-      const targets = [await target(t), await target(t)]
+      const targets = [await startTarget(t), await startTarget(t)]
       const healthCheck = protocol === 'off' ? { protocol } : { protocol, interval: '1s' }
       const config = (weights: readonly number[]): ConfigFile =>
         onePair(
@@ -65,7 +43,7 @@ for (const protocol of ['off', 'tcp']) {
           weights.map((weight, index) => ({ address: targets[index]!.address, weight })),
           { workers: 2, group: { healthCheck } },
         )
-      const { castor, reload } = await start(t, config([10]))
+      const { castor, reload } = await startReloading(t, config([10]))
       const load = steadyLoad(t, castor.port(), 4, 2)
       await until('traffic', () => load.succeeded > 20)
       for (const weights of [
@@ -109,7 +87,7 @@ for (const { what, renamed, groups } of STEPS) {
   t.test(`a listener that goes over to ${what} costs no request`, async (t) => {
     // A check is answered when requests have been answered meanwhile.
     let held = async (): Promise<unknown> => undefined
-    const http1 = [await target(t), await target(t)]
+    const http1 = [await startTarget(t), await startTarget(t)]
     for (const { script } of http1)
       script.answer = async (asked, connection) => {
         if (asked.target === CHECKED) await held()
@@ -135,7 +113,7 @@ for (const { what, renamed, groups } of STEPS) {
         ],
       }
     }
-    const { reload } = await start(t, config(0))
+    const { reload } = await startReloading(t, config(0))
     // The connections of a listener that goes are closed between two requests, so that one may cross with that.
     const load = renamed ? new FreshLoad(t, port) : steadyLoad(t, port, 4, 2)
     await until('traffic', () => load.succeeded > 20)
@@ -154,7 +132,7 @@ for (const { what, renamed, groups } of STEPS) {
 }
 
 t.test('a reload whose new group has nobody who passes holds all the same', async (t) => {
-  const serving = await target(t)
+  const serving = await startTarget(t)
   const gone = await RawTarget.start()
   const { address } = gone
   await gone.stop()
@@ -163,7 +141,7 @@ t.test('a reload whose new group has nobody who passes holds all the same', asyn
     const listener = { name: 'in', protocol: 'http', listen: '127.0.0.1:0', targetGroup: name }
     return { workers: 1, listeners: [listener], targetGroups: [group] }
   }
-  const { castor, reload } = await start(t, config('one', serving.address))
+  const { castor, reload } = await startReloading(t, config('one', serving.address))
   t.match(await reload(config('two', address)), { code: 200, json: { result: 'applied' } })
   t.equal((await request(castor.port(), get('/'))).status, 503)
   t.match(await reload(config('one', serving.address)), { code: 200, json: { result: 'applied' } })
@@ -171,7 +149,7 @@ t.test('a reload whose new group has nobody who passes holds all the same', asyn
 })
 
 t.test('a reload that fails has brought no group, not even for a moment', async (t) => {
-  const [serving, other] = [await target(t), await target(t)]
+  const [serving, other] = [await startTarget(t), await startTarget(t)]
   const taken = createServer().listen(0, '127.0.0.1')
   await once(taken, 'listening')
   t.teardown(() => taken.close())
@@ -180,7 +158,7 @@ t.test('a reload that fails has brought no group, not even for a moment', async 
     const listener = { name: 'in', protocol: 'http', listen: ['127.0.0.1:0', ...listen], targetGroup: name }
     return { workers: 1, listeners: [listener], targetGroups: [group] }
   }
-  const { castor, reload } = await start(t, config('one', serving.address))
+  const { castor, reload } = await startReloading(t, config('one', serving.address))
   const port = (taken.address() as AddressInfo).port
   t.match(await reload(config('two', other.address, `127.0.0.1:${port}`)), {
     code: 500,

@@ -1,56 +1,21 @@
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import t, { type Test } from 'tap'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import t from 'tap'
 import { nativeAddon } from '../../src/native/addon.js'
 import { castor as command } from '../unit/cli/castor.js'
 import { type ConfigFile, onePair, withDefaults } from './support/balancer.js'
-import { ChildCastor, configFile, MAIN } from './support/child-castor.js'
 import { FreshLoad } from './support/fresh-load.js'
-import { type Answer, ask, type ShownTarget, targetsPath } from './support/operator.js'
+import { ask, targetsPath } from './support/operator.js'
 import { get, RawClient, request } from './support/raw-client.js'
-import { ok, RawTarget } from './support/raw-target.js'
+import { ok } from './support/raw-target.js'
 import { freePort } from './support/redis.js'
+import { startReloading, startTarget } from './support/reloading.js'
 import { SteadyLoad } from './support/steady-load.js'
 import { until } from './support/until.js'
 
-interface Running {
-  readonly castor: ChildCastor
-  readonly file: string
-  /** Puts another configuration in the place of the file, as editors do. */
-  write(config: ConfigFile): void
-  reload(): Promise<Answer>
-  targets(): Promise<ShownTarget[]>
-}
-
-async function start(t: Test, config: ConfigFile): Promise<Running> {
-  const file = await configFile(t, config)
-  const castor = new ChildCastor([MAIN, 'start', '-c', file])
-  t.teardown(() => castor.kill())
-  await castor.ready()
-  return {
-    castor,
-    file,
-    write(next) {
-      writeFileSync(`${file}.new`, JSON.stringify(withDefaults(next)))
-      renameSync(`${file}.new`, file)
-    },
-    reload: () => ask(castor.adminPort, 'POST', '/api/v1/reload'),
-    async targets() {
-      const { json } = await ask(castor.adminPort, 'GET', '/api/v1/status')
-      return (json as { targetGroups: { targets: ShownTarget[] }[] }).targetGroups.flatMap(({ targets }) => targets)
-    },
-  }
-}
-
-async function target(t: Test): Promise<RawTarget> {
-  const started = await RawTarget.start()
-  t.teardown(() => started.stop())
-  return started
-}
-
 t.test('targets, weights and settings change under traffic by castor reload, and no request fails', async (t) => {
-  const [one, two] = [await target(t), await target(t)]
+  const [one, two] = [await startTarget(t), await startTarget(t)]
   const config = (targets: object[], group: object = {}) => onePair('http', targets, { workers: 2, group })
-  const running = await start(t, config([{ address: one.address }]))
+  const running = await startReloading(t, config([{ address: one.address }]))
   const { castor, write } = running
   const admin = ['--admin', `127.0.0.1:${castor.adminPort}`]
   const before = castor.port()
@@ -83,10 +48,10 @@ t.test('targets, weights and settings change under traffic by castor reload, and
 })
 
 t.test('listeners come and go, and one that stays keeps its connections', async (t) => {
-  const one = await target(t)
+  const one = await startTarget(t)
   const listener = (name: string) => ({ name, protocol: 'http', listen: '127.0.0.1:0', targetGroup: 'out' })
   const config = (...names: string[]) => ({ ...onePair('http', [one.address]), listeners: names.map(listener) })
-  const { castor, write, reload } = await start(t, config('in', 'old'))
+  const { castor, write, reload } = await startReloading(t, config('in', 'old'))
   const stays = await RawClient.connect(castor.port('in'))
   t.equal((await stays.exchange(get('/'))).status, 200)
   write(config('in', 'new'))
@@ -106,8 +71,8 @@ t.test('listeners come and go, and one that stays keeps its connections', async 
 
 t.test('an address of a listener can become wider or narrower, and no other program gets the port', async (t) => {
   const addon = nativeAddon()!
-  const one = await target(t)
-  const { castor, write, reload } = await start(t, onePair('http', [one.address]))
+  const one = await startTarget(t)
+  const { castor, write, reload } = await startReloading(t, onePair('http', [one.address]))
   const port = castor.port()
   const stays = await RawClient.connect(port)
   t.equal((await stays.exchange(get('/'))).status, 200)
@@ -129,9 +94,9 @@ t.test('an address of a listener can become wider or narrower, and no other prog
 })
 
 t.test('a file that is wrong, or needs a restart, changes nothing and is shown until one succeeds', async (t) => {
-  const one = await target(t)
+  const one = await startTarget(t)
   const config = onePair('http', [one.address])
-  const { castor, file, write, reload, targets } = await start(t, config)
+  const { castor, file, write, reload, targets } = await startReloading(t, config)
   write({ ...config, speed: 'high', targetGroups: [] })
   const wrong = await reload()
   t.equal(wrong.code, 422)
@@ -158,9 +123,9 @@ t.test('a file that is wrong, or needs a restart, changes nothing and is shown u
 })
 
 t.test('an address that is taken leaves the configuration in force as it is', async (t) => {
-  const one = await target(t)
+  const one = await startTarget(t)
   const config = onePair('http', [one.address])
-  const { castor, write, reload } = await start(t, config)
+  const { castor, write, reload } = await startReloading(t, config)
   const inUse = new RegExp(`${one.address}: the port is in use .EADDRINUSE., by process ${process.pid}: `)
   const taken = { name: 'more', protocol: 'http', listen: one.address, targetGroup: 'out' }
   write({ ...config, listeners: [...(config.listeners as object[]), taken], shutdownTimeout: '9s' })
@@ -173,10 +138,10 @@ t.test('an address that is taken leaves the configuration in force as it is', as
 })
 
 t.test('what operators changed survives a reload unless the file changes the same thing', async (t) => {
-  const targets = [await target(t), await target(t), await target(t), await target(t)]
+  const targets = [await startTarget(t), await startTarget(t), await startTarget(t), await startTarget(t)]
   const named = (id: string, index: number, weight = 10) => ({ id, address: targets[index]!.address, weight })
   const file = [named('a', 0), named('b', 1), named('c', 2)]
-  const running = await start(t, onePair('http', file))
+  const running = await startReloading(t, onePair('http', file))
   const { castor, write, reload } = running
   const path = targetsPath('out')
   const asked = [
@@ -204,8 +169,11 @@ t.test('what operators changed survives a reload unless the file changes the sam
 })
 
 t.test('castor target add --persist writes the file, which then holds', async (t) => {
-  const [one, two] = [await target(t), await target(t)]
-  const { castor, file, reload, targets } = await start(t, onePair('http', [{ id: 'a', address: one.address }]))
+  const [one, two] = [await startTarget(t), await startTarget(t)]
+  const { castor, file, reload, targets } = await startReloading(
+    t,
+    onePair('http', [{ id: 'a', address: one.address }]),
+  )
   const text = readFileSync(file, 'utf8')
   const args = ['--id', 'b', '--persist', '--admin', `127.0.0.1:${castor.adminPort}`]
   t.match(await command(['target', 'add', 'out', two.address, ...args]), {
@@ -231,9 +199,9 @@ t.test('castor target add --persist writes the file, which then holds', async (t
 })
 
 t.test('the level of the log changes in every thread', async (t) => {
-  const one = await target(t)
+  const one = await startTarget(t)
   const config = onePair('http', [one.address])
-  const { castor, write, reload } = await start(t, config)
+  const { castor, write, reload } = await startReloading(t, config)
   const refuse = async (): Promise<number> => (await request(castor.port(), 'GET / HTTP/1.1\r\n\r\n')).status
   t.equal(await refuse(), 400)
   write({ ...config, log: { level: 'debug', access: 'off' } })
@@ -244,15 +212,15 @@ t.test('the level of the log changes in every thread', async (t) => {
 })
 
 t.test('with reload: onChange the changed file is enough', async (t) => {
-  const [one, two] = [await target(t), await target(t)]
-  const { castor, write, targets } = await start(t, { ...onePair('http', [one.address]), reload: 'onChange' })
+  const [one, two] = [await startTarget(t), await startTarget(t)]
+  const { castor, write, targets } = await startReloading(t, { ...onePair('http', [one.address]), reload: 'onChange' })
   write({ ...onePair('http', [two.address]), reload: 'manual' })
   await until('the new target', async () => (await targets()).some(({ id }) => id === two.address))
   await until('the line in the log', () => /"by":"watch".*the configuration was reloaded/.test(castor.stderr))
 })
 
 t.test('two listeners can change places: their ports, and with them their clients', async (t) => {
-  const [one, two] = [await target(t), await target(t)]
+  const [one, two] = [await startTarget(t), await startTarget(t)]
   one.script.answer = (_, connection) => connection.write(ok('one'))
   two.script.answer = (_, connection) => connection.write(ok('two'))
   const ports = [await freePort(), await freePort()]
@@ -270,7 +238,7 @@ t.test('two listeners can change places: their ports, and with them their client
       targets: [{ address }],
     })),
   })
-  const { write, reload } = await start(t, config(0))
+  const { write, reload } = await startReloading(t, config(0))
   const answers = async () => Promise.all(ports.map(async (port) => (await request(port, get('/'))).text))
   t.same(await answers(), ['one', 'two'])
   const load = ports.map((port) => new FreshLoad(t, port))
@@ -285,9 +253,9 @@ t.test('two listeners can change places: their ports, and with them their client
 t.test(
   'with reload: onChange a file that is deleted, or half written, changes nothing until it is whole',
   async (t) => {
-    const [one, two] = [await target(t), await target(t)]
+    const [one, two] = [await startTarget(t), await startTarget(t)]
     const config = (address: string) => ({ ...onePair('http', [address]), reload: 'onChange' })
-    const { castor, file, write, targets } = await start(t, config(one.address))
+    const { castor, file, write, targets } = await startReloading(t, config(one.address))
     const refused = () => castor.stderr.split('"the configuration was not reloaded').length - 1
     rmSync(file)
     await until('the line that it is not there', () => refused() === 1, 10_000)
