@@ -9,7 +9,7 @@ import { LocalHybridClock } from '../../src/core/hybrid-clock.js'
 import { CHECK_UNCHECKED } from '../../src/core/target-state.js'
 import type { ClientTls } from '../../src/core/tls.js'
 import { TimerWheel } from '../../src/net/timer-wheel.js'
-import { AccessEntry } from '../../src/observe/access-log.js'
+import { AccessEntry, AccessLog } from '../../src/observe/access-log.js'
 import { Drainables } from '../../src/proxy/drainables.js'
 import { Http1Context } from '../../src/proxy/h1/h1-context.js'
 import { Http2Context } from '../../src/proxy/h2/h2-context.js'
@@ -36,11 +36,18 @@ const BACK = '192.0.2.2'
 const ELSEWHERE = '192.0.2.3'
 const PORT = 80
 
-const configOf = (protection: object): Config =>
+const configOf = (protection: object, redirects: boolean): Config =>
   parseConfig(
     JSON.stringify({
       workers: 1,
-      listeners: [{ name: 'web', protocol: 'http', listen: `${FRONT}:${PORT}`, targetGroup: 'app' }],
+      listeners: [
+        {
+          name: 'web',
+          protocol: 'http',
+          listen: `${FRONT}:${PORT}`,
+          ...(redirects ? { redirectToHttps: true } : { targetGroup: 'app' }),
+        },
+      ],
       targetGroups: [{ name: 'app', protocol: 'http', targets: [{ address: `${BACK}:${PORT}` }] }],
       protection,
     }),
@@ -54,6 +61,9 @@ export interface MemoryCastorOptions {
   readonly protection?: object
   /** What a peer has sent is known of only once it is read, as though it were still on its way. */
   readonly blind?: boolean
+  /** The listener sends everybody to https. */
+  readonly redirects?: boolean
+  readonly accessLog?: boolean
 }
 
 const SILENT: ConnHandler = { onOpen() {}, onData() {}, onEnd() {}, onWritable() {}, onClose() {} }
@@ -125,11 +135,17 @@ export class MemoryCastor {
   readonly #context: WorkerContext
   readonly #set: TargetSet
   readonly #move: (address: string) => void
+  readonly #accessLog: AccessLog
+  #accessLines = ''
   #moves = 1
   #answered = 0
 
-  constructor({ capacityBytes, protection = {}, blind = false }: MemoryCastorOptions = {}) {
-    const config = configOf(protection)
+  constructor(options: MemoryCastorOptions = {}) {
+    const { capacityBytes, protection = {}, blind = false, redirects = false, accessLog = false } = options
+    const config = configOf(protection, redirects)
+    this.#accessLog = new AccessLog((chunk) => {
+      this.#accessLines += Buffer.from(chunk).toString()
+    })
     const clock = new ManualClock()
     this.#clock = clock
     const shared = createSharedCounters({ workers: 1, listeners: 1, series: 1, groups: 1, targets: 1, sessions: 64 })
@@ -162,7 +178,7 @@ export class MemoryCastor {
       columns,
       column: 1,
       protection: config.protection,
-      accessLog: undefined,
+      accessLog: accessLog ? this.#accessLog : undefined,
       entry: new AccessEntry(),
       requestIds: new RequestIds(),
       drainables: new Drainables(),
@@ -204,6 +220,15 @@ export class MemoryCastor {
   renewTls(): void {
     this.#set.setTls(() => ({ close() {} }) as unknown as ClientTls)
     this.transport.flush()
+  }
+
+  /** The access log so far. */
+  get accessRecords(): Readonly<Record<string, unknown>>[] {
+    this.#accessLog.flush()
+    return this.#accessLines
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line))
   }
 
   /** Client connections that are being served. */

@@ -88,3 +88,33 @@ t.test(
     t.ok(short > 0)
   },
 )
+
+t.test('an answer of its own that an HTTP/2 client did not take is logged as such', async (t) => {
+  const answers = [
+    { what: 'a refusal', listener: {}, status: 431, reason: 'HEADER_TOO_LARGE' },
+    { what: 'a redirect', listener: { redirectToHttps: true, targetGroup: undefined }, status: 301, reason: null },
+  ]
+  const target = await RawTarget.start({})
+  t.teardown(() => target.stop())
+  for (const { what, listener, status, reason } of answers) {
+    const castor = await startTestCastor(t, [target.address], {
+      listener: { http2: true, ...listener },
+      protection: { maxHeaderBytes: '2KiB' },
+      accessLog: true,
+    })
+    const client = await RawHttp2Client.open(t, castor.port, [INITIAL_WINDOW_SIZE, 0])
+    const request = status === 431 ? [...GET, ['x-large', 'x'.repeat(8_000)] as const] : GET
+    for (const id of [1, 3]) {
+      client.send(headers(id, request, END))
+      await client.answered(id)
+    }
+    client.send(frame(FRAME.WINDOW_UPDATE, 0, 3, uint32(LENGTH)))
+    const taken = (await castor.accessRecords(1))[0]!
+    t.match(taken, { status, reason }, `${what}: the one that was taken comes first`)
+    client.send(frame(FRAME.RST_STREAM, 0, 1, uint32(8)))
+    const [, lost, ...more] = await castor.accessRecords(2)
+    t.match(lost, { status, reason: reason ?? 'CLIENT_RESET' }, `${what}: and then the one that was not`)
+    t.ok(Number(lost!.sent_bytes) < Number(taken.sent_bytes), `${lost!.sent_bytes} of ${taken.sent_bytes} bytes`)
+    t.same(more, [])
+  }
+})

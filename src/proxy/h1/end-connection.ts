@@ -81,7 +81,7 @@ export abstract class ConnectionEnding extends ClientLink {
     this.takeRoute()
     this.clientAddress = this.peer
     this.state = LINGERING
-    writeRefusal(this.context, this, status, reason, parser, this.headStartedMs)
+    this.exchange = writeRefusal(this.context, this, status, reason, parser, this.headStartedMs)
     this.headStartedMs = -1
     this.linger()
     // Who was too slow already is not waited for much longer.

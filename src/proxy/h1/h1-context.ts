@@ -7,6 +7,7 @@ import { WORKER_RETRIES_TOTAL } from '../../shm/layout.js'
 import { LineBudget } from '../line-budget.js'
 import { RequestInfo } from '../request-info.js'
 import type { WorkerContext } from '../worker-context.js'
+import { AnswerDelivery } from './answer-delivery.js'
 
 /** The request target may not be longer than this; an URL that no browser would send. */
 const MAX_TARGET_BYTES = 8 * 1024
@@ -29,7 +30,7 @@ export class Http1Context {
   /** For lines that targets can cause at will. */
   readonly targetLines: LineBudget
   readonly limits: HeadLimits
-  /** For answers of Castor's own, which are recorded as soon as they are given. */
+  /** For what is recorded without an answer. */
   readonly info = new RequestInfo()
   /** Set for each request and read before the next. */
   readonly headOptions: RequestHeadOptions = {
@@ -52,6 +53,7 @@ export class Http1Context {
   readonly #workerAt: number
   readonly #context: WorkerContext
   readonly #parsers: RequestParser[] = []
+  readonly #deliveries: AnswerDelivery[] = []
 
   constructor(context: WorkerContext, log: Logger) {
     this.#context = context
@@ -108,5 +110,10 @@ export class Http1Context {
 
   giveParser(parser: RequestParser): void {
     this.#parsers.push(parser)
+  }
+
+  /** It comes back by itself once its answer is accounted for. */
+  takeDelivery(): AnswerDelivery {
+    return this.#deliveries.pop() ?? new AnswerDelivery(this, this.#deliveries)
   }
 }

@@ -8,6 +8,7 @@ import type { Route } from '../route.js'
 import { writeAnswer } from './failure-reply.js'
 import type { Http1Context } from './h1-context.js'
 import type { Requester } from './requester.js'
+import type { ServedRequest } from './served-request.js'
 
 /** Answers that Castor gives without asking a target. */
 
@@ -17,7 +18,10 @@ export function answersItself(route: Route): boolean {
   return route.settings.config.redirectToHttps !== undefined
 }
 
-/** Refuses what never became a request. `parser` has it as far as it was understood; `startedMs` −1 where nothing came. */
+/**
+ * Refuses what never became a request. `parser` has it as far as it was understood; `startedMs` −1 where nothing came.
+ * Returns the answer while its client has yet to take it.
+ */
 export function writeRefusal(
   context: Http1Context,
   session: Pick<Requester, 'listener' | 'route' | 'clientAddress' | 'conn' | 'grpc'>,
@@ -25,35 +29,35 @@ export function writeRefusal(
   reason: ReasonCode,
   parser: RequestParser | undefined,
   startedMs: number,
-): void {
+): ServedRequest | undefined {
+  const { nowMs, wallMs } = context.clock
   const requestId = context.requestIds.next()
+  const delivery = context.takeDelivery()
+  delivery.info.begin(session, startedMs < 0 ? nowMs : startedMs, nowMs, wallMs)
+  delivery.info.identify(requestId, 0, requestId.length)
   const lines = session.route.settings.hstsLine
   const { scratch } = context.transport
   const reply: Reply = { status, requestId, close: true, head: false, versionMinor: 1, lines }
   const end = writeAnswer(scratch, session, reply, reason)
-  session.conn.write(scratch, 0, end)
-  logRefusal(context, session, status, reason, requestId, startedMs < 0 ? context.clock.nowMs : startedMs)
   const client = session.clientAddress.source.address
   context.log.debug({ client, status, reason, detail: parser?.errorDetail }, 'request refused')
+  return delivery.send(session.conn, scratch, end, status, reason) ? undefined : delivery
 }
 
-/** Accounts for a request that never came about. `startedMs` is the loop time when its first byte came. */
-export function logRefusal(
-  context: Http1Context,
-  origin: RequestOrigin,
-  status: number,
-  reason: ReasonCode,
-  requestId: Uint8Array,
-  startedMs: number,
-): void {
+/** Accounts for a request that never came about and is not answered. */
+export function logRefusal(context: Http1Context, origin: RequestOrigin, status: number, reason: ReasonCode): void {
   const { info, clock } = context
-  info.begin(origin, startedMs, clock.nowMs, clock.wallMs)
+  const requestId = context.requestIds.next()
+  info.begin(origin, clock.nowMs, clock.nowMs, clock.wallMs)
   info.identify(requestId, 0, requestId.length)
   info.status = status
   logRequest(context, info, reason)
 }
 
-/** Sends the client to the same URL over https; 400 without a host to send it to. False where the client reads slowly. */
+/**
+ * Sends the client to the same URL over https; 400 without a host to send it to. Returns the answer while its client has yet
+ * to take it.
+ */
 export function writeRedirect(
   context: Http1Context,
   session: Requester,
@@ -61,10 +65,11 @@ export function writeRedirect(
   buffer: Uint8Array,
   start: number,
   close: boolean,
-): boolean {
+): ServedRequest | undefined {
   const { port, status: wanted } = session.route.settings.config.redirectToHttps!
-  const { info } = context
   const { nowMs, wallMs } = context.clock
+  const delivery = context.takeDelivery()
+  const { info } = delivery
   info.begin(session, nowMs, nowMs, wallMs)
   info.capture(parser, buffer, start, session.protocol, context.requestIds.next(), context.accessLog !== undefined)
   const safe = parser.method === METHOD_GET || parser.method === METHOD_HEAD
@@ -81,10 +86,7 @@ export function writeRedirect(
   const { scratch } = context.transport
   const reason = hosted ? 'NONE' : 'BAD_REQUEST'
   const end = writeAnswer(scratch, session, reply, reason)
-  info.status = status
-  info.sentBytes = end
-  logRequest(context, info, reason)
-  return session.conn.write(scratch, 0, end)
+  return delivery.send(session.conn, scratch, end, status, reason) ? undefined : delivery
 }
 
 /** Host and path were found valid by the parser, so that neither can end the line. */

@@ -104,8 +104,9 @@ export abstract class RequestReading extends ConnectionEnding implements Request
   redirect(parser: RequestParser, buffer: Uint8Array, start: number): number {
     const next = start + parser.headLength
     const keep = parser.keepAlive && !parser.hasBody && !this.listener.draining
-    const blocked = !writeRedirect(this.context, this, parser, buffer, start, !keep)
-    this.onExchangeDone(keep, !parser.hasBody, blocked, false)
+    this.exchange = writeRedirect(this.context, this, parser, buffer, start, !keep)
+    const waits = this.exchange !== undefined
+    this.onExchangeDone(keep, !parser.hasBody, waits, waits)
     return next
   }
 

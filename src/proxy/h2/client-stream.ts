@@ -291,14 +291,7 @@ export class ClientStream extends StreamConn implements AnswerSink {
   /** Accounts for a request that never became an exchange. */
   #record(status: number, reason: ReasonCode): void {
     const { listener, clientAddress } = this.#home
-    logRefusal(
-      this.shared.http1,
-      { listener, route: listener.route, clientAddress },
-      status,
-      reason,
-      this.shared.context.requestIds.next(),
-      this.shared.context.clock.nowMs,
-    )
+    logRefusal(this.shared.http1, { listener, route: listener.route, clientAddress }, status, reason)
   }
 
   protected override finish(cause: CastorError | undefined): void {
