@@ -9,6 +9,7 @@ import { type ConfigFile, withDefaults } from './balancer.js'
 import type { Test } from './castor.js'
 import { Metrics } from './metrics.js'
 import { until } from './until.js'
+import { within } from './waiting.js'
 
 export const MAIN = fileURLToPath(new URL('../../../src/main.js', import.meta.url))
 
@@ -69,11 +70,11 @@ export class ChildCastor {
 
   /** Exit code or signal. Rejects, with all it said, when it does not end in time. */
   async ended(timeoutMs = 10_000): Promise<number | NodeJS.Signals> {
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`still running:\n${this.stdout}${this.stderr}`)), timeoutMs)
-    })
-    return Promise.race([this.#ended, late]).finally(() => clearTimeout(timer))
+    try {
+      return await within('its end', this.#ended, timeoutMs)
+    } catch (cause) {
+      throw new Error(`still running:\n${this.stdout}${this.stderr}`, { cause })
+    }
   }
 
   async kill(): Promise<void> {

@@ -1,3 +1,5 @@
+import { isTimeUp } from '../../patience.js'
+
 const POLL_MS = 10
 
 /**
@@ -9,7 +11,7 @@ export async function until<T>(
   look: () => T | undefined | false | Promise<T | undefined | false>,
   timeoutMs = 5_000,
 ): Promise<T> {
-  const deadlineMs = performance.now() + timeoutMs
+  const sinceMs = performance.now()
   for (;;) {
     let cause: unknown
     try {
@@ -18,7 +20,7 @@ export async function until<T>(
     } catch (error) {
       cause = error
     }
-    if (performance.now() > deadlineMs) throw new Error(`${what}: not within ${timeoutMs} ms`, { cause })
+    if (isTimeUp(sinceMs, timeoutMs)) throw new Error(`${what}: not within ${timeoutMs} ms`, { cause })
     await new Promise((resolve) => setTimeout(resolve, POLL_MS))
   }
 }

@@ -1,4 +1,8 @@
+import { isTimeUp } from '../../patience.js'
+
 const POLL_MS = 5
+/** How often a wait that has become long is looked at. */
+const GUARD_MS = 100
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -8,9 +12,9 @@ export async function eventually(
   condition: () => boolean | Promise<boolean>,
   timeoutMs = 5_000,
 ): Promise<void> {
-  const deadlineMs = performance.now() + timeoutMs
+  const sinceMs = performance.now()
   while (!(await condition())) {
-    if (performance.now() > deadlineMs) throw new Error(`${what}: not within ${timeoutMs} ms`)
+    if (isTimeUp(sinceMs, timeoutMs)) throw new Error(`${what}: not within ${timeoutMs} ms`)
     await pause(POLL_MS)
   }
 }
@@ -27,8 +31,13 @@ export async function never(what: string, condition: () => boolean, forMs = 150)
 /** What the promise gives, or a rejection that names `what` when it takes too long. */
 export async function within<T>(what: string, promise: Promise<T>, timeoutMs = 5_000): Promise<T> {
   let timer: NodeJS.Timeout | undefined
+  const sinceMs = performance.now()
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what}: not within ${timeoutMs} ms`)), timeoutMs)
+    const look = (): void => {
+      if (isTimeUp(sinceMs, timeoutMs)) reject(new Error(`${what}: not within ${timeoutMs} ms`))
+      else timer = setTimeout(look, GUARD_MS)
+    }
+    timer = setTimeout(look, timeoutMs)
   })
   try {
     return await Promise.race([promise, late])
