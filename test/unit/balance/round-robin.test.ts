@@ -5,6 +5,7 @@ import t from 'tap'
 import { RoundRobin } from '../../../src/balance/round-robin.js'
 import { smoothSequence } from '../../../src/balance/smooth-sequence.js'
 import { Columns, createSharedCounters } from '../../../src/shm/columns.js'
+import { leastCpuMs } from '../../cpu-time.js'
 import { SEED, seededRandom } from '../../random.js'
 import type { Picker } from './round-robin-picker.js'
 import { SOMEONE, TestView, tally } from './views.js'
@@ -135,15 +136,12 @@ t.test('four real threads split 5:3:2 to within one request each', async (t) => 
 t.test('a thousand targets are worked out in milliseconds, whatever their weights', async (t) => {
   for (const odd of [100, 99]) {
     const view = new TestView(Array.from({ length: 1_000 }, (_, i) => (i === 500 ? odd : 100)))
-    let bestMs = Number.POSITIVE_INFINITY
-    // The best of a few, because other programs run on the machine as well.
-    for (let round = 0; round < 5; round++) {
+    const tookMs = leastCpuMs(10, () => {
       view.version++
-      const began = performance.now()
       new RoundRobin().pick(view, SOMEONE, [])
-      bestMs = Math.min(bestMs, performance.now() - began)
-    }
-    t.comment(`${bestMs.toFixed(2)} ms with one weight of ${odd}`)
-    t.ok(bestMs < 20)
+    })
+    t.comment(`${tookMs.toFixed(2)} ms with one weight of ${odd}`)
+    // Looking at each target for each of 100,000 turns takes some 200 ms, the heap 8 ms, 16 where two share a core.
+    t.ok(tookMs < 60)
   }
 })
