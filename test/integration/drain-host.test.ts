@@ -14,7 +14,8 @@ t.test('drain-host finishes what is in flight, ends the process, and says so', a
     },
   })
   t.teardown(() => target.stop())
-  const running = await startChild(t, onePair('http', [target.address]))
+  // Longer than the answer takes, however busy the machine is: what is not finished by then is cut.
+  const running = await startChild(t, { ...onePair('http', [target.address]), shutdownTimeout: '60s' })
   const client = await RawClient.connect(running.port())
   client.send(get('/'))
   await until('the request at the target', () => target.requests.length === 1)

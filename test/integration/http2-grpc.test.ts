@@ -105,7 +105,7 @@ async function setting(t: Test, secure = false): Promise<Setting> {
 
 const same = (value: Buffer): Buffer => value
 
-function callUnary(client: Client, name: 'Unary' | 'Refuse' | 'Hang', request: Buffer, deadlineMs = 10_000) {
+function callUnary(client: Client, name: 'Unary' | 'Refuse' | 'Hang', request: Buffer, deadlineMs = 60_000) {
   return new Promise<{ error: ServiceError | null; value?: Buffer; trailers?: Metadata }>((resolve) => {
     let trailers: Metadata | undefined
     const call = client.makeUnaryRequest(

