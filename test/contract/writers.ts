@@ -23,11 +23,26 @@ export async function send(
   }
 }
 
-/** Writes until it is told to wait; answers the bytes written. */
-export function fill(conn: Conn, bytes: Buffer): number {
-  for (let at = 0; at < bytes.length; at += PIECE) {
+/** Writes from `from` on until it is told to wait; answers up to where. */
+export function fill(conn: Conn, bytes: Buffer, from = 0): number {
+  for (let at = from; at < bytes.length; at += PIECE) {
     const end = Math.min(at + PIECE, bytes.length)
     if (!conn.write(bytes, at, end)) return end
   }
   throw new Error(`${bytes.length} bytes were not too much`)
+}
+
+/** The same until there is no room after `settle` either: the system may take the last piece a moment later. */
+export async function fillUp(
+  conn: Conn,
+  recorder: Recorder,
+  bytes: Buffer,
+  settle: () => Promise<void>,
+): Promise<number> {
+  for (let end = 0; ; ) {
+    const writable = recorder.count('writable')
+    end = fill(conn, bytes, end)
+    await settle()
+    if (recorder.count('writable') === writable) return end
+  }
 }
