@@ -18,8 +18,9 @@ const SUITES = [
   'test/integration/http2-tls',
   'test/integration/http1-backpressure',
   'test/integration/descriptor-limit',
+  'test/integration/shared-listen',
 ]
-const SUBJECTS = 'tls,http'
+const SUBJECTS = 'tls,http,h2-targets'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
