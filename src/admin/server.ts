@@ -24,7 +24,21 @@ export interface AdminOptions {
   readonly descriptorOf?: (listen: AdminListen) => number | undefined
   /** The built page; the one that came with the program if not given. */
   readonly dashboardFolder?: string
+  readonly timeouts?: AdminTimeouts
 }
+
+/** How long a client may take, in milliseconds. */
+export interface AdminTimeouts {
+  /** Until its request's head is there, from when it connected or began with it. */
+  readonly headMs: number
+  /** Until its request is there. */
+  readonly requestMs: number
+  readonly keepAliveMs: number
+  /** A connection on which nothing moves for so long is cut; event streams move every second. */
+  readonly idleMs: number
+}
+
+export const ADMIN_TIMEOUTS: AdminTimeouts = { headMs: 5_000, requestMs: 10_000, keepAliveMs: 15_000, idleMs: 30_000 }
 
 export interface Admin {
   /** In the order of the configuration, with the real ports. */
@@ -58,22 +72,17 @@ interface Opened {
 }
 
 const LIMITS = {
-  headersTimeout: 5_000,
-  requestTimeout: 10_000,
-  keepAliveTimeout: 15_000,
   connectionsCheckingInterval: 1_000,
   maxHeaderSize: 16 * 1024,
 } as const
 /** At each address. */
 const BOUNDS = { max: 128, maxPerSource: 64, maxInFlight: 4 } as const
-/** A connection on which nothing moves for so long is cut; event streams move every second. */
-const SOCKET_IDLE_MS = 30_000
 const CLOSE_GRACE_MS = 1_000
 const LOOP_SAMPLE_MS = 1_000
 
 /** Rejects with `CastorError` LISTEN_FAILED, or CONFIG_INVALID where anyone on the network could come in. */
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
-  const { config, facts, dashboardFolder, descriptorOf = () => undefined } = options
+  const { config, facts, dashboardFolder, timeouts = ADMIN_TIMEOUTS, descriptorOf = () => undefined } = options
   for (const listen of config.listen) {
     if (config.token !== '' || 'path' in listen || isLoopback(listen.address)) continue
     throw new CastorError(
@@ -123,7 +132,7 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
   }
   try {
     for (const [index, listen] of config.listen.entries()) {
-      opened.push(await open(context, config, index, descriptorOf(listen)))
+      opened.push(await open(context, config, index, timeouts, descriptorOf(listen)))
     }
   } catch (cause) {
     await close()
@@ -150,14 +159,20 @@ async function open(
   context: ProcessContext,
   config: AdminConfig,
   index: number,
+  timeouts: AdminTimeouts,
   fd: number | undefined,
 ): Promise<Opened> {
   const at = config.listen[index]!
-  const server = createServer(LIMITS)
+  const server = createServer({
+    ...LIMITS,
+    headersTimeout: timeouts.headMs,
+    requestTimeout: timeouts.requestMs,
+    keepAliveTimeout: timeouts.keepAliveMs,
+  })
   const bounds = new ConnectionBounds(BOUNDS)
   bounds.watch(server)
   server.on('request', requestHandler({ ...context, bounds, listen: at }, config, at))
-  server.setTimeout(SOCKET_IDLE_MS, (socket) => socket.destroy())
+  server.setTimeout(timeouts.idleMs, (socket) => socket.destroy())
   let bound = at
   let remove = (): void => {}
   try {

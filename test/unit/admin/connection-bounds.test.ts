@@ -3,15 +3,19 @@ import { request } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import t from 'tap'
 import { sourceOf } from '../../../src/admin/connection-bounds.js'
-import { type Admin, startAdmin } from '../../../src/admin/server.js'
+import { ADMIN_TIMEOUTS, type Admin, type AdminTimeouts, startAdmin } from '../../../src/admin/server.js'
+import { eventually, within } from '../../integration/support/waiting.js'
 import { FakeFacts } from './fake-facts.js'
 
 /** More than an address takes at once. */
 const MANY = 200
 
-async function start(t: { teardown(end: () => unknown): unknown }): Promise<Admin> {
+async function start(
+  t: { teardown(end: () => unknown): unknown },
+  timeouts: AdminTimeouts = ADMIN_TIMEOUTS,
+): Promise<Admin> {
   const facts = new FakeFacts()
-  const admin = await startAdmin({ config: facts.config.admin, facts })
+  const admin = await startAdmin({ config: facts.config.admin, facts, timeouts })
   t.teardown(() => admin.close())
   return admin
 }
@@ -32,6 +36,8 @@ async function flood(
   if (text !== '') for (const socket of sockets) if (!socket.destroyed) socket.write(text)
   return sockets
 }
+
+const open = (sockets: readonly Socket[]): number => sockets.filter(({ closed }) => !closed).length
 
 function statusOf(admin: Admin, path: string, localAddress = '127.0.0.1'): Promise<number> {
   return new Promise((resolve, reject) => {
@@ -70,15 +76,10 @@ t.test('a source that floods loses its own connections, not those of others', as
   const quiet = connect({ host: admin.address, port: admin.port, localAddress: '127.0.0.2' })
   t.teardown(() => quiet.destroy())
   await once(quiet, 'connect')
-  const floods = [await flood(t, admin, ''), await flood(t, admin, '', '127.0.0.3')]
-  for (const sockets of floods) {
-    while (sockets.filter(({ closed }) => !closed).length > 64) {
-      await once(sockets.find(({ closed }) => !closed)!, 'close')
-    }
-    t.ok(
-      sockets.some(({ closed }) => !closed),
-      'the newest stay',
-    )
+  for (const from of ['127.0.0.1', '127.0.0.3']) {
+    const sockets = await flood(t, admin, '', from)
+    await eventually('as many as a source may have', () => open(sockets) <= 64)
+    t.ok(open(sockets) > 0, 'the newest stay')
   }
   quiet.write(`GET /healthz HTTP/1.1\r\n${HEAD}\r\n`)
   t.match(String((await once(quiet, 'data'))[0]), /^HTTP\/1.1 200/)
@@ -93,9 +94,35 @@ t.test('a request that is under way goes last', async (t) => {
   const length = `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n`
   busy.write(`PATCH ${path} HTTP/1.1\r\n${HEAD}${length}Expect: 100-continue\r\n\r\n`)
   t.match(String((await once(busy, 'data'))[0]), /^HTTP\/1.1 100/, 'the head has been read')
-  await flood(t, admin, '')
+  const sockets = await flood(t, admin, '')
+  await eventually('others to go', () => open(sockets) < 64)
   busy.write(body)
-  t.match(String((await once(busy, 'data'))[0]), /^HTTP\/1.1 200/)
+  t.match(String((await within('the answer', once(busy, 'data')))[0]), /^HTTP\/1.1 200/)
+})
+
+t.test('whoever says nothing, or does not come to an end, is cut in time', async (t) => {
+  t.same(ADMIN_TIMEOUTS, { headMs: 5_000, requestMs: 10_000, keepAliveMs: 15_000, idleMs: 30_000 })
+  const NEVER_MS = 600_000
+  const never = { headMs: NEVER_MS, requestMs: NEVER_MS, keepAliveMs: NEVER_MS, idleMs: NEVER_MS }
+  const head = `GET /healthz HTTP/1.1\r\n${HEAD}`
+  const cases = [
+    ['a silent connection', { headMs: 200 }, ''],
+    ['a head without an end', { headMs: 200 }, head],
+    ['a body without an end', { headMs: 100, requestMs: 200 }, `${head}Content-Length: 9\r\n\r\n`],
+    ['one that is kept for another request', { keepAliveMs: 200 }, `${head}\r\n`],
+    ['one on which nothing moves, silent', { idleMs: 200 }, ''],
+    ['one on which nothing moves, in a head', { idleMs: 200 }, head],
+  ] as const
+  const ends = cases.map(async ([what, timeouts, text]) => {
+    const admin = await start(t, { ...never, ...timeouts })
+    const socket = connect(admin.port, admin.address)
+    t.teardown(() => socket.destroy())
+    socket.on('error', () => {}).resume()
+    socket.write(text)
+    await within(`the end of ${what}`, once(socket, 'close'))
+    t.pass(what)
+  })
+  await Promise.all(ends)
 })
 
 t.test('a source is an IPv4 address or an IPv6 network of 64 bits', async (t) => {
