@@ -11,6 +11,7 @@ import { isOperatorEntry } from '../../../src/core/mesh-rules.js'
 import type { ToMesh } from '../../../src/core/messages.js'
 import type { Snapshot } from '../../../src/core/snapshot.js'
 import type { AdminState } from '../../../src/core/target-state.js'
+import { MAX_TICKET_KEYS, TICKET_KEY_BYTES } from '../../../src/core/tls.js'
 
 /** A primary's end, with one target, and a mesh thread that does nothing by itself. */
 class Rig {
@@ -18,6 +19,7 @@ class Rig {
   readonly sent: ToMesh[] = []
   readonly link: ClusterLink
   listeners!: MeshListeners
+  readonly ticketKeys = new LocalTicketKeys()
   group = 'app'
   all: { slot: number; generation: number; group: number; id: string; leavesMs?: number }[] = [
     { slot: 3, generation: 1, group: 0, id: 't' },
@@ -40,7 +42,7 @@ class Rig {
       cluster: { name: 'c' } as ClusterConfig,
       snapshot: () => ({ groups: [{ slot: 0, config: { name: this.group } }] }) as unknown as Snapshot,
       registry,
-      ticketKeys: new LocalTicketKeys(),
+      ticketKeys: this.ticketKeys,
       clock: () => this.clock,
       log: pino({ level: 'silent' }),
       stamps: this.#stamps,
@@ -152,4 +154,30 @@ t.test('a change that is made after the clock was set back is one that other hos
   rig.clock.step(-60_000)
   rig.link.tellOperator(3)
   t.ok(isOperatorEntry(rig.lastSent), `drainUntilMs ${rig.lastSent.drainUntilMs}`)
+})
+
+t.test('what the mesh thread brings is looked at again before it takes effect', async (t) => {
+  const rig = new Rig()
+  const right = rig.entry('draining')
+  for (const wrong of [{ weight: 1e9 }, { weight: 0.5 }, { drainUntilMs: Number.NaN }, { target: '\u001b[2J' }]) {
+    rig.listeners.onOperator({ ...right, ...wrong })
+    t.same(rig.wish, { state: 'active', weight: -1, drainUntilMs: 0 }, JSON.stringify(wrong))
+  }
+  rig.listeners.onOperator(right)
+  t.equal(rig.wish.state, 'draining')
+
+  const { high, low } = right
+  const before = rig.ticketKeys.current
+  for (const bytes of [0, 7, TICKET_KEY_BYTES + 1, TICKET_KEY_BYTES * (MAX_TICKET_KEYS + 1)]) {
+    rig.listeners.onTickets({ kind: 'tickets', keys: new Uint8Array(bytes), high, low })
+    t.equal(rig.ticketKeys.current, before, `ticket keys of ${bytes} bytes`)
+    t.equal(
+      rig.listeners.known().some(({ kind }) => kind === 'tickets'),
+      false,
+      'and a thread that starts anew is not given them',
+    )
+  }
+  rig.listeners.onTickets({ kind: 'tickets', keys: new Uint8Array(TICKET_KEY_BYTES), high, low })
+  t.equal(rig.ticketKeys.current.length, TICKET_KEY_BYTES)
+  t.not(rig.ticketKeys.current, before)
 })
