@@ -26,15 +26,15 @@ export interface OpenSocket extends Listening {
 }
 
 /**
- * How sockets are opened. `slot` is what records of their connections are to name; `leaving` are those that have the port
- * at an overlapping address until the new one accepts. Rejects with LISTEN_FAILED.
+ * How sockets are opened. `slot` is what records of their connections are to name; `sharing` are those that have the port
+ * where one of them, which leaves, has it at an overlapping address. Rejects with LISTEN_FAILED.
  */
 export interface SocketOpener {
   open(
     wanted: WantedBind,
     slot: number,
     inherited: InheritedSocket | undefined,
-    leaving: readonly OpenSocket[],
+    sharing: readonly OpenSocket[],
   ): Promise<OpenSocket>
   close(): void
 }
@@ -103,8 +103,10 @@ export class Binds {
           continue
         }
         const { slot } = this.#slots.take()
-        const besides = leaving.map(({ socket }) => socket).filter((socket) => overlap(socket, bind))
-        const open = named(config, bind, this.#opener.open(bind, slot, sockets[index], besides))
+        const overlaps = leaving.some(({ socket }) => overlap(socket, bind))
+        const sharing = overlaps ? [...this.#open, ...opened].map(({ socket }) => socket) : []
+        const atPort = sharing.filter(({ port }) => port === bind.port)
+        const open = named(config, bind, this.#opener.open(bind, slot, sockets[index], atPort))
         const socket = await open.catch((cause: unknown) => {
           this.#slots.giveBack(slot)
           throw cause

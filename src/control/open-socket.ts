@@ -18,12 +18,12 @@ export function nativeSockets(
 ): SocketOpener {
   const acceptor = new NativeAcceptor(addon)
   return {
-    async open(wanted, slot, inherited, leaving) {
+    async open(wanted, slot, inherited, sharing) {
       const { keepAliveSeconds } = wanted
       const given = inherited === undefined ? {} : { fd: adopt(addon, inherited.fd, keepAliveSeconds) }
-      for (const { fd } of leaving) addon.sharePort(fd, 1)
+      for (const { fd } of sharing) addon.sharePort(fd, 1)
       const opening = acceptor.listen(
-        { ...spec(wanted), ...given, besides: leaving.length > 0 },
+        { ...spec(wanted), ...given, besides: sharing.length > 0 },
         {
           onAccepted: ({ records, count }) => {
             for (let i = 0; i < count; i++) records[i * RECORD_WORDS + RECORD_LISTENER] = slot
@@ -33,7 +33,7 @@ export function nativeSockets(
         },
       )
       const listening = await opening.finally(() => {
-        for (const { fd } of leaving) addon.sharePort(fd, 0)
+        for (const { fd } of sharing) addon.sharePort(fd, 0)
       })
       listening.pause()
       return { ...listening, setKeepAlive: (seconds) => adopt(addon, listening.fd, seconds) }

@@ -67,6 +67,35 @@ static bool keep_alive_failed(int fd, int idle_seconds) {
          set_flag(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEP_INTERVAL) || set_flag(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEP_PROBES);
 }
 
+#ifndef IPV6_FREEBIND
+#define IPV6_FREEBIND 78
+#endif
+
+/*
+ * Sockets that shared a port once leave it shared: the kernel notes with the port the address that was bound that way
+ * last, and lets any socket of the same user that sets SO_REUSEPORT bind there, whatever the sockets say that listen by
+ * then. So an address that nobody has (RFC 3849, RFC 5737) is bound that way last. It is one of the other family, since
+ * the note for a wildcard stays while it covers what is bound. Where another program has the port in that family, or the
+ * host lacks it, that fails, and the note stays.
+ */
+static void end_sharing(const struct sockaddr_storage *shared) {
+  struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0xc0000201)};
+  struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_addr.s6_addr = {0x20, 0x01, 0x0d, 0xb8, [15] = 1}};
+  bool is_v4 = shared->ss_family == AF_INET;
+  v6.sin6_port = ((const struct sockaddr_in *)shared)->sin_port;
+  v4.sin_port = ((const struct sockaddr_in6 *)shared)->sin6_port;
+  int fd = socket(is_v4 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return;
+  if (!set_flag(fd, SOL_SOCKET, SO_REUSEADDR, 1) && !set_flag(fd, SOL_SOCKET, SO_REUSEPORT, 1)) {
+    if (!is_v4) {
+      if (!set_flag(fd, IPPROTO_IP, IP_FREEBIND, 1)) (void)!bind(fd, (struct sockaddr *)&v4, sizeof v4);
+    } else if (!set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) && !set_flag(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1)) {
+      (void)!bind(fd, (struct sockaddr *)&v6, sizeof v6);
+    }
+  }
+  close(fd);
+}
+
 /*
  * listenTcp(address, port, backlog, ipv6Only, deferAcceptSeconds, keepAliveSeconds: 0 is off, besides: 1 where sockets
  * that sharePort was called for listen on the port) → fd
@@ -87,10 +116,14 @@ static napi_value listen_tcp(napi_env env, napi_callback_info info) {
       (defer > 0 && set_flag(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, defer)) ||
       (besides && set_flag(fd, SOL_SOCKET, SO_REUSEPORT, 1)) ||
       keep_alive_failed(fd, int_argument(env, values[5])) || bind(fd, (struct sockaddr *)&storage, size) ||
-      listen(fd, backlog) || (besides && set_flag(fd, SOL_SOCKET, SO_REUSEPORT, 0))) {
+      listen(fd, backlog)) {
     int error = errno;
     close(fd);
     return int_result(env, -error);
+  }
+  if (besides) {
+    end_sharing(&storage);
+    set_flag(fd, SOL_SOCKET, SO_REUSEPORT, 0);
   }
   return int_result(env, fd);
 }

@@ -80,6 +80,10 @@ t.test('an address of a listener can become wider or narrower, and no other prog
     `0.0.0.0:${port}`,
     `127.0.0.1:${port}`,
     [`0.0.0.0:${port}`, `[::]:${port}`],
+    [`127.0.0.1:${port}`, `[::]:${port}`],
+    [`0.0.0.0:${port}`, `[::]:${port}`],
+    [`0.0.0.0:${port}`, `[::1]:${port}`],
+    [`[::]:${port}`],
     [`[::1]:${port}`],
   ]) {
     write(onePair('http', [one.address], { listener: { listen } }))
@@ -87,7 +91,17 @@ t.test('an address of a listener can become wider or narrower, and no other prog
     t.equal((await stays.exchange(get('/'))).status, 200, 'on the connection from before')
     const host = listen.length === 1 ? '::1' : '127.0.0.1'
     t.equal((await request(port, get('/'), 'GET', host)).status, 200, `${host} after ${listen}`)
-    t.equal(addon.errorName(addon.listenTcp(host, port, 10, 1, 0)), 'EADDRINUSE')
+    for (const address of listen.length === 1 ? ['::1', '::'] : ['127.0.0.1', '0.0.0.0']) {
+      for (const shares of [0, 1] as const) {
+        const fd = addon.listenTcp(address, port, 10, 1, 0, 0, shares)
+        t.equal(
+          fd < 0 && addon.errorName(fd),
+          'EADDRINUSE',
+          `${address} after ${listen}${shares ? ', by SO_REUSEPORT' : ''}`,
+        )
+        if (fd >= 0) addon.closeFd(fd, 0)
+      }
+    }
   }
   stays.close()
   await t.rejects(RawClient.connect(port), 'at the address that was given up')
