@@ -4,7 +4,7 @@ import { WebSocket, WebSocketServer } from 'ws'
 import { type AccessRecord, castorBefore, startTestCastor, type TestCastor } from './support/castor.js'
 import { get, RawClient, request } from './support/raw-client.js'
 import { ok } from './support/raw-target.js'
-import { refusingAddress } from './support/tcp-peers.js'
+import { refusingAddress, TcpTarget } from './support/tcp-peers.js'
 import { eventually } from './support/waiting.js'
 
 const FIELDS = [
@@ -160,6 +160,17 @@ t.test(
     t.equal(metrics.get('castor_server_errors_total{listener="web",reason="BAD_RESPONSE"}'), 200)
   },
 )
+
+t.test('a target that is to speak HTTP/2 and answers nonsense does not fill the log', async (t) => {
+  const target = await TcpTarget.start(t, (socket) => void socket.once('data', () => socket.end('what?\r\n\r\n')))
+  const group = { protocol: 'h2c', outlierDetection: 'off', retries: 'off' }
+  const castor = await startTestCastor(t, [target.address], { group })
+  const beganMs = performance.now()
+  for (let n = 0; n < 100; n++) t.equal((await request(castor.port, get())).status, 502)
+  const seconds = (performance.now() - beganMs) / 1000
+  const lines = castor.log.filter((line) => line.includes('HTTP/2 connection to a target failed'))
+  t.ok(lines.length >= 20 && lines.length <= 21 + seconds * 5, `${lines.length} lines in ${seconds.toFixed(1)} s`)
+})
 
 t.test('/metrics agrees with what was sent', async (t) => {
   const { castor, target, port } = await castorBefore(t, {
