@@ -99,3 +99,16 @@ t.test(
     t.ok(await mended.publish('goes on'))
   },
 )
+
+t.test('a Redis that breaks off soon after each start is tried ever less', async (t) => {
+  if (toolOrSkip(t, 'redis-server') === undefined) return
+  const redis = await RedisServer.start(t)
+  const end = joining(t, redis.url)
+  const beganMs = performance.now()
+  for (let times = 1; times <= 5; times++) {
+    await end.up(times)
+    await redis.client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+    await until('the break', () => end.downs.length === times)
+  }
+  t.ok(performance.now() - beganMs >= 50 + 100 + 200 + 400, 'with longer and longer pauses')
+})
