@@ -2,8 +2,8 @@
 // the line "N passed, N failed". Arguments are files, folders (test/unit/http) or parts of their names.
 //   --no-build   run what is compiled already
 //   --from=NAME  from another folder than dist/, which somebody else has filled
-//   --jobs=N     so many files at once; half as many again as the machine has cores if not given, since a file waits for
-//                a third of its time
+//   --jobs=N     so many files at once; twice as many as the machine has cores if not given, since a file waits for
+//                a good part of its time
 //   --verbose    print each file's standard error also when it passes
 // Files called *.alone.test.ts measure time or memory: they run after the others, two at once, since they wait most of the
 // time. A file that fails beside others is run again by itself, and that verdict counts; it is named at the end all the
@@ -217,7 +217,7 @@ const times = readTimes()
 const longestFirst = (a, b) => (times[b] ?? Number.POSITIVE_INFINITY) - (times[a] ?? Number.POSITIVE_INFINITY) || 0
 const together = files.filter((file) => !isAlone(file)).sort(longestFirst)
 const begunMs = performance.now()
-const jobs = Number(options.jobs ?? Math.ceil(availableParallelism() * 1.5))
+const jobs = Number(options.jobs ?? availableParallelism() * 2)
 const shaky = await runFiles(together, jobs, times, false)
 shaky.push(...(await runFiles(files.filter(isAlone).sort(longestFirst), Math.min(jobs, 2), times, false)))
 const bad = await runFiles(shaky, 1, times, true)
