@@ -7,7 +7,6 @@ import { eventually, timed, within } from './support/waiting.js'
 
 // Nearly all of their time is waiting: they wait together.
 t.jobs = 4
-const TOGETHER = { buffered: true } as const
 const MIB = 1024 * 1024
 const BODY_BYTES = 30 * MIB
 
@@ -36,38 +35,42 @@ function answersEarly(then: (connection: TargetConnection) => unknown): Script {
   }
 }
 
-t.test('a target that answers early and reads on gets the rest, and the client its answer', TOGETHER, async (t) => {
-  let taken = 0
-  const reads = async ({ reader }: TargetConnection): Promise<void> => {
-    while (taken < BODY_BYTES && (await reader.more())) taken += (await reader.bytes(reader.waiting)).length
-  }
-  const { castor, target, port } = await castorBefore(t, answersEarly(reads), { accessLog: true })
-  const response = await uploadThenRead(t, port)
-  t.match(response, { status: 401, text: 'who are you?' })
-  await eventually('the target has all of it', () => taken === BODY_BYTES)
-  t.match(await castor.accessRecords(1), [{ status: 401, reason: null }])
-  await target.connections[0]!.ending()
-})
+t.test(
+  'a target that answers early and reads on gets the rest, and the client its answer',
+  { buffered: true },
+  async (t) => {
+    let taken = 0
+    const reads = async ({ reader }: TargetConnection): Promise<void> => {
+      while (taken < BODY_BYTES && (await reader.more())) taken += (await reader.bytes(reader.waiting)).length
+    }
+    const { castor, target, port } = await castorBefore(t, answersEarly(reads), { accessLog: true })
+    const response = await uploadThenRead(t, port)
+    t.match(response, { status: 401, text: 'who are you?' })
+    await eventually('the target has all of it', () => taken === BODY_BYTES)
+    t.match(await castor.accessRecords(1), [{ status: 401, reason: null }])
+    await target.connections[0]!.ending()
+  },
+)
 
 for (const [how, then] of [
   ['ends', (connection: TargetConnection) => connection.end()],
   ['resets', (connection: TargetConnection) => setImmediate(() => connection.reset())],
   ['stops reading', (connection: TargetConnection) => connection.socket.pause()],
 ] as const) {
-  t.test(`a target that answers early and ${how} costs the client nothing`, TOGETHER, async (t) => {
+  t.test(`a target that answers early and ${how} costs the client nothing`, { buffered: true }, async (t) => {
     const { port } = await castorBefore(t, answersEarly(then))
     t.match(await uploadThenRead(t, port), { status: 401, text: 'who are you?' })
   })
 }
 
-t.test('Castor’s own early refusals are read as well', TOGETHER, async (t) => {
+t.test('Castor’s own early refusals are read as well', { buffered: true }, async (t) => {
   const castor = await startTestCastor(t, ['127.0.0.1:1'], { group: { retries: { attempts: 0 } } })
   t.equal((await uploadThenRead(t, castor.port)).status, 502)
   t.equal((await uploadThenRead(t, castor.port, [`X-Large: ${'x'.repeat(40_000)}`])).status, 431)
   t.equal((await uploadThenRead(t, castor.port, ['Expect: something'])).status, 417)
 })
 
-t.test('the rest of a refused body is awaited for the idle time-out at the most', TOGETHER, async (t) => {
+t.test('the rest of a refused body is awaited for the idle time-out at the most', { buffered: true }, async (t) => {
   const { target, port } = await castorBefore(
     t,
     answersEarly((connection) => connection.end()),
@@ -85,7 +88,7 @@ t.test('the rest of a refused body is awaited for the idle time-out at the most'
   await target.connections[0]!.ending()
 })
 
-t.test('by HTTP/2 an early answer is whole, whatever becomes of the upload', TOGETHER, async (t) => {
+t.test('by HTTP/2 an early answer is whole, whatever becomes of the upload', { buffered: true }, async (t) => {
   for (const then of [(connection: TargetConnection) => connection.end(), () => {}]) {
     const { port } = await castorBefore(t, answersEarly(then), { listener: { http2: true } })
     const session = await connectTo(t, port)
@@ -99,7 +102,7 @@ t.test('by HTTP/2 an early answer is whole, whatever becomes of the upload', TOG
   }
 })
 
-t.test('from a target that speaks HTTP/2 too', TOGETHER, async (t) => {
+t.test('from a target that speaks HTTP/2 too', { buffered: true }, async (t) => {
   let taken = 0
   const target = await Http2Target.start(t, (stream, headers) => {
     stream.respond({ ':status': 401 })

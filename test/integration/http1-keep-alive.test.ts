@@ -6,7 +6,6 @@ import { eventually, timed } from './support/waiting.js'
 
 // Those that mostly wait do so together.
 t.jobs = 3
-const TOGETHER = { buffered: true } as const
 
 t.test('one target connection serves the requests of many clients', async (t) => {
   const { target, port } = await castorBefore(t)
@@ -115,17 +114,21 @@ t.test('a request that comes a byte at a time is understood', async (t) => {
   t.equal(target.requests.length, 1)
 })
 
-t.test('a keep-alive connection on which nothing happens is closed after idleTimeout', TOGETHER, async (t) => {
-  const { port } = await castorBefore(t, {}, { listener: { idleTimeout: '1s' } })
-  const silent = await RawClient.connect(port)
-  const used = await RawClient.connect(port)
-  await used.exchange(get())
-  const endings = await timed(Promise.all([silent.ending(), used.ending()]))
-  t.same(endings.value, ['end', 'end'])
-  t.ok(endings.ms > 700 && endings.ms < 2_000, `after ${Math.round(endings.ms)} ms`)
-})
+t.test(
+  'a keep-alive connection on which nothing happens is closed after idleTimeout',
+  { buffered: true },
+  async (t) => {
+    const { port } = await castorBefore(t, {}, { listener: { idleTimeout: '1s' } })
+    const silent = await RawClient.connect(port)
+    const used = await RawClient.connect(port)
+    await used.exchange(get())
+    const endings = await timed(Promise.all([silent.ending(), used.ending()]))
+    t.same(endings.value, ['end', 'end'])
+    t.ok(endings.ms > 700 && endings.ms < 2_000, `after ${Math.round(endings.ms)} ms`)
+  },
+)
 
-t.test('a connection in use is not idle', TOGETHER, async (t) => {
+t.test('a connection in use is not idle', { buffered: true }, async (t) => {
   let release = (): void => {}
   const { port } = await castorBefore(
     t,
@@ -147,21 +150,25 @@ t.test('a connection in use is not idle', TOGETHER, async (t) => {
   t.equal((await busy.response()).text, 'done', 'waiting for the target is timed by timeouts.response')
 })
 
-t.test('a target’s Keep-Alive timeout is honoured: its connection is not used near its end', TOGETHER, async (t) => {
-  const { target, port } = await castorBefore(t, {
-    answer: (request, connection) => {
-      connection.write(ok('', [`Keep-Alive: timeout=${request.target.slice(1)}`, 'Connection: keep-alive']))
-    },
-  })
-  await request(port, get('/1'))
-  t.equal(await target.connections[0]!.ending(), 'end', 'a second is too near to its end: closed at once')
-  await request(port, get('/2'))
-  const kept = await timed(target.connections[1]!.ending())
-  t.ok(kept.ms > 600 && kept.ms < 1_800, `kept for all but a second of two: ${Math.round(kept.ms)} ms`)
-  await request(port, get('/60'))
-  await request(port, get('/60'))
-  t.equal(target.connections.length, 3)
-})
+t.test(
+  'a target’s Keep-Alive timeout is honoured: its connection is not used near its end',
+  { buffered: true },
+  async (t) => {
+    const { target, port } = await castorBefore(t, {
+      answer: (request, connection) => {
+        connection.write(ok('', [`Keep-Alive: timeout=${request.target.slice(1)}`, 'Connection: keep-alive']))
+      },
+    })
+    await request(port, get('/1'))
+    t.equal(await target.connections[0]!.ending(), 'end', 'a second is too near to its end: closed at once')
+    await request(port, get('/2'))
+    const kept = await timed(target.connections[1]!.ending())
+    t.ok(kept.ms > 600 && kept.ms < 1_800, `kept for all but a second of two: ${Math.round(kept.ms)} ms`)
+    await request(port, get('/60'))
+    await request(port, get('/60'))
+    t.equal(target.connections.length, 3)
+  },
+)
 
 t.test('bytes that nobody asked for on an idle target connection are the end of it', async (t) => {
   const { castor, target, port } = await castorBefore(t)

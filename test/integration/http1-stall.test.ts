@@ -6,13 +6,12 @@ import { eventually, timed } from './support/waiting.js'
 
 // Nearly all of their time is waiting: they wait together.
 t.jobs = 5
-const TOGETHER = { buffered: true } as const
 
 /** Whoever stops in the middle is waited for this long; timers look about once a second. */
 const IDLE = { listener: { idleTimeout: '1s' }, accessLog: true } as const
 const inTime = (ms: number): boolean => ms > 800 && ms < 3_500
 
-t.test('a client that stops in the middle of its body is answered 408', TOGETHER, async (t) => {
+t.test('a client that stops in the middle of its body is answered 408', { buffered: true }, async (t) => {
   const { castor, target, port } = await castorBefore(t, {}, IDLE)
   const client = await RawClient.connect(port)
   client.send(`${get('/', ['Content-Length: 10'], 'POST')}half`)
@@ -26,7 +25,7 @@ t.test('a client that stops in the middle of its body is answered 408', TOGETHER
   client.close()
 })
 
-t.test('a target that stops taking a body is answered for with 504', TOGETHER, async (t) => {
+t.test('a target that stops taking a body is answered for with 504', { buffered: true }, async (t) => {
   const { castor, port } = await castorBefore(
     t,
     {
@@ -47,7 +46,7 @@ t.test('a target that stops taking a body is answered for with 504', TOGETHER, a
   client.close()
 })
 
-t.test('a target that stops in the middle of its response is cut off', TOGETHER, async (t) => {
+t.test('a target that stops in the middle of its response is cut off', { buffered: true }, async (t) => {
   const { castor, target, port } = await castorBefore(
     t,
     { answer: (_, connection) => connection.write(answer('200 OK', ['Content-Length: 10'], 'half')) },
@@ -62,7 +61,7 @@ t.test('a target that stops in the middle of its response is cut off', TOGETHER,
   client.close()
 })
 
-t.test('a client that stops reading its response is cut off', TOGETHER, async (t) => {
+t.test('a client that stops reading its response is cut off', { buffered: true }, async (t) => {
   const { castor, target, port } = await castorBefore(
     t,
     {

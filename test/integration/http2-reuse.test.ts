@@ -8,11 +8,11 @@ import { answerOf, connectTo, Http2Target } from './support/http2-peers.js'
 import { until } from './support/until.js'
 import { within } from './support/waiting.js'
 
-const TOGETHER = { jobs: 4, timeout: 20_000 }
+const TOGETHER = { jobs: 4 }
 
 t.test(
   'trailers beside a Content-Length stay with their message, though another begins while they are passed on',
-  TOGETHER,
+  { ...TOGETHER },
   async (t) => {
     const seen: string[] = []
     const target = await Http2Target.start(t, (stream, fields) => {
@@ -48,7 +48,7 @@ t.test(
   },
 )
 
-t.test('a stream that carried a WebSocket is not used again while its other end lives', TOGETHER, async (t) => {
+t.test('a stream that carried a WebSocket is not used again while its other end lives', { ...TOGETHER }, async (t) => {
   const sockets: Socket[] = []
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     sockets.push(socket)

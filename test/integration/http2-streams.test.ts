@@ -12,7 +12,6 @@ import { within } from './support/waiting.js'
 
 // Nearly all of their time is waiting: they wait together.
 t.jobs = 4
-const TOGETHER = { buffered: true } as const
 const H2C = { listener: { http2: true }, accessLog: true } as const
 
 async function before(
@@ -28,7 +27,7 @@ async function before(
 
 const POST: readonly Field[] = GET.map(([name, value]) => [name, name === ':method' ? 'POST' : value] as const)
 
-t.test('a malformed request is reset, and costs the other streams nothing', TOGETHER, async (t) => {
+t.test('a malformed request is reset, and costs the other streams nothing', { buffered: true }, async (t) => {
   const release: (() => void)[] = []
   const { castor, target, port } = await before(t, {
     answer: (_, connection) => void release.push(() => connection.write(ok('fine'))),
@@ -64,14 +63,14 @@ t.test('a malformed request is reset, and costs the other streams nothing', TOGE
   t.equal(records.filter(({ status }) => status === 200).length, 1)
 })
 
-t.test('a host with sub-delims goes to the target as the client wrote it', TOGETHER, async (t) => {
+t.test('a host with sub-delims goes to the target as the client wrote it', { buffered: true }, async (t) => {
   const { target, port } = await before(t)
   const session = await connectTo(t, port)
   t.equal((await ask(session, { ':authority': "a,b;c='d':8080" })).status, 200)
   t.equal(target.requests[0]!.header('host'), "a,b;c='d':8080")
 })
 
-t.test('what can be answered is answered: 400, 405, 414, 431', TOGETHER, async (t) => {
+t.test('what can be answered is answered: 400, 405, 414, 431', { buffered: true }, async (t) => {
   const { castor, port } = await before(t)
   const session = await connectTo(t, port)
   const CASES: readonly (readonly [what: string, fields: Record<string, string>, status: number, reason: string])[] = [
@@ -94,7 +93,7 @@ t.test('what can be answered is answered: 400, 405, 414, 431', TOGETHER, async (
   t.equal((await answerOf(connect)).status, 405)
 })
 
-t.test('a response that is cut is reset, never ended', TOGETHER, async (t) => {
+t.test('a response that is cut is reset, never ended', { buffered: true }, async (t) => {
   const heads = {
     'of known length': answer('200 OK', ['Content-Length: 1000'], 'half'),
     chunked: 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n',
@@ -114,7 +113,7 @@ t.test('a response that is cut is reset, never ended', TOGETHER, async (t) => {
   }
 })
 
-t.test('so is one that a target of HTTP/2 cuts', TOGETHER, async (t) => {
+t.test('so is one that a target of HTTP/2 cuts', { buffered: true }, async (t) => {
   const target = await Http2Target.start(t, (stream) => {
     stream.respond({ ':status': 200 })
     stream.write('half')
@@ -126,7 +125,7 @@ t.test('so is one that a target of HTTP/2 cuts', TOGETHER, async (t) => {
   t.ok(status === 200 || status === 0)
 })
 
-t.test('a client that resets its stream cancels the request at its target', TOGETHER, async (t) => {
+t.test('a client that resets its stream cancels the request at its target', { buffered: true }, async (t) => {
   const { castor, target, port } = await before(t, { answer: () => {} })
   const session = await connectTo(t, port)
   const stream = session.request({ ':path': '/' })
@@ -152,7 +151,7 @@ t.test('a client that resets its stream cancels the request at its target', TOGE
   t.equal(modern.openSessions, 1, 'its connection stays')
 })
 
-t.test('a client that goes away without a word cancels what it asked for', TOGETHER, async (t) => {
+t.test('a client that goes away without a word cancels what it asked for', { buffered: true }, async (t) => {
   const { castor, target, port } = await before(t, {
     answer: ({ target: path }, connection) => path === '/stalled' && connection.write(ok('x'.repeat(300_000))),
   })
@@ -177,7 +176,7 @@ t.test('a client that goes away without a word cancels what it asked for', TOGET
   }
 })
 
-t.test('failures are told per stream: 502, 503 and 504', TOGETHER, async (t) => {
+t.test('failures are told per stream: 502, 503 and 504', { buffered: true }, async (t) => {
   const nowhere = await startTestCastor(t, ['127.0.0.1:1'], H2C)
   t.equal((await ask(await connectTo(t, nowhere.port))).status, 502)
   const weightless = await startTestCastor(t, [{ address: '127.0.0.1:1', weight: 0 }], H2C)
@@ -192,7 +191,7 @@ t.test('failures are told per stream: 502, 503 and 504', TOGETHER, async (t) => 
   t.equal((await ask(await connectTo(t, mistaken.port))).status, 502, 'a target that speaks HTTP/1.1 only')
 })
 
-t.test('a body that comes too slowly is answered 408', TOGETHER, async (t) => {
+t.test('a body that comes too slowly is answered 408', { buffered: true }, async (t) => {
   const { castor, port } = await before(t, {}, { listener: { http2: true, idleTimeout: '1s' } })
   const session = await connectTo(t, port)
   const stream = session.request({ ':method': 'POST', ':path': '/', 'content-length': 100 }, { endStream: false })
@@ -202,7 +201,7 @@ t.test('a body that comes too slowly is answered 408', TOGETHER, async (t) => {
   t.match(await castor.accessRecords(1), [{ status: 408, reason: 'BODY_TOO_SLOW' }])
 })
 
-t.test('a request that a target turns away unread is sent again', TOGETHER, async (t) => {
+t.test('a request that a target turns away unread is sent again', { buffered: true }, async (t) => {
   let turnedAway = 0
   const target = await Http2Target.start(t, (stream, fields) => {
     if (turnedAway < 2) {
@@ -219,28 +218,32 @@ t.test('a request that a target turns away unread is sent again', TOGETHER, asyn
   t.same([answered.status, answered.body.toString(), turnedAway], [200, 'with a body', 2])
 })
 
-t.test('a target that goes away finishes what it has, and new requests find a new connection', TOGETHER, async (t) => {
-  const release: (() => void)[] = []
-  const target = await Http2Target.start(t, (stream, fields) => {
-    const done = (): void => {
-      stream.respond({ ':status': 200 })
-      stream.end('done')
-    }
-    if (fields[':path'] === '/wait') release.push(done)
-    else done()
-  })
-  const castor = await startTestCastor(t, [target.address], { ...H2C, group: { protocol: 'h2c' } })
-  const session = await connectTo(t, castor.port)
-  const waiting = ask(session, { ':path': '/wait' })
-  await until('it at the target', () => release.length === 1)
-  target.sessions[0]!.goaway(0, 1)
-  for (let i = 0; i < 5; i++) t.equal((await ask(session, { ':path': '/' })).status, 200)
-  t.ok(target.sessions.length >= 2)
-  release[0]!()
-  t.equal((await waiting).status, 200)
-})
+t.test(
+  'a target that goes away finishes what it has, and new requests find a new connection',
+  { buffered: true },
+  async (t) => {
+    const release: (() => void)[] = []
+    const target = await Http2Target.start(t, (stream, fields) => {
+      const done = (): void => {
+        stream.respond({ ':status': 200 })
+        stream.end('done')
+      }
+      if (fields[':path'] === '/wait') release.push(done)
+      else done()
+    })
+    const castor = await startTestCastor(t, [target.address], { ...H2C, group: { protocol: 'h2c' } })
+    const session = await connectTo(t, castor.port)
+    const waiting = ask(session, { ':path': '/wait' })
+    await until('it at the target', () => release.length === 1)
+    target.sessions[0]!.goaway(0, 1)
+    for (let i = 0; i < 5; i++) t.equal((await ask(session, { ':path': '/' })).status, 200)
+    t.ok(target.sessions.length >= 2)
+    release[0]!()
+    t.equal((await waiting).status, 200)
+  },
+)
 
-t.test('a target that speaks no proper HTTP/2 is answered for with 502', TOGETHER, async (t) => {
+t.test('a target that speaks no proper HTTP/2 is answered for with 502', { buffered: true }, async (t) => {
   const target = await Http2Target.start(t, (stream) => {
     stream.respond({ ':status': 200, 'content-length': '3' })
     stream.end('more than three')

@@ -15,7 +15,6 @@ t.jobs = 3
 t.setTimeout(120_000)
 
 const { NGHTTP2_REFUSED_STREAM, NGHTTP2_INTERNAL_ERROR } = constants
-const TOGETHER = { buffered: true } as const
 const H2C = { listener: { http2: true }, group: { protocol: 'h2c' }, accessLog: true } as const
 const POST: readonly Field[] = GET.map(([name, value]) => [name, name === ':method' ? 'POST' : value] as const)
 
@@ -39,19 +38,23 @@ const pinging: Handler = (stream) => {
   stream.on('end', () => stream.end())
 }
 
-t.test('a target that pings at every DATA frame, as gRPC servers do, loses no request', TOGETHER, async (t) => {
-  const { castor, target } = await before(t, pinging)
-  const session = await connectTo(t, castor.port)
-  const statuses = new Set<string>()
-  for (let n = 0; n < 30; n++) {
-    const answers = await Promise.all(Array.from({ length: 20 }, () => ask(session, { ':method': 'POST' }, 'ping')))
-    for (const { status, code, body } of answers) statuses.add(`${status} ${code} ${body}`)
-  }
-  t.same([...statuses], ['200 0 ping'])
-  t.equal(target.sessions.length, 1, 'on one connection')
-})
+t.test(
+  'a target that pings at every DATA frame, as gRPC servers do, loses no request',
+  { buffered: true },
+  async (t) => {
+    const { castor, target } = await before(t, pinging)
+    const session = await connectTo(t, castor.port)
+    const statuses = new Set<string>()
+    for (let n = 0; n < 30; n++) {
+      const answers = await Promise.all(Array.from({ length: 20 }, () => ask(session, { ':method': 'POST' }, 'ping')))
+      for (const { status, code, body } of answers) statuses.add(`${status} ${code} ${body}`)
+    }
+    t.same([...statuses], ['200 0 ping'])
+    t.equal(target.sessions.length, 1, 'on one connection')
+  },
+)
 
-t.test('limits towards targets can be set, and PINGs are set against DATA', TOGETHER, async (t) => {
+t.test('limits towards targets can be set, and PINGs are set against DATA', { buffered: true }, async (t) => {
   const { castor, target } = await before(t, pinging, { http2: { maxPings: 20 } })
   const session = await connectTo(t, castor.port)
   for (let n = 0; n < 30; n++) t.equal((await ask(session, { ':method': 'POST' }, 'ping')).status, 200)
@@ -66,7 +69,7 @@ t.test('limits towards targets can be set, and PINGs are set against DATA', TOGE
 
 t.test(
   'a client that pings at every DATA frame keeps its connection, with however low a limit',
-  TOGETHER,
+  { buffered: true },
   async (t) => {
     const target = await Http2Target.start(t, pinging)
     const castor = await startTestCastor(t, [target.address], {
@@ -173,21 +176,25 @@ async function relay(t: Test, address: string): Promise<{ address: string; freez
   }
 }
 
-t.test('a connection to a target that is dead is given no further request, and closed', TOGETHER, async (t) => {
-  const target = await Http2Target.start(t, sayHello)
-  const way = await relay(t, target.address)
-  const castor = await startTestCastor(t, [way.address], {
-    ...H2C,
-    group: { protocol: 'h2c', timeouts: { response: '500ms' }, http2: { pingTimeout: '1s' }, retries: 'off' },
-  })
-  const session = await connectTo(t, castor.port)
-  t.equal((await ask(session)).status, 200)
-  way.freeze()
-  t.equal((await ask(session)).status, 504)
-  for (let n = 0; n < 3; n++) t.equal((await ask(session)).status, 200, 'the next ones take another connection')
-  await until('the end of the dead one', () => way.open() === 1, 15_000)
-  await until('its line in the log', () => castor.log.some((line) => line.includes('PING_TIMEOUT')))
-})
+t.test(
+  'a connection to a target that is dead is given no further request, and closed',
+  { buffered: true },
+  async (t) => {
+    const target = await Http2Target.start(t, sayHello)
+    const way = await relay(t, target.address)
+    const castor = await startTestCastor(t, [way.address], {
+      ...H2C,
+      group: { protocol: 'h2c', timeouts: { response: '500ms' }, http2: { pingTimeout: '1s' }, retries: 'off' },
+    })
+    const session = await connectTo(t, castor.port)
+    t.equal((await ask(session)).status, 200)
+    way.freeze()
+    t.equal((await ask(session)).status, 504)
+    for (let n = 0; n < 3; n++) t.equal((await ask(session)).status, 200, 'the next ones take another connection')
+    await until('the end of the dead one', () => way.open() === 1, 15_000)
+    await until('its line in the log', () => castor.log.some((line) => line.includes('PING_TIMEOUT')))
+  },
+)
 
 t.test(
   'a connection to a target that is silent with a request under way is pinged, and closed where it is dead',
@@ -211,30 +218,34 @@ t.test(
   },
 )
 
-t.test('an answer that is whole is delivered, however its target ends the stream then', TOGETHER, async (t) => {
-  for (const code of [0, H2_ERROR.CANCEL, H2_ERROR.INTERNAL_ERROR]) {
-    const { castor } = await before(t, (stream) => {
-      stream.respond({ ':status': 200 }, { waitForTrailers: true })
-      stream.on('wantTrailers', () => {
-        stream.sendTrailers({ 'grpc-status': '0' })
-        setImmediate(() => stream.close(code))
+t.test(
+  'an answer that is whole is delivered, however its target ends the stream then',
+  { buffered: true },
+  async (t) => {
+    for (const code of [0, H2_ERROR.CANCEL, H2_ERROR.INTERNAL_ERROR]) {
+      const { castor } = await before(t, (stream) => {
+        stream.respond({ ':status': 200 }, { waitForTrailers: true })
+        stream.on('wantTrailers', () => {
+          stream.sendTrailers({ 'grpc-status': '0' })
+          setImmediate(() => stream.close(code))
+        })
+        stream.end(Buffer.alloc(9_000, 'x'))
       })
-      stream.end(Buffer.alloc(9_000, 'x'))
-    })
-    // The request goes on, and the window is shut until the target has said all it will.
-    const session = await connectTo(t, castor.port, { settings: { initialWindowSize: 0 } })
-    const stream = session.request({ ':path': '/', ':method': 'POST' }, { endStream: false })
-    stream.write('a part')
-    const end = answerOf(stream)
-    await once(stream, 'response')
-    await until('the end at the target', async () => (await castor.metrics()).size > 0)
-    session.settings({ initialWindowSize: 65_535 })
-    const { status, body, trailers } = await end
-    t.same([status, body.length, trailers?.['grpc-status']], [200, 9_000, '0'], `RST_STREAM ${code}`)
-  }
-})
+      // The request goes on, and the window is shut until the target has said all it will.
+      const session = await connectTo(t, castor.port, { settings: { initialWindowSize: 0 } })
+      const stream = session.request({ ':path': '/', ':method': 'POST' }, { endStream: false })
+      stream.write('a part')
+      const end = answerOf(stream)
+      await once(stream, 'response')
+      await until('the end at the target', async () => (await castor.metrics()).size > 0)
+      session.settings({ initialWindowSize: 65_535 })
+      const { status, body, trailers } = await end
+      t.same([status, body.length, trailers?.['grpc-status']], [200, 9_000, '0'], `RST_STREAM ${code}`)
+    }
+  },
+)
 
-t.test('trailers beside a Content-Length pass from HTTP/2 to HTTP/2, both ways', TOGETHER, async (t) => {
+t.test('trailers beside a Content-Length pass from HTTP/2 to HTTP/2, both ways', { buffered: true }, async (t) => {
   const seen: string[] = []
   const { castor } = await before(t, (stream) => {
     let length = 0
@@ -299,21 +310,28 @@ t.test(
   },
 )
 
-t.test('a request that its target refuses while all others are full is answered at once', TOGETHER, async (t) => {
-  const refusing = await Http2Target.start(t, (stream) => stream.close(NGHTTP2_REFUSED_STREAM))
-  let held = 0
-  const busy = await Http2Target.start(t, () => {
-    held++
-  })
-  const castor = await startTestCastor(t, [refusing.address, busy.address], {
-    ...H2C,
-    group: { protocol: 'h2c', maxConnectionsPerTarget: 1, queue: { size: 0, timeout: '5s' } },
-  })
-  const session = await connectTo(t, castor.port)
-  session.request({ ':path': '/held' }).on('error', () => {})
-  await until('a target that is full', () => held === 1)
-  for (const method of ['GET', 'DELETE']) {
-    const { status } = await answerOf(session.request({ ':path': '/', ':method': method }, { endStream: true }), 5_000)
-    t.equal(status, 502, method)
-  }
-})
+t.test(
+  'a request that its target refuses while all others are full is answered at once',
+  { buffered: true },
+  async (t) => {
+    const refusing = await Http2Target.start(t, (stream) => stream.close(NGHTTP2_REFUSED_STREAM))
+    let held = 0
+    const busy = await Http2Target.start(t, () => {
+      held++
+    })
+    const castor = await startTestCastor(t, [refusing.address, busy.address], {
+      ...H2C,
+      group: { protocol: 'h2c', maxConnectionsPerTarget: 1, queue: { size: 0, timeout: '5s' } },
+    })
+    const session = await connectTo(t, castor.port)
+    session.request({ ':path': '/held' }).on('error', () => {})
+    await until('a target that is full', () => held === 1)
+    for (const method of ['GET', 'DELETE']) {
+      const { status } = await answerOf(
+        session.request({ ':path': '/', ':method': method }, { endStream: true }),
+        5_000,
+      )
+      t.equal(status, 502, method)
+    }
+  },
+)

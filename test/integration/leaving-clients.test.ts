@@ -9,12 +9,11 @@ import { timed } from './support/waiting.js'
 
 // Nearly all of their time is waiting: they wait together.
 t.jobs = 4
-const TOGETHER = { buffered: true } as const
 
 const EVENTS = answer('200 OK', ['Content-Type: text/event-stream', 'Transfer-Encoding: chunked'], '5\r\nhello\r\n')
 const http10 = get('/').replace('HTTP/1.1', 'HTTP/1.0')
 
-t.test('a client that leaves a quiet stream is noticed, by FIN alone', TOGETHER, async (t) => {
+t.test('a client that leaves a quiet stream is noticed, by FIN alone', { buffered: true }, async (t) => {
   const { castor, target, port } = await castorBefore(
     t,
     { answer: (_, connection) => connection.write(EVENTS) },
@@ -30,7 +29,7 @@ t.test('a client that leaves a quiet stream is noticed, by FIN alone', TOGETHER,
   t.match(await castor.accessRecords(1), [{ status: 200, reason: 'CLIENT_CLOSED' }])
 })
 
-t.test('halfClose: keep lets it wait', TOGETHER, async (t) => {
+t.test('halfClose: keep lets it wait', { buffered: true }, async (t) => {
   const { target, port } = await castorBefore(
     t,
     { answer: (_, connection) => connection.write(EVENTS) },
@@ -46,7 +45,7 @@ t.test('halfClose: keep lets it wait', TOGETHER, async (t) => {
   t.equal((await client.response()).text, 'helloagain')
 })
 
-t.test('a client that only half-closed goes on getting an answer that flows', TOGETHER, async (t) => {
+t.test('a client that only half-closed goes on getting an answer that flows', { buffered: true }, async (t) => {
   const { target, port } = await castorBefore(t, { answer: (_, connection) => connection.write(EVENTS) })
   const client = await RawClient.connect(port)
   t.teardown(() => client.close())
@@ -61,7 +60,7 @@ t.test('a client that only half-closed goes on getting an answer that flows', TO
   t.equal((await client.response()).text, `hello${'x'.repeat(12)}`)
 })
 
-t.test('an HTTP/1.0 client that leaves while it waits is noticed', TOGETHER, async (t) => {
+t.test('an HTTP/1.0 client that leaves while it waits is noticed', { buffered: true }, async (t) => {
   const { target, port } = await castorBefore(t, { answer: () => {} })
   const client = await RawClient.connect(port)
   t.teardown(() => client.close())
@@ -72,18 +71,22 @@ t.test('an HTTP/1.0 client that leaves while it waits is noticed', TOGETHER, asy
   t.ok(ms < 4_000, `after ${Math.round(ms)} ms`)
 })
 
-t.test('an HTTP/1.0 client that half-closes gets an answer that is not long in coming', TOGETHER, async (t) => {
-  const { port } = await castorBefore(t, {
-    answer: (_, connection) => setTimeout(() => connection.write(ok('here')), 300),
-  })
-  const client = await RawClient.connect(port)
-  t.teardown(() => client.close())
-  client.send(http10)
-  client.half()
-  t.equal((await client.response()).text, 'here')
-})
+t.test(
+  'an HTTP/1.0 client that half-closes gets an answer that is not long in coming',
+  { buffered: true },
+  async (t) => {
+    const { port } = await castorBefore(t, {
+      answer: (_, connection) => setTimeout(() => connection.write(ok('here')), 300),
+    })
+    const client = await RawClient.connect(port)
+    t.teardown(() => client.close())
+    client.send(http10)
+    client.half()
+    t.equal((await client.response()).text, 'here')
+  },
+)
 
-t.test('an HTTP/2 client that leaves is noticed', TOGETHER, async (t) => {
+t.test('an HTTP/2 client that leaves is noticed', { buffered: true }, async (t) => {
   const { target, port } = await castorBefore(
     t,
     { answer: (_, connection) => connection.write(EVENTS) },
@@ -97,25 +100,29 @@ t.test('an HTTP/2 client that leaves is noticed', TOGETHER, async (t) => {
   await target.connections[0]!.ending()
 })
 
-t.test('an HTTP/1.0 client gets what had come of an answer that its target cut, and a reset', TOGETHER, async (t) => {
-  const part = 'x'.repeat(300_000)
-  const { port } = await castorBefore(t, {
-    answer: (_, connection) =>
-      connection.end(
-        answer('200 OK', ['Transfer-Encoding: chunked'], `${part.length.toString(16)}\r\n${part}\r\n5\r\nhe`),
-      ),
-  })
-  const client = await RawClient.connect(port)
-  t.teardown(() => client.close())
-  client.socket.pause()
-  client.send(http10)
-  setTimeout(() => client.socket.resume(), 500)
-  const fault = await client.response('GET', 8_000).then(
-    () => undefined,
-    (error: unknown) => error,
-  )
-  t.type(fault, CutShort)
-  t.match((fault as CutShort).got.toString('latin1').slice(-2), 'he')
-  t.equal((fault as CutShort).got.length, part.length + 2)
-  t.equal(await client.ending(), 'reset')
-})
+t.test(
+  'an HTTP/1.0 client gets what had come of an answer that its target cut, and a reset',
+  { buffered: true },
+  async (t) => {
+    const part = 'x'.repeat(300_000)
+    const { port } = await castorBefore(t, {
+      answer: (_, connection) =>
+        connection.end(
+          answer('200 OK', ['Transfer-Encoding: chunked'], `${part.length.toString(16)}\r\n${part}\r\n5\r\nhe`),
+        ),
+    })
+    const client = await RawClient.connect(port)
+    t.teardown(() => client.close())
+    client.socket.pause()
+    client.send(http10)
+    setTimeout(() => client.socket.resume(), 500)
+    const fault = await client.response('GET', 8_000).then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    t.type(fault, CutShort)
+    t.match((fault as CutShort).got.toString('latin1').slice(-2), 'he')
+    t.equal((fault as CutShort).got.length, part.length + 2)
+    t.equal(await client.ending(), 'reset')
+  },
+)

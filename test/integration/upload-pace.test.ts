@@ -7,7 +7,6 @@ import { timed } from './support/waiting.js'
 
 // Nearly all of their time is waiting: they wait together.
 t.jobs = 6
-const TOGETHER = { buffered: true } as const
 
 /** Grace is what the idle time-out leaves of it. */
 const OPTIONS = {
@@ -32,7 +31,7 @@ async function trickle(send: () => void, forMs = LONG_MS): Promise<void> {
   }
 }
 
-t.test('bytes that were sent early pay for a slow rest of the upload', TOGETHER, async (t) => {
+t.test('bytes that were sent early pay for a slow rest of the upload', { buffered: true }, async (t) => {
   const { port } = await castorBefore(t, echoLength, OPTIONS)
   const client = await RawClient.connect(port)
   t.teardown(() => client.close())
@@ -50,7 +49,7 @@ t.test('bytes that were sent early pay for a slow rest of the upload', TOGETHER,
   t.equal(response.text, String(sent))
 })
 
-t.test('uploads that share a connection pay for each other', TOGETHER, async (t) => {
+t.test('uploads that share a connection pay for each other', { buffered: true }, async (t) => {
   const { port } = await castorBefore(t, echoLength, OPTIONS)
   const session = await connectTo(t, port)
   const slow = session.request({ ':method': 'POST', ':path': '/slow' })
@@ -69,7 +68,7 @@ t.test('uploads that share a connection pay for each other', TOGETHER, async (t)
 })
 
 for (const type of ['application/grpc', 'application/connect+proto', 'application/x-ndjson', 'Text/Event-Stream']) {
-  t.test(`a dialogue is under the idle time-out alone: ${type}`, TOGETHER, async (t) => {
+  t.test(`a dialogue is under the idle time-out alone: ${type}`, { buffered: true }, async (t) => {
     const { port } = await castorBefore(t, echoLength, OPTIONS)
     const client = await RawClient.connect(port)
     t.teardown(() => client.close())
@@ -88,7 +87,7 @@ for (const type of ['application/grpc', 'application/connect+proto', 'applicatio
   })
 }
 
-t.test('a body that trickles is given up, by HTTP/1.1 and by HTTP/2', TOGETHER, async (t) => {
+t.test('a body that trickles is given up, by HTTP/1.1 and by HTTP/2', { buffered: true }, async (t) => {
   const { castor, port } = await castorBefore(t, echoLength, OPTIONS)
   const client = await RawClient.connect(port)
   t.teardown(() => client.close())

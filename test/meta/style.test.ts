@@ -5,6 +5,13 @@ import { readSources, type Source } from './sources.js'
 // Put together, so that this file does not find itself.
 const UNFINISHED = new RegExp(`\\b(${['TO' + 'DO', 'FIX' + 'ME', 'X' + 'XX'].join('|')})\\b`)
 
+/** Options of a test that runs beside others, kept in a variable. */
+function hasBuffered({ initializer }: ts.VariableDeclaration): boolean {
+  const value = initializer !== undefined && ts.isAsExpression(initializer) ? initializer.expression : initializer
+  if (value === undefined || !ts.isObjectLiteralExpression(value)) return false
+  return value.properties.some(({ name }) => name !== undefined && ts.isIdentifier(name) && name.text === 'buffered')
+}
+
 /** What is against the style, with the line it is on. */
 function offences({ path, text }: Source): string[] {
   const file = ts.createSourceFile(path, text, ts.ScriptTarget.Latest)
@@ -15,6 +22,9 @@ function offences({ path, text }: Source): string[] {
   const visit = (node: ts.Node): void => {
     if (node.kind === ts.SyntaxKind.AnyKeyword) report(node.getStart(file), '`any`; use `unknown` and parse')
     if (ts.isEnumDeclaration(node)) report(node.getStart(file), 'an enum; use an `as const` object')
+    if (ts.isVariableDeclaration(node) && hasBuffered(node)) {
+      report(node.getStart(file), 'options that tests share; tap writes to them what each has printed')
+    }
     ts.forEachChild(node, visit)
   }
   visit(file)
@@ -38,6 +48,9 @@ t.test('each of them is noticed, and nothing that only looks like one', async (t
     ['const enum A { B }', /an enum/],
     [`// ${'TO'}DO: later`, /a\.ts:1: /],
     [`/* ${'FIX'}ME */`, /a\.ts:1: /],
+    ['const T = { buffered: true }', /a\.ts:1: options that tests share/],
+    ['const T = { jobs: 2, buffered: true } as const', /options that tests share/],
+    ["t.test('a', { buffered: true }, async () => {})", undefined],
     ["const a = 'any of them' // any enum", undefined],
     ['const any = 1', undefined],
     ["const a = 'TODOS'", undefined],
