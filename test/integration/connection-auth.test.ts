@@ -61,6 +61,22 @@ for (const challenge of [
   })
 }
 
+t.test('credentials alone bind the connection, and so does a challenge that comes before the answer', async (t) => {
+  const early = 'HTTP/1.1 103 Early Hints\r\nWWW-Authenticate: Negotiate\r\n\r\n'
+  for (const [what, lines, before] of [
+    ['credentials', ['Authorization: Negotiate YII='], ''],
+    ['an early challenge', [], early],
+  ] as const) {
+    const script: Script = { answer: (_, connection) => connection.write(before + ok('hello')) }
+    const { target, port } = await castorBefore(t, script)
+    const alice = await client(t, port)
+    await alice.exchange(get('/1', lines))
+    await request(port, get('/2'))
+    await alice.exchange(get('/3'))
+    t.same(target.boundaries, [['GET /1', 'GET /3'], ['GET /2']], what)
+  }
+})
+
 t.test('schemes that authenticate a request leave the connection to everybody', async (t) => {
   const { target, port } = await castorBefore(t, authenticating('WWW-Authenticate: Basic realm="NTLM"'))
   await request(port, get('/1'))

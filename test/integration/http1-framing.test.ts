@@ -1,5 +1,6 @@
 import t from 'tap'
 import { castorBefore } from './support/castor.js'
+import { ask, connectTo } from './support/http2-peers.js'
 import { value, values } from './support/message.js'
 import { get, RawClient, request } from './support/raw-client.js'
 import { answer, ok } from './support/raw-target.js'
@@ -191,6 +192,50 @@ t.test('HEAD, 204 and 304 have no body, and the connections go on', async (t) =>
   t.equal((await client.exchange(get('/204'))).status, 204)
   t.equal(client.reader.waiting, 0)
   t.equal(target.connections.length, 1, 'none of them needed a new connection')
+})
+
+t.test('a 204 or 304 with Transfer-Encoding is passed on without it, and its connection serves no other', async (t) => {
+  const paths = ['/204', '/304', '/204/stray', '/304/stray']
+  const { target, port } = await castorBefore(
+    t,
+    {
+      answer: (request, connection) => {
+        const [, status, stray] = request.target.split('/')
+        const lines = ['Transfer-Encoding: chunked']
+        connection.write(answer(`${status} No Body`, lines, stray === undefined ? '' : '0\r\n\r\n'))
+      },
+    },
+    { listener: { http2: true } },
+  )
+  const client = await RawClient.connect(port)
+  t.teardown(() => client.close())
+  const session = await connectTo(t, port)
+  for (const path of paths) {
+    const response = await client.exchange(get(path))
+    t.equal(response.status, Number(path.slice(1, 4)), path)
+    t.equal(response.header('transfer-encoding'), undefined)
+    const modern = await ask(session, { ':path': path })
+    t.same([modern.status, modern.body.length], [response.status, 0], `${path} by HTTP/2`)
+  }
+  t.equal(client.reader.waiting, 0)
+  t.equal(target.connections.length, 2 * paths.length)
+})
+
+t.test('white space behind chunked is none of the value, in requests and answers', async (t) => {
+  const lines = (coding: string): string[] => [`Transfer-Encoding: ${coding}`]
+  const { target, port } = await castorBefore(t, {
+    answer: (request, connection) =>
+      connection.write(answer('200 OK', lines(decodeURI(request.target.slice(1))), chunks('hello'))),
+  })
+  for (const coding of ['chunked ', 'chunked\t', 'chunked \t ']) {
+    const response = await request(
+      port,
+      `${get(`/${encodeURI(coding)}`, lines(coding), 'POST')}${chunks('body')}`,
+      'POST',
+    )
+    t.match(response, { status: 200, framing: 'chunked', text: 'hello' }, JSON.stringify(coding))
+    t.match(target.requests.at(-1), { framing: 'chunked', text: 'body' })
+  }
 })
 
 t.test('trailers travel both ways', async (t) => {
