@@ -1,9 +1,12 @@
 import t from 'tap'
+import { ALERT, APPLICATION_DATA } from '../tls-peer/record-keys.js'
+import { RecordPeer } from '../tls-peer/record-peer.js'
 import { CutShort } from './support/byte-reader.js'
 import { castorBefore } from './support/castor.js'
 import { connectTo } from './support/http2-peers.js'
 import { get, RawClient } from './support/raw-client.js'
 import { answer, ok } from './support/raw-target.js'
+import { authorityFor, secured } from './support/tls.js'
 import { until } from './support/until.js'
 import { timed } from './support/waiting.js'
 
@@ -27,6 +30,25 @@ t.test('a client that leaves a quiet stream is noticed, by FIN alone', { buffere
   const { ms } = await timed(target.connections[0]!.ending())
   t.ok(ms > 500 && ms < 4_000, `after ${Math.round(ms)} ms`)
   t.match(await castor.accessRecords(1), [{ status: 200, reason: 'CLIENT_CLOSED' }])
+})
+
+t.test('the same by close_notify, whether the connection ends or not', { buffered: true }, async (t) => {
+  const front = authorityFor(t).issue('front', { names: ['front.example'] })
+  const { target, port } = await castorBefore(
+    t,
+    { answer: (_, connection) => connection.write(EVENTS) },
+    { listener: secured([front]) },
+  )
+  for (const [index, ends] of [false, true].entries()) {
+    const client = await RecordPeer.connect(port, { version: 'TLSv1.3' })
+    t.teardown(() => client.close())
+    client.send(client.keys.seal(APPLICATION_DATA, Buffer.from(get('/events'))))
+    await until('the first event', () => client.opened.some(({ content }) => content.includes('hello')))
+    client.send(client.keys.seal(ALERT, Buffer.of(1, 0)))
+    if (ends) client.socket.end()
+    const { ms } = await timed(target.connections[index]!.ending())
+    t.ok(ms > 500 && ms < 4_000, `after ${Math.round(ms)} ms`)
+  }
 })
 
 t.test('halfClose: keep lets it wait', { buffered: true }, async (t) => {
