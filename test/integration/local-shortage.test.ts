@@ -18,7 +18,9 @@ import { until } from './support/until.js'
 const CLIENTS = 3
 const STREAMS = 128
 const DESCRIPTORS = 400
-const CHECK = { protocol: 'http', path: '/check', interval: '100ms', timeout: '1s' }
+const CHECK = { protocol: 'http', path: '/check', interval: '100ms', timeout: '30s' }
+/** What is tried here is what is missing, not how soon targets take a connection: they are in one process with all clients. */
+const PATIENT = { connect: '1m' }
 
 /** A target that keeps requests for /hold until it is told otherwise. */
 class Keeper {
@@ -76,7 +78,12 @@ async function tcpAnswers(port: number): Promise<boolean> {
 }
 
 function twoListeners(targets: readonly string[], protection: object = {}) {
-  const group = { targets: targets.map((address) => ({ address })), healthCheck: CHECK, outlierDetection: {} }
+  const group = {
+    targets: targets.map((address) => ({ address })),
+    timeouts: PATIENT,
+    healthCheck: CHECK,
+    outlierDetection: {},
+  }
   return {
     workers: 2,
     protection,
@@ -228,7 +235,8 @@ for (const [what, env] of [
         name,
         protocol,
         targets: [{ address: target }],
-        healthCheck: { ...check, timeout: '2s' },
+        timeouts: PATIENT,
+        healthCheck: { ...check, timeout: '30s' },
         outlierDetection: {},
         ...(target === secure.address ? { tls: { verify: false } } : {}),
       })),
