@@ -10,6 +10,8 @@
 /* Connections taken in one turn of the loop: enough to amortise the callback, few enough to leave the loop its turn. */
 #define BATCH 64
 #define PAUSE_MS 100
+/* Of one that closes: as many as wait in a full queue of the usual length. */
+#define MAX_LAST_BATCHES 64
 
 #define EVENT_ACCEPTED 0
 #define EVENT_OUT_OF_DESCRIPTORS 1
@@ -27,6 +29,8 @@ struct acceptor {
   int spare;
   int id;
   bool paused;
+  /* Within the callback: the records are being read. */
+  bool reporting;
   /* Turns in a row that ended without a descriptor. */
   int starved;
   int open_handles;
@@ -66,12 +70,13 @@ static void out_of_descriptors(struct acceptor *acceptor) {
   call_back(acceptor->state->env, acceptor->callback, 2, numbers);
 }
 
-static void on_readable(uv_poll_t *poll, int status, int events) {
-  (void)status;
-  (void)events;
-  struct acceptor *acceptor = poll->data;
+/* How a batch ended. */
+enum end { MORE, EMPTY, STARVED, STUCK };
+
+/* Takes what waits, one batch at the most, and reports it. The callback may close the acceptor. */
+static enum end take_batch(struct acceptor *acceptor) {
   int count = 0;
-  bool starved = false, stuck = false;
+  enum end end = MORE;
   /* What was aborted meanwhile is a try as well: others wait for the loop. */
   for (int tries = 0; tries < BATCH; tries++) {
     struct sockaddr_storage storage;
@@ -79,9 +84,10 @@ static void on_readable(uv_poll_t *poll, int status, int events) {
     int fd = accept4(acceptor->fd, (struct sockaddr *)&storage, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
       if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO) continue;
-      starved = errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
+      if (errno == EAGAIN) end = EMPTY;
+      else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) end = STARVED;
       /* Such as EINVAL of a socket that somebody shut down: it stays readable, and libuv would call for ever. */
-      stuck = !starved && errno != EAGAIN;
+      else end = STUCK;
       break;
     }
     int32_t *record = acceptor->records + count * RECORD_WORDS;
@@ -89,16 +95,25 @@ static void on_readable(uv_poll_t *poll, int status, int events) {
     record_address(record, &storage);
     count++;
   }
-  napi_env env = acceptor->state->env;
   if (count > 0) {
     acceptor->starved = 0;
     int32_t numbers[] = {EVENT_ACCEPTED, count};
-    call_back(env, acceptor->callback, 2, numbers);
+    acceptor->reporting = true;
+    call_back(acceptor->state->env, acceptor->callback, 2, numbers);
+    acceptor->reporting = false;
   }
+  return end;
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events) {
+  (void)status;
+  (void)events;
+  struct acceptor *acceptor = poll->data;
+  enum end end = take_batch(acceptor);
   /* The callback may have closed the acceptor, which outlives this call: it is freed by its handles' close callbacks. */
   if (uv_is_closing((uv_handle_t *)&acceptor->poll)) return;
-  if (starved) out_of_descriptors(acceptor);
-  if (stuck) rest(acceptor);
+  if (end == STARVED) out_of_descriptors(acceptor);
+  if (end == STUCK) rest(acceptor);
 }
 
 static void on_closed(uv_handle_t *handle) {
@@ -199,6 +214,12 @@ static napi_value acceptor_close(napi_env env, napi_callback_info info) {
   napi_value values[8];
   arguments(env, info, values);
   struct acceptor *acceptor = find(env, values[0]);
+  /* Who waits in the queue believes to be connected, and would be reset. While it is paused nobody would serve them. */
+  for (int batches = 0; acceptor && !acceptor->paused && !acceptor->reporting && batches < MAX_LAST_BATCHES; batches++) {
+    if (take_batch(acceptor) != MORE) break;
+    acceptor = find(env, values[0]);
+  }
+  acceptor = find(env, values[0]);
   if (acceptor) acceptor_dispose(acceptor);
   return NULL;
 }

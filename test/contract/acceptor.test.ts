@@ -244,6 +244,25 @@ for (const [name, { available, native, make }] of Object.entries(ACCEPTORS)) {
       await t.rejects(client(listening.port), { code: 'ECONNREFUSED' })
     })
 
+    t.test('whoever waits in the queue when it closes is reported first', { skip: !native }, async (t) => {
+      const count = 150
+      const listening = await listen()
+      // Over loopback they are connected as soon as they have asked, before the loop turns.
+      for (let i = 0; i < count; i++) clients.push(connect(listening.port, '127.0.0.1'))
+      await new Promise<void>((resolve) =>
+        process.nextTick(() => {
+          listening.close()
+          resolve()
+        }),
+      )
+      t.equal(reported.peers.length, count)
+      const client = clients[0]!
+      const server = reported.take()
+      server.end('served')
+      const [data] = await once(client, 'data')
+      t.equal(String(data), 'served')
+    })
+
     t.test('discard closes the connection', async (t) => {
       const listening = await listen()
       // Every other one is kept.
