@@ -16,6 +16,11 @@ const KEEP_MS = 5 * 60_000
 const LARGE_TARGETS = 500
 /** What the engine has compiled of the reader after so many files is fast. */
 const WARM_READS = 3
+/**
+ * Nearly all that reading makes is garbage when the next file comes. By default the thread's heap grows by 27 MiB over a
+ * thousand reloads for it; with so little, collected more often, reading takes the same time.
+ */
+const YOUNG_GENERATION_MIB = 4
 
 /**
  * Reads the configuration in a thread of its own: parsing and checking a large file takes longer than a connection may wait
@@ -83,7 +88,10 @@ export class ConfigReader {
 
   #start(): Worker {
     this.#last = undefined
-    const worker = new Worker(CONFIG_FILE, { argv: [] })
+    const worker = new Worker(CONFIG_FILE, {
+      argv: [],
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB },
+    })
     worker.on('error', () => {})
     worker.once('exit', () => {
       if (this.#worker === worker) this.#worker = undefined
