@@ -282,7 +282,8 @@ export class WaitQueue {
 
   #isTurn(slot: number, ticket: number): boolean {
     const groupSlot = this.#groupSlot
-    return this.#table.waiting(groupSlot) === 0 || this.#table.isTurn(groupSlot, slot, ticket)
+    if (this.#table.waiting(groupSlot) === 0) return true
+    return this.#table.isTurn(groupSlot, slot, ticket, this.#group.isChoosable(slot))
   }
 
   #passOn(): void {
@@ -290,7 +291,7 @@ export class WaitQueue {
     const { all } = this.#group
     for (const { slot } of all) {
       if (this.#table.inUse(slot) >= this.#limit || this.#group.bound(slot, NONE_TRIED) === undefined) continue
-      const column = this.#table.oldest(groupSlot, slot)
+      const column = this.#table.oldest(groupSlot, slot, this.#group.isChoosable(slot))
       if (column >= 0 && column !== this.#column) this.#table.wake(column, groupSlot)
     }
   }

@@ -166,20 +166,23 @@ export class WaitTable {
     }
   }
 
-  /** Whether nobody older than `ticket` waits for a place that the target has. */
-  isTurn(group: number, slot: number, ticket: number): boolean {
+  /**
+   * Whether nobody older than `ticket` waits for a place that the target has. `takesAny`: it is one for those that take any
+   * target; one that drains, or has no weight, serves only those that are bound to it.
+   */
+  isTurn(group: number, slot: number, ticket: number, takesAny: boolean): boolean {
     const ofGroup = this.#ofGroup(group)
     const ofTarget = this.#ofTarget(slot)
     for (let column = 0; column < this.#columns; column++) {
       const any = Atomics.load(ofGroup.words, ofGroup.rowAt(column, group) + ROW_HEAD)
       const bound = Atomics.load(ofTarget.words, ofTarget.boundAt(column, slot))
-      if (isOlder(any, ticket) || isOlder(bound, ticket)) return false
+      if ((takesAny && isOlder(any, ticket)) || isOlder(bound, ticket)) return false
     }
     return true
   }
 
-  /** The column of whoever waits longest for a place that the target has, −1 for nobody. */
-  oldest(group: number, slot: number): number {
+  /** The column of whoever waits longest for a place that the target has, −1 for nobody; `takesAny` as of `isTurn`. */
+  oldest(group: number, slot: number, takesAny: boolean): number {
     const ofGroup = this.#ofGroup(group)
     const ofTarget = this.#ofTarget(slot)
     let oldest = NEWCOMER
@@ -187,7 +190,7 @@ export class WaitTable {
     for (let column = 0; column < this.#columns; column++) {
       const any = Atomics.load(ofGroup.words, ofGroup.rowAt(column, group) + ROW_HEAD)
       const bound = Atomics.load(ofTarget.words, ofTarget.boundAt(column, slot))
-      const first = isOlder(any, bound) ? any : bound
+      const first = takesAny && isOlder(any, bound) ? any : bound
       if (!isOlder(first, oldest)) continue
       oldest = first
       found = column

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { ask, PATIENT, queued, startBefore } from './support/queue.js'
+import { patch } from './support/operator.js'
+import { all200, ask, PATIENT, queued, startBefore, statusesOf } from './support/queue.js'
 import { get, request } from './support/raw-client.js'
 import { eventually } from './support/waiting.js'
 
@@ -22,6 +23,42 @@ t.test('a sticky client waits for its own target while another is idle', async (
   for (const { answer } of answers) t.equal((await answer).header('set-cookie')!.split(';')[0], cookie)
   t.same(home.seen, ['/login', '/1', '/2'])
 })
+
+for (const [what, change] of [
+  ['drains', { state: 'draining' }],
+  ['has no weight any more', { weight: 0 }],
+] as const) {
+  t.test(`those who wait for any target are not in the way of a client whose own ${what}`, async (t) => {
+    const group = { maxConnectionsPerTarget: 1, queue: PATIENT, stickiness: { type: 'cookie' } }
+    const { castor, targets } = await startBefore(t, group, { targets: 2, workers: 2 })
+    for (const target of targets) target.flow()
+    const cookie = (await request(castor.port, get('/login'))).header('set-cookie')!.split(';')[0]!
+    const home = targets.find(({ seen }) => seen.length === 1)!
+    const other = targets.find((target) => target !== home)!
+    t.equal((await patch(castor, home.address, change)).code, 200)
+    other.hold()
+    const strangers = [await ask(castor, '/1')]
+    await eventually('the other target to be full', () => other.seen.length === 1)
+    for (const path of ['/2', '/3']) strangers.push(await ask(castor, path))
+    await queued(castor, 2)
+    // One after the other, over both threads.
+    for (const path of ['/a', '/b', '/c', '/d']) {
+      t.equal((await request(castor.port, get(path, [`Cookie: ${cookie}`]))).status, 200)
+    }
+    t.same(home.seen, ['/login', '/a', '/b', '/c', '/d'])
+    // Both at once: the second waits for the first alone.
+    home.hold()
+    const own = [await ask(castor, '/e', [`Cookie: ${cookie}`])]
+    await eventually('the home target to be full', () => home.seen.length === 6)
+    own.push(await ask(castor, '/f', [`Cookie: ${cookie}`]))
+    await queued(castor, 3)
+    home.flow()
+    t.same(await statusesOf(own), all200(own))
+    await queued(castor, 2)
+    other.flow()
+    t.same(await statusesOf(strangers), all200(strangers))
+  })
+}
 
 const STICKINESS = [
   { type: 'cookie' },

@@ -108,6 +108,7 @@ function checkSessionsOf(
   for (const entry of entries) {
     if (entry.kind !== 'session' || entry.expiresMs < host.clock.wallMs + ENDING_MS + world.stepsMs) continue
     const name = `${entry.group}/${entry.target}`
+    if (other.mesh.thread!.names.targetSlot(entry.group, entry.target) < 0) continue
     const sinceMs = entry.touchedMs - world.maxSkewMs - (host.clock.wallMs - host.clock.nowMs)
     // It had another target of that name in between, and was told while it had.
     if ((other.mesh.otherwiseMs.get(name) ?? 0) >= sinceMs) continue

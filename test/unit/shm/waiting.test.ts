@@ -53,28 +53,31 @@ t.test('nothing overlaps: each word is found again as it was left', async (t) =>
   }
   for (let slot = 0; slot < targets; slot++) {
     t.equal(table.inUse(slot), slot + 1)
-    t.equal(table.oldest(slot % groups, slot), 0)
-    t.ok(table.isTurn(slot % groups, slot, 100 + slot))
-    t.notOk(table.isTurn(slot % groups, slot, 101 + slot))
+    t.equal(table.oldest(slot % groups, slot, true), 0)
+    t.ok(table.isTurn(slot % groups, slot, 100 + slot, true))
+    t.notOk(table.isTurn(slot % groups, slot, 101 + slot, true))
   }
 })
 
 t.test('a turn is whose ticket is the oldest that can use the place', async (t) => {
   const { table } = make()
-  t.equal(table.oldest(0, 2), -1)
-  t.ok(table.isTurn(0, 2, NEWCOMER), 'nobody waits')
+  t.equal(table.oldest(0, 2, true), -1)
+  t.ok(table.isTurn(0, 2, NEWCOMER, true), 'nobody waits')
   table.publish(1, 0, -1, 7)
   table.publish(2, 0, 2, 5)
-  t.equal(table.oldest(0, 2), 2, 'who waits for that one target came first')
-  t.equal(table.oldest(0, 1), 1, 'and has no use for another')
-  t.equal(table.oldest(1, 3), -1, 'another group')
+  t.equal(table.oldest(0, 2, true), 2, 'who waits for that one target came first')
+  t.equal(table.oldest(0, 1, true), 1, 'and has no use for another')
+  t.equal(table.oldest(1, 3, true), -1, 'another group')
   t.same(
-    [5, 7, NEWCOMER].map((ticket) => table.isTurn(0, 2, ticket)),
+    [5, 7, NEWCOMER].map((ticket) => table.isTurn(0, 2, ticket, true)),
     [true, false, false],
   )
-  t.ok(table.isTurn(0, 1, 7))
+  t.ok(table.isTurn(0, 1, 7, true))
+  t.ok(table.isTurn(0, 1, 9, false), 'those who take any are not served there')
+  t.equal(table.oldest(0, 1, false), -1)
+  t.equal(table.oldest(0, 2, false), 2)
   table.publish(2, 0, 2, NEWCOMER)
-  t.ok(table.isTurn(0, 2, 7))
+  t.ok(table.isTurn(0, 2, 7, true))
 })
 
 t.test('tickets grow, skip the one that means none, and wrap', async (t) => {
@@ -116,7 +119,7 @@ t.test('whatever a thread held when it died is given back, and only that', async
       waits[dead] = [0, 0]
       for (let slot = 0; slot < 5; slot++) {
         if (table.inUse(slot) !== held.reduce((sum, own) => sum + own[slot]!, 0)) return false
-        if (table.oldest(slot % 2, slot) === dead) return false
+        if (table.oldest(slot % 2, slot, true) === dead) return false
       }
       return [0, 1].every((group) => table.waiting(group) === waits.reduce((sum, own) => sum + own[group]!, 0))
     }),
