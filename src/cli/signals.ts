@@ -29,6 +29,10 @@ export function watchSignals(say: (line: string) => void): Signals {
   let running: RunningCastor | undefined
   let fail: (cause: unknown) => void = () => {}
 
+  /** The file may have been changed since it was read for the start. */
+  let isReloadAsked = false
+  // What comes of it is in the log.
+  const reload = (): void => void running?.reloading.reload('signal').catch(fail)
   const obey = (): void => {
     if (asked === 1) running?.stop().catch(fail)
     else running?.stopNow().catch(fail)
@@ -47,9 +51,10 @@ export function watchSignals(say: (line: string) => void): Signals {
   closeInspector(say)
   watchNpm(onStop)
   process.on('SIGHUP', () => {
-    if (running === undefined) say('SIGHUP: still starting; the file has just been read')
-    // What comes of it is in the log.
-    else void running.reloading.reload('signal').catch(fail)
+    if (running === undefined) {
+      isReloadAsked = true
+      say('SIGHUP: still starting; the file is read again after that')
+    } else reload()
   })
   endOnSecondSignal(DEAF_MS)
 
@@ -60,6 +65,7 @@ export function watchSignals(say: (line: string) => void): Signals {
         fail = reject
       })
       if (asked > 0) obey()
+      else if (isReloadAsked) reload()
       await Promise.race([castor.finished, failed])
       // Asked twice, connections were cut: it stopped, but not cleanly.
       return asked <= 1 ? EXIT.ok : EXIT.failed

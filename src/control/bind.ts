@@ -69,6 +69,8 @@ export class Binds {
   /** For a configuration that is about to hold: a worker that starts meanwhile is given them too. */
   #pending: readonly OpenBind[] = []
   #accepts = false
+  /** For good: what a change that is under way has opened is closed with it. */
+  #isClosed = false
 
   constructor(opener: SocketOpener, slots: Slots) {
     this.#opener = opener
@@ -89,6 +91,7 @@ export class Binds {
 
   /** Opens every address that is not open yet, or none: rejects with LISTEN_FAILED. What is `inherited` is used where it fits. */
   async prepare(config: Config, inherited?: InheritedSockets): Promise<PreparedBinds> {
+    if (this.#isClosed) throw new CastorError('LISTEN_FAILED', 'this process is stopping')
     const wanted = config.listeners.flatMap(wantedBinds)
     const sockets = inherited?.match(wanted.map(({ bind }) => bind)) ?? []
     const keys = new Set(wanted.map(({ key }) => key))
@@ -150,12 +153,17 @@ export class Binds {
   }
 
   close(): void {
+    this.#isClosed = true
     for (const { socket } of this.#open) socket.close()
     this.#open = []
     this.#opener.close()
   }
 
   #commit(next: readonly OpenBind[], opened: readonly OpenBind[]): readonly number[] {
+    if (this.#isClosed) {
+      this.#discard(opened)
+      return []
+    }
     const gone = this.#open.filter(({ slot }) => !next.some((open) => open.slot === slot))
     for (const { slot, wanted, socket } of next) {
       const before = this.#open.find((open) => open.slot === slot)

@@ -94,7 +94,10 @@ export class Parts {
       await this.apply.apply(next)
       log.level = next.log.level
     }
-    this.reloading = new Reloader(config, { source: options.source, log, apply, serviceManager: options.sdNotify })
+    this.reloading = new Reloader(config, {
+      ...{ source: options.source, log, apply, serviceManager: options.sdNotify },
+      onAsked: () => this.upgrades.reloadAsked(),
+    })
     const addon = chooseAddon(config, log)
     this.addon = addon
     this.clock.onStep = (byMs) => log.warn({ byMs: Math.round(byMs) }, "the host's clock was set")

@@ -205,7 +205,6 @@ export class Primary implements RunningCastor {
 
   #closeBinds(): void {
     this.state = 'draining'
-    this.#limit?.stop()
     this.#parts.addresses.stop()
     this.#parts.reloading.stop()
     clearInterval(this.#care)
@@ -213,5 +212,7 @@ export class Primary implements RunningCastor {
     this.#parts.ticketKeys.stop()
     this.#parts.apply.stop()
     this.#parts.binds.close()
+    // Behind the last that came in: what there is no room for is let go.
+    this.#limit?.stop()
   }
 }

@@ -22,6 +22,8 @@ export interface ReloaderParts {
   /** Undefined where there is no file that can be read again. */
   readonly source: ConfigSource | undefined
   readonly log: Logger
+  /** Is told of each reload that somebody asks for. */
+  onAsked?(): void
   /** Makes `next` the configuration in force, whole or, where it rejects, not at all. */
   apply(next: Config): Promise<unknown>
   /** Replaced in tests. */
@@ -34,6 +36,7 @@ export interface ReloaderParts {
 /** More make a log line that nobody reads; the answer to the command has all. */
 const LOGGED_CHANGES = 50
 const NO_FILE = 'this process was started without a file that can be read again'
+const STOPPING = 'this process is stopping'
 const RESULTS = {
   applied: 'applied',
   changed: 'applied',
@@ -55,6 +58,7 @@ export class Reloader implements ReloadControl {
   #watch: FileWatch | undefined
   readonly #reader = new ConfigReader()
   #isStopped = true
+  #hasEnded = false
 
   constructor(config: Config, parts: ReloaderParts) {
     this.#inForce = config
@@ -87,11 +91,13 @@ export class Reloader implements ReloadControl {
 
   stop(): void {
     this.#isStopped = true
+    this.#hasEnded = true
     this.#reader.stop()
     this.#follow()
   }
 
   reload(by: ReloadTrigger): Promise<ReloadOutcome> {
+    if (by !== 'watch') this.#parts.onAsked?.()
     return (this.#waiting ??= this.#inTurn(() => {
       this.#waiting = undefined
       return this.#reload(by)
@@ -200,6 +206,7 @@ export class Reloader implements ReloadControl {
   async #read(edit?: TargetEdit): Promise<ReadResult> {
     const { source, read } = this.#parts
     if (source === undefined) return { type: 'unreadable', message: NO_FILE }
+    if (this.#hasEnded) return { type: 'unreadable', message: STOPPING }
     try {
       return await (read?.(source, this.#inForce, edit) ?? this.#reader.read(source, this.#inForce, edit))
     } catch (error) {

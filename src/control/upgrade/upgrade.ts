@@ -52,6 +52,7 @@ export class Upgrade implements Upgrades {
   #isHandingOver = false
   #hasLeft = false
   #isAborted = false
+  #isReloadAsked = false
 
   constructor(parts: UpgradeParts) {
     this.#parts = parts
@@ -114,6 +115,13 @@ export class Upgrade implements Upgrades {
     }
   }
 
+  /** Somebody asks for a reload. A new process may have read the file before: it is to read it again once it serves. */
+  reloadAsked(): void {
+    if (this.#successor === undefined) return
+    this.#isReloadAsked = true
+    if (this.#hasLeft) this.#passReloadOn(this.#successor)
+  }
+
   /** This process stops: a new one that has not taken over is of no use. */
   abort(): void {
     if (this.#hasLeft || this.#successor === undefined) return
@@ -163,9 +171,19 @@ export class Upgrade implements Upgrades {
     this.#hasLeft = true
     log.info({ pid: successor.pid, sessions }, 'upgrade: the new process serves; this one drains')
     leave(successor.pid)
-    void mute().then(() => successor.send({ type: 'settled' }))
+    void mute().then(() => {
+      void successor.send({ type: 'settled' })
+      this.#passReloadOn(successor)
+    })
     onStep({ step: 'done', pid: successor.pid, sessions })
     this.#follow(successor)
+  }
+
+  #passReloadOn({ pid, isAlive }: Successor): void {
+    if (!this.#isReloadAsked || !isAlive) return
+    this.#isReloadAsked = false
+    this.#parts.log.info({ pid }, 'upgrade: the new process is told to reload, as this one was')
+    process.kill(pid, 'SIGHUP')
   }
 
   #follow(successor: Successor): void {
@@ -182,6 +200,7 @@ export class Upgrade implements Upgrades {
     const { log, binds } = this.#parts
     this.#successor?.kill()
     this.#successor = undefined
+    this.#isReloadAsked = false
     if (this.#isHandingOver && !this.#isAborted) binds.resume()
     this.#isHandingOver = false
     const code = cause instanceof SuccessorFailed ? cause.reason : 'UPGRADE_FAILED'

@@ -37,7 +37,7 @@ export async function upgrade(t: Test, admin: string, args: readonly string[] = 
   createInterface(child.stdout).on('line', (line) => {
     const step = JSON.parse(line) as UpgradeResult['steps'][number]
     steps.push(step)
-    if (step.step === 'starting') t.teardown(() => end(step.pid!))
+    if (step.step === 'starting') t.teardown(() => endNow(step.pid!))
   })
   const stderr = textOf(child.stderr)
   const [code] = (await once(child, 'close')) as [number]
@@ -52,7 +52,7 @@ export async function endOf(pid: number, timeoutMs = 30_000): Promise<void> {
   await until(`the end of process ${pid}`, () => !isAlive(pid), timeoutMs)
 }
 
-async function end(pid: number): Promise<void> {
+export async function endNow(pid: number): Promise<void> {
   try {
     process.kill(pid, 'SIGKILL')
   } catch {}
@@ -81,7 +81,7 @@ export async function askForUpgrade(t: Test, socketPath: string, program: string
   const { json } = await askUnix(socketPath, 'POST', '/api/v1/upgrade', { program })
   const lines = String(json).trim().split('\n')
   const steps = lines.map((line) => JSON.parse(line) as UpgradeResult['steps'][number])
-  for (const { step, pid } of steps) if (step === 'starting' && pid) t.teardown(() => end(pid))
+  for (const { step, pid } of steps) if (step === 'starting' && pid) t.teardown(() => endNow(pid))
   return steps
 }
 

@@ -125,6 +125,15 @@ t.test('what could not be applied leaves the old configuration in force', async 
   t.match(reloader.state, { version: 1, counts: { failed: 1 } })
 })
 
+t.test('a process that stops reads the file no more, and nothing is applied', async (t) => {
+  const { file, reloader, applied } = await rig(t)
+  writeFileSync(file, longer)
+  reloader.stop()
+  t.match(await reloader.reload('signal'), { result: 'failed', message: 'this process is stopping' })
+  t.match(await reloader.preview(), { result: 'failed' })
+  t.same(applied, [])
+})
+
 t.test('a preview says what a reload would do, and does nothing', async (t) => {
   const { file, reloader, applied, log } = await rig(t)
   t.match(await reloader.preview(), { result: 'unchanged' })
