@@ -106,6 +106,7 @@ t.test('HTTP/2 is spoken where ALPN offers it, and on http listeners when asked 
   t.equal(listener('listeners.0.http2=off').http2, undefined)
   t.same(listener('listeners.0.http2=off').tls?.alpn, ['http/1.1', 'http/1.0'])
   t.equal(listener('listeners.0.tls.alpn=[http/1.1]').http2, undefined)
+  t.same(listener('listeners.0.tls.alpn=[http/1.0]').tls?.alpn, ['http/1.0'], 'HTTP/1.0 alone may be offered')
   t.equal(listener('listeners.0.http2={ maxConcurrentStreams: 7, maxResets: 5 }').http2?.maxStreams, 7)
   const plain = SECURE.replace(/ {4}tls:\n.*\n/, '').replace('protocol: https', 'protocol: http')
   t.equal(parse(plain).listeners[0]?.http2, undefined)
