@@ -293,20 +293,29 @@ t.test(
       ['content-length', length],
     ]
     const client = await RawHttp2Client.open(t, castor.port)
+    // What is in front of one that its target has answered would be there, too.
+    const passed = async (id: number): Promise<void> => {
+      client.send(headers(id, at('/passes', '0'), END))
+      await client.answered(id)
+    }
+    await passed(1)
     client.send(
-      headers(1, at('/none', '0')),
-      headers(3, at('/three', '3')),
-      frame(FRAME.DATA, 0, 3, Buffer.from('abc')),
+      headers(3, at('/none', '0')),
+      headers(5, at('/three', '3')),
+      frame(FRAME.DATA, 0, 5, Buffer.from('abc')),
     )
-    await client.caughtUp()
-    client.send(frame(FRAME.DATA, END, 1, Buffer.from('late')), frame(FRAME.DATA, END, 3, Buffer.from('late')))
-    t.equal(await client.resetOf(1), H2_ERROR.PROTOCOL_ERROR)
+    await passed(7)
+    client.send(frame(FRAME.DATA, END, 3, Buffer.from('late')), frame(FRAME.DATA, END, 5, Buffer.from('late')))
     t.equal(await client.resetOf(3), H2_ERROR.PROTOCOL_ERROR)
-    client.send(headers(5, at('/empty', '0')))
+    t.equal(await client.resetOf(5), H2_ERROR.PROTOCOL_ERROR)
+    client.send(headers(9, at('/empty', '0')))
     await client.caughtUp()
-    client.send(frame(FRAME.DATA, END, 5))
-    await client.answered(5)
-    t.same(whole, ['/empty'])
+    client.send(frame(FRAME.DATA, END, 9))
+    await client.answered(9)
+    t.same(
+      whole.filter((path) => path !== '/passes'),
+      ['/empty'],
+    )
   },
 )
 
