@@ -130,10 +130,14 @@ t.test(
       castor.child.kill('SIGHUP')
     }
     t.match([steps.includes('prepared'), steps.at(-1)], [true, 'done'])
-    await until('requests at the target of the newest file, once the process before has ended', async () => {
-      const before = targets[1]!.requests.length
-      t.equal((await request(castor.port(), get('/'))).status, 200)
-      return !castor.alive && targets[1]!.requests.length === before + 1
-    })
+    await until(
+      'requests at the target of the newest file, once the process before has ended',
+      async () => {
+        const before = targets[1]!.requests.length
+        t.equal((await request(castor.port(), get('/'))).status, 200)
+        return !castor.alive && targets[1]!.requests.length === before + 1
+      },
+      20_000,
+    )
   },
 )
