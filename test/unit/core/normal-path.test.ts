@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { normalizePath } from '../../../src/http/path.js'
+import { normalizePath } from '../../../src/core/normal-path.js'
 import { SEED } from '../../random.js'
 
 t.comment(`seed ${SEED}`)
