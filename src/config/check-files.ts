@@ -2,6 +2,7 @@ import { isAbsolute, resolve } from 'node:path'
 import { isTlsGroup } from '../core/protocols.js'
 import { TLS_VERSIONS } from '../core/tls.js'
 import type { Finding } from './certificate.js'
+import { checkBodyFiles } from './check-rules.js'
 import type { ReadFile } from './pem.js'
 import type { Path } from './problems.js'
 import { unservedCiphers } from './served-ciphers.js'
@@ -48,6 +49,7 @@ export function checkFiles(tree: unknown, directory: string, read: ReadFile | un
     const files = { verify, ca: path(tls.ca), serverName: '', cert: path(tls.cert), key: path(tls.key) }
     if (isTlsGroup(protocol)) tell(at, readGroupFiles(files, protocol, read, nowMs).findings)
   }
+  checkBodyFiles(root, path, (at, message) => found(at, message, 'error'))
   const redis = isFields(root.cluster) && isFields(root.cluster.redis) ? root.cluster.redis : {}
   if (text(redis.ca) && flagOf(redis.tls) === true) {
     const files = { verify: true, ca: path(redis.ca), serverName: '', cert: '', key: '' }

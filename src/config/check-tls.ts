@@ -109,7 +109,8 @@ function checkRedirect({ path, fields }: Entry, report: Report): void {
       )
     }
   }
-  if (!redirects && !('targetGroup' in fields)) report([...path, 'targetGroup'], 'is required and missing')
+  const routed = (protocol === 'http' || protocol === 'https') && 'rules' in fields
+  if (!redirects && !routed && !('targetGroup' in fields)) report([...path, 'targetGroup'], 'is required and missing')
 }
 
 export function checkGroupTls({ path, fields }: Entry, report: Report): void {

@@ -12,6 +12,7 @@ import {
 
 import { checkHealthCheck } from './check-health.js'
 import { checkPair } from './check-pair.js'
+import { checkRules } from './check-rules.js'
 import { checkStickyCookie } from './check-stickiness.js'
 import { checkGroupTls, checkListenerTls } from './check-tls.js'
 import type { Path } from './problems.js'
@@ -38,6 +39,7 @@ export function crossCheck(tree: unknown, report: Report): void {
     checkListenerKeys(listener, report)
     checkListenerTls(listener, report)
   }
+  checkRules(root, groupsByName, report)
   for (const group of groups) {
     checkGroup(group, report)
     checkGroupTls(group, report)

@@ -1,6 +1,7 @@
 import type { ListenerConfig } from '../core/config.js'
 import type { Http2Config, ListenerTlsConfig } from '../core/config-tls.js'
 import { formatAddress } from './addresses.js'
+import { rulesDocument } from './document-rules.js'
 import { POLICIES } from './tls-policy.js'
 import type { Fields } from './tree.js'
 import { formatDuration, formatSize } from './units.js'
@@ -14,6 +15,7 @@ export function listenerDocument(listener: ListenerConfig): Fields {
     protocol,
     listen: list(listener.listen.map(({ address, port }) => formatAddress(address, port))),
     ...(listener.targetGroup === '' ? {} : { targetGroup: listener.targetGroup }),
+    ...(listener.rules.length === 0 ? {} : { rules: rulesDocument(listener.rules) }),
     ...(tls === undefined ? {} : { tls: tlsDocument(tls, protocol) }),
     ...(speaksHttp ? { http2: http2 === undefined ? false : http2Document(http2) } : {}),
     ...(protocol === 'http'

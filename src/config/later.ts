@@ -15,7 +15,6 @@ const UNLIMITED = ['unlimited'] as const
 
 export const LATER: readonly Later[] = [
   { path: 'availabilityGroups' },
-  { path: 'listeners.*.rules' },
   { path: 'listeners.*.limits.connections', except: UNLIMITED },
   { path: 'listeners.*.limits.requestsPerSecond', except: UNLIMITED },
   { path: 'targetGroups.*.availabilityGroup' },

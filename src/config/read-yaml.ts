@@ -188,9 +188,11 @@ export function readYaml(text: string, environment: Environment, base: Path = []
   function scalar(node: Scalar, path: Path): unknown {
     if (typeof node.value !== 'string') return node.value
     let replaced = false
+    let kept = false
     const result = unmask(node.value, masked, (reference) => {
+      kept = isOfRequest(reference.raw, path)
+      if (kept) return reference.raw
       replaced = true
-      if (isRuleTemplate(reference.raw, path)) return reference.raw
       const resolved = resolveReference(reference.raw, environment)
       if (resolved.ok) return resolved.value
       unresolved.add(pathKey(path))
@@ -199,7 +201,7 @@ export function readYaml(text: string, environment: Environment, base: Path = []
     })
     if (replaced) referenced.add(pathKey(path))
     if (replaced && node.type === Scalar.PLAIN) fromEnvironment.add(pathKey(path))
-    if (!replaced && node.value.includes('${')) {
+    if (!replaced && !kept && node.value.includes('${')) {
       report(path, node.range?.[0] ?? 0, `"\${" has no closing brace; write \${NAME}, or $\${ for the characters \${`)
     }
     return result
@@ -222,9 +224,9 @@ function positions(text: string): (offset: number) => { line: number; column: nu
   }
 }
 
-/** Redirects and rewrites have references of their own, to the request: `${host}`, `${path}`, … in small letters. */
-function isRuleTemplate(raw: string, path: Path): boolean {
-  return path.includes('rules') && /^\$\{[a-z]+\}$/.test(raw)
+/** Rules have references of their own, to the request: `${host}`, `${header.accept}`, … in small letters, and `${1}`. */
+function isOfRequest(raw: string, path: Path): boolean {
+  return (path.includes('rules') || path[0] === 'ruleSets') && /^\$\{([a-z_]+(\.[^{}]+)?|\d+)\}$/.test(raw)
 }
 
 function offsetOf(node: unknown): number | undefined {

@@ -17,6 +17,7 @@ import { isHttpListener, isTlsGroup } from '../core/protocols.js'
 import { toleranceMask } from '../core/tolerances.js'
 import { defaultCookieName } from './check-stickiness.js'
 import { usableCores } from './cores.js'
+import { resolveRules } from './resolve-rules.js'
 import { resolveGroupTls, resolveListenerTls } from './resolve-tls.js'
 import type { ConfigFile, ListenerFile, TargetFile, TargetGroupFile } from './schema.js'
 import { DEFAULT_FAILURES } from './schema-health.js'
@@ -81,7 +82,7 @@ export function resolveConfig(file: ConfigFile, machine: Machine, directory: str
     secret: file.secret,
     reload: file.reload,
     watchdogMs: file.watchdog === 'off' ? 0 : file.watchdog,
-    listeners: file.listeners.map((listener) => resolveListener(listener, path)),
+    listeners: file.listeners.map((listener) => resolveListener(listener, file.ruleSets, path)),
     targetGroups: file.targetGroups.map((group) => resolveGroup(group, path)),
     protection: {
       headerTimeoutMs: file.protection.headerTimeout,
@@ -107,7 +108,7 @@ function resolveCluster(
   return { name, redis: { ...redis, ca: path(redis.ca) }, secret, heartbeatMs: heartbeat, hosts }
 }
 
-function resolveListener(listener: ListenerFile, path: ResolvePath): ListenerConfig {
+function resolveListener(listener: ListenerFile, sets: ConfigFile['ruleSets'], path: ResolvePath): ListenerConfig {
   const wanted = listener.idleTimeout === 'off' ? Number.POSITIVE_INFINITY : listener.idleTimeout
   const idleTimeoutMs = wanted ?? (isHttpListener(listener.protocol) ? HTTP_IDLE_MS : TCP_IDLE_MS)
   const http2 = resolveHttp2(listener)
@@ -127,15 +128,16 @@ function resolveListener(listener: ListenerFile, path: ResolvePath): ListenerCon
     ...(listener.tls === undefined ? {} : { tls: resolveListenerTls(listener.tls, listener.protocol, http2, path) }),
     ...(http2 === undefined ? {} : { http2 }),
     ...(redirectToHttps === undefined ? {} : { redirectToHttps }),
+    rules: resolveRules(listener.rules, sets, path),
   }
 }
 
-/** undefined where clients cannot come by HTTP/2. */
 /** The system counts in whole seconds. */
 function seconds(keepAlive: KeepAliveFile): number {
   return keepAlive === 'off' ? 0 : Math.max(1, Math.round(keepAlive.idle / 1000))
 }
 
+/** undefined where clients cannot come by HTTP/2. */
 function resolveHttp2({ protocol, http2, tls }: ListenerFile): Http2Config | undefined {
   const offered = protocol === 'https' && (tls?.alpn === undefined || tls.alpn.includes('h2'))
   if (!(http2 ?? offered)) return undefined

@@ -19,6 +19,7 @@ import { groupHttp2, http2, redirectToHttps } from './schema-http2.js'
 import { keepAlive } from './schema-keep-alive.js'
 import { protection, unlimited } from './schema-protection.js'
 import { maxConnectionsPerTarget, queue } from './schema-queue.js'
+import { ruleSets, rules } from './schema-rules.js'
 import { stickiness } from './schema-stickiness.js'
 import { groupTls, listenerTls } from './schema-tls.js'
 import { tolerate } from './schema-tolerate.js'
@@ -80,8 +81,9 @@ const listener = z
     targetGroup: name()
       .optional()
       .describe(
-        'The target group that serves this listener: an http, https, h2 or h2c group for http and https, a tcp or tls group for tcp and tls. Required but with redirectToHttps.',
+        'The target group that serves what no rule does: an http, https, h2 or h2c group for http and https, a tcp or tls group for tcp and tls. Required except with redirectToHttps, and with rules, beyond which requests are answered 404 without it.',
       ),
+    rules,
     tls: listenerTls,
     http2,
     redirectToHttps,
@@ -339,6 +341,7 @@ export const fileSchema = z
       .array(targetGroup)
       .min(1, { error: 'must hold at least one target group' })
       .describe('Where the traffic goes: groups of servers that do the same work.'),
+    ruleSets,
     protection,
     cluster: cluster.optional(),
     vips,

@@ -1,4 +1,5 @@
 import type { Config } from '../core/config.js'
+import { groupsServedBy } from '../core/config-rules.js'
 import type { Directory } from '../core/directory.js'
 import type { SlotCounts } from '../core/shared-counters.js'
 import type { SeriesEntry, Snapshot } from '../core/snapshot.js'
@@ -55,7 +56,7 @@ export class InForce {
     return {
       listeners: slots.listeners.size + listeners.length,
       groups: slots.groups.size + targetGroups.length,
-      series: slots.series.size + listeners.length,
+      series: slots.series.size + listeners.reduce((sum, each) => sum + groupsServedBy(each).length, 0),
     }
   }
 

@@ -1,7 +1,8 @@
 import type { Config } from '../core/config.js'
+import { groupsServedBy } from '../core/config-rules.js'
 import type { Directory } from '../core/directory.js'
 import { type Capacity, MAX_TARGETS } from '../core/shared-counters.js'
-import type { Bind, GroupEntry, ListenerEntry, SeriesEntry, Snapshot } from '../core/snapshot.js'
+import type { Bind, GroupEntry, ListenerEntry, RouteEntry, SeriesEntry, Snapshot } from '../core/snapshot.js'
 import { nameWhileArriving } from './arriving-groups.js'
 import type { Slots } from './slots.js'
 
@@ -43,21 +44,19 @@ export function nextSnapshot(
       (entry) => entry?.config.name === listener.name && isSame(entry.config, listener),
     )
     const { slot, generation } = same ?? slots.listeners.take()
-    const group = groupSlot(listener.targetGroup)
-    const counted = before.series.find(
-      (entry) => same !== undefined && entry?.listener === slot && entry.group === group,
-    )
-    const kept = counted !== undefined && isStill(counted, groups, before) ? counted : undefined
-    const own = kept ?? {
-      slot: slots.series.take().slot,
-      listener: slot,
-      group,
-      listenerName: listener.name,
-      groupName: listener.targetGroup,
-    }
-    series[own.slot] = own
+    const routes = groupsServedBy(listener).map((groupName): RouteEntry => {
+      const group = groupSlot(groupName)
+      const counted = before.series.find(
+        (entry) => same !== undefined && entry?.listener === slot && entry.group === group,
+      )
+      const kept = counted !== undefined && isStill(counted, groups, before) ? counted : undefined
+      const listenerName = listener.name
+      const own = kept ?? { slot: slots.series.take().slot, listener: slot, group, listenerName, groupName }
+      series[own.slot] = own
+      return { group, series: own.slot }
+    })
     const since = same?.config === listener ? same.since : version
-    listeners[slot] = { slot, generation, config: listener, since, group, series: own.slot }
+    listeners[slot] = { slot, generation, config: listener, since, routes }
   }
   // What requests for another group were counted in goes on being shown, and is counted in again when the listener is
   // given back to that group.

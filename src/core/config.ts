@@ -1,3 +1,4 @@
+import type { RuleConfig } from './config-rules.js'
 import type {
   GroupTlsConfig,
   Http2Config,
@@ -151,7 +152,7 @@ export interface ListenerConfig {
   readonly name: string
   readonly protocol: ListenerProtocol
   readonly listen: readonly ListenAddress[]
-  /** Empty only where every request is redirected. */
+  /** Where no rule matches; empty where every request is redirected, or there are rules and the rest is answered 404. */
   readonly targetGroup: string
   /** Infinite on tcp and tls listeners where it is off. */
   readonly idleTimeoutMs: number
@@ -172,6 +173,8 @@ export interface ListenerConfig {
   readonly http2?: Http2Config
   /** http listeners only. */
   readonly redirectToHttps?: RedirectToHttpsConfig
+  /** http and https listeners only; in the order of the file, which decides among equals. */
+  readonly rules: readonly RuleConfig[]
 }
 
 export type Algorithm = 'round-robin' | 'least-connections' | 'source-ip' | 'random-two' | 'peak-ewma' | 'maglev'

@@ -39,6 +39,7 @@ export const REASONS = [
   { code: 'LOCAL_SHORTAGE', fault: 'us' },
   { code: 'SHED_SILENT', fault: 'client' },
   { code: 'TARGET_REMOVED', fault: 'us' },
+  { code: 'NO_RULE', fault: 'client' },
 ] as const satisfies readonly { code: string; fault: 'none' | Fault }[]
 
 export type ReasonCode = (typeof REASONS)[number]['code']

@@ -25,9 +25,15 @@ export interface ListenerEntry {
   readonly config: ListenerConfig
   /** The version from which on that is so. */
   readonly since: number
-  /** Slot of its target group; −1 where it answers everything itself. */
+  /** Where its requests may go: first where no rule matches, then the groups of its rules, each once. */
+  readonly routes: readonly RouteEntry[]
+}
+
+/** A group that a listener's requests may go to. */
+export interface RouteEntry {
+  /** Slot of the target group; −1 where the listener answers itself. */
   readonly group: number
-  /** Slot of the series that it counts in. */
+  /** Slot of the series that such requests count in. */
   readonly series: number
 }
 

@@ -15,14 +15,15 @@ import {
   WORKER_RETRIES_TOTAL,
 } from '../shm/layout.js'
 import type { Route } from './route.js'
+import type { RouteTable } from './route-table.js'
 
 /**
  * A listener in one thread: what stays the same while the configuration changes around it. Connections hold it, and take
- * `route` from it at each request that they begin.
+ * a route from it at each request that they begin.
  */
 export class Listener {
   /** What requests go by that begin now. */
-  route: Route
+  routes: RouteTable
   /** With what new connections speak TLS; undefined where they do not. Replaced when certificates or settings change. */
   tls: ServerTls | undefined
   /** No connection may begin another request after the one that is under way: the listener is gone, or the thread ends. */
@@ -32,14 +33,22 @@ export class Listener {
   readonly #workerAt: number
   readonly #at: number
 
-  constructor(route: Route, place: { readonly columns: Columns; readonly column: number; readonly listener: number }) {
-    this.route = route
+  constructor(
+    routes: RouteTable,
+    place: { readonly columns: Columns; readonly column: number; readonly listener: number },
+  ) {
+    this.routes = routes
     const { columns, column } = place
     this.#workerWords = columns.workerWords
     this.#workerAt = columns.workerAt(column)
     const counters = columns.listener(place.listener)
     this.#words = counters.words
     this.#at = counters.at(column)
+  }
+
+  /** The one where no rule matches; what connections go by before they say anything of a request. */
+  get route(): Route {
+    return this.routes.fallback
   }
 
   get name(): string {

@@ -47,6 +47,7 @@ function describe(info: RequestInfo, entry: AccessEntry): void {
   entry.vport = clientAddress.vport
   entry.target = info.target?.id ?? ''
   entry.targetGroup = route.group.config.name
+  entry.rule = route.rule === undefined ? '' : route.rule.name
   entry.protocol = info.protocol
   // Before its handshake the client of a listener that speaks TLS has no TLS of its own yet.
   entry.scheme = route.settings.config.protocol

@@ -11,7 +11,6 @@ import { BodyRelay, requestFraming } from './h1/body-relay.js'
 import { ClientSession } from './h1/client-session.js'
 import { FINISHING, OVER, STREAMING } from './h1/exchange-phase.js'
 import type { Http1Context } from './h1/h1-context.js'
-import { answersItself } from './h1/own-answer.js'
 import type { Requester } from './h1/requester.js'
 import type { RequestServer, RequestSource } from './h1/served-request.js'
 import { RequestTiming } from './h1/time-request.js'
@@ -145,7 +144,8 @@ export class RequestPhases implements RequestServer {
   onHead(session: RequestSource, parser: RequestParser, buffer: Uint8Array, start: number, end: number): number {
     session.takeRoute()
     session.nameClient(parser, buffer, start)
-    if (answersItself(session.route)) return session.redirect(parser, buffer, start)
+    session.chooseRoute(parser, buffer, start)
+    if (session.route.answer !== undefined) return session.answer(parser, buffer, start)
     const exchange = this.#take()
     session.onBegun(exchange, parser.hasBody)
     return exchange.begin(session, parser, buffer, start, end)

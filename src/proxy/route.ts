@@ -1,4 +1,5 @@
 // Hot path: counts for every request.
+import type { ForwardedConfig } from '../core/config.js'
 import { type Columns, recordDuration } from '../shm/columns.js'
 import {
   SERIES_CODE_COUNT,
@@ -9,18 +10,38 @@ import {
   SERIES_RESPONSE_DURATION,
 } from '../shm/layout.js'
 import type { ListenerSettings } from './listener-settings.js'
+import type { OwnAnswer } from './own-answer.js'
 import { RequestHash } from './request-hash.js'
 import type { TargetGroup } from './target-group.js'
 
+/** What a rule says of the requests that match it. */
+export interface RouteRule {
+  readonly name: string
+}
+
+/** What not every route has. */
+export interface RouteParts {
+  readonly answer?: OwnAnswer | undefined
+  readonly rule?: RouteRule | undefined
+  readonly forwarded?: ForwardedConfig
+}
+
 /**
- * What a request, stream or TCP connection goes by, from its head to its log line: how its listener serves, the group that
- * answers, and the series that it counts in. Whoever begins takes the listener's route of that moment and keeps it until
- * the end, whatever the configuration becomes meanwhile. Made once per listener and version of the configuration.
+ * What a request, stream or TCP connection goes by, from its head to its log line: how its listener serves, the rule that it
+ * matches, the group that answers or what Castor answers itself, and the series that it counts in. Whoever begins takes one
+ * of the listener's routes of that moment and keeps it until the end, whatever the configuration becomes meanwhile. Made
+ * once per listener, rule, group and version of the configuration.
  */
 export class Route {
   readonly settings: ListenerSettings
   readonly group: TargetGroup
   readonly hash: RequestHash
+  /** What the group's targets are told of clients. The same object for all groups of a listener that are told the same. */
+  readonly forwarded: ForwardedConfig
+  /** What is answered without a target; undefined where one is asked. */
+  readonly answer: OwnAnswer | undefined
+  /** Undefined where none matches. */
+  readonly rule: RouteRule | undefined
   readonly #words: Float64Array
   /** First word of the series in the thread's column. */
   readonly #at: number
@@ -29,10 +50,14 @@ export class Route {
     settings: ListenerSettings,
     group: TargetGroup,
     place: { readonly columns: Columns; readonly column: number; readonly series: number },
+    { answer, rule, forwarded }: RouteParts = {},
   ) {
     this.settings = settings
     this.group = group
     this.hash = new RequestHash(group.config.hashOn)
+    this.forwarded = forwarded ?? group.config.forwarded
+    this.answer = answer
+    this.rule = rule
     const series = place.columns.series(place.series)
     this.#words = series.words
     this.#at = series.at(place.column)

@@ -54,7 +54,6 @@ const PIECES = [
     '\uD800',
     '💥',
   ],
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: references to the environment
   ...['${NAME}', '${', '$${NAME}', '${NAME:-x}', '${EMPTY:-${NAME}}', '${SPECIAL}', '${nothing}', '${host}'],
   ...['null', '~', 'true', 'off', 'on', '0', '-1', '1e400', '0x10', '.nan', '1.5', '9'.repeat(40), '00', '1_000'],
   ...[

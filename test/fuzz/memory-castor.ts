@@ -18,6 +18,7 @@ import { ListenerSettings } from '../../src/proxy/listener-settings.js'
 import { accept, RequestPhases } from '../../src/proxy/phases.js'
 import { RequestIds } from '../../src/proxy/request-ids.js'
 import { Route } from '../../src/proxy/route.js'
+import { RouteTable } from '../../src/proxy/route-table.js'
 import { SilentClients } from '../../src/proxy/silent-clients.js'
 import { TargetGroup } from '../../src/proxy/target-group.js'
 import { TargetSet } from '../../src/proxy/target-set.js'
@@ -191,7 +192,7 @@ export class MemoryCastor {
     const http1 = { context, requests, http2: new Http2Context(this.#context, context, requests, log) }
     const settings = new ListenerSettings(config.listeners[0]!)
     const route = new Route(settings, group, { columns, column: 1, series: 0 })
-    const listener = new Listener(route, { columns, column: 1, listener: 0 })
+    const listener = new Listener(new RouteTable(route), { columns, column: 1, listener: 0 })
     const bind = { slot: 0, listener: 0, address: FRONT, port: PORT }
     this.transport.listen(FRONT, PORT, (records, socket) => {
       accept(this.#context, http1, listener, bind, this.transport.adopt(records, 0, socket, SILENT))

@@ -6,10 +6,11 @@ import type { GroupEntry, ListenerEntry, Snapshot } from '../../src/core/snapsho
 import { Listener } from '../../src/proxy/listener.js'
 import { ListenerSettings } from '../../src/proxy/listener-settings.js'
 import { NO_GROUP } from '../../src/proxy/no-group.js'
-import { Route } from '../../src/proxy/route.js'
+import type { RouteTable } from '../../src/proxy/route-table.js'
 import type { TargetServices } from '../../src/proxy/target.js'
 import { TargetGroup } from '../../src/proxy/target-group.js'
 import { TargetSet } from '../../src/proxy/target-set.js'
+import { buildRoutes } from './build-routes.js'
 
 /** A listener that is gone is known for at least so long: what was accepted before its socket closed may still come. */
 const KEEP_LISTENER_MS = 10_000
@@ -28,8 +29,10 @@ interface ServedGroup {
 
 interface ServedListener {
   readonly entry: ListenerEntry
+  /** Of the entry's routes. */
+  readonly groups: readonly (TargetGroup | undefined)[]
   readonly listener: Listener
-  readonly route: Route
+  readonly routes: RouteTable
 }
 
 interface LeavingListener {
@@ -108,7 +111,7 @@ export class LiveConfiguration {
       if (served === undefined || before.groups[served.entry.slot] === served) continue
       if (before.groups[served.entry.slot]?.group.set === served.group.set) served.group.rule()
     }
-    for (const served of listeners) if (served !== undefined) served.listener.route = served.route
+    for (const served of listeners) if (served !== undefined) served.listener.routes = served.routes
     this.#groups = groups
     this.#listeners = listeners
     for (const bind of snapshot.binds) {
@@ -133,7 +136,7 @@ export class LiveConfiguration {
       return false
     })
     this.#leavingSets = this.#leavingSets.filter((set) => {
-      if (!set.isQuiet || this.#leavingListeners.some(({ listener }) => listener.route.group.set === set)) return true
+      if (!set.isQuiet || this.#leavingListeners.some(({ listener }) => isServedBy(listener, set))) return true
       this.#services.releaseTls(set)
       return false
     })
@@ -163,14 +166,21 @@ export class LiveConfiguration {
   #nextListener(entry: ListenerEntry, groups: readonly (ServedGroup | undefined)[]): ServedListener {
     const before = this.#listeners[entry.slot]
     const known = before?.entry.generation === entry.generation ? before : undefined
-    const { group } = groups[entry.group] ?? { group: this.#noGroup }
     const { columns, column } = this.#services.shared
+    const served = entry.routes.map(({ group }) => groups[group]?.group)
     const isSame = known !== undefined && isDeepStrictEqual(known.entry.config, entry.config)
-    if (isSame && known.entry.series === entry.series && known.route.group === group) return known
-    const settings = isSame ? known.route.settings : new ListenerSettings(entry.config)
-    const route = new Route(settings, group, { columns, column, series: entry.series })
-    const listener = known?.listener ?? new Listener(route, { columns, column, listener: entry.slot })
-    return { entry, listener, route }
+    if (isSame && this.#hasSameRoutes(known, entry, served)) return known
+    const settings = isSame ? known.routes.fallback.settings : new ListenerSettings(entry.config)
+    const routes = buildRoutes(entry, settings, served, { columns, column, noGroup: this.#noGroup })
+    const listener = known?.listener ?? new Listener(routes, { columns, column, listener: entry.slot })
+    return { entry, listener, routes, groups: served }
+  }
+
+  #hasSameRoutes(known: ServedListener, entry: ListenerEntry, groups: readonly (TargetGroup | undefined)[]): boolean {
+    return (
+      isDeepStrictEqual(known.entry.routes, entry.routes) &&
+      groups.every((group, index) => group === known.groups[index])
+    )
   }
 
   /** Where it throws nothing is kept of what is new. */
@@ -203,6 +213,12 @@ export class LiveConfiguration {
     }
     return gone
   }
+}
+
+/** Whether requests of the listener may still come to the set's targets. */
+function isServedBy({ routes }: Listener, set: TargetSet): boolean {
+  for (const group of routes.groups) if (group.set === set) return true
+  return false
 }
 
 /** Targets come by lists of their own, and checks are another thread's. */

@@ -22,14 +22,19 @@ export class AnswerDelivery implements ServedRequest {
     this.#home = home
   }
 
-  /** Sends the answer, [0, end) of `bytes`, to the request that `info` tells of. True where its client has taken it all. */
-  send(conn: Conn, bytes: Uint8Array, end: number, status: number, reason: ReasonCode): boolean {
+  /**
+   * Sends the answer, [0, end) of `bytes` and then `body`, to the request that `info` tells of. True where its client has
+   * taken it all.
+   */
+  send(conn: Conn, bytes: Uint8Array, end: number, status: number, reason: ReasonCode, body?: Uint8Array): boolean {
+    const length = body === undefined ? end : end + body.length
     this.#conn = conn
-    this.#writtenAfter = conn.bytesWritten + end
+    this.#writtenAfter = conn.bytesWritten + length
     this.#reason = reason
     this.info.status = status
-    this.info.sentBytes = end
+    this.info.sentBytes = length
     conn.write(bytes, 0, end)
+    if (body !== undefined) conn.write(body, 0, body.length)
     if (this.undeliveredBytes > 0) return false
     this.settle('NONE')
     return true

@@ -11,6 +11,7 @@ import { ForwardedClients } from '../forwarded-client.js'
 import type { Listener } from '../listener.js'
 import type { RequestInfo } from '../request-info.js'
 import type { Route } from '../route.js'
+import type { RouteTable } from '../route-table.js'
 import type { Target } from '../target.js'
 import type { Http1Context } from './h1-context.js'
 import { KeptBytes } from './kept-bytes.js'
@@ -37,6 +38,8 @@ export abstract class ClientLink implements Timed, Drainable {
    * last looked. The pace of bodies and the limits of heads stay what they were when the connection began.
    */
   route: Route
+  /** Where it comes from. */
+  #routes: RouteTable
   readonly conn: Conn
   /** Whom the request under way is from: the connection's peer, or whom it names where it is trusted. */
   clientAddress: ClientAddress
@@ -60,6 +63,7 @@ export abstract class ClientLink implements Timed, Drainable {
   constructor(context: Http1Context, listener: Listener, conn: Conn, clientAddress: ClientAddress) {
     this.context = context
     this.listener = listener
+    this.#routes = listener.routes
     this.route = listener.route
     this.conn = conn
     this.clientAddress = clientAddress
@@ -69,16 +73,35 @@ export abstract class ClientLink implements Timed, Drainable {
     this.#receivedCounted = clientAddress.tls === undefined ? 0 : conn.bytesRead
   }
 
-  /** A request begins: from here to its end it goes by what is in force now. */
+  /** A request begins, or none does: it goes by what is in force now, for now by what there is without rules. */
   takeRoute(): void {
-    const { route } = this.listener
-    if (route === this.route) return
+    const { routes } = this.listener
+    const before = this.#routes
+    this.#setRoute(routes.fallback)
+    if (routes === before) return
     // They would keep targets from leaving that this client is not given to any more.
-    if (route.group.set !== this.route.group.set) this.pinned?.closeAll()
-    this.route = route
+    this.pinned?.closeOutside(routes)
+    this.#routes = routes
     this.clients = this.#namedClients()
     this.clientAddress = this.peer
     this.#forwarded = undefined
+  }
+
+  /** The request's head is there, and its client known: from here to its end it goes by the rule that it matches. */
+  chooseRoute(parser: RequestParser, buffer: Uint8Array, start: number): void {
+    if (!this.#routes.hasRules) return
+    const { routed } = this.context
+    routed.parser = parser
+    routed.buffer = buffer
+    routed.start = start
+    routed.source = this.clientAddress.source
+    this.#setRoute(this.#routes.choose(routed))
+  }
+
+  #setRoute(route: Route): void {
+    if (route === this.route) return
+    if (route.forwarded !== this.route.forwarded) this.#forwarded = undefined
+    this.route = route
   }
 
   nameClient(parser: RequestParser, buffer: Uint8Array, start: number): void {
@@ -127,7 +150,7 @@ export abstract class ClientLink implements Timed, Drainable {
     // Each proxy says whom it was asked by, whoever the client is.
     return (this.#forwarded ??= forwardedLines(
       this.peer,
-      this.route.group.config.forwarded,
+      this.route.forwarded,
       this.route.settings.asksForCertificates,
     ))
   }

@@ -1,7 +1,7 @@
 import type { ReasonCode } from '../../core/reasons.js'
 import type { RequestParser } from '../../http/request-parser.js'
 import { ClientLink } from './client-link.js'
-import { writeRefusal } from './own-answer.js'
+import { writeRefusal } from './refusal.js'
 import { BODY_READ_BYTES, CUT_MS, CUTTING, ENDED, LINGER_MS, LINGERING, TUNNELLING } from './session-state.js'
 
 /** The ways in which a client's connection ends, or stops to be read. */

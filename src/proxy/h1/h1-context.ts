@@ -1,8 +1,10 @@
 import type { Logger } from 'pino'
+import type { Endpoint } from '../../core/conn.js'
 import type { HeadLimits } from '../../http/head-layout.js'
 import { RequestParser } from '../../http/request-parser.js'
 import type { RequestHeadOptions } from '../../http/request-writer.js'
 import type { ResponseHeadOptions } from '../../http/response-writer.js'
+import type { RoutedRequest } from '../../route/conditions.js'
 import { WORKER_RETRIES_TOTAL } from '../../shm/layout.js'
 import { LineBudget } from '../line-budget.js'
 import { RequestInfo } from '../request-info.js'
@@ -11,6 +13,8 @@ import { AnswerDelivery } from './answer-delivery.js'
 
 /** The request target may not be longer than this; an URL that no browser would send. */
 const MAX_TARGET_BYTES = 8 * 1024
+const NOTHING = new Uint8Array(0)
+const NOBODY: Endpoint = { family: 4, address: '', port: 0 }
 
 /**
  * What the HTTP/1.1 connections of a thread share: beside the context, parsers that are used again and again, so
@@ -32,6 +36,8 @@ export class Http1Context {
   readonly limits: HeadLimits
   /** For what is recorded without an answer. */
   readonly info = new RequestInfo()
+  /** Set for each request that rules are asked about. */
+  readonly routed: RoutedRequest
   /** Set for each request and read before the next. */
   readonly headOptions: RequestHeadOptions = {
     clientAddress: new Uint8Array(0),
@@ -74,6 +80,7 @@ export class Http1Context {
       maxHeaders: context.protection.maxHeaders,
       maxTargetBytes: MAX_TARGET_BYTES,
     }
+    this.routed = { parser: new RequestParser(this.limits), buffer: NOTHING, start: 0, source: NOBODY }
   }
 
   countRetry(): void {

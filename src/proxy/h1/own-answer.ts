@@ -1,64 +1,43 @@
+import { STATUS_CODES } from 'node:http'
 import type { ReasonCode } from '../../core/reasons.js'
+import { copyAll, latin1 } from '../../http/bytes.js'
 import { METHOD_GET, METHOD_HEAD } from '../../http/methods.js'
-import type { Reply } from '../../http/reply.js'
+import { httpDate, type Reply } from '../../http/reply.js'
 import type { RequestParser } from '../../http/request-parser.js'
-import { logRequest } from '../log-request.js'
-import type { RequestOrigin } from '../request-info.js'
-import type { Route } from '../route.js'
+import { RequestPath } from '../../route/request-path.js'
+import { ByteText, portOf, type TemplateFacts } from '../../route/template.js'
+import type { RedirectAnswer, RespondAnswer } from '../own-answer.js'
+import type { AnswerDelivery } from './answer-delivery.js'
 import { writeAnswer } from './failure-reply.js'
 import type { Http1Context } from './h1-context.js'
 import type { Requester } from './requester.js'
 import type { ServedRequest } from './served-request.js'
 
-/** Answers that Castor gives without asking a target. */
+/** Answers that routes give without asking a target. */
 
+const HTTP_PORT = 80
 const HTTPS_PORT = 443
+const LOCATION = latin1('location: ')
+const LINE_END = latin1('\r\n')
 
-export function answersItself(route: Route): boolean {
-  return route.settings.config.redirectToHttps !== undefined
+/** A request whose head begins at `start` of `buffer`, and what is put together for it. */
+interface Answered {
+  readonly context: Http1Context
+  readonly session: Requester
+  readonly delivery: AnswerDelivery
+  readonly parser: RequestParser
+  readonly buffer: Uint8Array
+  readonly start: number
+  /** The connection ends behind the answer. */
+  readonly close: boolean
 }
 
-/**
- * Refuses what never became a request. `parser` has it as far as it was understood; `startedMs` −1 where nothing came.
- * Returns the answer while its client has yet to take it.
- */
-export function writeRefusal(
-  context: Http1Context,
-  session: Pick<Requester, 'listener' | 'route' | 'clientAddress' | 'conn' | 'grpc'>,
-  status: number,
-  reason: ReasonCode,
-  parser: RequestParser | undefined,
-  startedMs: number,
-): ServedRequest | undefined {
-  const { nowMs, wallMs } = context.clock
-  const requestId = context.requestIds.next()
-  const delivery = context.takeDelivery()
-  delivery.info.begin(session, startedMs < 0 ? nowMs : startedMs, nowMs, wallMs)
-  delivery.info.identify(requestId, 0, requestId.length)
-  const lines = session.route.settings.hstsLine
-  const { scratch } = context.transport
-  const reply: Reply = { status, requestId, close: true, head: false, versionMinor: 1, lines }
-  const end = writeAnswer(scratch, session, reply, reason)
-  const client = session.clientAddress.source.address
-  context.log.debug({ client, status, reason, detail: parser?.errorDetail }, 'request refused')
-  return delivery.send(session.conn, scratch, end, status, reason) ? undefined : delivery
-}
+// Read before the next answer is put together.
+const text = new ByteText()
+const path = new RequestPath()
 
-/** Accounts for a request that never came about and is not answered. */
-export function logRefusal(context: Http1Context, origin: RequestOrigin, status: number, reason: ReasonCode): void {
-  const { info, clock } = context
-  const requestId = context.requestIds.next()
-  info.begin(origin, clock.nowMs, clock.nowMs, clock.wallMs)
-  info.identify(requestId, 0, requestId.length)
-  info.status = status
-  logRequest(context, info, reason)
-}
-
-/**
- * Sends the client to the same URL over https; 400 without a host to send it to. Returns the answer while its client has yet
- * to take it.
- */
-export function writeRedirect(
+/** Gives the answer of the route. Returns it while its client has yet to take it. */
+export function writeOwnAnswer(
   context: Http1Context,
   session: Requester,
   parser: RequestParser,
@@ -66,36 +45,170 @@ export function writeRedirect(
   start: number,
   close: boolean,
 ): ServedRequest | undefined {
-  const { port, status: wanted } = session.route.settings.config.redirectToHttps!
   const { nowMs, wallMs } = context.clock
   const delivery = context.takeDelivery()
   const { info } = delivery
   info.begin(session, nowMs, nowMs, wallMs)
   info.capture(parser, buffer, start, session.protocol, context.requestIds.next(), context.accessLog !== undefined)
-  const safe = parser.method === METHOD_GET || parser.method === METHOD_HEAD
-  const hosted = parser.hostNameEnd > parser.hostStart
-  const status = hosted ? wanted || (safe ? 301 : 308) : 400
-  const reply: Reply = {
+  const answered: Answered = { context, session, delivery, parser, buffer, start, close }
+  const own = session.route.answer!
+  switch (own.type) {
+    case 'respond':
+      return respond(answered, own)
+    case 'none':
+      return reply(answered, 404, 'NO_RULE')
+    case 'slash':
+      return addSlash(answered)
+    case 'https':
+      return toHttps(answered, own.port, own.status)
+    case 'redirect':
+      return redirect(answered, own)
+  }
+}
+
+/** Castor's own text, with the header lines in `text` where `hasLines`. */
+function reply(answered: Answered, status: number, reason: ReasonCode, hasLines = false): ServedRequest | undefined {
+  const { context, session, delivery, close } = answered
+  const { info } = delivery
+  const { scratch } = context.transport
+  if (!hasLines) text.clear()
+  putHsts(session)
+  const answer: Reply = {
     status,
     requestId: info.requestIdBytes,
     close,
     head: info.isHead,
     versionMinor: info.versionMinor,
-    lines: hosted ? locationLine(parser, buffer, start, port) : undefined,
+    lines: text.length === 0 ? undefined : text.bytes.subarray(0, text.length),
   }
-  const { scratch } = context.transport
-  const reason = hosted ? 'NONE' : 'BAD_REQUEST'
-  const end = writeAnswer(scratch, session, reply, reason)
-  return delivery.send(session.conn, scratch, end, status, reason) ? undefined : delivery
+  return send(answered, status, reason, writeAnswer(scratch, session, answer, reason), undefined)
 }
 
-/** Host and path were found valid by the parser, so that neither can end the line. */
-function locationLine(parser: RequestParser, buffer: Uint8Array, start: number, port: number): Uint8Array {
-  const text = (from: number, to: number): string =>
-    Buffer.from(buffer.subarray(start + from, start + to)).toString('latin1')
-  const host = text(parser.hostStart, parser.hostNameEnd)
-  const written = text(parser.pathStart, parser.pathEnd)
+/** What lies in scratch, and then `body`. */
+function send(
+  { context, session, delivery }: Answered,
+  status: number,
+  reason: ReasonCode,
+  end: number,
+  body: Uint8Array | undefined,
+): ServedRequest | undefined {
+  const isTaken = delivery.send(session.conn, context.transport.scratch, end, status, reason, body)
+  return isTaken ? undefined : delivery
+}
+
+function putHsts({ route }: Requester): void {
+  const { hstsLine } = route.settings
+  if (hstsLine !== undefined) text.put(hstsLine, 0, hstsLine.length)
+}
+
+/** RFC 9110 10.2.2: a reference is enough, and its path begins with one slash, so that it names no other host. */
+function addSlash(answered: Answered): ServedRequest | undefined {
+  const { parser, buffer, start } = answered
+  path.take(parser, buffer, start)
+  text.clear()
+  text.put(LOCATION, 0, LOCATION.length)
+  text.put(path.bytes, path.from, path.to)
+  text.putText('/')
+  if (parser.queryStart >= 0) text.put(buffer, start + parser.queryStart, start + parser.pathEnd)
+  text.put(LINE_END, 0, LINE_END.length)
+  return reply(answered, 301, 'NONE', true)
+}
+
+/** To the same URL over https; 400 without a host to send the client to. */
+function toHttps(answered: Answered, port: number, status: number): ServedRequest | undefined {
+  const { parser, buffer, start } = answered
+  if (parser.hostNameEnd <= parser.hostStart) return reply(answered, 400, 'BAD_REQUEST')
+  text.clear()
+  text.putText('location: https://')
+  text.put(buffer, start + parser.hostStart, start + parser.hostNameEnd)
+  if (port !== HTTPS_PORT) text.putText(`:${port}`)
+  const from = start + parser.pathStart
   // Beside a path, an absolute target may have a query alone, and OPTIONS a star.
-  const path = written.startsWith('/') ? written : written.startsWith('?') ? `/${written}` : '/'
-  return Buffer.from(`location: https://${host}${port === HTTPS_PORT ? '' : `:${port}`}${path}\r\n`, 'latin1')
+  if (buffer[from] !== SLASH || from === start + parser.pathEnd) text.putText('/')
+  if (buffer[from] !== STAR) text.put(buffer, from, start + parser.pathEnd)
+  text.put(LINE_END, 0, LINE_END.length)
+  const isSafe = parser.method === METHOD_GET || parser.method === METHOD_HEAD
+  return reply(answered, status || (isSafe ? 301 : 308), 'NONE', true)
+}
+
+const SLASH = 0x2f
+const STAR = 0x2a
+
+/** 400 where the client named no host. */
+function redirect(
+  answered: Answered,
+  { scheme, host, port, keepsPort, path, query, status }: RedirectAnswer,
+): ServedRequest | undefined {
+  const { parser } = answered
+  if (parser.hostNameEnd <= parser.hostStart) return reply(answered, 400, 'BAD_REQUEST')
+  const facts = factsOf(answered)
+  const to = scheme ?? facts.scheme
+  text.clear()
+  text.put(LOCATION, 0, LOCATION.length)
+  text.putText(to)
+  text.putText('://')
+  host.write(text, facts)
+  if (port !== undefined) {
+    text.putText(':')
+    port.write(text, facts)
+  } else if (keepsPort) {
+    const own = portOf(facts)
+    if (own > 0 && own !== (to === 'https' ? HTTPS_PORT : HTTP_PORT)) text.putText(`:${own}`)
+  }
+  const before = text.length
+  path.write(text, facts)
+  // `OPTIONS *` has no path to keep.
+  if (text.bytes[before] === STAR) text.bytes[before] = SLASH
+  const queryAt = text.length
+  text.putText('?')
+  query.write(text, facts)
+  if (text.length === queryAt + 1) text.length = queryAt
+  text.put(LINE_END, 0, LINE_END.length)
+  return reply(answered, status, 'NONE', true)
+}
+
+/** Status codes whose responses have no content (RFC 9110 15.3.5, 15.4.5). */
+const isWithoutContent = (status: number): boolean => status === 204 || status === 304
+
+/** As the rule has it. Its client may speak gRPC: what a rule says is what is sent. */
+function respond(answered: Answered, { status, lines, body }: RespondAnswer): ServedRequest | undefined {
+  const { context, session, delivery, close } = answered
+  const { info } = delivery
+  const { scratch } = context.transport
+  text.clear()
+  text.putText(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\ndate: `)
+  const date = httpDate()
+  text.put(date, 0, date.length)
+  text.put(LINE_END, 0, LINE_END.length)
+  text.put(lines, 0, lines.length)
+  putHsts(session)
+  if (!isWithoutContent(status)) text.putText(`content-length: ${body.length}\r\n`)
+  if (close) text.putText('connection: close\r\n')
+  else if (info.versionMinor === 0) text.putText('connection: keep-alive\r\n')
+  text.put(LINE_END, 0, LINE_END.length)
+  // A rule’s lines are a few, and scratch holds the largest head.
+  const end = copyAll(scratch, 0, text.bytes.subarray(0, text.length))
+  const hasBody = !info.isHead && !isWithoutContent(status) && body.length > 0
+  return send(answered, status, 'NONE', end, hasBody ? body : undefined)
+}
+
+function factsOf({ session, delivery, parser, buffer, start }: Answered): TemplateFacts {
+  const { route, clientAddress } = session
+  const { tls } = clientAddress
+  return {
+    parser,
+    buffer,
+    start,
+    client: clientAddress.source,
+    port: clientAddress.vport,
+    scheme: route.settings.config.protocol,
+    requestId: delivery.info.requestIdBytes,
+    listener: route.settings.config.name,
+    rule: route.rule?.name ?? '',
+    targetGroup: route.group.config.name,
+    target: delivery.info.target?.id ?? '',
+    tlsVersion: tls?.version ?? '',
+    tlsServerName: tls?.serverName ?? '',
+    captures: [],
+  }
 }

@@ -49,6 +49,11 @@ export class PinnedConnections implements ConnHandler {
     for (let i = this.#targets.length - 1; i >= 0; i--) if (this.#targets[i]!.slot === targetSlot) this.#closeAt(i)
   }
 
+  /** The client is not given to other targets any more than those of these routes. */
+  closeOutside(routes: { serves(target: Target): boolean }): void {
+    for (let i = this.#targets.length - 1; i >= 0; i--) if (!routes.serves(this.#targets[i]!)) this.#closeAt(i)
+  }
+
   /** The client is gone. */
   closeAll(): void {
     this.#epochs.length = 0

@@ -5,7 +5,7 @@ import type { ClientAddress } from '../client-address.js'
 import type { Listener } from '../listener.js'
 import { ConnectionEnding } from './end-connection.js'
 import type { Http1Context } from './h1-context.js'
-import { writeRedirect } from './own-answer.js'
+import { writeOwnAnswer } from './own-answer.js'
 import type { RequestServer, RequestSource, ServedRequest } from './served-request.js'
 import { BODY_READ_BYTES, ENDED, EXCHANGING, FLUSHING, HEAD_READ_BYTES, READING } from './session-state.js'
 
@@ -100,11 +100,10 @@ export abstract class RequestReading extends ConnectionEnding implements Request
     if (hasBody) this.conn.readSize = BODY_READ_BYTES
   }
 
-  /** No target is asked: the client is sent to https. */
-  redirect(parser: RequestParser, buffer: Uint8Array, start: number): number {
+  answer(parser: RequestParser, buffer: Uint8Array, start: number): number {
     const next = start + parser.headLength
     const keep = parser.keepAlive && !parser.hasBody && !this.listener.draining
-    this.exchange = writeRedirect(this.context, this, parser, buffer, start, !keep)
+    this.exchange = writeOwnAnswer(this.context, this, parser, buffer, start, !keep)
     const waits = this.exchange !== undefined
     this.onExchangeDone(keep, !parser.hasBody, waits, waits)
     return next

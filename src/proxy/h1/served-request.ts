@@ -24,12 +24,14 @@ export interface ServedRequest {
 
 /** A session whose next request's head is there. */
 export interface RequestSource extends Requester {
-  /** The request goes by what is in force now, from here to its end. */
+  /** The request goes by what is in force now. */
   takeRoute(): void
   /** Finds out whom it is from, where its sender is trusted to say so. */
   nameClient(parser: RequestParser, buffer: Uint8Array, start: number): void
+  /** The request goes by the rule that it matches, from here to its end. */
+  chooseRoute(parser: RequestParser, buffer: Uint8Array, start: number): void
   /** Answers a request that no target is asked for. Returns the first byte behind its head. */
-  redirect(parser: RequestParser, buffer: Uint8Array, start: number): number
+  answer(parser: RequestParser, buffer: Uint8Array, start: number): number
   /** From here on `request` is told of what its client sends, and takes. */
   onBegun(request: ServedRequest, hasBody: boolean): void
 }

@@ -122,12 +122,13 @@ export class SimulatedProxy implements Worker {
     const { listeners, groups, series } = this.snapshot!
     const listener = listeners[client.entry.slot]!
     insist(listener.generation === client.entry.generation, 'a listener that is gone takes requests')
-    const group = groups[listener.group]
+    const [fallback] = listener.routes
+    const group = groups[fallback!.group]
     this.requests++
     const { route } = client.listener
-    client.begin({ listener, group, series: series[listener.series]! }, this.#world)
+    client.begin({ listener, group, series: series[fallback!.series]! }, this.#world)
     insist(route.settings.config === listener.config, 'a request has the settings of another version')
-    insist(route.group.groupSlot === listener.group, 'a request has a group of another version')
+    insist(route.group.groupSlot === fallback!.group, 'a request has a group of another version')
     if (group !== undefined)
       insist(route.group.config.drainingMs === group.config.drainingMs, 'a group is not as it was set')
   }

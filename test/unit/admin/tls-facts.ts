@@ -1,6 +1,6 @@
 import type { CertificateFacts, TlsInfo } from '../../../src/core/tls.js'
 import { Listener } from '../../../src/proxy/listener.js'
-import type { Route } from '../../../src/proxy/route.js'
+import type { RouteTable } from '../../../src/proxy/route-table.js'
 import { FakeFacts } from './fake-facts.js'
 
 const certificate = (name: string, until: string, keyType = 'ECDSA'): CertificateFacts => ({
@@ -39,7 +39,7 @@ export function tlsFacts(): FakeFacts {
   } as const
   ;(facts.config.listeners as unknown[])[0] = { ...facts.config.listeners[0], protocol: 'https', tls }
   for (const column of [1, 2]) {
-    const listener = new Listener({} as Route, { columns: facts.columns, column, listener: 0 })
+    const listener = new Listener({} as RouteTable, { columns: facts.columns, column, listener: 0 })
     listener.countHandshake(info('TLSv1.3', false))
     listener.countHandshake(info('TLSv1.3', true))
     listener.countHandshake(info('TLSv1.2', false))

@@ -57,6 +57,15 @@ listeners:
     listen: 0.0.0.0:8081
     targetGroup: rpc
     http2: true
+    rules:
+      - name: split
+        match: { host: "*.shop.example", path: [/a, /b/*], methods: [GET], headers: { X-Beta: "*", x-old: "!", x-id: "~^[0-9]+$" }, query: { v: "2" }, cookies: { lab: b }, sourceIp: [10.0.0.0/8] }
+        forward: [{ targetGroup: rpc, weight: 90 }, { targetGroup: app, weight: 7 }]
+      - use: shared
+      - match: { pathRegex: "^/v[0-9]/" }
+        redirect: { status: 308, protocol: https, host: "www.\${host}", port: 8443, path: "/new\${path}", query: "q=\${query.q}" }
+      - match: { path: /maintenance }
+        respond: { status: 503, bodyFile: sorry.html, headers: { Content-Type: text/html } }
   - name: bytes
     protocol: tcp
     listen: 0.0.0.0:5432
@@ -67,6 +76,7 @@ listeners:
     listen: 0.0.0.0:5433
     targetGroup: raw
     tls: { certificates: [{ cert: a.pem, key: a.key }], policy: modern, alpn: [xmpp-client] }
+ruleSets: { shared: [{ match: { path: /hello }, respond: { body: hello } }] }
 targetGroups:
   - name: app
     protocol: https

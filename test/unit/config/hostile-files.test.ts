@@ -236,7 +236,6 @@ t.test('a secret written into a file that others can read is warned of; one from
     ['admin.token', 'cluster.secret', 'cluster.redis'],
   )
   t.same(warningsOf(folder, secrets('s3cret'), 0o640), [])
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: a reference to the environment
   const [first] = warningsOf(folder, secrets('${TOKEN}'), 0o644, { TOKEN: 's3cret' })
   t.match(first, /^cluster\.secret: is a secret that this file holds, and everybody on this host can read it/)
   t.same(warningsOf(folder, SMALL, 0o644), [])

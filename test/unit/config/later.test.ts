@@ -5,7 +5,6 @@ import { problemsOf, SMALL } from './support.js'
 /** A value of each later part, as the documentation shows it. */
 const EXAMPLES: Readonly<Record<string, string>> = {
   availabilityGroups: '[{ name: web, min: 2 }]',
-  'listeners.0.rules': `[{ match: { host: "*.x" }, redirect: { host: "\${host}" } }]`,
   'listeners.0.limits.connections': '100',
   'listeners.0.limits.requestsPerSecond': '100/s',
   'targetGroups.0.availabilityGroup': 'web',

@@ -8,7 +8,7 @@ type Group = readonly [name: string, protocol?: string, check?: string, targets?
 
 function configOf(used: readonly string[], ...groups: readonly Group[]): Config {
   return {
-    listeners: used.map((targetGroup) => ({ targetGroup })),
+    listeners: used.map((targetGroup) => ({ targetGroup, rules: [] })),
     targetGroups: groups.map(([name, protocol = 'http', check = 'tcp', targets = 1]) => {
       return { name, protocol, healthCheck: { protocol: check }, targets: Array.from({ length: targets }) }
     }),

@@ -21,7 +21,7 @@ interface Wanted {
 /** What `nextSnapshot` reads of a configuration. */
 function configOf({ listeners, groups }: Wanted): Config {
   return {
-    listeners: listeners.map(([name, protocol, targetGroup]) => ({ name, protocol, targetGroup })),
+    listeners: listeners.map(([name, protocol, targetGroup]) => ({ name, protocol, targetGroup, rules: [] })),
     targetGroups: groups.map(([name, protocol]) => ({ name, protocol, targets: [] })),
   } as unknown as Config
 }
@@ -106,7 +106,11 @@ t.test('what stays keeps its slot, and another protocol is another thing', async
   t.equal(second.groups[2]!.config.name, 'a', 'a by another protocol is another group')
   t.same(slotsLeft(first.groups, second.groups), [0])
   t.same(slotsLeft(first.listeners, second.listeners), [])
-  t.not(second.listeners[0]!.series, first.listeners[0]!.series, 'what it sends to another group is counted apart')
+  t.not(
+    second.listeners[0]!.routes[0]!.series,
+    first.listeners[0]!.routes[0]!.series,
+    'what it sends to another group is counted apart',
+  )
 })
 
 t.test('a listener that is given back to a group counts on where it had stopped', async (t) => {
@@ -122,7 +126,7 @@ t.test('a listener that is given back to a group counts on where it had stopped'
     { listener: 'in', group: 'b' },
   ])
   const third = step(slots, second, { listeners: [['in', http, 'a']], groups }, 3)
-  t.equal(third.listeners[0]!.series, first.listeners[0]!.series)
+  t.equal(third.listeners[0]!.routes[0]!.series, first.listeners[0]!.routes[0]!.series)
   const fourth = step(slots, third, { listeners: [], groups }, 4)
   t.same(directoryOf(fourth).series.filter(Boolean), [], 'its series go with the listener')
 })
@@ -154,9 +158,11 @@ t.test('over any course of configurations no slot is used by two, and nothing mo
         }
         for (const entry of after.listeners) {
           if (entry === undefined) continue
-          const series = after.series[entry.series]
-          if (series?.listener !== entry.slot || series.group !== entry.group)
-            throw new Error('a listener counts elsewhere')
+          for (const route of entry.routes) {
+            const series = after.series[route.series]
+            if (series?.listener !== entry.slot || series.group !== route.group)
+              throw new Error('a listener counts elsewhere')
+          }
           const same = before.listeners.find(
             (other) => other?.config.name === entry.config.name && other.config.protocol === entry.config.protocol,
           )

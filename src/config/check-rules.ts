@@ -1,0 +1,116 @@
+import { readBodyFile } from './body-file.js'
+import type { Path } from './problems.js'
+import { didYouMean } from './suggest.js'
+import { type Entry, entries, type Fields, isFields, type Report, text } from './tree.js'
+import { unique } from './unique.js'
+
+/** What rules say of other parts of the file: groups and rule sets that are missing, and listeners that have no rules. */
+
+/** A rule, wherever in the file it stands. */
+export interface RuleEntry extends Entry {
+  /** Its position among the rules of its listener, from 1, which is its name where it has none. */
+  readonly position: number
+}
+
+/** The rules of a listener in their order, those of rule sets where they are used. */
+export function rulesOf({ fields, path }: Entry, root: Fields): readonly RuleEntry[] {
+  const sets = isFields(root.ruleSets) ? root.ruleSets : {}
+  const setOf = (name: unknown): Entry[] =>
+    typeof name === 'string' && Object.hasOwn(sets, name) ? entries(sets, name, ['ruleSets']) : []
+  const list =
+    typeof fields.rules === 'string'
+      ? setOf(fields.rules)
+      : entries(fields, 'rules', path).flatMap((item) => ('use' in item.fields ? setOf(item.fields.use) : [item]))
+  return list.map((entry, index) => ({ ...entry, position: index + 1 }))
+}
+
+/** The names of the groups that a rule sends requests to, and where they stand. */
+export function groupsOf({ fields, path }: Entry): { readonly name: string; readonly path: Path }[] {
+  const { forward } = fields
+  if (typeof forward === 'string') return [{ name: forward, path: [...path, 'forward'] }]
+  return entries(fields, 'forward', path).flatMap((item) => {
+    const name = text(item.fields.targetGroup)
+    return name === undefined ? [] : [{ name, path: [...item.path, 'targetGroup'] }]
+  })
+}
+
+export function checkRules(root: Fields, groups: ReadonlyMap<string, Entry>, report: Report): void {
+  const sets = isFields(root.ruleSets) ? root.ruleSets : {}
+  for (const name of Object.keys(sets)) checkList(entries(sets, name, ['ruleSets']), groups, report)
+  for (const listener of entries(root, 'listeners')) {
+    const { rules, protocol, redirectToHttps } = listener.fields
+    if (rules === undefined) continue
+    const path = [...listener.path, 'rules']
+    if (protocol === 'tcp' || protocol === 'tls') {
+      report(path, `rules have no effect on a ${protocol} listener, which sees no requests; leave them out`, 'key')
+    } else if (redirectToHttps !== undefined && redirectToHttps !== false) {
+      report(path, 'rules have no effect with redirectToHttps, which answers every request; leave one out', 'key')
+    }
+    checkUses(listener, Object.keys(sets), report)
+    checkList(entries(listener.fields, 'rules', listener.path), groups, report)
+    unique(rulesOf(listener, root), ({ fields }) => text(fields.name), 'name', report)
+  }
+}
+
+function checkUses({ fields, path }: Entry, sets: readonly string[], report: Report): void {
+  const isMissing = (name: string): boolean => !sets.includes(name)
+  const tell = (name: string, at: Path): void => report(at, `no rule set is named "${name}"${didYouMean(name, sets)}`)
+  if (typeof fields.rules === 'string' && isMissing(fields.rules)) tell(fields.rules, [...path, 'rules'])
+  for (const item of entries(fields, 'rules', path)) {
+    const name = text(item.fields.use)
+    if (name !== undefined && isMissing(name)) tell(name, [...item.path, 'use'])
+  }
+}
+
+const ACTIONS = ['forward', 'redirect', 'respond']
+const KEYS = ['name', 'match', ...ACTIONS]
+
+function checkActions({ fields, path }: Entry, report: Report): void {
+  const given = ACTIONS.filter((action) => fields[action] !== undefined)
+  if (fields.use !== undefined) {
+    const beside = KEYS.find((key) => fields[key] !== undefined)
+    if (beside !== undefined)
+      report([...path, beside], `has no effect beside use, which stands for other rules; leave it out`, 'key')
+  } else if (given.length > 1) {
+    report(path, `has ${given.join(' and ')}; a rule has one of them`)
+  } else if (given.length === 0 && Object.keys(fields).every((key) => KEYS.includes(key))) {
+    // An unknown key is one that was meant, and is complained about.
+    report(path, `says not what to do; write one of ${ACTIONS.join(', ')}`)
+  }
+}
+
+function checkList(rules: readonly Entry[], groups: ReadonlyMap<string, Entry>, report: Report): void {
+  for (const rule of rules) {
+    checkActions(rule, report)
+    const split = entries(rule.fields, 'forward', rule.path)
+    if (split.length > 0 && split.every(({ fields }) => fields.weight === 0)) {
+      report([...rule.path, 'forward'], 'has no weight above 0; then nobody answers')
+    }
+    for (const { name, path } of groupsOf(rule)) {
+      const group = groups.get(name)
+      if (group === undefined) {
+        report(path, `no target group is named "${name}"${didYouMean(name, [...groups.keys()])}`)
+      } else if (group.fields.protocol === 'tcp' || group.fields.protocol === 'tls') {
+        report(path, `the group "${name}" speaks ${group.fields.protocol}; a rule needs http, https, h2 or h2c`)
+      }
+    }
+  }
+}
+
+/** Reads the files that rules answer with. `found` gets what cannot be. */
+export function checkBodyFiles(
+  root: Fields,
+  resolve: (written: unknown) => string,
+  found: (path: Path, message: string) => void,
+): void {
+  const sets = isFields(root.ruleSets) ? root.ruleSets : {}
+  const own = entries(root, 'listeners').flatMap(({ fields, path }) => entries(fields, 'rules', path))
+  const shared = Object.keys(sets).flatMap((name) => entries(sets, name, ['ruleSets']))
+  for (const { fields, path } of [...own, ...shared]) {
+    const { respond } = fields
+    const file = isFields(respond) && respond.body === undefined ? text(respond.bodyFile) : undefined
+    if (file === undefined || file === '') continue
+    const read = readBodyFile(resolve(file))
+    if ('problem' in read) found([...path, 'respond', 'bodyFile'], read.problem)
+  }
+}

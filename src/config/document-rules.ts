@@ -1,0 +1,69 @@
+import type { MatchConfig, RuleConfig, ValueMatch } from '../core/config-rules.js'
+import type { Fields } from './tree.js'
+
+/** Rules in the form of the file, those of rule sets written out where they are used. */
+export function rulesDocument(rules: readonly RuleConfig[]): readonly Fields[] {
+  return rules.map(({ name, match, action }, index) => ({
+    ...(name === String(index + 1) ? {} : { name }),
+    match: matchDocument(match),
+    ...actionDocument(action),
+  }))
+}
+
+function matchDocument(match: MatchConfig): Fields {
+  const lists = {
+    host: match.hosts,
+    path: match.paths,
+    methods: match.methods,
+    sourceIp: match.sourceIp,
+  }
+  return {
+    ...Object.fromEntries(
+      Object.entries(lists).flatMap(([key, value]) => (value.length === 0 ? [] : [[key, [...value]]])),
+    ),
+    ...(match.pathRegex === '' ? {} : { pathRegex: match.pathRegex }),
+    ...(match.headers.length === 0 ? {} : { headers: valuesDocument(match.headers) }),
+    ...(match.query.length === 0 ? {} : { query: valuesDocument(match.query) }),
+    ...(match.cookies.length === 0 ? {} : { cookies: valuesDocument(match.cookies) }),
+  }
+}
+
+function valuesDocument(matches: readonly ValueMatch[]): Fields {
+  return Object.fromEntries(matches.map((each) => [each.name, valueDocument(each)]))
+}
+
+function valueDocument({ is, value }: ValueMatch): string {
+  switch (is) {
+    case 'present':
+      return '*'
+    case 'absent':
+      return '!'
+    case 'matching':
+      return `~${value}`
+    case 'equal':
+      return value
+  }
+}
+
+function actionDocument(action: RuleConfig['action']): Fields {
+  switch (action.type) {
+    case 'forward': {
+      const [only, ...more] = action.to
+      return { forward: more.length === 0 ? only!.targetGroup : action.to.map((each) => ({ ...each })) }
+    }
+    case 'redirect': {
+      const { type: _type, port, ...parts } = action
+      return { redirect: { ...parts, ...(port === '' ? {} : { port: /^\d+$/.test(port) ? Number(port) : port }) } }
+    }
+    case 'respond': {
+      const { status, headers, body, bodyFile } = action
+      return {
+        respond: {
+          status,
+          ...(bodyFile === '' ? { body: Buffer.from(body).toString('utf8') } : { bodyFile }),
+          headers: Object.fromEntries(headers.map(({ name, value }) => [name, value])),
+        },
+      }
+    }
+  }
+}

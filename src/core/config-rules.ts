@@ -1,0 +1,90 @@
+/** Rules of http and https listeners as the program sees them: checked, names in lower case where case does not matter. */
+export interface RuleConfig {
+  /** As logs, metrics and explain call it; the file's default is its position in the list, from 1. */
+  readonly name: string
+  readonly match: MatchConfig
+  readonly action: RuleAction
+}
+
+/** Every part that is given must hold; an empty list or text asks for nothing. */
+export interface MatchConfig {
+  /** In lower case: a name or an address, `*.X` or `X.*`. One of them. */
+  readonly hosts: readonly string[]
+  /** In normal form (`core/normal-path.ts`): a path, or one that ends in `/*` for all below it. One of them. */
+  readonly paths: readonly string[]
+  /** RE2 syntax, found anywhere in the path's normal form; empty = none. */
+  readonly pathRegex: string
+  readonly methods: readonly string[]
+  /** Names in lower case. */
+  readonly headers: readonly ValueMatch[]
+  /** Names and values decoded. */
+  readonly query: readonly ValueMatch[]
+  readonly cookies: readonly ValueMatch[]
+  /** CIDRs, as written. */
+  readonly sourceIp: readonly string[]
+}
+
+/** What one header, query parameter or cookie must be like. */
+export interface ValueMatch {
+  readonly name: string
+  readonly is: 'equal' | 'present' | 'absent' | 'matching'
+  /** The text it equals, or the RE2 expression found in it; else empty. */
+  readonly value: string
+}
+
+export type RuleAction = ForwardAction | RedirectAction | RespondAction
+
+export interface ForwardAction {
+  readonly type: 'forward'
+  /** At least one, the sum of weights above 0. */
+  readonly to: readonly WeightedGroup[]
+}
+
+export interface WeightedGroup {
+  readonly targetGroup: string
+  /** 0 to 1000. */
+  readonly weight: number
+}
+
+/** Parts of Location, as templates; an empty `port` is the protocol's own. */
+export interface RedirectAction {
+  readonly type: 'redirect'
+  readonly status: 301 | 302 | 303 | 307 | 308
+  readonly protocol: 'http' | 'https' | '${scheme}'
+  readonly host: string
+  readonly port: string
+  readonly path: string
+  readonly query: string
+}
+
+export interface RespondAction {
+  readonly type: 'respond'
+  readonly status: number
+  readonly headers: readonly HeaderValue[]
+  readonly body: Uint8Array
+  /** Where it was read from, an absolute path; empty where the configuration has it itself. */
+  readonly bodyFile: string
+}
+
+/** Name in lower case. */
+export interface HeaderValue {
+  readonly name: string
+  readonly value: string
+}
+
+/**
+ * The groups that a listener's requests may go to, each once: first the one where no rule matches, then those of its rules.
+ * Empty is what answers are given without a target for.
+ */
+export function groupsServedBy(listener: {
+  readonly targetGroup: string
+  readonly rules: readonly RuleConfig[]
+}): readonly string[] {
+  const names = new Set([listener.targetGroup])
+  for (const { action } of listener.rules) {
+    if (action.type === 'forward') for (const { targetGroup } of action.to) names.add(targetGroup)
+  }
+  // Rules redirect and respond, if only to have a slash added to a path.
+  if (listener.rules.length > 0) names.add('')
+  return [...names]
+}

@@ -1,0 +1,56 @@
+// Hot path: asked once per request of a listener with rules.
+import type { RuleConfig } from '../core/config-rules.js'
+import type { RoutedRequest } from '../route/conditions.js'
+import { ADD_SLASH, type RuleMatcher } from '../route/rule-matcher.js'
+import type { Route } from './route.js'
+import type { Target } from './target.js'
+import type { TargetGroup } from './target-group.js'
+import type { WeightedRoutes } from './weighted-routes.js'
+
+/** What a listener's requests go by in one version of the configuration. Never changes, apart from whose turn it is. */
+export class RouteTable {
+  /** Where no rule matches, and what connections go by before they say anything of a request. */
+  readonly fallback: Route
+  readonly #rules: RoutesOfRules | undefined
+  readonly #groups: ReadonlySet<TargetGroup>
+
+  constructor(fallback: Route, rules?: RoutesOfRules) {
+    this.fallback = fallback
+    this.#rules = rules
+    const ofRules = rules === undefined ? [] : rules.routes.flatMap((each) => each.all)
+    this.#groups = new Set([fallback, ...ofRules].map((route) => route.group))
+  }
+
+  /** Whether there is more than the fallback. */
+  get hasRules(): boolean {
+    return this.#rules !== undefined
+  }
+
+  /** The route of a request, which is the fallback where no rule matches. */
+  choose(request: RoutedRequest): Route {
+    const rules = this.#rules
+    if (rules === undefined) return this.fallback
+    const index = rules.matcher.match(request)
+    if (index >= 0) return rules.routes[index]!.next()
+    return index === ADD_SLASH ? rules.addSlash : this.fallback
+  }
+
+  /** Every group that requests may go to. */
+  get groups(): Iterable<TargetGroup> {
+    return this.#groups
+  }
+
+  /** Requests may go to that target. */
+  serves(target: Target): boolean {
+    for (const group of this.#groups) if (group.bySlot(target.slot) === target) return true
+    return false
+  }
+}
+
+/** By position of the rule. */
+export interface RoutesOfRules {
+  readonly configs: readonly RuleConfig[]
+  readonly matcher: RuleMatcher
+  readonly routes: readonly WeightedRoutes[]
+  readonly addSlash: Route
+}

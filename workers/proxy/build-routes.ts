@@ -1,0 +1,64 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { RuleConfig } from '../../src/core/config-rules.js'
+import type { ListenerEntry } from '../../src/core/snapshot.js'
+import type { ListenerSettings } from '../../src/proxy/listener-settings.js'
+import { type OwnAnswer, ownAnswerOf } from '../../src/proxy/own-answer.js'
+import { Route, type RouteRule } from '../../src/proxy/route.js'
+import { RouteTable } from '../../src/proxy/route-table.js'
+import type { TargetGroup } from '../../src/proxy/target-group.js'
+import { WeightedRoutes } from '../../src/proxy/weighted-routes.js'
+import { RuleMatcher } from '../../src/route/rule-matcher.js'
+import type { Columns } from '../../src/shm/columns.js'
+
+/** Where the routes of a thread count, and the group for what is answered without one. */
+export interface RoutePlace {
+  readonly columns: Columns
+  readonly column: number
+  readonly noGroup: TargetGroup
+}
+
+/** The routes of a listener: `groups` are those of its entry's routes, in the same order, undefined where there is none. */
+export function buildRoutes(
+  entry: ListenerEntry,
+  settings: ListenerSettings,
+  groups: readonly (TargetGroup | undefined)[],
+  { columns, column, noGroup }: RoutePlace,
+): RouteTable {
+  const { config } = entry
+  const told: Route['forwarded'][] = []
+  const route = (index: number, answer?: OwnAnswer, rule?: RouteRule): Route => {
+    const group = groups[index] ?? noGroup
+    const { forwarded } = group.config
+    const same = told.find((each) => isDeepStrictEqual(each, forwarded))
+    if (same === undefined) told.push(forwarded)
+    const { series } = entry.routes[index]!
+    return new Route(settings, group, { columns, column, series }, { answer, rule, forwarded: same ?? forwarded })
+  }
+  const fallback = route(0, fallbackAnswer(entry))
+  if (config.rules.length === 0) return new RouteTable(fallback)
+  const own = entry.routes.findIndex(({ group }) => group < 0)
+  const indexOf = new Map(groups.map((group, index) => [group?.config.name ?? '', index]))
+  const routesOf = (config: RuleConfig): WeightedRoutes => {
+    const rule = { name: config.name }
+    const { action } = config
+    if (action.type !== 'forward')
+      return new WeightedRoutes([{ route: route(own, ownAnswerOf(action), rule), weight: 1 }])
+    return new WeightedRoutes(
+      action.to.map(({ targetGroup, weight }) => ({
+        route: route(indexOf.get(targetGroup)!, undefined, rule),
+        weight,
+      })),
+    )
+  }
+  return new RouteTable(fallback, {
+    configs: config.rules,
+    matcher: new RuleMatcher(config.rules),
+    routes: config.rules.map(routesOf),
+    addSlash: route(own, { type: 'slash' }),
+  })
+}
+
+function fallbackAnswer({ config }: ListenerEntry): OwnAnswer | undefined {
+  if (config.redirectToHttps !== undefined) return { type: 'https', ...config.redirectToHttps }
+  return config.targetGroup === '' ? { type: 'none' } : undefined
+}
