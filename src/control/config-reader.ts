@@ -18,7 +18,7 @@ const LARGE_TARGETS = 500
 const WARM_READS = 3
 /**
  * Nearly all that reading makes is garbage when the next file comes. By default the thread's heap grows by 27 MiB over a
- * thousand reloads for it; with so little, collected more often, reading takes the same time.
+ * thousand reloads for it; with so little, collected more often, reading takes the same time. Not so with a large file.
  */
 const YOUNG_GENERATION_MIB = 4
 
@@ -37,7 +37,7 @@ export class ConfigReader {
   async read(source: ConfigSource, inForce: Config, edit?: TargetEdit): Promise<ReadResult> {
     const { file, set, env } = source
     clearTimeout(this.#idle)
-    const worker = (this.#worker ??= this.#start())
+    const worker = (this.#worker ??= this.#start(isLarge(inForce)))
     const order: ReadOrder = {
       source: { file, set, env: { ...env } },
       ...(inForce !== this.#last && { inForce }),
@@ -86,11 +86,12 @@ export class ConfigReader {
     return { ...result, config, diff }
   }
 
-  #start(): Worker {
+  #start(isForLarge: boolean): Worker {
     this.#last = undefined
+    const limits = isForLarge ? {} : { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB }
     const worker = new Worker(CONFIG_FILE, {
       argv: [],
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB },
+      resourceLimits: limits,
     })
     worker.on('error', () => {})
     worker.once('exit', () => {
