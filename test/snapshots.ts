@@ -7,6 +7,7 @@ const NEVER_FREE = { isQuiet: () => false, clear: () => {} }
 
 /** The snapshot that a process starts with, without binds. */
 export function firstSnapshot(config: Config): Snapshot {
-  const slots = { listeners: new Slots(NEVER_FREE), groups: new Slots(NEVER_FREE), series: new Slots(NEVER_FREE) }
+  const pool = (): Slots => new Slots(NEVER_FREE)
+  const slots = { listeners: pool(), groups: pool(), series: pool(), rules: pool() }
   return withBinds(nextSnapshot(config, NO_SNAPSHOT, slots, 1), [])
 }

@@ -13,6 +13,7 @@ import {
   LISTENER_CONNECTIONS_TOTAL,
   LISTENER_RECEIVED_BYTES,
   LISTENER_SENT_BYTES,
+  RULE_REQUESTS,
   SERIES_CODE_FIRST,
   SERIES_CONNECT_DURATION,
   SERIES_REQUEST_DURATION,
@@ -63,6 +64,7 @@ export function renderMetrics(measured: Measured, facts: ProcessFacts): string {
   const { columns, directory } = measured
   const out = new Exposition()
   requests(out, columns, directory)
+  rules(out, columns, directory)
   listeners(out, columns, directory)
   failures(out, columns, directory)
   tlsMetrics(out, columns, directory, (listener) => facts.certificates(listener))
@@ -111,6 +113,13 @@ function requests(out: Exposition, columns: Columns, { series }: Directory): voi
       if (sample) out.histogram(label, sample)
     })
   }
+}
+
+function rules(out: Exposition, columns: Columns, { rules }: Directory): void {
+  out.family('castor_rule_requests_total', 'counter', 'Requests that matched the rule.')
+  rules.forEach((names, slot) => {
+    if (names !== undefined) out.sample({ ...names }, columns.rule(slot).sum(RULE_REQUESTS))
+  })
 }
 
 function listeners(out: Exposition, columns: Columns, directory: Directory): void {

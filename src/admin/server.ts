@@ -14,7 +14,7 @@ import { LatencyWindow } from './latency-window.js'
 import { renderMetrics } from './metrics.js'
 import { measureProcess } from './process-facts.js'
 import type { ProcessContext } from './routes.js'
-import { buildStatus } from './status.js'
+import { buildStatus, withoutRules } from './status.js'
 import { adoptUnix, descriptorOfServer, listenUnix } from './unix-socket.js'
 
 export interface AdminOptions {
@@ -114,7 +114,7 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
     isHandedOver: () => isHandedOver,
     dashboard: await loadDashboard(dashboardFolder),
     events: new EventStreams(
-      () => JSON.stringify(buildStatus(facts, latency)),
+      () => JSON.stringify(withoutRules(buildStatus(facts, latency))),
       (error) => facts.log.error({ err: error, path: '/api/v1/events' }, 'admin request failed'),
     ),
     status: () => buildStatus(facts, latency),

@@ -73,6 +73,8 @@ export interface ListenerStatus {
   /** Answers given; on tcp listeners 0. */
   readonly requests: number
   readonly responses: Readonly<Record<ResponseClass, number>>
+  /** Requests that matched each rule, in the order of the rules. Missing in events, which come each second. */
+  readonly rules?: readonly RuleStatus[]
   readonly receivedBytes: number
   readonly sentBytes: number
   readonly errors: {
@@ -83,6 +85,11 @@ export interface ListenerStatus {
   }
   /** Null where the listener speaks no TLS. */
   readonly tls: TlsStatus | null
+}
+
+export interface RuleStatus {
+  readonly name: string
+  readonly requests: number
 }
 
 export type ResponseClass = '1xx' | '2xx' | '3xx' | '4xx' | '5xx'

@@ -10,6 +10,7 @@ import {
   LISTENER_CONNECTIONS_TOTAL,
   LISTENER_RECEIVED_BYTES,
   LISTENER_SENT_BYTES,
+  RULE_REQUESTS,
   TARGET_CONNECTIONS,
   TARGET_FAILURES,
   TARGET_REQUESTS,
@@ -64,6 +65,11 @@ export function buildStatus(facts: AdminFacts, latency: LatencyWindow, wallMs = 
   }
 }
 
+/** The status as events have it: as long as it is however many rules there are. */
+export function withoutRules(status: Status): Status {
+  return { ...status, listeners: status.listeners.map(({ rules: _rules, ...rest }) => rest) }
+}
+
 /** Everybody who watches the events gets it every second. */
 const MAX_REASONS = 20
 
@@ -106,7 +112,8 @@ function buildWorkers({ workers, columns }: AdminFacts): WorkerStatus[] {
 
 function buildListeners(facts: AdminFacts, nowMs: number): ListenerStatus[] {
   const { config, directory, columns, listeners } = facts
-  return config.listeners.map(({ name, protocol, targetGroup, tls }) => {
+  const requestsOf = countByRule(facts)
+  return config.listeners.map(({ name, protocol, targetGroup, rules, tls }) => {
     const index = directory.listeners.indexOf(name)
     const word = (offset: number): number => (index < 0 ? 0 : columns.listener(index).sum(offset))
     const responses = countResponses(columns, directory.series, name)
@@ -124,12 +131,22 @@ function buildListeners(facts: AdminFacts, nowMs: number): ListenerStatus[] {
       connectionsTotal: word(LISTENER_CONNECTIONS_TOTAL),
       requests: Object.values(responses).reduce((sum, count) => sum + count, 0),
       responses,
+      rules: rules.map((rule) => ({ name: rule.name, requests: requestsOf.get(`${name} ${rule.name}`) ?? 0 })),
       receivedBytes: word(LISTENER_RECEIVED_BYTES),
       sentBytes: word(LISTENER_SENT_BYTES),
       errors,
       tls: tls === undefined ? null : tlsStatus(columns, index, facts.certificates(index), nowMs),
     }
   })
+}
+
+/** By the names of listener and rule; names have no space. */
+function countByRule({ directory, columns }: AdminFacts): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>()
+  directory.rules.forEach((names, slot) => {
+    if (names !== undefined) counts.set(`${names.listener} ${names.rule}`, columns.rule(slot).sum(RULE_REQUESTS))
+  })
+  return counts
 }
 
 const CLASSES: readonly ResponseClass[] = ['1xx', '2xx', '3xx', '4xx', '5xx']

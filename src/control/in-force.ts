@@ -2,7 +2,7 @@ import type { Config } from '../core/config.js'
 import { groupsServedBy } from '../core/config-rules.js'
 import type { Directory } from '../core/directory.js'
 import type { SlotCounts } from '../core/shared-counters.js'
-import type { SeriesEntry, Snapshot } from '../core/snapshot.js'
+import type { RuleEntry, SeriesEntry, Snapshot } from '../core/snapshot.js'
 import type { PreparedBinds } from './bind.js'
 import type { SlotMemory } from './left-slots.js'
 import { directoryOf, NO_SNAPSHOT, nextSnapshot, slotsLeft, withBinds } from './next-snapshot.js'
@@ -14,6 +14,7 @@ export interface SnapshotMemory {
   readonly listeners: SlotMemory
   readonly groups: SlotMemory
   readonly series: SlotMemory
+  readonly rules: SlotMemory
   readonly binds: SlotMemory
 }
 
@@ -23,15 +24,23 @@ const NOT_YET: SlotMemory = { isQuiet: () => false, clear: () => {} }
 export class InForce {
   readonly versions = new Versions()
   snapshot: Snapshot
-  #memory: SnapshotMemory = { listeners: NOT_YET, groups: NOT_YET, series: NOT_YET, binds: NOT_YET }
+  #memory: SnapshotMemory = {
+    listeners: NOT_YET,
+    groups: NOT_YET,
+    series: NOT_YET,
+    rules: NOT_YET,
+    binds: NOT_YET,
+  }
   readonly #slots = {
     listeners: this.#slotsOf('listeners'),
     groups: this.#slotsOf('groups'),
     series: this.#slotsOf('series'),
+    rules: this.#slotsOf('rules'),
     binds: this.#slotsOf('binds'),
   }
 
   readonly #leftSeries = new Map<number, SeriesEntry>()
+  readonly #leftRules = new Map<number, RuleEntry>()
 
   constructor(config: Config) {
     this.snapshot = withBinds(nextSnapshot(config, NO_SNAPSHOT, this.#slots, this.versions.current), [])
@@ -51,12 +60,13 @@ export class InForce {
   }
 
   /** As many slots of each kind as the tables must hold at the most for a snapshot of this. */
-  neededFor({ listeners, targetGroups }: Config): Pick<SlotCounts, 'listeners' | 'groups' | 'series'> {
+  neededFor({ listeners, targetGroups }: Config): Pick<SlotCounts, 'listeners' | 'groups' | 'series' | 'rules'> {
     const slots = this.#slots
     return {
       listeners: slots.listeners.size + listeners.length,
       groups: slots.groups.size + targetGroups.length,
       series: slots.series.size + listeners.reduce((sum, each) => sum + groupsServedBy(each).length, 0),
+      rules: slots.rules.size + listeners.reduce((sum, each) => sum + each.rules.length, 0),
     }
   }
 
@@ -89,6 +99,10 @@ export class InForce {
       this.#leftSeries.set(slot, before.series[slot]!)
       this.#slots.series.leave(slot, version)
     }
+    for (const slot of slotsLeft<RuleEntry>(before.rules, next.rules)) {
+      this.#leftRules.set(slot, before.rules[slot]!)
+      this.#slots.rules.leave(slot, version)
+    }
     return this.snapshot
   }
 
@@ -100,6 +114,11 @@ export class InForce {
   /** What a series that is gone had counted. */
   leftSeries(slot: number): SeriesEntry {
     return this.#leftSeries.get(slot)!
+  }
+
+  /** What a rule that is gone had counted. */
+  leftRule(slot: number): RuleEntry {
+    return this.#leftRules.get(slot)!
   }
 
   /** To be called every now and then: frees the slots that nobody refers to. `known` as `Slots.look` has it. */

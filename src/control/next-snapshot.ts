@@ -2,7 +2,7 @@ import type { Config } from '../core/config.js'
 import { groupsServedBy } from '../core/config-rules.js'
 import type { Directory } from '../core/directory.js'
 import { type Capacity, MAX_TARGETS } from '../core/shared-counters.js'
-import type { Bind, GroupEntry, ListenerEntry, RouteEntry, SeriesEntry, Snapshot } from '../core/snapshot.js'
+import type { Bind, GroupEntry, ListenerEntry, RouteEntry, RuleEntry, SeriesEntry, Snapshot } from '../core/snapshot.js'
 import { nameWhileArriving } from './arriving-groups.js'
 import type { Slots } from './slots.js'
 
@@ -11,10 +11,18 @@ export interface SnapshotSlots {
   readonly listeners: Pick<Slots, 'take'>
   readonly groups: Pick<Slots, 'take'>
   readonly series: Pick<Slots, 'take'>
+  readonly rules: Pick<Slots, 'take'>
 }
 
 /** Before the first one. */
-export const NO_SNAPSHOT: Omit<Snapshot, 'config'> = { version: 0, listeners: [], groups: [], series: [], binds: [] }
+export const NO_SNAPSHOT: Omit<Snapshot, 'config'> = {
+  version: 0,
+  listeners: [],
+  groups: [],
+  series: [],
+  rules: [],
+  binds: [],
+}
 
 /**
  * The snapshot of a configuration: what was in the one before keeps its slots, what is new gets some. A series lives for
@@ -39,6 +47,8 @@ export function nextSnapshot(
   const groupSlot = (name: string): number => groups.findIndex((entry) => entry?.config.name === name)
   const listeners: (ListenerEntry | undefined)[] = []
   const series: (SeriesEntry | undefined)[] = []
+  const rules: (RuleEntry | undefined)[] = []
+  const rulesBefore = new Map(before.rules.map((entry) => [entry && ruleKey(entry), entry]))
   for (const listener of config.listeners) {
     const same = before.listeners.find(
       (entry) => entry?.config.name === listener.name && isSame(entry.config, listener),
@@ -56,7 +66,13 @@ export function nextSnapshot(
       return { group, series: own.slot }
     })
     const since = same?.config === listener ? same.since : version
-    listeners[slot] = { slot, generation, config: listener, since, routes }
+    const ruleSlots = listener.rules.map(({ name }): number => {
+      const names = { listener: slot, listenerGeneration: generation, listenerName: listener.name, name }
+      const own = rulesBefore.get(ruleKey(names)) ?? { slot: slots.rules.take().slot, ...names }
+      rules[own.slot] = own
+      return own.slot
+    })
+    listeners[slot] = { slot, generation, config: listener, since, routes, rules: ruleSlots }
   }
   // What requests for another group were counted in goes on being shown, and is counted in again when the listener is
   // given back to that group.
@@ -66,7 +82,18 @@ export function nextSnapshot(
     const isThere = listeners[entry.listener]?.generation === generation && isStill(entry, groups, before)
     if (isThere) series[entry.slot] = entry
   }
-  return { version, config, listeners: filled(listeners), groups: filled(groups), series: filled(series) }
+  return {
+    version,
+    config,
+    listeners: filled(listeners),
+    groups: filled(groups),
+    series: filled(series),
+    rules: filled(rules),
+  }
+}
+
+function ruleKey({ listener, listenerGeneration, name }: Omit<RuleEntry, 'slot' | 'listenerName'>): string {
+  return `${listener} ${listenerGeneration} ${name}`
 }
 
 /** Whether the group of a series is the one that it was. */
@@ -91,21 +118,26 @@ export function slotsLeft<T extends { readonly slot: number; readonly generation
 }
 
 /** What the slots are called. */
-export function directoryOf({ listeners, groups, series }: Omit<Snapshot, 'config'>): Directory {
+export function directoryOf({ listeners, groups, series, rules }: Omit<Snapshot, 'config'>): Directory {
   return {
     listeners: listeners.map((entry) => entry?.config.name),
     groups: groups.map((entry) => entry?.config.name),
     series: series.map((entry) => entry && { listener: entry.listenerName, group: entry.groupName }),
+    rules: rules.map((entry) => entry && { listener: entry.listenerName, rule: entry.name }),
   }
 }
 
 /** Room for all that the first snapshot has, and what is kept in reserve. */
-export function capacityFor(config: Config, snapshot: Pick<Snapshot, 'listeners' | 'groups' | 'series'>): Capacity {
+export function capacityFor(
+  config: Config,
+  snapshot: Pick<Snapshot, 'listeners' | 'groups' | 'series' | 'rules'>,
+): Capacity {
   const targets = config.targetGroups.reduce((sum, group) => sum + group.targets.length, 0)
   return {
     workers: config.workers,
     listeners: snapshot.listeners.length,
     series: snapshot.series.length,
+    rules: snapshot.rules.length,
     groups: snapshot.groups.length,
     targets: Math.min(MAX_TARGETS, targets + config.reserve.targets),
     sessions: config.sessions.capacity,

@@ -3,7 +3,7 @@ import type { Dispatcher } from './dispatch.js'
 import type { InForce, SnapshotMemory } from './in-force.js'
 import type { TargetRegistry } from './target-registry.js'
 
-/** What shared memory says of the slots of listeners, groups, series and binds: whether anybody still counts in them. */
+/** What shared memory says of the slots of listeners, groups, series, rules and binds: whether anybody still counts in them. */
 export function snapshotMemory(
   columns: Columns,
   registry: TargetRegistry,
@@ -29,6 +29,15 @@ export function snapshotMemory(
         return isListenerQuiet(listener) || (group >= 0 && isGroupQuiet(group))
       },
       clear: (slot) => columns.clearSeries(slot),
+    },
+    rules: {
+      // Counted when a request is matched, which is done by the version in force: no thread that knows of the next one
+      // does so, except for a listener that is gone, whose connections go on by what it was.
+      isQuiet: (slot) => {
+        const { listener, listenerGeneration } = inForce.leftRule(slot)
+        return inForce.snapshot.listeners[listener]?.generation === listenerGeneration || isListenerQuiet(listener)
+      },
+      clear: (slot) => columns.clearRule(slot),
     },
     binds: { isQuiet: (slot) => rings.binds.havePassed(slot), clear: (slot) => rings.binds.forget(slot) },
   }

@@ -4,11 +4,18 @@ export interface Directory {
   readonly groups: readonly (string | undefined)[]
   /** A series is one listener serving one group, by their names; an empty group for what a listener answers itself. */
   readonly series: readonly (SeriesNames | undefined)[]
+  /** Rules by the names of their listener and of their own. */
+  readonly rules: readonly (RuleNames | undefined)[]
 }
 
 export interface SeriesNames {
   readonly listener: string
   readonly group: string
+}
+
+export interface RuleNames {
+  readonly listener: string
+  readonly rule: string
 }
 
 /** A target that has a place in shared memory. */

@@ -2,6 +2,7 @@
 export interface SlotCounts {
   readonly listeners: number
   readonly series: number
+  readonly rules: number
   readonly groups: number
   readonly targets: number
 }

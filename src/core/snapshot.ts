@@ -4,7 +4,7 @@ import type { Config, ListenerConfig, TargetGroupConfig } from './config.js'
  * The configuration in force, and which numbers its parts have in shared memory: immutable, the same in every thread that
  * has acknowledged its version. The primary makes the next one from the file, and every thread applies it whole.
  *
- * Listeners, groups, series and binds have slots. A thing keeps its slot for as long as it lives, over all reloads; a slot
+ * Listeners, groups, series, rules and binds have slots. A thing keeps its slot for as long as it lives, over all reloads; a slot
  * is `undefined` while it is free, and is given out again only when nobody counts in it any more.
  */
 export interface Snapshot {
@@ -14,6 +14,7 @@ export interface Snapshot {
   readonly listeners: readonly (ListenerEntry | undefined)[]
   readonly groups: readonly (GroupEntry | undefined)[]
   readonly series: readonly (SeriesEntry | undefined)[]
+  readonly rules: readonly (RuleEntry | undefined)[]
   readonly binds: readonly (Bind | undefined)[]
 }
 
@@ -27,6 +28,8 @@ export interface ListenerEntry {
   readonly since: number
   /** Where its requests may go: first where no rule matches, then the groups of its rules, each once. */
   readonly routes: readonly RouteEntry[]
+  /** Slots of its rules, by their position. */
+  readonly rules: readonly number[]
 }
 
 /** A group that a listener's requests may go to. */
@@ -55,6 +58,17 @@ export interface SeriesEntry {
   /** The names that metrics show. */
   readonly listenerName: string
   readonly groupName: string
+}
+
+/** Where requests are counted that match a rule of a listener; the same for as long as the listener and its rule's name stay. */
+export interface RuleEntry {
+  readonly slot: number
+  /** Slot of the listener. */
+  readonly listener: number
+  readonly listenerGeneration: number
+  /** The names that metrics show. */
+  readonly listenerName: string
+  readonly name: string
 }
 
 /** One address that a listener listens on; the same for as long as address and port stay. Connection records name it by slot. */

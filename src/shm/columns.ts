@@ -18,6 +18,7 @@ import {
   HISTOGRAM_SUM,
   LISTENER_CONNECTIONS_ACTIVE,
   LISTENER_WORDS,
+  RULE_WORDS,
   SERIES_WORDS,
   TARGET_CONNECTIONS,
   TARGET_PLACES,
@@ -36,20 +37,20 @@ import { HYBRID_CLOCK_BYTES } from './shared-hybrid-clock.js'
 import { SlotCounters, sumColumns } from './slot-counters.js'
 import { WaitTable } from './waiting.js'
 
-const NO_SLOTS: SlotCounts = { listeners: 0, series: 0, groups: 0, targets: 0 }
+const NO_SLOTS: SlotCounts = { listeners: 0, series: 0, rules: 0, groups: 0, targets: 0 }
 
 /** Of a worker's words, those that say how much there ever was; the others say how it is now. */
 const WORKER_TOTALS = [WORKER_CONNECTIONS_TOTAL, WORKER_ACCESS_RECORDS_DROPPED, WORKER_RETRIES_TOTAL]
 
 /** `replicated`: there is a mesh thread that reads outboxes. It has the session table's last column. */
 export function createSharedCounters(capacity: Capacity, replicated = false): SharedCounters {
-  const { workers, listeners, series, groups, targets } = capacity
+  const { workers, listeners, series, rules, groups, targets } = capacity
   if (targets > MAX_TARGETS) throw new RangeError(`there are places for ${MAX_TARGETS} targets, not for ${targets}`)
   const outboxes = Array.from({ length: replicated ? workers : 0 }, () => createOutbox())
   return {
     capacity,
     workers: new SharedArrayBuffer(workerBytes(workers)),
-    segments: [createSegment(0, NO_SLOTS, { listeners, series, groups, targets }, workers)],
+    segments: [createSegment(0, NO_SLOTS, { listeners, series, rules, groups, targets }, workers)],
     steadyOriginMs: STEADY_ORIGIN_MS,
     heartbeats: createHeartbeats(capacity),
     sessions: createSessionTable(capacity.sessions, workers + 2),
@@ -70,6 +71,7 @@ class ColumnSegment {
   readonly #listenersAt: number
   readonly #targetsAt: number
   readonly #seriesAt: number
+  readonly #rulesAt: number
 
   constructor({ first, count, columns, tickets }: CounterSegment) {
     const layout = columnLayout(count)
@@ -83,6 +85,7 @@ class ColumnSegment {
     this.#listenersAt = layout.listeners - first.listeners * LISTENER_WORDS
     this.#targetsAt = layout.targets - first.targets * TARGET_WORDS
     this.#seriesAt = layout.series - first.series * SERIES_WORDS
+    this.#rulesAt = layout.rules - first.rules * RULE_WORDS
   }
 
   listener(slot: number): SlotCounters {
@@ -99,6 +102,10 @@ class ColumnSegment {
 
   series(slot: number): SlotCounters {
     return new SlotCounters(this.words, this.#seriesAt + slot * SERIES_WORDS, this.stride)
+  }
+
+  rule(slot: number): SlotCounters {
+    return new SlotCounters(this.words, this.#rulesAt + slot * RULE_WORDS, this.stride)
   }
 
   /** Adds a column to the primary's, all except its gauges, and zeroes it. */
@@ -190,8 +197,8 @@ export class Columns {
     const wanted = slotsToAdd(have, needed)
     if (wanted === undefined) return undefined
     const count = { ...wanted, targets: Math.min(wanted.targets, MAX_TARGETS - have.targets) }
-    const { listeners, series, groups, targets } = have
-    const first = { listeners, series, groups, targets }
+    const { listeners, series, rules, groups, targets } = have
+    const first = { listeners, series, rules, groups, targets }
     const segment = createSegment(this.#segments.length, first, count, have.workers)
     this.addSegment(segment)
     return segment
@@ -209,6 +216,7 @@ export class Columns {
       ...this.#capacity,
       listeners: first.listeners + count.listeners,
       series: first.series + count.series,
+      rules: first.rules + count.rules,
       groups: first.groups + count.groups,
       targets: first.targets + count.targets,
     }
@@ -250,6 +258,10 @@ export class Columns {
     return this.#of('series', slot).series(slot)
   }
 
+  rule(slot: number): SlotCounters {
+    return this.#of('rules', slot).rule(slot)
+  }
+
   /** Asked for every target of a group at each pick by some algorithms. */
   inFlight(target: number): number {
     if (target < this.#targetsEnd) return sumColumns(this.#words, this.#inFlightAt + target, this.#stride)
@@ -286,6 +298,11 @@ export class Columns {
   /** As `clearTarget`, for a series. */
   clearSeries(series: number): void {
     this.series(series).clear(SERIES_WORDS)
+  }
+
+  /** As `clearTarget`, for a rule. */
+  clearRule(rule: number): void {
+    this.rule(rule).clear(RULE_WORDS)
   }
 
   /** As `clearTarget`, for what a group's threads share: its ticket, and whether its clients are several. */

@@ -68,6 +68,10 @@ export const SERIES_CONNECT_DURATION = SERIES_REQUEST_DURATION + HISTOGRAM_WORDS
 export const SERIES_RESPONSE_DURATION = SERIES_CONNECT_DURATION + HISTOGRAM_WORDS
 export const SERIES_WORDS = padded(SERIES_RESPONSE_DURATION + HISTOGRAM_WORDS)
 
+/** Of a rule: requests that matched it. Rules lie together, since a listener may have very many. */
+export const RULE_REQUESTS = 0
+export const RULE_WORDS = 1
+
 /** Of a target: open connections to it (gauge), requests or connections sent to it, failures, response times. */
 export const TARGET_CONNECTIONS = 0
 export const TARGET_REQUESTS = 1
@@ -98,6 +102,7 @@ export interface ColumnLayout {
   readonly targets: number
   readonly inFlight: number
   readonly series: number
+  readonly rules: number
   /** Words in one column. */
   readonly stride: number
 }
@@ -107,7 +112,8 @@ export function columnLayout(count: SlotCounts): ColumnLayout {
   const targets = listeners + count.listeners * LISTENER_WORDS
   const inFlight = targets + count.targets * TARGET_WORDS
   const series = inFlight + padded(count.targets)
-  return { listeners, targets, inFlight, series, stride: series + count.series * SERIES_WORDS }
+  const rules = series + count.series * SERIES_WORDS
+  return { listeners, targets, inFlight, series, rules, stride: rules + padded(count.rules * RULE_WORDS) }
 }
 
 /** Bytes of a segment for the primary's column and one for each worker. */

@@ -27,10 +27,11 @@ export function slotsToAdd(have: SlotCounts, needed: Partial<SlotCounts>): SlotC
   const added = {
     listeners: missing(have.listeners, needed.listeners),
     series: missing(have.series, needed.series),
+    rules: missing(have.rules, needed.rules),
     groups: missing(have.groups, needed.groups),
     targets: missing(have.targets, needed.targets),
   }
-  return added.listeners + added.series + added.groups + added.targets === 0 ? undefined : added
+  return Object.values(added).every((count) => count === 0) ? undefined : added
 }
 
 function missing(have: number, needed = 0): number {

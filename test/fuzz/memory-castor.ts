@@ -149,7 +149,15 @@ export class MemoryCastor {
     })
     const clock = new ManualClock()
     this.#clock = clock
-    const shared = createSharedCounters({ workers: 1, listeners: 1, series: 1, groups: 1, targets: 1, sessions: 64 })
+    const shared = createSharedCounters({
+      workers: 1,
+      listeners: 1,
+      series: 1,
+      rules: 1,
+      groups: 1,
+      targets: 1,
+      sessions: 64,
+    })
     const columns = new Columns(shared)
     const table = new TargetTable(shared.segments)
     const generation = table.occupy(0, 1, CHECK_UNCHECKED, 0)

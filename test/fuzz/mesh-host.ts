@@ -15,7 +15,7 @@ import { DirectoryNames } from '../../workers/mesh/names.js'
 
 export const GROUP = 'web'
 export const TARGET = '10.0.0.1:80'
-const CAPACITY = { workers: 1, listeners: 1, series: 1, groups: 1, targets: 2, sessions: 4_096 }
+const CAPACITY = { workers: 1, listeners: 1, series: 1, rules: 1, groups: 1, targets: 2, sessions: 4_096 }
 /** A transport with nothing behind it: frames are handed to the replica. */
 const NOWHERE: MeshTransport = {
   open: () => {},

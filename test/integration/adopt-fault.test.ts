@@ -26,7 +26,7 @@ async function intake(t: Test, listener: unknown) {
   const transport = new SocketTransport(new SystemClock())
   t.teardown(() => transport.dispose())
   const columns = new Columns(
-    createSharedCounters({ workers: 1, listeners: 1, series: 1, groups: 1, targets: 1, sessions: 1 }),
+    createSharedCounters({ workers: 1, listeners: 1, series: 1, rules: 1, groups: 1, targets: 1, sessions: 1 }),
   )
   const said: string[] = []
   const { address, port } = listening

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import t from 'tap'
 import ts from 'typescript'
 import { parseConfig } from '../../src/config/load.js'
-import { columnLayout, LISTENER_WORDS, SERIES_WORDS, TARGET_WORDS } from '../../src/shm/layout.js'
+import { columnLayout, LISTENER_WORDS, RULE_WORDS, SERIES_WORDS, TARGET_WORDS } from '../../src/shm/layout.js'
 import { packageRoot, readSources } from './sources.js'
 
 const root = packageRoot()
@@ -153,10 +153,11 @@ t.test('the sizes that docs/SHARED-MEMORY.md draws are those of the layout', asy
     ['listeners', LISTENER_WORDS],
     ['targets', TARGET_WORDS],
     ['series', SERIES_WORDS],
+    ['rules', RULE_WORDS],
   ] as const) {
     t.match(page, `│ ${bytes(words)} B × ${what} `)
   }
-  const capacity = { workers: 2, listeners: 1, groups: 1, series: 1, targets: 3 + 256, sessions: 0 }
+  const capacity = { workers: 2, listeners: 1, groups: 1, series: 1, rules: 2, targets: 3 + 256, sessions: 0 }
   const { stride } = columnLayout(capacity)
   t.match(page, `the stride is ${bytes(stride)} bytes\nand the buffer ${bytes(stride * 3)}.`)
 })

@@ -38,16 +38,19 @@ export function buildRoutes(
   if (config.rules.length === 0) return new RouteTable(fallback)
   const own = entry.routes.findIndex(({ group }) => group < 0)
   const indexOf = new Map(groups.map((group, index) => [group?.config.name ?? '', index]))
-  const routesOf = (config: RuleConfig): WeightedRoutes => {
+  const routesOf = (config: RuleConfig, index: number): WeightedRoutes => {
+    const counters = columns.rule(entry.rules[index]!)
     const rule = { name: config.name }
     const { action } = config
     if (action.type !== 'forward')
-      return new WeightedRoutes([{ route: route(own, ownAnswerOf(action), rule), weight: 1 }])
+      return new WeightedRoutes([{ route: route(own, ownAnswerOf(action), rule), weight: 1 }], counters, column)
     return new WeightedRoutes(
       action.to.map(({ targetGroup, weight }) => ({
         route: route(indexOf.get(targetGroup)!, undefined, rule),
         weight,
       })),
+      counters,
+      column,
     )
   }
   return new RouteTable(fallback, {

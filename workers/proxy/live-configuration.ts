@@ -179,6 +179,7 @@ export class LiveConfiguration {
   #hasSameRoutes(known: ServedListener, entry: ListenerEntry, groups: readonly (TargetGroup | undefined)[]): boolean {
     return (
       isDeepStrictEqual(known.entry.routes, entry.routes) &&
+      isDeepStrictEqual(known.entry.rules, entry.rules) &&
       groups.every((group, index) => group === known.groups[index])
     )
   }

@@ -156,7 +156,7 @@ export function checkQuiet(host: SimulatedPrimary): void {
   checkThreads(host)
   checkWatchers(host)
   checkCounts(host)
-  for (const kind of ['listeners', 'groups', 'series', 'binds'] as const) {
+  for (const kind of ['listeners', 'groups', 'series', 'rules', 'binds'] as const) {
     insist(host.ledger.left(kind).size === 0, `slots ${[...host.ledger.left(kind)]} of ${kind} are never free again`)
   }
   const held = host.registry.lists().flatMap(({ targets }) => targets.map(({ slot }) => slot))

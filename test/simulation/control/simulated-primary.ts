@@ -123,6 +123,7 @@ export class SimulatedPrimary {
       listeners: ledger.watch('listeners', memory.listeners),
       groups: ledger.watch('groups', memory.groups),
       series: ledger.watch('series', memory.series),
+      rules: ledger.watch('rules', memory.rules),
       binds: ledger.watch('binds', memory.binds),
     })
     this.#apply = new Apply({

@@ -5,7 +5,7 @@ import { Columns } from '../../../src/shm/columns.js'
 import { TargetTable } from '../../../src/shm/targets.js'
 import { insist } from './violation.js'
 
-const KINDS = ['listeners', 'groups', 'series', 'binds'] as const
+const KINDS = ['listeners', 'groups', 'series', 'rules', 'binds'] as const
 type SlotHolder = NonNullable<Snapshot[SlotKind][number]>
 export type SlotKind = (typeof KINDS)[number]
 
@@ -46,7 +46,7 @@ export class SlotLedger {
   }
 }
 
-/** Series have no generations, and are the very same object for as long as they live. */
+/** Series and rules have no generations, and are the very same object for as long as they live. */
 function isKept(before: SlotHolder | undefined, entry: SlotHolder): boolean {
   if (before === undefined || before === entry) return before !== undefined
   if ('generation' in entry) return 'generation' in before && before.generation === entry.generation

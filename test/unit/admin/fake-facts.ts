@@ -187,7 +187,15 @@ export class FakeFacts implements AdminFacts {
   readonly config: Config
   readonly directory: Directory
   /** What there is lies in several segments, so that whatever is told is told of all of them. */
-  readonly #shared = createSharedCounters({ workers: 2, listeners: 1, series: 1, groups: 1, targets: 1, sessions: 64 })
+  readonly #shared = createSharedCounters({
+    workers: 2,
+    listeners: 1,
+    series: 1,
+    rules: 1,
+    groups: 1,
+    targets: 1,
+    sessions: 64,
+  })
   readonly columns = new Columns(this.#shared)
   readonly table = new TargetTable(this.#shared.segments)
   readonly targets: ListedTarget[] = []
@@ -219,13 +227,14 @@ export class FakeFacts implements AdminFacts {
   constructor(admin: Partial<AdminConfig> = {}) {
     this.config = config({ listen: [{ address: '127.0.0.1', port: 0 }], token: '', hosts: [], ...admin })
     this.reloading = new FakeReloading(this.config)
-    for (const more of [{ targets: 2 }, { listeners: 4, series: 4, groups: 4 }]) {
+    for (const more of [{ targets: 2 }, { listeners: 4, series: 4, rules: 4, groups: 4 }]) {
       this.table.addSegment(this.columns.grow(more)!)
     }
     const groups = this.config.targetGroups.map(({ name }) => name)
     this.directory = {
       listeners: this.config.listeners.map(({ name }) => name),
       groups,
+      rules: [],
       series: [
         { listener: 'web', group: 'app' },
         { listener: 'db', group: 'postgres' },

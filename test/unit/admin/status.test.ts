@@ -67,6 +67,7 @@ t.test('the status says what shared memory and the configuration say', async (t)
     connectionsTotal: 30,
     requests: 9,
     responses: { '1xx': 3, '2xx': 3, '3xx': 0, '4xx': 0, '5xx': 3 },
+    rules: [],
     receivedBytes: 300,
     sentBytes: 600,
     errors: { client: 3, server: 6, reasons: { CLIENT_RESET: 3, TARGET_CUT: 6 } },

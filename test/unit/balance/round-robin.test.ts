@@ -109,7 +109,15 @@ t.test('threads that share tickets split exactly, however they interleave', asyn
 })
 
 t.test('four real threads split 5:3:2 to within one request each', async (t) => {
-  const shared = createSharedCounters({ workers: 4, listeners: 1, series: 1, groups: 2, targets: 3, sessions: 64 })
+  const shared = createSharedCounters({
+    workers: 4,
+    listeners: 1,
+    series: 1,
+    rules: 1,
+    groups: 2,
+    targets: 3,
+    sessions: 64,
+  })
   // An odd number each, so that the total is not a whole number of cycles.
   const picker: Picker = { shared, group: 1, weights: [5, 3, 2], picks: 25_003 }
   const program = new URL('./round-robin-picker.js', import.meta.url)

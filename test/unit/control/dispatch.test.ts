@@ -38,7 +38,7 @@ class TestPlace implements Worker {
 
 function setting(workers: number): { places: TestPlace[]; placement: Dispatcher; closed: number[] } {
   const columns = new Columns(
-    createSharedCounters({ workers, listeners: 1, series: 1, groups: 1, targets: 1, sessions: 1 }),
+    createSharedCounters({ workers, listeners: 1, series: 1, rules: 1, groups: 1, targets: 1, sessions: 1 }),
   )
   const places = Array.from({ length: workers }, (_, i) => new TestPlace(i + 1, columns))
   const closed: number[] = []

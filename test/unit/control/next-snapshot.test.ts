@@ -14,20 +14,33 @@ import type { Config } from '../../../src/core/config.js'
 import type { Snapshot } from '../../../src/core/snapshot.js'
 
 interface Wanted {
+  /** Names of rules by listener. */
+  readonly rules?: Readonly<Record<string, readonly string[]>>
   readonly listeners: readonly (readonly [name: string, protocol: string, group: string])[]
   readonly groups: readonly (readonly [name: string, protocol: string])[]
 }
 
 /** What `nextSnapshot` reads of a configuration. */
-function configOf({ listeners, groups }: Wanted): Config {
+function configOf({ listeners, groups, rules = {} }: Wanted): Config {
+  const rule = (name: string) => ({ name, action: { type: 'respond' } })
   return {
-    listeners: listeners.map(([name, protocol, targetGroup]) => ({ name, protocol, targetGroup, rules: [] })),
+    listeners: listeners.map(([name, protocol, targetGroup]) => ({
+      name,
+      protocol,
+      targetGroup,
+      rules: (rules[name] ?? []).map(rule),
+    })),
     targetGroups: groups.map(([name, protocol]) => ({ name, protocol, targets: [] })),
   } as unknown as Config
 }
 
 const QUIET = { isQuiet: () => true, clear: () => {} }
-const pools = () => ({ listeners: new Slots(QUIET), groups: new Slots(QUIET), series: new Slots(QUIET) })
+const pools = () => ({
+  listeners: new Slots(QUIET),
+  groups: new Slots(QUIET),
+  series: new Slots(QUIET),
+  rules: new Slots(QUIET),
+})
 
 t.test('everything in the first configuration gets a slot, in its order', async (t) => {
   const config = parseConfig(
@@ -61,6 +74,7 @@ targetGroups:
       { listener: 'also', group: 'app' },
       { listener: 'db', group: 'data' },
     ],
+    rules: [],
   })
   const { workers, listeners, series, groups, targets, sessions } = capacityFor(config, snapshot)
   t.same([workers, listeners, series, groups, targets, sessions], [3, 3, 3, 3, 11, 1_000])
@@ -131,6 +145,25 @@ t.test('a listener that is given back to a group counts on where it had stopped'
   t.same(directoryOf(fourth).series.filter(Boolean), [], 'its series go with the listener')
 })
 
+t.test('a rule counts on in its slot while its listener and its name stay, wherever it stands', async (t) => {
+  const slots = pools()
+  const groups = [['a', http]] as const
+  const web = ['web', http, 'a'] as const
+  const also = ['also', http, 'a'] as const
+  const rules = { web: ['x', 'y'], also: ['x'] }
+  const first = step(slots, NO_SNAPSHOT, { listeners: [web, also], groups, rules }, 1)
+  t.same(directoryOf(first).rules, [
+    { listener: 'web', rule: 'x' },
+    { listener: 'web', rule: 'y' },
+    { listener: 'also', rule: 'x' },
+  ])
+  const second = step(slots, first, { listeners: [also, web], groups, rules: { web: ['y', 'new', 'x'] } }, 2)
+  t.same(second.listeners[0]!.rules, [1, 3, 0])
+  t.same(slotsLeft(first.rules, second.rules), [2])
+  const third = step(slots, second, { listeners: [['web', 'https', 'a']], groups, rules: { web: ['x'] } }, 3)
+  t.same(third.listeners.at(-1)!.rules, [4], 'another listener of that name has counters of its own')
+})
+
 t.test('over any course of configurations no slot is used by two, and nothing moves', async () => {
   const name = fc.constantFrom('a', 'b', 'c', 'd')
   const protocol = fc.constantFrom('http', 'tcp')
@@ -138,8 +171,10 @@ t.test('over any course of configurations no slot is used by two, and nothing mo
     .tuple(
       fc.uniqueArray(fc.tuple(name, protocol), { selector: ([of]) => of }),
       fc.uniqueArray(fc.tuple(name, protocol, name), { selector: ([of]) => of }),
+      fc.dictionary(name, fc.uniqueArray(name)),
     )
-    .map(([groups, listeners]) => ({
+    .map(([groups, listeners, rules]) => ({
+      rules,
       groups,
       listeners: listeners.filter(([, , to]) => groups.some(([of]) => of === to)),
     }))
@@ -150,7 +185,7 @@ t.test('over any course of configurations no slot is used by two, and nothing mo
       let version = 0
       for (const [now, looks] of course) {
         const after = step(slots, before, now, ++version)
-        for (const kind of ['listeners', 'groups', 'series'] as const) {
+        for (const kind of ['listeners', 'groups', 'series', 'rules'] as const) {
           const entries = after[kind].filter((entry) => entry !== undefined)
           if (new Set(entries.map(({ slot }) => slot)).size !== entries.length) throw new Error(`${kind} share a slot`)
           for (const left of slotsLeft<{ slot: number; generation?: number }>(before[kind], after[kind]))
@@ -162,6 +197,11 @@ t.test('over any course of configurations no slot is used by two, and nothing mo
             const series = after.series[route.series]
             if (series?.listener !== entry.slot || series.group !== route.group)
               throw new Error('a listener counts elsewhere')
+          }
+          for (const [position, slot] of entry.rules.entries()) {
+            const rule = after.rules[slot]
+            if (rule?.listener !== entry.slot || rule.name !== entry.config.rules[position]!.name)
+              throw new Error('a rule counts elsewhere')
           }
           const same = before.listeners.find(
             (other) => other?.config.name === entry.config.name && other.config.protocol === entry.config.protocol,

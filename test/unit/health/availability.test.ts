@@ -13,7 +13,7 @@ import { createSharedCounters } from '../../../src/shm/columns.js'
 import { TargetTable } from '../../../src/shm/targets.js'
 
 const NOW_MS = 1_700_000_000_000
-const CAPACITY = { workers: 1, listeners: 1, series: 1, groups: 1, targets: 2, sessions: 1 }
+const CAPACITY = { workers: 1, listeners: 1, series: 1, rules: 1, groups: 1, targets: 2, sessions: 1 }
 
 interface Case {
   readonly admin?: number

@@ -4,7 +4,7 @@ import { sourceHash } from '../../../src/health/source-hash.js'
 import { Columns, createSharedCounters } from '../../../src/shm/columns.js'
 import { TARGET_BAD_OUTCOMES, TARGET_GOOD_OUTCOMES } from '../../../src/shm/layout.js'
 
-const CAPACITY = { workers: 2, listeners: 1, series: 1, groups: 2, targets: 2, sessions: 12 }
+const CAPACITY = { workers: 2, listeners: 1, series: 1, rules: 1, groups: 2, targets: 2, sessions: 12 }
 const WINDOW_MS = 10_000
 const NOW_MS = 1_700_000_000_000
 

@@ -11,7 +11,15 @@ const WEIGHT = 10
 
 /** Two healthy targets of a group with a slow start of ten seconds. */
 function setting() {
-  const shared = createSharedCounters({ workers: 1, listeners: 1, series: 1, groups: 1, targets: 2, sessions: 64 })
+  const shared = createSharedCounters({
+    workers: 1,
+    listeners: 1,
+    series: 1,
+    rules: 1,
+    groups: 1,
+    targets: 2,
+    sessions: 64,
+  })
   const table = new TargetTable(shared.segments)
   const clock = new ManualClock(1_000)
   for (const slot of [0, 1]) table.occupy(slot, WEIGHT, CHECK_HEALTHY, 0)

@@ -27,7 +27,7 @@ import { ProxyThread, type ThreadOrders } from '../../../workers/proxy/proxy-thr
 import { Peer, TargetPeer } from '../../fuzz/memory-castor.js'
 import { MemoryTransport } from '../../memory/memory-transport.js'
 
-const CAPACITY = { workers: 2, listeners: 32, series: 256, groups: 128, targets: 4_096, sessions: 256 }
+const CAPACITY = { workers: 2, listeners: 32, series: 256, rules: 256, groups: 128, targets: 4_096, sessions: 256 }
 const QUIET = { isQuiet: () => true, clear: () => {} }
 const COLUMN = 1
 
@@ -71,7 +71,12 @@ export class MemoryThread {
   /** Answer each request at once, with the target's address. */
   answering = true
   readonly #wheel = new TimerWheel(this.clock)
-  readonly #slots = { listeners: new Slots(QUIET), groups: new Slots(QUIET), series: new Slots(QUIET) }
+  readonly #slots = {
+    listeners: new Slots(QUIET),
+    groups: new Slots(QUIET),
+    series: new Slots(QUIET),
+    rules: new Slots(QUIET),
+  }
   #snapshot: Snapshot | undefined
   #version = 0
   #binds: (Bind | undefined)[] = []

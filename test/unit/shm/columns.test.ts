@@ -12,6 +12,8 @@ import {
   LISTENER_REASONS,
   LISTENER_WORDS,
   REASON_CAPACITY,
+  RULE_REQUESTS,
+  RULE_WORDS,
   SERIES_CODE_COUNT,
   SERIES_CODES,
   SERIES_CONNECT_DURATION,
@@ -38,7 +40,7 @@ import {
 import type { SlotCounters } from '../../../src/shm/slot-counters.js'
 import { SEED } from '../../random.js'
 
-const CAPACITY: Capacity = { workers: 3, listeners: 2, series: 3, groups: 2, targets: 20, sessions: 64 }
+const CAPACITY: Capacity = { workers: 3, listeners: 2, series: 3, rules: 3, groups: 2, targets: 20, sessions: 64 }
 const CACHE_LINE_PAIR_WORDS = 16
 
 const make = (capacity = CAPACITY): Columns => new Columns(createSharedCounters(capacity))
@@ -61,6 +63,7 @@ function blocks(columns: Columns): Map<ArrayBufferLike, [number, number][]> {
   for (let i = 0; i < capacity.targets; i++) add(columns.target(i), TARGET_WORDS)
   for (let i = 0; i < capacity.targets; i++) add(columns.inFlightOf(i), 1)
   for (let i = 0; i < capacity.series; i++) add(columns.series(i), SERIES_WORDS)
+  for (let i = 0; i < capacity.rules; i++) add(columns.rule(i), RULE_WORDS)
   return found
 }
 
@@ -69,12 +72,15 @@ const CAPACITIES = fc.record({
   workers: fc.integer({ min: 1, max: 8 }),
   listeners: SIZE,
   series: SIZE,
+  rules: SIZE,
   groups: SIZE,
   targets: SIZE,
   sessions: SIZE,
 })
 const MORE = fc.nat({ max: 150 })
-const GROWTHS = fc.array(fc.record({ listeners: MORE, series: MORE, groups: MORE, targets: MORE }), { maxLength: 4 })
+const GROWTHS = fc.array(fc.record({ listeners: MORE, series: MORE, rules: MORE, groups: MORE, targets: MORE }), {
+  maxLength: 4,
+})
 
 t.test('whatever the tables hold and however they grow, no two slots share a word', async (t) => {
   t.comment(`seed ${SEED}`)
@@ -83,7 +89,7 @@ t.test('whatever the tables hold and however they grow, no two slots share a wor
       const columns = make(capacity)
       for (const needed of growths) {
         columns.grow(needed)
-        for (const kind of ['listeners', 'series', 'groups', 'targets'] as const) {
+        for (const kind of ['listeners', 'series', 'rules', 'groups', 'targets'] as const) {
           if (columns.capacity[kind] < needed[kind]) return false
         }
       }
@@ -186,7 +192,7 @@ t.test('tickets wrap at 2^32 without turning negative', async (t) => {
 
 /** What tells of now, and what only grows, of slots in the first segment and in later ones. */
 function counted(columns: Columns): { readonly gauges: readonly Counted[]; readonly totals: readonly Counted[] } {
-  const { listeners, series, targets } = columns.capacity
+  const { listeners, series, rules, targets } = columns.capacity
   const ends = (count: number): number[] => [0, 1, count - 1]
   return {
     gauges: [
@@ -208,6 +214,7 @@ function counted(columns: Columns): { readonly gauges: readonly Counted[]; reado
         [columns.series(slot), SERIES_CODES + 100],
         [columns.series(slot), SERIES_RESPONSE_DURATION + HISTOGRAM_BUCKETS - 1],
       ]),
+      ...ends(rules).map((slot): Counted => [columns.rule(slot), RULE_REQUESTS]),
     ],
   }
 }
@@ -226,7 +233,7 @@ const WORKER_TOTALS = [WORKER_CONNECTIONS_TOTAL, WORKER_RETRIES_TOTAL, WORKER_AC
 t.test('retiring a dead worker keeps its totals and drops what it had open, in every segment', async (t) => {
   const columns = make()
   columns.grow({ listeners: 3, targets: 21 })
-  columns.grow({ targets: 100, series: 4 })
+  columns.grow({ targets: 100, series: 4, rules: 30 })
   const { gauges, totals } = counted(columns)
   const set = (column: number): void => {
     for (const [counters, word] of [...gauges, ...totals]) counters.words[counters.at(column) + word] = 7
@@ -272,10 +279,11 @@ t.test('retiring a dead worker keeps its totals and drops what it had open, in e
 
 t.test('what a slot counted is gone before it is given out anew, and nothing else is', async (t) => {
   const columns = make()
-  columns.grow({ listeners: 10, series: 10, groups: 10, targets: 50 })
+  columns.grow({ listeners: 10, series: 10, rules: 10, groups: 10, targets: 50 })
   const kinds: readonly [string, (slot: number) => SlotCounters, number, (slot: number) => void][] = [
     ['listener', (slot) => columns.listener(slot), LISTENER_WORDS, (slot) => columns.clearListener(slot)],
     ['series', (slot) => columns.series(slot), SERIES_WORDS, (slot) => columns.clearSeries(slot)],
+    ['rule', (slot) => columns.rule(slot), RULE_WORDS, (slot) => columns.clearRule(slot)],
     ['target', (slot) => columns.target(slot), TARGET_WORDS, (slot) => columns.clearTarget(slot)],
   ]
   for (const [name, of, words, clear] of kinds) {
@@ -315,7 +323,7 @@ t.test('what a slot counted is gone before it is given out anew, and nothing els
 
 t.test('a listener, group or target is quiet when nothing of it is open on any thread', async (t) => {
   const columns = make()
-  columns.grow({ listeners: 10, series: 10, groups: 10, targets: 50 })
+  columns.grow({ listeners: 10, series: 10, rules: 10, groups: 10, targets: 50 })
   for (const slot of [0, 8]) {
     const quiet = (): boolean[] => [
       columns.isListenerQuiet(slot),

@@ -12,7 +12,7 @@ const GROWTHS = [{ targets: 3 }, { targets: 30, groups: 2 }, { groups: 20 }, { t
 const GROUPS = 34
 
 t.test('threads that count while the tables grow under them lose nothing and mix nothing up', async (t) => {
-  const capacity = { workers: THREADS + 1, listeners: 1, series: 1, groups: 1, targets: 2, sessions: 64 }
+  const capacity = { workers: THREADS + 1, listeners: 1, series: 1, rules: 1, groups: 1, targets: 2, sessions: 64 }
   const columns = new Columns(createSharedCounters(capacity))
   const table = new TargetTable(columns.shared.segments)
   const workers: Worker[] = []
@@ -88,7 +88,15 @@ t.test('threads that count while the tables grow under them lose nothing and mix
 })
 
 t.test('a client’s session at a target whose segment has not come yet is none', async (t) => {
-  const shared = createSharedCounters({ workers: 1, listeners: 1, series: 1, groups: 1, targets: 2, sessions: 64 })
+  const shared = createSharedCounters({
+    workers: 1,
+    listeners: 1,
+    series: 1,
+    rules: 1,
+    groups: 1,
+    targets: 2,
+    sessions: 64,
+  })
   const [columns, table] = [new Columns(shared), new TargetTable(shared.segments)]
   const segment = columns.grow({ targets: 3 })!
   const thread = new TargetTable(shared.segments)
@@ -103,7 +111,15 @@ t.test('a client’s session at a target whose segment has not come yet is none'
 })
 
 t.test('what is of no slot is told once, wherever it is read', async (t) => {
-  const shared = createSharedCounters({ workers: 1, listeners: 1, series: 1, groups: 1, targets: 2, sessions: 64 })
+  const shared = createSharedCounters({
+    workers: 1,
+    listeners: 1,
+    series: 1,
+    rules: 1,
+    groups: 1,
+    targets: 2,
+    sessions: 64,
+  })
   const columns = new Columns(shared)
   const table = new TargetTable(shared.segments)
   table.addSegment(columns.grow({ targets: 3 })!)

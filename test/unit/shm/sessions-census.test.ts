@@ -13,7 +13,7 @@ t.comment(`seed ${SEED}`)
 
 function setting(sessions: number) {
   const clock = new ManualClock()
-  const capacity = { workers: 1, listeners: 1, series: 1, groups: 3, targets: 4, sessions }
+  const capacity = { workers: 1, listeners: 1, series: 1, rules: 1, groups: 3, targets: 4, sessions }
   const shared = createSharedCounters(capacity)
   const table = new TargetTable(shared.segments)
   for (let slot = 0; slot < 4; slot++) table.occupy(slot, 1, CHECK_UNCHECKED, 0)

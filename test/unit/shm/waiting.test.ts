@@ -5,7 +5,7 @@ import type { Capacity } from '../../../src/core/shared-counters.js'
 import { isOlder, NEWCOMER, WaitTable, waitTableBytes } from '../../../src/shm/waiting.js'
 import { SEED } from '../../random.js'
 
-const CAPACITY: Capacity = { workers: 3, listeners: 1, series: 1, groups: 2, targets: 5, sessions: 64 }
+const CAPACITY: Capacity = { workers: 3, listeners: 1, series: 1, rules: 1, groups: 2, targets: 5, sessions: 64 }
 
 function make(capacity = CAPACITY): { table: WaitTable; shared: SharedArrayBuffer } {
   const shared = new SharedArrayBuffer(waitTableBytes(capacity, capacity.workers))

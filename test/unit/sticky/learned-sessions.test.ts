@@ -11,7 +11,7 @@ const KEY = Int32Array.from([1, 2, 3, 4])
 
 function setting() {
   const clock = new ManualClock()
-  const capacity = { workers: 1, listeners: 1, series: 1, groups: 1, targets: 4, sessions: 1 }
+  const capacity = { workers: 1, listeners: 1, series: 1, rules: 1, groups: 1, targets: 4, sessions: 1 }
   const table = new TargetTable(createSharedCounters(capacity).segments)
   const store = new MapSessionStore(10, clock)
   return {
