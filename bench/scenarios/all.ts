@@ -4,6 +4,7 @@ import { httpScenarios } from './http.js'
 import { idleScenarios } from './idle.js'
 import { latencyScenario } from './latency.js'
 import { manyTargetsScenarios } from './many-targets.js'
+import { rulesScenarios } from './rules.js'
 import { scalingScenarios } from './scaling.js'
 import type { Scenario } from './scenario.js'
 import { stickyScenarios } from './sticky.js'
@@ -16,6 +17,7 @@ export const standardScenarios: readonly Scenario[] = [
   ...echoScenarios,
   ...stickyScenarios,
   ...manyTargetsScenarios,
+  ...rulesScenarios,
   latencyScenario,
   ...idleScenarios,
   allocScenario,
