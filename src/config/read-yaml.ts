@@ -33,8 +33,6 @@ export interface YamlTree {
   position(offset: number): { line: number; column: number }
 }
 
-/** Of a text that is not YAML: more say nothing that the first ones do not. */
-const MAX_SYNTAX_PROBLEMS = 20
 /** How much of a line is looked at for what is wrong in it. */
 const LINE_WINDOW = 200
 
@@ -66,7 +64,7 @@ export function readYaml(text: string, environment: Environment, base: Path = []
 
   if ('refused' in parsed) report([], parsed.offset, parsed.refused)
   else {
-    for (const error of parsed.complaints.slice(0, MAX_SYNTAX_PROBLEMS)) {
+    for (const error of parsed.complaints) {
       const message = unmask(error.message, masked, asWritten)
       const line = lineAround(text, error.pos[0])
       report([], error.pos[0], `is not YAML: ${syntaxMessage(error.code, message, line)}`)

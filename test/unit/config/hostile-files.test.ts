@@ -11,12 +11,26 @@ import { CastorError } from '../../../src/core/errors.js'
 import { Authority } from '../../certificates.js'
 import { MACHINE, problemsOf, SMALL } from './support.js'
 
-/** Processor time, so that what else runs on the machine does not count. */
-const BOUND_MS = 2_000
+/** Processor time, so that what else runs on the machine hardly counts. */
+function processorMs(run: () => void): number {
+  const before = process.cpuUsage()
+  run()
+  const { user, system } = process.cpuUsage(before)
+  return (user + system) / 1_000
+}
+
+/** What is as large as a file may be, and nothing else, takes about a second; longer where threads share a core. */
+const LARGE = `${SMALL}${Array.from({ length: 20_000 }, (_, i) => `      - { address: "10.0.${i >> 8}.${i & 255}:80", weight: 2 }\n`).join('')}`
+const BOUND_MS =
+  2 *
+  Math.max(
+    1_000,
+    processorMs(() => problemsOf(LARGE)),
+  )
 
 const MERGE_LISTS = `a0: &a0 [{ x: 1 }]\n${Array.from({ length: 26 }, (_, i) => `a${i + 1}: &a${i + 1} [*a${i}, *a${i}]\n`).join('')}b: { <<: *a26 }\n`
 const ALIAS_LISTS = `a0: &a0 [1, 2]\n${Array.from({ length: 40 }, (_, i) => `a${i + 1}: &a${i + 1} [*a${i}, *a${i}]\n`).join('')}`
-const ALIAS_CHAIN = `a0: &a0 [1]\n${Array.from({ length: 8_000 }, (_, i) => `a${i + 1}: &a${i + 1} [*a${i}]\n`).join('')}`
+const ALIAS_CHAIN = `a0: &a0 [1]\n${Array.from({ length: 3_000 }, (_, i) => `a${i + 1}: &a${i + 1} [*a${i}]\n`).join('')}`
 const MERGE_MAPS = `a0: &a0 { x: 1 }\n${Array.from({ length: 60 }, (_, i) => `a${i + 1}: &a${i + 1} { <<: [*a${i}, *a${i}], y${i}: 1 }\n`).join('')}`
 
 const UNKNOWN_GROUPS = `listeners:\n${Array.from({ length: 1_000 }, (_, i) => `  - { targetGroup: ${'h'.repeat(50)}${i} }\n`).join('')}targetGroups:\n${Array.from({ length: 1_000 }, (_, i) => `  - { name: ${'g'.repeat(50)}${i} }\n`).join('')}`
@@ -59,8 +73,10 @@ const HOSTILE: readonly (readonly [string, string, RegExp])[] = [
     /more than 32 deep/,
   ],
   ['a line of colons in brackets', `a: [${':'.repeat(100_000)}\nb: ]]\n`, /^test.yaml:\d+:\d+: is not YAML/],
-  ['20,000 syntax errors', 'a: ]\n'.repeat(20_000), /^test.yaml:\d+:\d+: /],
-  ['200,000 wrong escapes', `node: "${'\\q'.repeat(200_000)}"\n`, /1:7: the file holds more than 20000 escapes/],
+  ['80,000 brackets that close nothing', 'a: ]\n'.repeat(80_000), /^test.yaml:1:4: is not YAML: unexpected/],
+  ['10,000 anchors too many', 'a: &x &y 1\n'.repeat(10_000), /^test.yaml:1:7: is not YAML: /],
+  ['10,000 wrong headers of blocks', 'a: |x\n'.repeat(10_000), /^test.yaml:1:5: is not YAML: block scalar header/],
+  ['200,000 wrong escapes', `node: "${'\\q'.repeat(200_000)}"\n`, /1:8: is not YAML: invalid escape sequence/],
   [
     'thousands of listeners of as many unknown groups',
     UNKNOWN_GROUPS,
@@ -79,16 +95,18 @@ const HOSTILE: readonly (readonly [string, string, RegExp])[] = [
 
 for (const [what, text, expected] of HOSTILE) {
   t.test(`${what}: an error in time, with its place`, async (t) => {
-    const before = process.cpuUsage()
-    const problems = problemsOf(text)
-    const { user, system } = process.cpuUsage(before)
-    t.ok((user + system) / 1_000 < BOUND_MS, `${(user + system) / 1_000} ms`)
+    let problems: readonly string[] = []
+    const tookMs = processorMs(() => {
+      problems = problemsOf(text)
+    })
+    t.ok(tookMs < BOUND_MS, `${tookMs} ms of ${BOUND_MS}`)
     t.match(problems[0] ?? '', /^test\.yaml:\d+:\d+: /)
     t.ok(
       problems.some((problem) => expected.test(problem)),
       problems.slice(0, 3).join(' ').slice(0, 600),
     )
     t.ok(problems.every((problem) => problem.length < 1_000))
+    if (expected.source.includes('is not YAML')) t.ok(problems.length <= 20, `${problems.length} problems`)
   })
 }
 
