@@ -13,7 +13,8 @@ import { ACCEPTORS } from './acceptor-implementations.js'
 import { HAS_IPV6 } from './conn-rigs.js'
 import type { Tale } from './starving-acceptor.js'
 
-type StarvedTale = Extract<Tale, { type: 'starved' }>
+/** Of an acceptor without descriptors: as many as are measured. */
+const PAUSES = 8
 
 const SPEC: ListenSpec = { address: '127.0.0.1', port: 0, backlog: 1_024, ipv6Only: true, deferAcceptSeconds: 0 }
 
@@ -369,10 +370,12 @@ for (const [name, { available, native, make }] of Object.entries(ACCEPTORS)) {
       for (let i = 0; i < 8; i++) press()
 
       if (native) {
-        await until(() => find('starved').length >= 5)
-        const [begin, , , , end] = find('starved') as [StarvedTale, StarvedTale, StarvedTale, StarvedTale, StarvedTale]
+        await until(() => find('starved').length > PAUSES)
+        const begin = find('starved')[0]!
+        const end = find('starved')[PAUSES]!
         const wallMs = end.wallMs - begin.wallMs
-        t.ok(wallMs >= 4 * begin.pausedMs * 0.9, `it stood still for ${wallMs} ms`)
+        // Half of them: on a busy machine the first report may run long after its pause has begun.
+        t.ok(wallMs >= (PAUSES * begin.pausedMs) / 2, `it stood still for ${wallMs} ms`)
         t.ok(end.cpuMs - begin.cpuMs < wallMs / 2, `at ${end.cpuMs - begin.cpuMs} ms of processor time`)
       } else {
         await until(() => turnedAway >= 20)
