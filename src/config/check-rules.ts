@@ -63,7 +63,7 @@ function checkUses({ fields, path }: Entry, sets: readonly string[], report: Rep
 }
 
 const ACTIONS = ['forward', 'redirect', 'respond']
-const KEYS = ['name', 'match', ...ACTIONS]
+const KEYS = ['name', 'match', 'stickySplit', ...ACTIONS]
 
 function checkActions({ fields, path }: Entry, report: Report): void {
   const given = ACTIONS.filter((action) => fields[action] !== undefined)
@@ -83,6 +83,9 @@ function checkList(rules: readonly Entry[], groups: ReadonlyMap<string, Entry>, 
   for (const rule of rules) {
     checkActions(rule, report)
     const split = entries(rule.fields, 'forward', rule.path)
+    if (rule.fields.stickySplit !== undefined && rule.fields.use === undefined && split.length < 2) {
+      report([...rule.path, 'stickySplit'], 'has no effect without several groups in forward; leave it out', 'key')
+    }
     if (split.length > 0 && split.every(({ fields }) => fields.weight === 0)) {
       report([...rule.path, 'forward'], 'has no weight above 0; then nobody answers')
     }

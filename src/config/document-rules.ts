@@ -1,5 +1,6 @@
 import type { MatchConfig, RuleConfig, ValueMatch } from '../core/config-rules.js'
 import type { Fields } from './tree.js'
+import { formatDuration } from './units.js'
 
 /** Rules in the form of the file, those of rule sets written out where they are used. */
 export function rulesDocument(rules: readonly RuleConfig[]): readonly Fields[] {
@@ -49,7 +50,10 @@ function actionDocument(action: RuleConfig['action']): Fields {
   switch (action.type) {
     case 'forward': {
       const [only, ...more] = action.to
-      return { forward: more.length === 0 ? only!.targetGroup : action.to.map((each) => ({ ...each })) }
+      return {
+        forward: more.length === 0 ? only!.targetGroup : action.to.map((each) => ({ ...each })),
+        ...(action.stickySplitMs === 0 ? {} : { stickySplit: formatDuration(action.stickySplitMs) }),
+      }
     }
     case 'redirect': {
       const { type: _type, port, ...parts } = action

@@ -36,8 +36,8 @@ function resolveMatch(match: RuleFile['match']): MatchConfig {
   }
 }
 
-function resolveAction({ forward, redirect, respond }: RuleFile, path: ResolvePath): RuleAction {
-  if (forward !== undefined) return { type: 'forward', to: forward }
+function resolveAction({ forward, stickySplit, redirect, respond }: RuleFile, path: ResolvePath): RuleAction {
+  if (forward !== undefined) return { type: 'forward', to: forward, stickySplitMs: stickySplit ?? 0 }
   if (redirect !== undefined) return resolveRedirect(redirect)
   const { status, headers, body, bodyFile } = respond!
   const named = headers.some(({ name }) => name === 'content-type') || (body === undefined && bodyFile === undefined)

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import type { ValueMatch } from '../core/config-rules.js'
 import { normalizePath } from '../core/normal-path.js'
 import { parseTemplate, type Variable, variablesOf } from '../core/template.js'
-import { cidr, mustBe, name, show, wholeNumber } from './fields.js'
+import { cidr, duration, mustBe, name, show, wholeNumber } from './fields.js'
 
 /** Rules of http and https listeners: which requests, and what becomes of them. */
 
@@ -155,6 +155,7 @@ const match = z
   .describe('Which requests the rule is for: all that is given must hold. Default: every request.')
 
 const MOST_WEIGHT = 1000
+const YEAR_MS = 365 * 24 * 60 * 60 * 1_000
 
 const split = z
   .array(
@@ -280,6 +281,11 @@ const keys = {
     )
     .optional()
     .describe('The target group that answers, or several by weight.'),
+  stickySplit: duration(1_000, YEAR_MS)
+    .optional()
+    .describe(
+      'Keeps a client with the group that forward gave it to, for so long after its last answer, by a cookie CASTOR-SPLIT-NAME with the rule’s name. 1s to 8760h. Default: each request is given anew.',
+    ),
   redirect: redirect.optional(),
   respond: respond.optional(),
 }

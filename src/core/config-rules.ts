@@ -38,6 +38,8 @@ export interface ForwardAction {
   readonly type: 'forward'
   /** At least one, the sum of weights above 0. */
   readonly to: readonly WeightedGroup[]
+  /** How long a client that has been given to one of them stays there; 0 = each request is given anew. */
+  readonly stickySplitMs: number
 }
 
 export interface WeightedGroup {

@@ -31,7 +31,7 @@ export class RouteTable {
     const rules = this.#rules
     if (rules === undefined) return this.fallback
     const index = rules.matcher.match(request)
-    if (index >= 0) return rules.routes[index]!.next()
+    if (index >= 0) return rules.routes[index]!.next(request)
     return index === ADD_SLASH ? rules.addSlash : this.fallback
   }
 

@@ -9,6 +9,7 @@ import {
   SERIES_REQUEST_DURATION,
   SERIES_RESPONSE_DURATION,
 } from '../shm/layout.js'
+import type { SplitSide } from '../sticky/split-cookie.js'
 import type { ListenerSettings } from './listener-settings.js'
 import type { OwnAnswer } from './own-answer.js'
 import { RequestHash } from './request-hash.js'
@@ -24,6 +25,7 @@ export interface RouteParts {
   readonly answer?: OwnAnswer | undefined
   readonly rule?: RouteRule | undefined
   readonly forwarded?: ForwardedConfig
+  readonly side?: SplitSide | undefined
 }
 
 /**
@@ -42,6 +44,8 @@ export class Route {
   readonly answer: OwnAnswer | undefined
   /** Undefined where none matches. */
   readonly rule: RouteRule | undefined
+  /** By what its clients stay here, where a rule splits its traffic so. */
+  readonly side: SplitSide | undefined
   readonly #words: Float64Array
   /** First word of the series in the thread's column. */
   readonly #at: number
@@ -50,7 +54,7 @@ export class Route {
     settings: ListenerSettings,
     group: TargetGroup,
     place: { readonly columns: Columns; readonly column: number; readonly series: number },
-    { answer, rule, forwarded }: RouteParts = {},
+    { answer, rule, forwarded, side }: RouteParts = {},
   ) {
     this.settings = settings
     this.group = group
@@ -58,6 +62,7 @@ export class Route {
     this.forwarded = forwarded ?? group.config.forwarded
     this.answer = answer
     this.rule = rule
+    this.side = side
     const series = place.columns.series(place.series)
     this.#words = series.words
     this.#at = series.at(place.column)

@@ -136,6 +136,13 @@ export class TargetGroup implements RulingGroup, QueuedGroup {
     return keepsClients(this.#table, slot, this.#clock.steadyMs, this.#choosable.ignoreEjections) ? target : undefined
   }
 
+  /** Whether there is a target to pick. */
+  get hasChoosable(): boolean {
+    if (this.#choosable.isOutdated) this.#refresh()
+    for (const target of this.#choosable.targets) if (target.weight > 0) return true
+    return false
+  }
+
   /** Whether there is a target to pick beside `but` and those in `tried`. */
   hasOther(but: Target, tried: readonly number[]): boolean {
     if (this.#choosable.isOutdated) this.#refresh()

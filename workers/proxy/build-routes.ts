@@ -3,18 +3,21 @@ import type { RuleConfig } from '../../src/core/config-rules.js'
 import type { ListenerEntry } from '../../src/core/snapshot.js'
 import type { ListenerSettings } from '../../src/proxy/listener-settings.js'
 import { type OwnAnswer, ownAnswerOf } from '../../src/proxy/own-answer.js'
-import { Route, type RouteRule } from '../../src/proxy/route.js'
+import { Route, type RouteParts } from '../../src/proxy/route.js'
 import { RouteTable } from '../../src/proxy/route-table.js'
 import type { TargetGroup } from '../../src/proxy/target-group.js'
 import { WeightedRoutes } from '../../src/proxy/weighted-routes.js'
 import { RuleMatcher } from '../../src/route/rule-matcher.js'
 import type { Columns } from '../../src/shm/columns.js'
+import { SplitCookie } from '../../src/sticky/split-cookie.js'
 
 /** Where the routes of a thread count, and the group for what is answered without one. */
 export interface RoutePlace {
   readonly columns: Columns
   readonly column: number
   readonly noGroup: TargetGroup
+  /** Keys Castor's own cookies. */
+  readonly secret: string
 }
 
 /** The routes of a listener: `groups` are those of its entry's routes, in the same order, undefined where there is none. */
@@ -22,42 +25,47 @@ export function buildRoutes(
   entry: ListenerEntry,
   settings: ListenerSettings,
   groups: readonly (TargetGroup | undefined)[],
-  { columns, column, noGroup }: RoutePlace,
+  { columns, column, noGroup, secret }: RoutePlace,
 ): RouteTable {
   const { config } = entry
   const told: Route['forwarded'][] = []
-  const route = (index: number, answer?: OwnAnswer, rule?: RouteRule): Route => {
+  const route = (index: number, parts: Omit<RouteParts, 'forwarded'> = {}): Route => {
     const group = groups[index] ?? noGroup
     const { forwarded } = group.config
     const same = told.find((each) => isDeepStrictEqual(each, forwarded))
     if (same === undefined) told.push(forwarded)
     const { series } = entry.routes[index]!
-    return new Route(settings, group, { columns, column, series }, { answer, rule, forwarded: same ?? forwarded })
+    return new Route(settings, group, { columns, column, series }, { ...parts, forwarded: same ?? forwarded })
   }
-  const fallback = route(0, fallbackAnswer(entry))
+  const fallback = route(0, { answer: fallbackAnswer(entry) })
   if (config.rules.length === 0) return new RouteTable(fallback)
   const own = entry.routes.findIndex(({ group }) => group < 0)
   const indexOf = new Map(groups.map((group, index) => [group?.config.name ?? '', index]))
   const routesOf = (config: RuleConfig, index: number): WeightedRoutes => {
-    const counters = columns.rule(entry.rules[index]!)
+    const place = { counters: columns.rule(entry.rules[index]!), column }
     const rule = { name: config.name }
     const { action } = config
     if (action.type !== 'forward')
-      return new WeightedRoutes([{ route: route(own, ownAnswerOf(action), rule), weight: 1 }], counters, column)
+      return new WeightedRoutes([{ route: route(own, { answer: ownAnswerOf(action), rule }), weight: 1 }], place)
+    // A group without a weight takes nobody, whoever was there before.
+    const to = action.to.filter(({ weight }) => weight > 0)
+    const names = to.map(({ targetGroup }) => targetGroup)
+    const { stickySplitMs: maxAgeMs } = action
+    const split = maxAgeMs === 0 ? undefined : new SplitCookie({ secret, rule: rule.name, maxAgeMs }, names)
     return new WeightedRoutes(
-      action.to.map(({ targetGroup, weight }) => ({
-        route: route(indexOf.get(targetGroup)!, undefined, rule),
+      to.map(({ targetGroup, weight }, at) => ({
+        route: route(indexOf.get(targetGroup)!, { rule, side: split?.sides[at] }),
         weight,
       })),
-      counters,
-      column,
+      place,
+      split,
     )
   }
   return new RouteTable(fallback, {
     configs: config.rules,
     matcher: new RuleMatcher(config.rules),
     routes: config.rules.map(routesOf),
-    addSlash: route(own, { type: 'slash' }),
+    addSlash: route(own, { answer: { type: 'slash' } }),
   })
 }
 

@@ -166,12 +166,17 @@ export class LiveConfiguration {
   #nextListener(entry: ListenerEntry, groups: readonly (ServedGroup | undefined)[]): ServedListener {
     const before = this.#listeners[entry.slot]
     const known = before?.entry.generation === entry.generation ? before : undefined
-    const { columns, column } = this.#services.shared
+    const { columns, column, sticky } = this.#services.shared
     const served = entry.routes.map(({ group }) => groups[group]?.group)
     const isSame = known !== undefined && isDeepStrictEqual(known.entry.config, entry.config)
     if (isSame && this.#hasSameRoutes(known, entry, served)) return known
     const settings = isSame ? known.routes.fallback.settings : new ListenerSettings(entry.config)
-    const routes = buildRoutes(entry, settings, served, { columns, column, noGroup: this.#noGroup })
+    const routes = buildRoutes(entry, settings, served, {
+      columns,
+      column,
+      noGroup: this.#noGroup,
+      secret: sticky.secret,
+    })
     const listener = known?.listener ?? new Listener(routes, { columns, column, listener: entry.slot })
     return { entry, listener, routes, groups: served }
   }

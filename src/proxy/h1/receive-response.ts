@@ -137,9 +137,9 @@ export abstract class ResponseReceiving extends RequestRetries {
     const { config, stickiness } = route.group
     // Interim responses are none to set cookies in.
     const final = this.info.status !== 0
-    const line = final
-      ? stickiness?.responseLine(this.affinity, this.upstream.target!.slot, !!clientAddress.tls)
-      : undefined
+    const secure = !!clientAddress.tls
+    let line = final ? stickiness?.responseLine(this.affinity, this.upstream.target!.slot, secure) : undefined
+    if (final && route.side !== undefined) line = route.side.lineBehind(line, secure)
     const hsts = final ? route.settings.hstsLine : undefined
     return this.context.responseOptions(this.info.versionMinor, chunked, close, config.forwarded.via, line, hsts)
   }
