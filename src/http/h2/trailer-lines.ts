@@ -1,10 +1,14 @@
 import { COLON, CR, LOWER, SP } from '../characters.js'
 import { headerId } from '../header-names.js'
+import { isTrailerAllowed } from '../trailers.js'
 import { FIELD_WORDS, type FieldList } from './field-list.js'
 import { isConnectionField, isFieldName, isFieldValue } from './field-rules.js'
 import type { HeadBuffer } from './head-buffer.js'
 
-/** Appends trailer fields as HTTP/1.1 lines; false when they are malformed (RFC 9113 8.1: no pseudo-header fields). */
+/**
+ * Appends trailer fields as HTTP/1.1 lines, without those that may not be passed on as trailers; false when they are
+ * malformed (RFC 9113 8.1: no pseudo-header fields).
+ */
 export function trailersToLines(fields: FieldList, out: HeadBuffer): boolean {
   const { bytes, offsets, count } = fields
   for (let i = 0, at = 0; i < count; i++, at += FIELD_WORDS) {
@@ -13,8 +17,9 @@ export function trailersToLines(fields: FieldList, out: HeadBuffer): boolean {
     const valueStart = offsets[at + 2]!
     const valueEnd = offsets[at + 3]!
     if (!isFieldName(bytes, nameStart, nameEnd) || !isFieldValue(bytes, valueStart, valueEnd)) return false
-    if (isConnectionField(headerId(bytes, nameStart, nameEnd))) return false
-    out.putLine(bytes, nameStart, nameEnd, valueStart, valueEnd)
+    const id = headerId(bytes, nameStart, nameEnd)
+    if (isConnectionField(id)) return false
+    if (isTrailerAllowed(id, bytes, nameStart, nameEnd)) out.putLine(bytes, nameStart, nameEnd, valueStart, valueEnd)
   }
   return true
 }
