@@ -1,4 +1,5 @@
 import { readBodyFile } from './body-file.js'
+import { checkEdits } from './check-edits.js'
 import type { Path } from './problems.js'
 import { didYouMean } from './suggest.js'
 import { type Entry, entries, type Fields, isFields, type Report, text } from './tree.js'
@@ -63,7 +64,7 @@ function checkUses({ fields, path }: Entry, sets: readonly string[], report: Rep
 }
 
 const ACTIONS = ['forward', 'redirect', 'respond']
-const KEYS = ['name', 'match', 'stickySplit', ...ACTIONS]
+const KEYS = ['name', 'match', 'stickySplit', ...ACTIONS, 'requestHeaders', 'responseHeaders']
 
 function checkActions({ fields, path }: Entry, report: Report): void {
   const given = ACTIONS.filter((action) => fields[action] !== undefined)
@@ -82,6 +83,7 @@ function checkActions({ fields, path }: Entry, report: Report): void {
 function checkList(rules: readonly Entry[], groups: ReadonlyMap<string, Entry>, report: Report): void {
   for (const rule of rules) {
     checkActions(rule, report)
+    checkEdits(rule, report)
     const split = entries(rule.fields, 'forward', rule.path)
     if (rule.fields.stickySplit !== undefined && rule.fields.use === undefined && split.length < 2) {
       report([...rule.path, 'stickySplit'], 'has no effect without several groups in forward; leave it out', 'key')

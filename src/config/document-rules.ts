@@ -1,14 +1,28 @@
-import type { MatchConfig, RuleConfig, ValueMatch } from '../core/config-rules.js'
+import type { HeaderEditsConfig, HeaderValue, MatchConfig, RuleConfig, ValueMatch } from '../core/config-rules.js'
 import type { Fields } from './tree.js'
 import { formatDuration } from './units.js'
 
 /** Rules in the form of the file, those of rule sets written out where they are used. */
 export function rulesDocument(rules: readonly RuleConfig[]): readonly Fields[] {
-  return rules.map(({ name, match, action }, index) => ({
+  return rules.map(({ name, match, action, requestHeaders, responseHeaders }, index) => ({
     ...(name === String(index + 1) ? {} : { name }),
     match: matchDocument(match),
     ...actionDocument(action),
+    ...(requestHeaders === undefined ? {} : { requestHeaders: editsDocument(requestHeaders) }),
+    ...(responseHeaders === undefined ? {} : { responseHeaders: editsDocument(responseHeaders) }),
   }))
+}
+
+function editsDocument({ set, add, remove }: HeaderEditsConfig): Fields {
+  return {
+    ...(set.length === 0 ? {} : { set: headersDocument(set) }),
+    ...(add.length === 0 ? {} : { add: headersDocument(add) }),
+    ...(remove.length === 0 ? {} : { remove: [...remove] }),
+  }
+}
+
+function headersDocument(headers: readonly HeaderValue[]): Fields {
+  return Object.fromEntries(headers.map(({ name, value }) => [name, value]))
 }
 
 function matchDocument(match: MatchConfig): Fields {
@@ -65,7 +79,7 @@ function actionDocument(action: RuleConfig['action']): Fields {
         respond: {
           status,
           ...(bodyFile === '' ? { body: Buffer.from(body).toString('utf8') } : { bodyFile }),
-          headers: Object.fromEntries(headers.map(({ name, value }) => [name, value])),
+          headers: headersDocument(headers),
         },
       }
     }

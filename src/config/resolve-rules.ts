@@ -1,4 +1,4 @@
-import type { MatchConfig, RedirectAction, RuleAction, RuleConfig } from '../core/config-rules.js'
+import type { HeaderEditsConfig, MatchConfig, RedirectAction, RuleAction, RuleConfig } from '../core/config-rules.js'
 import { readBodyFile } from './body-file.js'
 import type { ConfigFile, ListenerFile } from './schema.js'
 import type { RuleFile } from './schema-rules.js'
@@ -20,7 +20,17 @@ export function resolveRules(
 }
 
 function resolveRule(rule: RuleFile, index: number, path: ResolvePath): RuleConfig {
-  return { name: rule.name ?? String(index + 1), match: resolveMatch(rule.match), action: resolveAction(rule, path) }
+  return {
+    name: rule.name ?? String(index + 1),
+    match: resolveMatch(rule.match),
+    action: resolveAction(rule, path),
+    ...(hasEdits(rule.requestHeaders) ? { requestHeaders: rule.requestHeaders } : {}),
+    ...(hasEdits(rule.responseHeaders) ? { responseHeaders: rule.responseHeaders } : {}),
+  }
+}
+
+function hasEdits(edits: HeaderEditsConfig | undefined): edits is HeaderEditsConfig {
+  return edits !== undefined && edits.set.length + edits.add.length + edits.remove.length > 0
 }
 
 function resolveMatch(match: RuleFile['match']): MatchConfig {

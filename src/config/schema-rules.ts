@@ -5,6 +5,7 @@ import type { ValueMatch } from '../core/config-rules.js'
 import { normalizePath } from '../core/normal-path.js'
 import { parseTemplate, type Variable, variablesOf } from '../core/template.js'
 import { cidr, duration, mustBe, name, show, wholeNumber } from './fields.js'
+import { headerEdits } from './schema-header-edits.js'
 
 /** Rules of http and https listeners: which requests, and what becomes of them. */
 
@@ -288,6 +289,12 @@ const keys = {
     ),
   redirect: redirect.optional(),
   respond: respond.optional(),
+  requestHeaders: headerEdits('request').optional().describe('Changes header fields on their way to the target.'),
+  responseHeaders: headerEdits('response')
+    .optional()
+    .describe(
+      'Changes header fields on their way to the client: of targets’ answers, redirects and respond, not of Castor’s own errors.',
+    ),
 }
 
 const rule = z.strictObject(keys).describe('What becomes of some requests.')

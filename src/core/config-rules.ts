@@ -4,6 +4,17 @@ export interface RuleConfig {
   readonly name: string
   readonly match: MatchConfig
   readonly action: RuleAction
+  /** Of what targets are sent; undefined where it changes nothing. */
+  readonly requestHeaders?: HeaderEditsConfig | undefined
+  /** Of what clients are answered, by targets or by the action. */
+  readonly responseHeaders?: HeaderEditsConfig | undefined
+}
+
+/** Names in lower case, values as templates. */
+export interface HeaderEditsConfig {
+  readonly set: readonly HeaderValue[]
+  readonly add: readonly HeaderValue[]
+  readonly remove: readonly string[]
 }
 
 /** Every part that is given must hold; an empty list or text asks for nothing. */

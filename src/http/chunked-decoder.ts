@@ -16,6 +16,7 @@ import {
   SP,
 } from './characters.js'
 import { headerId } from './header-names.js'
+import type { NameSet } from './name-set.js'
 import { isTrailerAllowed } from './trailers.js'
 
 export const CHUNK_NEED_MORE = 0
@@ -102,8 +103,12 @@ export class ChunkedDecoder {
     this.#limits = limits
   }
 
+  /** Names that are not passed on as trailers either, until the next `reset`. */
+  removed: NameSet | undefined = undefined
+
   /** Call before each body. */
   reset(): void {
+    this.removed = undefined
     this.dataStart = 0
     this.dataEnd = 0
     this.position = 0
@@ -260,7 +265,8 @@ export class ChunkedDecoder {
   #endTrailer(): void {
     const { trailers } = this
     const id = headerId(trailers, this.#line, this.#nameEnd)
-    if (!isTrailerAllowed(id, trailers, this.#line, this.#nameEnd)) {
+    const isRemoved = this.removed?.has(trailers, this.#line, this.#nameEnd)
+    if (isRemoved || !isTrailerAllowed(id, trailers, this.#line, this.#nameEnd)) {
       this.trailersLength = this.#line
       return
     }

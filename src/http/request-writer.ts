@@ -47,6 +47,9 @@ export interface RequestHeadOptions {
   via: boolean
   /** What the target may switch to; empty where nothing. */
   upgrade: string
+  /** Further header lines, each with its CRLF, in [0, addedLength) of `added`. */
+  added: Uint8Array
+  addedLength: number
   /** Sent as Host when an HTTP/1.0 client sent none; without it Host is empty (RFC 9112 3.2). */
   defaultHost?: Uint8Array
 }
@@ -114,6 +117,7 @@ export function requestHeadBound(head: RequestParser, options: RequestHeadOption
     host * 3 +
     options.clientAddress.length +
     options.fixedLines.length +
+    options.addedLength +
     (options.forwardedPrefix === undefined ? 0 : options.forwardedPrefix.length) +
     options.requestId.length +
     options.upgrade.length
@@ -173,6 +177,7 @@ export function writeRequestHead(
     runTo = 0
   }
   at = copyBytes(out, at, buffer, runFrom, runTo)
+  at = copyBytes(out, at, options.added, 0, options.addedLength)
 
   at = writeFraming(out, at, head, options.upgrade)
   at = copyAll(out, at, REQUEST_ID)

@@ -26,6 +26,9 @@ export interface ResponseHeadOptions {
   via: boolean
   /** Further header lines, each with its CRLF. */
   extraLines?: Uint8Array | undefined
+  /** More of them, in [0, addedLength) of `added`. */
+  added: Uint8Array
+  addedLength: number
   /** The listener's own Strict-Transport-Security line, which takes the place of the target's. */
   hstsLine?: Uint8Array | undefined
 }
@@ -52,7 +55,7 @@ export function responseHeadBound(head: ResponseParser, options: ResponseHeadOpt
   const hsts = options.hstsLine === undefined ? 0 : options.hstsLine.length
   // A list that was written without spaces is written with them: `a,` becomes `a, `.
   const upgrade = head.status === UPGRADE_REQUIRED ? head.headLength >> 1 : 0
-  return CONSTANT_BYTES + head.headLength + head.headerCount + extra + hsts + upgrade
+  return CONSTANT_BYTES + head.headLength + head.headerCount + extra + hsts + upgrade + options.addedLength
 }
 
 /** Upgrade with the connection option that belongs to it (RFC 9110 7.8): of a 101 what it switches to, of a 426 what it asks for. */
@@ -126,6 +129,7 @@ export function writeResponseHead(
     runTo = 0
   }
   at = copyBytes(out, at, buffer, runFrom, runTo)
+  at = copyBytes(out, at, options.added, 0, options.addedLength)
 
   if (options.chunked) at = copyAll(out, at, CHUNKED)
   else if (head.contentLength !== -1) {

@@ -1,6 +1,7 @@
 import { equalsIgnoringCase, latin1 } from './bytes.js'
-import { FOLD } from './characters.js'
+import { COLON, FOLD, LF } from './characters.js'
 import { HEADER_OTHER } from './header-names.js'
+import type { NameSet } from './name-set.js'
 
 /** Families of fields about framing, content, routing or authorisation, none of which may come after the body. */
 const FORBIDDEN_PREFIXES = ['content-', 'proxy-', 'sec-', 'if-', 'access-control-', 'x-forwarded-', 'x-original-'].map(
@@ -27,4 +28,19 @@ export function isTrailerAllowed(id: number, buffer: Uint8Array, from: number, t
 function beginsWith(buffer: Uint8Array, from: number, prefix: Uint8Array): boolean {
   for (let i = 0; i < prefix.length; i++) if (FOLD[buffer[from + i]!] !== prefix[i]) return false
   return true
+}
+
+/** The lines, each with its CRLF, without those of `removed`; undefined where none is left. */
+export function withoutFields(lines: Uint8Array, removed: NameSet): Uint8Array | undefined {
+  const kept = new Uint8Array(lines.length)
+  let length = 0
+  for (let from = 0; from < lines.length; ) {
+    const to = lines.indexOf(LF, from) + 1
+    if (!removed.has(lines, from, lines.indexOf(COLON, from))) {
+      kept.set(lines.subarray(from, to), length)
+      length += to - from
+    }
+    from = to
+  }
+  return length === 0 ? undefined : kept.subarray(0, length)
 }

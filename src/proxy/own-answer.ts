@@ -1,6 +1,7 @@
-import type { RedirectAction, RespondAction } from '../core/config-rules.js'
+import type { HeaderValue, RedirectAction, RespondAction } from '../core/config-rules.js'
 import type { RedirectToHttpsConfig } from '../core/config-tls.js'
 import { latin1 } from '../http/bytes.js'
+import type { NameSet } from '../http/name-set.js'
 import { Template } from '../route/template.js'
 
 /** What a route answers with by itself, no target being asked. */
@@ -36,10 +37,20 @@ export interface RespondAnswer {
   readonly body: Uint8Array
 }
 
-export function ownAnswerOf(action: RedirectAction | RespondAction): RedirectAnswer | RespondAnswer {
+/** `removed` are the fields that the rule's edits take out of what it says. */
+export function ownAnswerOf(
+  action: RedirectAction | RespondAction,
+  removed: NameSet | undefined,
+): RedirectAnswer | RespondAnswer {
   if (action.type === 'respond') {
     const { status, headers, body } = action
-    const lines = latin1(headers.map(({ name, value }) => `${name}: ${value}\r\n`).join(''))
+    const isKept = ({ name }: HeaderValue): boolean => !removed?.has(latin1(name), 0, name.length)
+    const lines = latin1(
+      headers
+        .filter(isKept)
+        .map(({ name, value }) => `${name}: ${value}\r\n`)
+        .join(''),
+    )
     return { type: 'respond', status, lines, body }
   }
   const { protocol, port } = action

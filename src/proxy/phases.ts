@@ -11,6 +11,7 @@ import { BodyRelay, requestFraming } from './h1/body-relay.js'
 import { ClientSession } from './h1/client-session.js'
 import { FINISHING, OVER, STREAMING } from './h1/exchange-phase.js'
 import type { Http1Context } from './h1/h1-context.js'
+import { HeadEdits } from './h1/head-edits.js'
 import type { Requester } from './h1/requester.js'
 import type { RequestServer, RequestSource } from './h1/served-request.js'
 import { RequestTiming } from './h1/time-request.js'
@@ -209,7 +210,17 @@ class Exchange extends RequestTiming {
     const { session } = this
     session.route.group.retryBudget.countRequest()
     const { scratch } = this.context.transport
-    const headEnd = writeRequestHead(scratch, 0, parser, buffer, start, session.headOptions(this.info))
+    const options = session.headOptions(this.info)
+    const { edits } = session.route
+    if (edits !== undefined) {
+      this.edits ??= new HeadEdits()
+      if (!this.edits.begin(edits, session, this.info, parser, buffer, start, options)) {
+        this.fail(431, 'HEADER_TOO_LARGE')
+        return -1
+      }
+      if (edits.request !== undefined) this.requestBody.removeTrailers(edits.request.removed)
+    }
+    const headEnd = writeRequestHead(scratch, 0, parser, buffer, start, options)
     // A huge head with a huge Host, which is written three times, may be more than fits.
     if (headEnd < 0) this.fail(431, 'HEADER_TOO_LARGE')
     else this.upstream.head.keep(headEnd)

@@ -13,6 +13,7 @@ import type { SplitSide } from '../sticky/split-cookie.js'
 import type { ListenerSettings } from './listener-settings.js'
 import type { OwnAnswer } from './own-answer.js'
 import { RequestHash } from './request-hash.js'
+import type { RuleEdits } from './rule-edits.js'
 import type { TargetGroup } from './target-group.js'
 
 /** What a rule says of the requests that match it. */
@@ -26,6 +27,7 @@ export interface RouteParts {
   readonly rule?: RouteRule | undefined
   readonly forwarded?: ForwardedConfig
   readonly side?: SplitSide | undefined
+  readonly edits?: RuleEdits | undefined
 }
 
 /**
@@ -46,6 +48,8 @@ export class Route {
   readonly rule: RouteRule | undefined
   /** By what its clients stay here, where a rule splits its traffic so. */
   readonly side: SplitSide | undefined
+  /** What changes on the way to the target and back; undefined where nothing does. */
+  readonly edits: RuleEdits | undefined
   readonly #words: Float64Array
   /** First word of the series in the thread's column. */
   readonly #at: number
@@ -54,7 +58,7 @@ export class Route {
     settings: ListenerSettings,
     group: TargetGroup,
     place: { readonly columns: Columns; readonly column: number; readonly series: number },
-    { answer, rule, forwarded, side }: RouteParts = {},
+    { answer, rule, forwarded, side, edits }: RouteParts = {},
   ) {
     this.settings = settings
     this.group = group
@@ -63,6 +67,7 @@ export class Route {
     this.answer = answer
     this.rule = rule
     this.side = side
+    this.edits = edits
     const series = place.columns.series(place.series)
     this.#words = series.words
     this.#at = series.at(place.column)

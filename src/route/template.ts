@@ -8,25 +8,25 @@ import { HEADER_STRIDE, NAME_END, NAME_START, VALUE_END, VALUE_START } from '../
 import type { RequestParser } from '../http/request-parser.js'
 import { QueryFinder } from './query-finder.js'
 
-/** What templates may tell of a request. The head begins at `start` of `buffer`; all of it borrowed. */
+/** What templates may tell of a request. The head begins at `start` of `buffer`; all of it borrowed, one object for many requests. */
 export interface TemplateFacts {
-  readonly parser: RequestParser
-  readonly buffer: Uint8Array
-  readonly start: number
-  readonly client: Endpoint
+  parser: RequestParser
+  buffer: Uint8Array
+  start: number
+  client: Endpoint
   /** Of the socket that the client dialled. */
-  readonly port: number
-  readonly scheme: string
-  readonly requestId: Uint8Array
-  readonly listener: string
-  readonly rule: string
-  readonly targetGroup: string
-  /** Empty where it is not known yet. */
-  readonly target: string
-  readonly tlsVersion: string
-  readonly tlsServerName: string
+  port: number
+  scheme: string
+  requestId: Uint8Array
+  listener: string
+  rule: string
+  targetGroup: string
+  /** Empty where there is none. */
+  target: string
+  tlsVersion: string
+  tlsServerName: string
   /** What the rule's expression has captured, by group. */
-  readonly captures: readonly string[]
+  captures: readonly string[]
 }
 
 /** Bytes put together one after the other, in memory that grows and is used again. */
@@ -51,10 +51,13 @@ export class ByteText {
     this.length = copyBytes(this.bytes, this.length, source, from, to)
   }
 
-  /** Characters below 256. */
+  /** Characters beyond Latin-1 are written as "?": cut to a byte they could be any. */
   putText(text: string): void {
     this.room(text.length)
-    for (let i = 0; i < text.length; i++) this.bytes[this.length++] = text.charCodeAt(i)
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i)
+      this.bytes[this.length++] = code > 0xff ? QUESTION : code
+    }
   }
 
   putNumber(value: number): void {
@@ -83,6 +86,16 @@ export class Template {
     const steps = this.#steps
     for (let i = 0; i < steps.length; i++) steps[i]!(out, facts)
   }
+
+  /** The same; false, and not all of it, once `out` is longer than `most`. */
+  writeWithin(out: ByteText, facts: TemplateFacts, most: number): boolean {
+    const steps = this.#steps
+    for (let i = 0; i < steps.length; i++) {
+      steps[i]!(out, facts)
+      if (out.length > most) return false
+    }
+    return true
+  }
 }
 
 function stepOf(part: TemplatePart): Step {
@@ -98,7 +111,7 @@ function variableStep(variable: Variable): Step {
     case 'host':
       return (out, { parser, buffer, start }) => out.put(buffer, start + parser.hostStart, start + parser.hostNameEnd)
     case 'port':
-      return (out, facts) => out.putNumber(portOf(facts))
+      return (out, facts) => out.putNumber(portOf(facts) || (facts.scheme === 'https' ? 443 : 80))
     case 'path':
       return putPath
     case 'query':

@@ -5,6 +5,7 @@ import type { ListenerSettings } from '../../src/proxy/listener-settings.js'
 import { type OwnAnswer, ownAnswerOf } from '../../src/proxy/own-answer.js'
 import { Route, type RouteParts } from '../../src/proxy/route.js'
 import { RouteTable } from '../../src/proxy/route-table.js'
+import { RuleEdits } from '../../src/proxy/rule-edits.js'
 import type { TargetGroup } from '../../src/proxy/target-group.js'
 import { WeightedRoutes } from '../../src/proxy/weighted-routes.js'
 import { RuleMatcher } from '../../src/route/rule-matcher.js'
@@ -45,8 +46,11 @@ export function buildRoutes(
     const place = { counters: columns.rule(entry.rules[index]!), column }
     const rule = { name: config.name }
     const { action } = config
-    if (action.type !== 'forward')
-      return new WeightedRoutes([{ route: route(own, { answer: ownAnswerOf(action), rule }), weight: 1 }], place)
+    const edits = RuleEdits.of(config, settings)
+    if (action.type !== 'forward') {
+      const answer = ownAnswerOf(action, edits?.response?.removed)
+      return new WeightedRoutes([{ route: route(own, { answer, rule, edits }), weight: 1 }], place)
+    }
     // A group without a weight takes nobody, whoever was there before.
     const to = action.to.filter(({ weight }) => weight > 0)
     const names = to.map(({ targetGroup }) => targetGroup)
@@ -54,7 +58,7 @@ export function buildRoutes(
     const split = maxAgeMs === 0 ? undefined : new SplitCookie({ secret, rule: rule.name, maxAgeMs }, names)
     return new WeightedRoutes(
       to.map(({ targetGroup, weight }, at) => ({
-        route: route(indexOf.get(targetGroup)!, { rule, side: split?.sides[at] }),
+        route: route(indexOf.get(targetGroup)!, { rule, edits, side: split?.sides[at] }),
         weight,
       })),
       place,

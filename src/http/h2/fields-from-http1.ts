@@ -106,7 +106,7 @@ export function answerFields(
   head: ResponseParser,
   buffer: Uint8Array,
   start: number,
-  { chunked, via, extraLines, hstsLine }: ResponseHeadOptions,
+  { chunked, via, extraLines, hstsLine, added, addedLength }: ResponseHeadOptions,
   bare: boolean,
 ): void {
   putStatus(out, head.status)
@@ -116,6 +116,7 @@ export function answerFields(
     if (!isPassedOn(id) || (id === HEADER_STRICT_TRANSPORT_SECURITY && hstsLine !== undefined)) continue
     putLine(out, headers, entry, buffer, start)
   }
+  linesToTrailers(added, addedLength, out)
   if (!chunked && !bare && head.contentLength !== -1) {
     const end = writeDecimal(lengthDigits, 0, head.contentLength)
     out.push(CONTENT_LENGTH, 0, CONTENT_LENGTH.length, lengthDigits, 0, end)

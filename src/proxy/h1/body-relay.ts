@@ -9,6 +9,7 @@ import {
   LAST_CHUNK_BEFORE_TRAILERS,
   writeChunkHeader,
 } from '../../http/chunked-writer.js'
+import type { NameSet } from '../../http/name-set.js'
 import type { RequestParser } from '../../http/request-parser.js'
 import {
   FRAMING_CHUNKED,
@@ -74,6 +75,11 @@ export class BodyRelay {
     this.written = 0
     this.none = this.done = framing === FRAMING_NONE || (framing === FRAMING_LENGTH && length === 0)
     if (framing === FRAMING_CHUNKED) this.#decoder.reset()
+  }
+
+  /** To be called behind `begin`: the body's trailers are passed on without those. */
+  removeTrailers(names: NameSet): void {
+    if (this.#framing === FRAMING_CHUNKED) this.#decoder.removed = names
   }
 
   /** The same for a body that goes into `sink`, whose head counted for `headBytes`. */

@@ -8,6 +8,7 @@ import type { BodyRelay } from './body-relay.js'
 import { DELIVERING, FINISHING, OVER, type Phase } from './exchange-phase.js'
 import { writeFailure } from './failure-reply.js'
 import type { Http1Context } from './h1-context.js'
+import type { HeadEdits } from './head-edits.js'
 import { Upstream } from './pick-target.js'
 import { RequestPace } from './request-pace.js'
 import type { Requester } from './requester.js'
@@ -23,6 +24,8 @@ export abstract class RequestEnding implements UpstreamUser {
   protected readonly responseBody: BodyRelay
   protected readonly info = new RequestInfo()
   protected readonly affinity = new Affinity()
+  /** Made for the first request whose rule edits heads. */
+  protected edits: HeadEdits | undefined
   protected session!: Requester
   protected phase: Phase = OVER
   protected keepClient = false

@@ -48,6 +48,8 @@ export class Http1Context {
     requestId: new Uint8Array(0),
     via: false,
     upgrade: '',
+    added: NOTHING,
+    addedLength: 0,
   }
   readonly #responseOptions: ResponseHeadOptions = {
     clientMinor: 1,
@@ -55,6 +57,8 @@ export class Http1Context {
     close: false,
     keepAliveHeader: false,
     via: false,
+    added: NOTHING,
+    addedLength: 0,
   }
   readonly #workerAt: number
   readonly #context: WorkerContext
@@ -104,6 +108,7 @@ export class Http1Context {
     options.via = via
     options.extraLines = extraLines
     options.hstsLine = hstsLine
+    options.addedLength = 0
     return options
   }
 

@@ -5,13 +5,14 @@ import { METHOD_GET, METHOD_HEAD } from '../../http/methods.js'
 import { httpDate, type Reply } from '../../http/reply.js'
 import type { RequestParser } from '../../http/request-parser.js'
 import { RequestPath } from '../../route/request-path.js'
-import { ByteText, portOf, type TemplateFacts } from '../../route/template.js'
+import { ByteText, portOf } from '../../route/template.js'
 import type { RedirectAnswer, RespondAnswer } from '../own-answer.js'
 import type { AnswerDelivery } from './answer-delivery.js'
 import { writeAnswer } from './failure-reply.js'
 import type { Http1Context } from './h1-context.js'
 import type { Requester } from './requester.js'
 import type { ServedRequest } from './served-request.js'
+import { factsOf } from './template-facts.js'
 
 /** Answers that routes give without asking a target. */
 
@@ -141,7 +142,7 @@ function redirect(
 ): ServedRequest | undefined {
   const { parser } = answered
   if (parser.hostNameEnd <= parser.hostStart) return reply(answered, 400, 'BAD_REQUEST')
-  const facts = factsOf(answered)
+  const facts = answeredFacts(answered)
   const to = scheme ?? facts.scheme
   text.clear()
   text.put(LOCATION, 0, LOCATION.length)
@@ -164,6 +165,7 @@ function redirect(
   query.write(text, facts)
   if (text.length === queryAt + 1) text.length = queryAt
   text.put(LINE_END, 0, LINE_END.length)
+  if (!putEdits(answered)) return reply(answered, 431, 'HEADER_TOO_LARGE')
   return reply(answered, status, 'NONE', true)
 }
 
@@ -181,6 +183,7 @@ function respond(answered: Answered, { status, lines, body }: RespondAnswer): Se
   text.put(date, 0, date.length)
   text.put(LINE_END, 0, LINE_END.length)
   text.put(lines, 0, lines.length)
+  if (!putEdits(answered)) return reply(answered, 431, 'HEADER_TOO_LARGE')
   putHsts(session)
   if (!isWithoutContent(status)) text.putText(`content-length: ${body.length}\r\n`)
   if (close) text.putText('connection: close\r\n')
@@ -192,23 +195,11 @@ function respond(answered: Answered, { status, lines, body }: RespondAnswer): Se
   return send(answered, status, 'NONE', end, hasBody ? body : undefined)
 }
 
-function factsOf({ session, delivery, parser, buffer, start }: Answered): TemplateFacts {
-  const { route, clientAddress } = session
-  const { tls } = clientAddress
-  return {
-    parser,
-    buffer,
-    start,
-    client: clientAddress.source,
-    port: clientAddress.vport,
-    scheme: route.settings.config.protocol,
-    requestId: delivery.info.requestIdBytes,
-    listener: route.settings.config.name,
-    rule: route.rule?.name ?? '',
-    targetGroup: route.group.config.name,
-    target: delivery.info.target?.id ?? '',
-    tlsVersion: tls?.version ?? '',
-    tlsServerName: tls?.serverName ?? '',
-    captures: [],
-  }
+const answeredFacts = ({ session, delivery, parser, buffer, start }: Answered) =>
+  factsOf(session, delivery.info, parser, buffer, start, '')
+
+/** What the rule adds to answers of its own. False where it is more than a head may grow by. */
+function putEdits(answered: Answered): boolean {
+  const edits = answered.session.route.edits?.response
+  return edits === undefined || edits.write(text, answeredFacts(answered))
 }

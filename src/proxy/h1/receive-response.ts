@@ -90,6 +90,8 @@ export abstract class ResponseReceiving extends RequestRetries {
       this.info.sentBytes += headEnd
       this.responseBody.begin(framing, parser.contentLength, chunked)
     }
+    const removed = route.edits?.response?.removed
+    if (removed !== undefined) this.responseBody.removeTrailers(removed)
     const next = this.responseBody.relay(conn, scratch, headEnd, buffer, bodyStart, end)
     this.afterRelay(next < end)
   }
@@ -141,7 +143,13 @@ export abstract class ResponseReceiving extends RequestRetries {
     let line = final ? stickiness?.responseLine(this.affinity, this.upstream.target!.slot, secure) : undefined
     if (final && route.side !== undefined) line = route.side.lineBehind(line, secure)
     const hsts = final ? route.settings.hstsLine : undefined
-    return this.context.responseOptions(this.info.versionMinor, chunked, close, config.forwarded.via, line, hsts)
+    const { via } = config.forwarded
+    const options = this.context.responseOptions(this.info.versionMinor, chunked, close, via, line, hsts)
+    if (final && route.edits !== undefined) {
+      const { parser, buffer, start } = this.head
+      this.edits!.answer(route.edits, this.upstream.target!.id, parser, buffer, start, options)
+    }
+    return options
   }
 
   /** Writes the head that was read, an interim one, by itself. */

@@ -14,6 +14,7 @@ import { PARSE_COMPLETE, VALUE_END, VALUE_START } from '../../http/head-layout.j
 import { HEADER_CONTENT_LENGTH } from '../../http/header-names.js'
 import { FRAMING_NONE, type ResponseParser } from '../../http/response-parser.js'
 import type { ResponseHeadOptions } from '../../http/response-writer.js'
+import { withoutFields } from '../../http/trailers.js'
 import type { AnswerSink } from '../answer-sink.js'
 import type { ClientAddress } from '../client-address.js'
 import { DISCARD } from '../discard.js'
@@ -133,6 +134,7 @@ export class ClientStream extends StreamConn implements AnswerSink {
   override step(): void {
     if (this.#awaited === undefined) {
       if (this.waits) this.#begin()
+      if (this.trailerLines !== undefined) this.session.removeTrailers()
       super.step()
       return
     }
@@ -242,12 +244,20 @@ export class ClientStream extends StreamConn implements AnswerSink {
   data(buffer: Uint8Array, start: number, end: number, last: boolean): boolean {
     const stream = this.toWrite(end - start)
     if (stream === undefined) return false
-    const beside = last ? this.shared.trailersBeside : undefined
+    const beside = last ? this.#trailersBeside() : undefined
     const ends = last && beside === undefined
     const taken = start === end && !ends ? stream.queuedBytes === 0 : stream.sendData(buffer, start, end, ends)
     if (beside !== undefined) this.trailers(beside, beside.length)
     else if (last) this.out = OUT_DONE
     return taken
+  }
+
+  /** What the target sent behind a length, without what the rule takes out of its answers. */
+  #trailersBeside(): Uint8Array | undefined {
+    const { trailersBeside } = this.shared
+    const removed = this.session.route.edits?.response?.removed
+    if (trailersBeside === undefined || removed === undefined) return trailersBeside
+    return withoutFields(trailersBeside, removed)
   }
 
   trailers(lines: Uint8Array, length: number): void {

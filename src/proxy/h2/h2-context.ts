@@ -18,8 +18,9 @@ import { SourceHistories } from './source-histories.js'
 import { StepQueue } from './step-queue.js'
 
 /** Castor's own heads are larger than what came by what it adds to them. */
-const ADDED_BYTES = 32 * 1024
-const ADDED_HEADERS = 64
+const ADDED_BYTES = 64 * 1024
+/** Those of rules are as many as that again, twice: they set and add. */
+const ADDED_HEADERS = 192
 
 /**
  * What the HTTP/2 connections of a thread share. Heads are read and written in one go, so one parser and one writer of

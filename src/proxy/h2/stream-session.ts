@@ -1,6 +1,7 @@
 // Hot path: one a request that comes by HTTP/2.
 import type { Conn } from '../../core/conn.js'
 import type { ReasonCode } from '../../core/reasons.js'
+import { withoutFields } from '../../http/trailers.js'
 import type { BodyPace } from '../../limits/body-pace.js'
 import type { ClientAddress } from '../client-address.js'
 import { ClientSession } from '../h1/client-session.js'
@@ -21,7 +22,7 @@ export interface SharedConnection {
 
 /** A stream, and the trailers that came beside a length, once its body is whole. */
 export interface TrailedConn extends Conn {
-  readonly trailerLines: Uint8Array | undefined
+  trailerLines: Uint8Array | undefined
 }
 
 /** A client's session whose connection is a stream: what concerns the real connection is not its business. */
@@ -75,12 +76,20 @@ export class StreamSession extends ClientSession {
   /** What was kept while there was no connection to a target is followed by what came behind it. */
   override feedBody(): void {
     const thread = this.#thread
+    this.removeTrailers()
     thread.trailersBeside = this.#stream.trailerLines
     try {
       super.feedBody()
     } finally {
       thread.trailersBeside = undefined
     }
+  }
+
+  /** Takes those out of the trailers beside a length that its rule takes out of the head. */
+  removeTrailers(): void {
+    const lines = this.#stream.trailerLines
+    const removed = this.route.edits?.request?.removed
+    if (lines !== undefined && removed !== undefined) this.#stream.trailerLines = withoutFields(lines, removed)
   }
 
   /** Answers what cannot be put into an HTTP/1.1 head. */

@@ -17,6 +17,8 @@ const options = (fields: Partial<RequestHeadOptions> = {}): RequestHeadOptions =
   requestId: bytes('made'),
   via: false,
   upgrade: '',
+  added: new Uint8Array(0),
+  addedLength: 0,
   ...fields,
 })
 

@@ -24,6 +24,8 @@ const options = (fields: Partial<ResponseHeadOptions> = {}): ResponseHeadOptions
   close: false,
   keepAliveHeader: false,
   via: false,
+  added: new Uint8Array(0),
+  addedLength: 0,
   ...fields,
 })
 

@@ -147,7 +147,8 @@ t.test('an answer has the fields that its head as HTTP/1.1 would have had', asyn
         const parser = new ResponseParser(LIMITS)
         parser.reset()
         if (parser.parse(head, 0, head.length) !== PARSE_COMPLETE) return
-        const options: ResponseHeadOptions = { ...rest, chunked: parser.contentLength < 0 }
+        const added = Buffer.from('x-added: 1\r\n')
+        const options: ResponseHeadOptions = { ...rest, chunked: parser.contentLength < 0, added, addedLength: 12 }
         const out = new Uint8Array(4096)
         const end = writeResponseHead(out, 0, parser, head, 0, options)
         answerFields(list, parser, head, 0, options, false)
@@ -162,7 +163,15 @@ t.test('an answer of trailers alone has nothing that speaks of a body', async (t
   const parser = new ResponseParser(LIMITS)
   const head = Buffer.from('HTTP/1.1 200 OK\r\ncontent-length: 0\r\ngrpc-status: 12\r\n\r\n')
   const list = new FieldList()
-  const options = { clientMinor: 1, chunked: false, close: true, keepAliveHeader: false, via: true } as const
+  const options = {
+    clientMinor: 1,
+    chunked: false,
+    close: true,
+    keepAliveHeader: false,
+    via: true,
+    added: new Uint8Array(0),
+    addedLength: 0,
+  } as const
   for (const bare of [true, false]) {
     parser.reset()
     t.equal(parser.parse(head, 0, head.length), PARSE_COMPLETE)
