@@ -6,6 +6,7 @@ import { addBench } from './bench.js'
 import { addCheck } from './check.js'
 import { addDrainHost } from './drain-host.js'
 import { EXIT, type ExitCode, exitCodeOf } from './exit-code.js'
+import { addImport } from './import.js'
 import { addKeepalived } from './keepalived.js'
 import { addReload } from './reload.js'
 import { addSchema } from './schema.js'
@@ -44,6 +45,7 @@ Exit codes: 0 done, 1 failed (status: degraded; diff: something differs),
   addTargetCommands(castor)
   addReload(castor)
   addKeepalived(castor)
+  addImport(castor)
   addDrainHost(castor)
   addUpgrade(castor)
   addBench(castor)

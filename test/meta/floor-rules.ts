@@ -6,7 +6,7 @@ import type { Source } from './sources.js'
 export const FLOORS: readonly (readonly string[])[] = [
   ['src/core', 'src/native'],
   ['src/config', 'src/shm', 'src/observe'],
-  ['src/net', 'src/http'],
+  ['src/net', 'src/http', 'src/import'],
   ['src/route', 'src/balance', 'src/health', 'src/sticky', 'src/limits', 'src/mesh', 'src/scale'],
   ['src/proxy', 'src/admin'],
   ['src/control', 'workers/*'],
