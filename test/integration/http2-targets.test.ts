@@ -8,6 +8,8 @@ import { END, type Field, frame, GET, headers, PREFACE, SETTINGS_ACK, settings, 
 import { startTestCastor, type Test, type TestCastor } from './support/castor.js'
 import { type Answer, answerOf, ask, connectTo, type Handler, Http2Target, sayHello } from './support/http2-peers.js'
 import { RawHttp2Client, wholeFrames } from './support/http2-raw.js'
+import { get, request } from './support/raw-client.js'
+import { TcpTarget } from './support/tcp-peers.js'
 import { until } from './support/until.js'
 
 // Nearly all of their time is waiting: they wait together.
@@ -341,6 +343,27 @@ t.test(
         5_000,
       )
       t.equal(status, 502, method)
+    }
+  },
+)
+
+t.test(
+  'a target that begins with anything except SETTINGS, and keeps the connection, is given up at once',
+  { buffered: true },
+  async (t) => {
+    const beginnings = {
+      nonsense: Buffer.from('what?\r\n\r\n'),
+      'an answer in HTTP/1.1': Buffer.from('HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n'),
+      'a PING': frame(FRAME.PING, 0, 0, Buffer.alloc(8)),
+    }
+    for (const [what, bytes] of Object.entries(beginnings)) {
+      const target = await TcpTarget.start(t, (socket) => socket.resume().write(bytes))
+      const castor = await startTestCastor(t, [target.address], {
+        group: { protocol: 'h2c', retries: 'off', timeouts: { connect: '1m' } },
+      })
+      // The second begins while the first's connection may not be gone yet.
+      for (let n = 0; n < 2; n++) t.equal((await request(castor.port, get())).status, 502, what)
+      await until('the ends of its connections', () => target.sockets.every(({ readableEnded }) => readableEnded))
     }
   },
 )

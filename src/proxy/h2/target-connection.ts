@@ -210,5 +210,7 @@ export class TargetConnection implements ConnHandler, Timed, H2Handler {
 
   onFailure(_connection: H2Connection, failure: H2Failure): void {
     this.#owner.onConnectionFailure(this, failure)
+    // Streams wait for it, and nothing else would end it while the target keeps it open.
+    if (!this.ready) this.conn.close()
   }
 }
