@@ -83,7 +83,8 @@ t.test('a target that reads nothing is let go of soon after its client is gone',
   const castor = await startBalancer(t, onePair('tcp', [target.address]), { accessLog: true })
   const client = await dial(castor.port)
   client.write(Buffer.alloc(4 * MUCH))
-  await settled('the client, with every buffer on the way full', () => client.writableLength)
+  // So long that it is not merely slow: the balancer must have stopped reading, or it would meet the reset itself.
+  await settled('the client, with every buffer on the way full', () => client.writableLength, 1_000)
   client.resetAndDestroy()
   const [record] = await until('its record', () => castor.accessRecords(1), 15_000)
   t.equal(record!.reason, 'CLIENT_RESET')
