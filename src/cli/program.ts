@@ -92,7 +92,10 @@ function report(error: unknown, castor: Command): ExitCode {
   return EXIT.failed
 }
 
-/** Who reads the output has seen enough (`| head`): that is no failure of the command. A running balancer goes on. */
+/**
+ * Who reads the output has seen enough (`| head`): that is no failure of the command. A running balancer goes on, whatever
+ * Node or a library writes there.
+ */
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', ({ code }: NodeJS.ErrnoException) => {
     if (code === 'EPIPE' && process.argv[2] !== 'start') process.exit(process.exitCode ?? EXIT.ok)

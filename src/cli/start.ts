@@ -14,7 +14,7 @@ import type { Config } from '../core/config.js'
 import { CastorError } from '../core/errors.js'
 import { nativeAddon } from '../native/addon.js'
 import { endProcess, endProcessWithin } from '../native/end-process.js'
-import { forgiveStandardStreams, openNotes } from '../observe/notes.js'
+import { openNotes, takeWarnings } from '../observe/notes.js'
 import { configFile, DEFAULT_CONFIG_FILE } from './config-file.js'
 import { type EnvFileOptions, envFileOption, environmentOf } from './env-file.js'
 import { EXIT, type ExitCode, exitCodeOf } from './exit-code.js'
@@ -157,7 +157,7 @@ export async function run(
 ): Promise<ExitCode> {
   const notes = openNotes(2)
   const say = (line: string): void => notes.say(`${line}\n`)
-  forgiveStandardStreams(say)
+  takeWarnings(say)
   const signals = watchSignals(say)
   // Loaded only now: the other commands need neither the threads nor the native addon.
   const { startCastor } = await import('../control/assemble.js')

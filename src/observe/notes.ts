@@ -21,9 +21,8 @@ export function openNotes(fd: 1 | 2): Notes {
   }
 }
 
-/** For what Node itself writes on the standard streams: a reader that is gone is no error of the process. */
-export function forgiveStandardStreams(onWarning: (text: string) => void): void {
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+/** In place of Node, which prints its warnings on standard error. */
+export function takeWarnings(onWarning: (text: string) => void): void {
   process.removeAllListeners('warning')
   process.on('warning', ({ name, message }) => onWarning(`${name}: ${message}`))
 }

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { closeSync, constants, openSync, writeSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -51,6 +51,15 @@ async function fullPipe(t: Test): Promise<number> {
     closeSync(own)
   }
   return fd
+}
+
+/** Writes to standard output and standard error in every thread that it is loaded in. */
+async function noisyModule(t: Test): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'castor-test-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  const file = join(folder, 'noise.cjs')
+  await writeFile(file, `setInterval(() => { console.log('noise'); console.error('noise') }, 10).unref()\n`)
+  return file
 }
 
 const portOf = (address: string): number => Number(address.slice(address.lastIndexOf(':') + 1))
@@ -111,6 +120,21 @@ t.test('a stop ends in order where the readers of the standard streams are gone'
   stdout.readerLeaves()
   stderr.readerLeaves()
   t.equal((await request(setting.port, get('/'))).status, 200)
+  await stopsInOrder(t, setting)
+})
+
+t.test('nor is what Node or a library writes to a reader that is gone the end of it', async (t) => {
+  const [stdout, stderr] = [await pipe(t), await pipe(t)]
+  // In every thread, whose streams are the process's.
+  const noise = await noisyModule(t)
+  const setting = await start(t, {
+    stdout: stdout.fd,
+    stderr: stderr.fd,
+    env: { ...process.env, NODE_OPTIONS: `--require ${noise}` },
+  })
+  stdout.readerLeaves()
+  stderr.readerLeaves()
+  for (let n = 0; n < 20; n++) t.equal((await request(setting.port, get('/'))).status, 200)
   await stopsInOrder(t, setting)
 })
 
