@@ -15,7 +15,8 @@ export const HAS_IPV6 = Object.values(networkInterfaces()).some((all) => all?.so
 
 /** Opens an address for `accept` and answers the port. */
 type Listen = (address: string, ipv6Only: boolean, accept: OnAccepted) => Promise<{ port: number; close(): void }>
-type OnAccepted = (records: Int32Array, at: number, socket: unknown) => void
+/** False: nobody wants it. */
+type OnAccepted = (records: Int32Array, at: number, socket: unknown) => boolean
 
 /** Round trips after which what was sent before them has arrived, however many turns that takes. */
 const ROUND_TRIPS = 3
@@ -32,6 +33,7 @@ export class Rig {
   readonly #expected: ((conn: Conn) => void)[] = []
   readonly #handlers: ConnHandler[] = []
   readonly #adopted: ((conn: Conn) => void)[] = []
+  #isClosing = false
   #echo: { conn: Conn; recorder: Recorder } | undefined
 
   constructor(dialling: Transport, accepting: Transport, listen: Listen, faults: unknown[] = []) {
@@ -46,9 +48,11 @@ export class Rig {
     const known = this.#ports.get(address)
     if (known !== undefined) return known
     const listening = await this.#listen(address, ipv6Only, (records, at, socket) => {
+      if (this.#isClosing) return false
       const conn = this.accepting.adopt(records, at, socket, this.#handlers.shift()!)
       this.#adopted.shift()!(conn)
       this.#expected.shift()!(conn)
+      return true
     })
     this.#listenings.push(listening)
     this.#ports.set(address, listening.port)
@@ -58,7 +62,9 @@ export class Rig {
   /** A port for connections that nobody asks about: they are accepted and left alone. */
   async sink(): Promise<number> {
     const listening = await this.#listen('127.0.0.1', true, (records, at, socket) => {
+      if (this.#isClosing) return false
       this.accepting.adopt(records, at, socket, new Recorder())
+      return true
     })
     this.#listenings.push(listening)
     return listening.port
@@ -97,6 +103,8 @@ export class Rig {
   }
 
   close(): void {
+    // What still waits to be accepted is handed over as the listening sockets close.
+    this.#isClosing = true
     for (const listening of this.#listenings) listening.close()
     this.dialling.dispose()
     this.accepting.dispose()
@@ -106,7 +114,9 @@ export class Rig {
 function listenWith(acceptor: Acceptor): Listen {
   return async (address, ipv6Only, accept) => {
     const onAccepted = (batch: AcceptedBatch): void => {
-      for (let i = 0; i < batch.count; i++) accept(batch.records, i * RECORD_WORDS, batch.sockets?.[i])
+      for (let i = 0; i < batch.count; i++) {
+        if (!accept(batch.records, i * RECORD_WORDS, batch.sockets?.[i])) batch.discard(i)
+      }
     }
     const spec = { address, port: 0, backlog: 511, ipv6Only, deferAcceptSeconds: 0 }
     const listening: Listening = await acceptor.listen(spec, { onAccepted, onOutOfDescriptors() {} })
