@@ -132,13 +132,28 @@ function readHeads(
   else new ClientSession(http1.context, http1.requests, listener, conn, clientAddress).start(early)
 }
 
+/** Objects that nobody has needed for so long are let go of. */
+const LOOK_EVERY_MS = 5_000
+
 /** Serves the requests of a thread, one object for each that is under way: an idle connection holds none. */
 export class RequestPhases implements RequestServer {
   readonly #context: Http1Context
   readonly #free: Exchange[] = []
+  /** The fewest that were spare at once since `#lookedMs`: nobody has needed those. */
+  #least = 0
+  #lookedMs = 0
 
   constructor(context: Http1Context) {
     this.#context = context
+  }
+
+  /** Spare objects hold on to the last sessions that they served, and streams with them. */
+  forgetSpare(nowMs: number): void {
+    if (nowMs - this.#lookedMs < LOOK_EVERY_MS) return
+    this.#lookedMs = nowMs
+    const free = this.#free
+    free.length = Math.max(0, free.length - this.#least)
+    this.#least = free.length
   }
 
   /** Head: all of it is there. What answers itself goes from the route to the log at once. */
@@ -154,6 +169,7 @@ export class RequestPhases implements RequestServer {
 
   #take(): Exchange {
     const known = this.#free.pop()
+    if (this.#free.length < this.#least) this.#least = this.#free.length
     if (known !== undefined) return known
     const { limits, transport } = this.#context
     // A response's head is put together in scratch, with hardly anything added.

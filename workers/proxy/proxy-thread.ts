@@ -129,8 +129,10 @@ export class ProxyThread {
 
   /** Time has passed. Several times a second, off the hot path. */
   tick(): void {
+    const { nowMs } = this.context.clock
     this.#leaving.look()
-    this.live.release(this.context.clock.nowMs)
+    this.live.release(nowMs)
+    this.http1.requests.forgetSpare(nowMs)
   }
 
   #accessLogOf({ log }: Config): AccessLog | undefined {

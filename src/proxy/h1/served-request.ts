@@ -40,4 +40,6 @@ export interface RequestSource extends Requester {
 export interface RequestServer {
   /** Serves the request whose head begins at `start`. Returns the first byte not consumed. */
   onHead(session: RequestSource, parser: RequestParser, buffer: Uint8Array, start: number, end: number): number
+  /** Lets go of what no request has needed lately. Now and then, off the hot path. */
+  forgetSpare(nowMs: number): void
 }
