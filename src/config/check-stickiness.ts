@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import type { ListenAddress } from '../core/config.js'
 import { isLoopback, parseListenAddress } from './addresses.js'
+import { groupsOf, rulesOf } from './check-rules.js'
 import type { Path } from './problems.js'
 import { type Entry, entries, type Fields, flagOf, isFields, type Report, text } from './tree.js'
 
@@ -117,14 +118,17 @@ function maySameHost(a: string, b: string): boolean {
 
 const isWildcard = (address: string): boolean => address === '0.0.0.0' || address === '::'
 
+/** By its own group, and by those that its rules name. */
 function listenersByGroup(root: Fields): ListenersByGroup {
   const found = new Map<string, Entry[]>()
   for (const listener of entries(root, 'listeners')) {
-    const group = text(listener.fields.targetGroup)
-    if (group === undefined) continue
-    const before = found.get(group)
-    if (before === undefined) found.set(group, [listener])
-    else before.push(listener)
+    const ofRules = rulesOf(listener, root).flatMap((rule) => groupsOf(rule).map(({ name }) => name))
+    for (const group of new Set([text(listener.fields.targetGroup), ...ofRules])) {
+      if (group === undefined) continue
+      const before = found.get(group)
+      if (before === undefined) found.set(group, [listener])
+      else before.push(listener)
+    }
   }
   return found
 }

@@ -13,7 +13,9 @@ import { exposure, readFileOrPipe } from './read-file.js'
 import { pathKey, readYaml, type YamlTree } from './read-yaml.js'
 import { type Machine, resolveConfig, thisMachine } from './resolve.js'
 import { warnOfAnyUpgrade } from './schema-upgrades.js'
+import type { Report } from './tree.js'
 import { type Issue, type Validated, validate } from './validate.js'
+import { warnOfRules } from './warn-of-rules.js'
 import { writtenSecrets } from './written-secrets.js'
 
 export interface LoadOptions {
@@ -101,7 +103,11 @@ export function parseConfig(text: string, fileName: string, options: LoadOptions
   }
   if (problems.length > 0 || 'issues' in validated) throw new ConfigError(sorted(problems))
   const config = resolveConfig(validated.file, options.machine ?? thisMachine, dirname(fileName))
-  warnOfUnnamedHost(config, tree, (path, message) => options.onWarning?.(locate({ path, message, at: 'value' })))
+  const { onWarning } = options
+  if (onWarning === undefined) return config
+  const warn: Report = (path, message, at = 'value') => onWarning(locate({ path, message, at }))
+  warnOfUnnamedHost(config, tree, warn)
+  warnOfRules(config, tree, warn)
   return config
 }
 
