@@ -3,5 +3,7 @@ import type { Source } from './translate.js'
 /** Which program a configuration is of, by what its lines begin with; undefined where nothing tells. */
 export function detectSource(text: string): Source | undefined {
   if (/^(global|defaults|frontend|backend|listen)\b[^{;]*$/m.test(text)) return 'haproxy'
+  if (/^\s*(http|server|events|upstream\s+\S+)\s*\{|^\s*(listen|proxy_pass|server_name)\s[^{}]*;/m.test(text))
+    return 'nginx'
   return undefined
 }

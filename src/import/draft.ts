@@ -93,7 +93,7 @@ function listenerFields(
     rules.length === 0 && plainGroup
       ? []
       : (findings.attempt(line, `the rules of ${name}`, () => inCastorsOrder([...rules, last], findings)) ?? [
-          { ...last, name: undefined, addsSlash: false, priority: 0 },
+          { ...last, name: undefined, priority: 0 },
         ])
   // The last one is the catch-all, unless one before it takes everything already.
   const end = ordered.at(-1)

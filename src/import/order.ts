@@ -27,8 +27,6 @@ export interface ListedRule {
   /** Where it comes from, from 1; 0 for what no line says. */
   readonly line: number
   readonly name?: string
-  /** Whether a request for a prefix without its slash is sent to the one with it, as Castor does by itself. */
-  readonly addsSlash?: boolean
 }
 
 export interface OrderedRule {
@@ -36,7 +34,6 @@ export interface OrderedRule {
   readonly action: Action
   readonly line: number
   readonly name: string | undefined
-  readonly addsSlash: boolean
   /** Its place in the list: of two that fit, the lower one counts. */
   readonly priority: number
 }
@@ -76,15 +73,15 @@ function ordered(list: readonly ListedRule[], findings: Findings): readonly Orde
   return withoutNeedless(place(positive([...list.slice(0, -1), ...named, last], findings), findings))
 }
 
-/** Paths to which Castor would add a slash and the source does not. */
+/** Paths to which Castor would add a slash. */
 function addedSlashes(rules: readonly OrderedRule[]): readonly string[] {
   const named = new Set(rules.flatMap(({ match: { path } }) => (path.is === 'exact' ? [path.text] : [])))
   const namedAnywhere = new Set(
     rules.flatMap(({ match: { path, host } }) => (path.is === 'exact' && host === '' ? [path.text] : [])),
   )
   const added = new Set<string>()
-  for (const { match, addsSlash } of rules) {
-    if (match.path.is !== 'begins' || match.path.asExpression || addsSlash) continue
+  for (const { match } of rules) {
+    if (match.path.is !== 'begins' || match.path.asExpression) continue
     const text = match.path.text.slice(0, -1)
     const isNamed = namedAnywhere.has(text) || (named.has(text) && namesAt(rules, text, match.host))
     if (text !== '' && !isNamed) added.add(text)
@@ -99,9 +96,9 @@ const namesAt = (rules: readonly OrderedRule[], text: string, host: string): boo
 function positive(list: readonly ListedRule[], findings: Findings): readonly OrderedRule[] {
   const done: OrderedRule[] = []
   let priority = 0
-  const add = ({ match, action, line, name, addsSlash = false }: ListedRule): void => {
+  const add = ({ match, action, line, name }: ListedRule): void => {
     if (done.length >= MAX_RULES) throw new TooMany(`its conditions multiply to more than ${MAX_RULES} rules`)
-    done.push({ match, action, line, name, addsSlash, priority: priority++ })
+    done.push({ match, action, line, name, priority: priority++ })
   }
   const walk = (from: number, within: Match): void => {
     for (let i = from; i < list.length; i++) {

@@ -1,10 +1,11 @@
 import { castorFile, type Draft } from './draft.js'
 import { type Finding, Findings, ImportError } from './findings.js'
 import { draftOfHaproxy } from './haproxy.js'
+import { draftOfNginx } from './nginx.js'
 
 /** Other programs' configurations as Castor's. */
 
-export const SOURCES = ['haproxy'] as const
+export const SOURCES = ['haproxy', 'nginx'] as const
 export type Source = (typeof SOURCES)[number]
 
 export interface Translation {
@@ -16,6 +17,7 @@ export interface Translation {
 
 const DRAFTS: Readonly<Record<Source, (text: string, findings: Findings) => Draft>> = {
   haproxy: draftOfHaproxy,
+  nginx: draftOfNginx,
 }
 
 /** `file` is what the result calls the text. */

@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { ConnectionOptions } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
 import { type Source, type Translation, translate } from '../../../src/import/translate.js'
@@ -12,6 +13,7 @@ import type { Test } from './castor.js'
 import { request } from './raw-client.js'
 import { ok, RawTarget } from './raw-target.js'
 import { refusingAddress } from './tcp-peers.js'
+import { ask as askTls } from './tls.js'
 import { until } from './until.js'
 
 const FIXTURES = fileURLToPath(new URL('../../../../test/fixtures/import/', import.meta.url))
@@ -93,6 +95,8 @@ export function writeScratch(folder: string, name: string, text: string): string
 /** A request. */
 export type Asked = readonly [target: string, host?: string, fields?: readonly string[], method?: string]
 
+const AT_ONCE = 16
+
 /** What it needs of a test. */
 interface Same {
   same(found: unknown, wanted: unknown, message: string): unknown
@@ -105,28 +109,45 @@ export interface Said {
   readonly body: string
 }
 
-export async function ask(
-  port: number,
-  [target, host = 'other.example', fields = [], method = 'GET']: Asked,
-): Promise<Said> {
-  const lines = [`Host: ${host}`, 'Connection: close', ...fields].map((line) => `${line}\r\n`).join('')
-  const answer = await request(port, `${method} ${target} HTTP/1.1\r\n${lines}\r\n`)
-  const location = answer.header('location')
+/** One request on a connection of its own; over TLS where `tls` is given. */
+export async function ask(port: number, asked: Asked, tls?: ConnectionOptions): Promise<Said> {
+  const [target, host = 'other.example', fields = [], method = 'GET'] = asked
+  const answer = tls === undefined ? await plain() : await secure(port, asked, tls)
+  const { status, location, text } = answer
   return {
-    status: answer.status,
-    location: location === undefined ? undefined : new URL(location, `http://${host}${target}`).href,
+    status,
+    location:
+      location === undefined
+        ? undefined
+        : new URL(location, `http${tls === undefined ? '' : 's'}://${host}${target}`).href,
     // Each program has its own pages for what it answers itself.
-    body: answer.status === 200 ? answer.text.trim() : '',
+    body: status === 200 ? text.trim() : '',
   }
+
+  async function plain() {
+    const lines = [`Host: ${host}`, 'Connection: close', ...fields].map((line) => `${line}\r\n`).join('')
+    const answer = await request(port, `${method} ${target} HTTP/1.1\r\n${lines}\r\n`)
+    return { status: answer.status, location: answer.header('location'), text: answer.text }
+  }
+}
+
+async function secure(port: number, [target, host = 'other.example', , method = 'GET']: Asked, tls: ConnectionOptions) {
+  const { status, headers, text } = await askTls(port, { ...tls, path: target, method, headers: { host } })
+  return { status, location: headers.location, text }
 }
 
 export async function sameAnswers(
   t: Same,
-  ports: readonly [number, number],
+  [theirs, ours]: readonly [number, number],
   requests: readonly Asked[],
+  tls?: ConnectionOptions,
 ): Promise<void> {
-  for (const asked of requests) {
-    const [theirs, ours] = await Promise.all(ports.map((port) => ask(port, asked)))
-    t.same(ours, theirs, JSON.stringify(asked))
+  for (let from = 0; from < requests.length; from += AT_ONCE) {
+    await Promise.all(
+      requests.slice(from, from + AT_ONCE).map(async (asked) => {
+        const [own, other] = await Promise.all([ask(ours, asked, tls), ask(theirs, asked, tls)])
+        t.same(own, other, JSON.stringify(asked))
+      }),
+    )
   }
 }
