@@ -31,5 +31,28 @@ function scenario(rules: number, most: number): Scenario {
   }
 }
 
-/** What a request costs more where its listener has many rules. */
-export const rulesScenarios: readonly Scenario[] = [scenario(1_000, 1.1), scenario(10_000, 1.2)]
+const EDITS = {
+  requestHeaders: { set: { 'x-tier': 'gold', 'x-client': '${client_ip}' }, remove: ['x-debug'] },
+  responseHeaders: { set: { 'x-served-by': '${target}' }, remove: ['server'] },
+}
+
+function edited(name: string, edits: object): Lane {
+  return { name, changes: { listener: { rules: [{ match: { path: SMALL_PATH }, forward: 'target', ...edits }] } } }
+}
+
+/** What a request costs more where its rule edits five header fields. */
+const edits: Scenario = {
+  name: 'header-edits',
+  title: 'Five header fields edited, × none',
+  unit: 'request',
+  needs: ['http'],
+  mode: 'http',
+  origin: 'http',
+  limit: { kind: 'ratio', most: 1.05, against: ONE_RULE },
+  lanes: [edited(SUBJECT, EDITS), edited(ONE_RULE, {})],
+  load: (settings) => httpLoadLabel(settings, request),
+  run: (bench) => measureCpu(bench, httpLoad(bench.settings, request), ONE_RULE),
+}
+
+/** What a request costs more where its listener has many rules, or its rule much to do. */
+export const rulesScenarios: readonly Scenario[] = [scenario(1_000, 1.1), scenario(10_000, 1.2), edits]

@@ -1,5 +1,5 @@
 // Hot path of rules that edit headers: once per request of such a rule. Bytes go into memory that is used again.
-import type { HeaderEditsConfig } from '../core/config-rules.js'
+import type { HeaderEditsConfig, HeaderValue } from '../core/config-rules.js'
 import { parseTemplate, variablesOf } from '../core/template.js'
 import { latin1 } from '../http/bytes.js'
 import { DELETE, SP } from '../http/characters.js'
@@ -22,11 +22,14 @@ const UNSEEN = /[^\x21-\x7e]/g
 
 const LINE_END = latin1('\r\n')
 
-interface EditLine {
-  /** Name, colon and space. */
-  readonly name: Uint8Array
-  readonly value: Template
-}
+/** Lines that are the same for every request, or one that is not. */
+type EditLine =
+  | { readonly fixed: Uint8Array }
+  | {
+      /** Name, colon and space. */
+      readonly name: Uint8Array
+      readonly value: Template
+    }
 
 /**
  * What a rule changes of a head. Fields named by `set` and `remove` are taken out, whatever their case and punctuation; then
@@ -43,7 +46,7 @@ export class HeaderEdits {
     const isEdited = ({ name }: { readonly name: string }): boolean => !kept.includes(name)
     const written = [...set, ...add].filter(isEdited)
     this.removed = new NameSet([...set.map(({ name }) => name), ...remove].filter((name) => !kept.includes(name)))
-    this.#lines = written.map(({ name, value }) => ({ name: latin1(`${name}: `), value: new Template(value) }))
+    this.#lines = compile(written)
     this.#targets = written
       .flatMap(({ value }) => variablesOf(parseTemplate(value)))
       .filter(({ of }) => of === 'target').length
@@ -59,12 +62,22 @@ export class HeaderEdits {
     }
   }
 
+  /** Whether a line tells of the target, for which it then has a mark (`nameTarget`). */
+  get namesTarget(): boolean {
+    return this.#targets > 0
+  }
+
   /** Appends the lines, each with its CRLF. False: they are more than a head may grow by, and `out` is of no use. */
   write(out: ByteText, facts: TemplateFacts): boolean {
     const lines = this.#lines
     const most = out.length + MAX_ADDED_BYTES - this.#targets * LONGEST_TARGET_ID
     for (let i = 0; i < lines.length; i++) {
-      const { name, value } = lines[i]!
+      const line = lines[i]!
+      if ('fixed' in line) {
+        out.put(line.fixed, 0, line.fixed.length)
+        continue
+      }
+      const { name, value } = line
       const before = out.length
       out.put(name, 0, name.length)
       const from = out.length
@@ -75,6 +88,27 @@ export class HeaderEdits {
     }
     return out.length <= most
   }
+}
+
+/** Neighbouring lines without variables become one piece. */
+function compile(written: readonly HeaderValue[]): readonly EditLine[] {
+  const lines: EditLine[] = []
+  let fixed = ''
+  const endFixed = (): void => {
+    if (fixed !== '') lines.push({ fixed: latin1(fixed) })
+    fixed = ''
+  }
+  for (const { name, value } of written) {
+    if (variablesOf(parseTemplate(value)).length === 0) {
+      const text = value.trim()
+      if (text !== '') fixed += `${name}: ${text}\r\n`
+      continue
+    }
+    endFixed()
+    lines.push({ name: latin1(`${name}: `), value: new Template(value) })
+  }
+  endFixed()
+  return lines
 }
 
 /** What begins at `from` becomes the value of a field: nothing that could end its line, and no white space around it. */
@@ -92,10 +126,17 @@ function endValue(out: ByteText, from: number): void {
   out.length = from + end - begin
 }
 
+let lastId = ''
+let lastName = ''
+
 /** Copies lines in which the target was to be named later. */
 export function nameTarget(out: ByteText, lines: ByteText, id: string): void {
   const { bytes, length } = lines
-  const name = id.slice(0, LONGEST_TARGET_ID).replace(UNSEEN, '?')
+  if (id !== lastId) {
+    lastName = id.slice(0, LONGEST_TARGET_ID).replace(UNSEEN, '?')
+    lastId = id
+  }
+  const name = lastName
   let from = 0
   for (let at = 0; at < length; at++) {
     if (bytes[at] !== TARGET_MARK) continue

@@ -52,11 +52,15 @@ export class HeadEdits {
     start: number,
     options: ResponseHeadOptions,
   ): void {
-    lines.clear()
     if (edits.response === undefined) return
     edits.response.drop(parser, buffer, start)
-    nameTarget(lines, this.#answer, target)
-    options.added = lines.bytes
-    options.addedLength = lines.length
+    let added = this.#answer
+    if (edits.response.namesTarget) {
+      lines.clear()
+      nameTarget(lines, added, target)
+      added = lines
+    }
+    options.added = added.bytes
+    options.addedLength = added.length
   }
 }
