@@ -13,9 +13,11 @@ import {
   LISTENER_CONNECTIONS_TOTAL,
   LISTENER_RECEIVED_BYTES,
   LISTENER_SENT_BYTES,
+  MIRROR_RESULTS,
   RULE_REQUESTS,
   SERIES_CODE_FIRST,
   SERIES_CONNECT_DURATION,
+  SERIES_MIRRORED,
   SERIES_REQUEST_DURATION,
   SERIES_RESPONSE_DURATION,
   TARGET_CONNECTIONS,
@@ -65,6 +67,7 @@ export function renderMetrics(measured: Measured, facts: ProcessFacts): string {
   const out = new Exposition()
   requests(out, columns, directory)
   rules(out, columns, directory)
+  mirrored(out, columns, directory)
   listeners(out, columns, directory)
   failures(out, columns, directory)
   tlsMetrics(out, columns, directory, (listener) => facts.certificates(listener))
@@ -113,6 +116,17 @@ function requests(out: Exposition, columns: Columns, { series }: Directory): voi
       if (sample) out.histogram(label, sample)
     })
   }
+}
+
+function mirrored(out: Exposition, columns: Columns, { series }: Directory): void {
+  out.family('castor_mirrored_requests_total', 'counter', 'Copies of requests for a mirror, by what became of them.')
+  series.forEach((names, slot) => {
+    if (names === undefined) return
+    MIRROR_RESULTS.forEach((result, index) => {
+      const count = columns.series(slot).sum(SERIES_MIRRORED + index)
+      if (count > 0) out.sample({ listener: names.listener, target_group: names.group, result }, count)
+    })
+  })
 }
 
 function rules(out: Exposition, columns: Columns, { rules }: Directory): void {

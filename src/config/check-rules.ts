@@ -25,14 +25,30 @@ export function rulesOf({ fields, path }: Entry, root: Fields): readonly RuleEnt
   return list.map((entry, index) => ({ ...entry, position: index + 1 }))
 }
 
-/** The names of the groups that a rule sends requests to, and where they stand. */
-export function groupsOf({ fields, path }: Entry): { readonly name: string; readonly path: Path }[] {
-  const { forward } = fields
-  if (typeof forward === 'string') return [{ name: forward, path: [...path, 'forward'] }]
-  return entries(fields, 'forward', path).flatMap((item) => {
-    const name = text(item.fields.targetGroup)
-    return name === undefined ? [] : [{ name, path: [...item.path, 'targetGroup'] }]
-  })
+/** A name of a group, and where it stands. */
+export interface NamedGroup {
+  readonly name: string
+  readonly path: Path
+}
+
+/** The groups that a rule sends requests, or copies of them, to. */
+export function groupsOf(rule: Entry): readonly NamedGroup[] {
+  const { mirror } = rule.fields
+  const at = [...rule.path, 'mirror']
+  const copied = isFields(mirror) ? named(mirror.targetGroup, [...at, 'targetGroup']) : named(mirror, at)
+  return [...answeringGroupsOf(rule), ...copied]
+}
+
+/** Those whose answers clients get. */
+export function answeringGroupsOf({ fields, path }: Entry): readonly NamedGroup[] {
+  if (typeof fields.forward === 'string') return named(fields.forward, [...path, 'forward'])
+  const split = entries(fields, 'forward', path)
+  return split.flatMap((item) => named(item.fields.targetGroup, [...item.path, 'targetGroup']))
+}
+
+function named(written: unknown, path: Path): NamedGroup[] {
+  const name = text(written)
+  return name === undefined ? [] : [{ name, path }]
 }
 
 export function checkRules(root: Fields, groups: ReadonlyMap<string, Entry>, report: Report): void {
@@ -64,7 +80,7 @@ function checkUses({ fields, path }: Entry, sets: readonly string[], report: Rep
 }
 
 const ACTIONS = ['forward', 'redirect', 'respond']
-const KEYS = ['name', 'match', 'stickySplit', ...ACTIONS, 'requestHeaders', 'responseHeaders']
+const KEYS = ['name', 'match', 'stickySplit', 'mirror', ...ACTIONS, 'requestHeaders', 'responseHeaders']
 
 function checkActions({ fields, path }: Entry, report: Report): void {
   const given = ACTIONS.filter((action) => fields[action] !== undefined)
@@ -85,6 +101,9 @@ function checkList(rules: readonly Entry[], groups: ReadonlyMap<string, Entry>, 
     checkActions(rule, report)
     checkEdits(rule, report)
     const split = entries(rule.fields, 'forward', rule.path)
+    if (rule.fields.mirror !== undefined && rule.fields.use === undefined && rule.fields.forward === undefined) {
+      report([...rule.path, 'mirror'], 'has no effect without forward; leave it out', 'key')
+    }
     if (rule.fields.stickySplit !== undefined && rule.fields.use === undefined && split.length < 2) {
       report([...rule.path, 'stickySplit'], 'has no effect without several groups in forward; leave it out', 'key')
     }

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import type { ListenAddress } from '../core/config.js'
 import { isLoopback, parseListenAddress } from './addresses.js'
-import { groupsOf, rulesOf } from './check-rules.js'
+import { answeringGroupsOf, rulesOf } from './check-rules.js'
 import type { Path } from './problems.js'
 import { type Entry, entries, type Fields, flagOf, isFields, type Report, text } from './tree.js'
 
@@ -122,7 +122,7 @@ const isWildcard = (address: string): boolean => address === '0.0.0.0' || addres
 function listenersByGroup(root: Fields): ListenersByGroup {
   const found = new Map<string, Entry[]>()
   for (const listener of entries(root, 'listeners')) {
-    const ofRules = rulesOf(listener, root).flatMap((rule) => groupsOf(rule).map(({ name }) => name))
+    const ofRules = rulesOf(listener, root).flatMap((rule) => answeringGroupsOf(rule).map(({ name }) => name))
     for (const group of new Set([text(listener.fields.targetGroup), ...ofRules])) {
       if (group === undefined) continue
       const before = found.get(group)

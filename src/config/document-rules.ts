@@ -1,6 +1,13 @@
-import type { HeaderEditsConfig, HeaderValue, MatchConfig, RuleConfig, ValueMatch } from '../core/config-rules.js'
+import type {
+  HeaderEditsConfig,
+  HeaderValue,
+  MatchConfig,
+  MirrorConfig,
+  RuleConfig,
+  ValueMatch,
+} from '../core/config-rules.js'
 import type { Fields } from './tree.js'
-import { formatDuration } from './units.js'
+import { formatDuration, formatSize } from './units.js'
 
 /** Rules in the form of the file, those of rule sets written out where they are used. */
 export function rulesDocument(rules: readonly RuleConfig[]): readonly Fields[] {
@@ -60,12 +67,17 @@ function valueDocument({ is, value }: ValueMatch): string {
   }
 }
 
+function mirrorDocument({ targetGroup, percent, maxBodyBytes }: MirrorConfig): Fields {
+  return { targetGroup, percent, maxBody: formatSize(maxBodyBytes) }
+}
+
 function actionDocument(action: RuleConfig['action']): Fields {
   switch (action.type) {
     case 'forward': {
       const [only, ...more] = action.to
       return {
         forward: more.length === 0 ? only!.targetGroup : action.to.map((each) => ({ ...each })),
+        ...(action.mirror === undefined ? {} : { mirror: mirrorDocument(action.mirror) }),
         ...(action.stickySplitMs === 0 ? {} : { stickySplit: formatDuration(action.stickySplitMs) }),
       }
     }

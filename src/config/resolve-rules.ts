@@ -1,4 +1,11 @@
-import type { HeaderEditsConfig, MatchConfig, RedirectAction, RuleAction, RuleConfig } from '../core/config-rules.js'
+import type {
+  HeaderEditsConfig,
+  MatchConfig,
+  MirrorConfig,
+  RedirectAction,
+  RuleAction,
+  RuleConfig,
+} from '../core/config-rules.js'
 import { readBodyFile } from './body-file.js'
 import type { ConfigFile, ListenerFile } from './schema.js'
 import type { RuleFile } from './schema-rules.js'
@@ -46,8 +53,10 @@ function resolveMatch(match: RuleFile['match']): MatchConfig {
   }
 }
 
-function resolveAction({ forward, stickySplit, redirect, respond }: RuleFile, path: ResolvePath): RuleAction {
-  if (forward !== undefined) return { type: 'forward', to: forward, stickySplitMs: stickySplit ?? 0 }
+function resolveAction({ forward, stickySplit, mirror, redirect, respond }: RuleFile, path: ResolvePath): RuleAction {
+  if (forward !== undefined) {
+    return { type: 'forward', to: forward, stickySplitMs: stickySplit ?? 0, mirror: mirror && resolveMirror(mirror) }
+  }
   if (redirect !== undefined) return resolveRedirect(redirect)
   const { status, headers, body, bodyFile } = respond!
   const named = headers.some(({ name }) => name === 'content-type') || (body === undefined && bodyFile === undefined)
@@ -58,6 +67,10 @@ function resolveAction({ forward, stickySplit, redirect, respond }: RuleFile, pa
     body: bodyFile === undefined ? Buffer.from(body ?? '', 'utf8') : readBody(path(bodyFile)),
     bodyFile: bodyFile === undefined ? '' : path(bodyFile),
   }
+}
+
+function resolveMirror({ targetGroup, percent, maxBody }: NonNullable<RuleFile['mirror']>): MirrorConfig {
+  return { targetGroup, percent, maxBodyBytes: maxBody }
 }
 
 /** What cannot be read has been complained about, where anybody wanted to know. */

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import type { ValueMatch } from '../core/config-rules.js'
 import { normalizePath } from '../core/normal-path.js'
 import { parseTemplate, type Variable, variablesOf } from '../core/template.js'
-import { cidr, duration, mustBe, name, show, wholeNumber } from './fields.js'
+import { cidr, duration, mustBe, name, show, size, wholeNumber } from './fields.js'
 import { headerEdits } from './schema-header-edits.js'
 
 /** Rules of http and https listeners: which requests, and what becomes of them. */
@@ -169,6 +169,20 @@ const split = z
   )
   .min(1)
 
+const MIRRORED_BODY = 64 * 1024
+
+const mirror = z.strictObject({
+  targetGroup: name().describe('The target group that gets the copies.'),
+  percent: wholeNumber(0, 100)
+    .prefault(100)
+    .describe('How many of a hundred requests are copied. 0 to 100, default 100.'),
+  maxBody: size(0, 1024 * 1024)
+    .prefault('64KiB')
+    .describe(
+      'Requests with larger bodies are not copied. 0B to 1MiB, default 64KiB. Bodies are kept in memory until they are whole.',
+    ),
+})
+
 /** What may stand in a part of a redirect's Location. */
 function redirectPart(
   allowed: (variable: Variable) => boolean,
@@ -286,6 +300,15 @@ const keys = {
     .optional()
     .describe(
       'Keeps a client with the group that forward gave it to, for so long after its last answer, by a cookie CASTOR-SPLIT-NAME with the rule’s name. 1s to 8760h. Default: each request is given anew.',
+    ),
+  mirror: z
+    .union(
+      [name().transform((targetGroup) => ({ targetGroup, percent: 100, maxBody: MIRRORED_BODY })), mirror],
+      mustBe('a target group, or { targetGroup, percent, maxBody }'),
+    )
+    .optional()
+    .describe(
+      'A target group that gets a copy of the requests, whose answers are thrown away; all of them, or percent of them. Clients notice nothing of it.',
     ),
   redirect: redirect.optional(),
   respond: respond.optional(),

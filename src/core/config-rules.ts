@@ -51,12 +51,22 @@ export interface ForwardAction {
   readonly to: readonly WeightedGroup[]
   /** How long a client that has been given to one of them stays there; 0 = each request is given anew. */
   readonly stickySplitMs: number
+  readonly mirror: MirrorConfig | undefined
 }
 
 export interface WeightedGroup {
   readonly targetGroup: string
   /** 0 to 1000. */
   readonly weight: number
+}
+
+/** Requests of which a copy goes elsewhere, whose answer nobody gets. */
+export interface MirrorConfig {
+  readonly targetGroup: string
+  /** 0 to 100. */
+  readonly percent: number
+  /** A request with a larger body is not copied. */
+  readonly maxBodyBytes: number
 }
 
 /** Parts of Location, as templates; an empty `port` is the protocol's own. */
@@ -95,7 +105,9 @@ export function groupsServedBy(listener: {
 }): readonly string[] {
   const names = new Set([listener.targetGroup])
   for (const { action } of listener.rules) {
-    if (action.type === 'forward') for (const { targetGroup } of action.to) names.add(targetGroup)
+    if (action.type !== 'forward') continue
+    for (const { targetGroup } of action.to) names.add(targetGroup)
+    if (action.mirror !== undefined) names.add(action.mirror.targetGroup)
   }
   // Rules redirect and respond, if only to have a slash added to a path.
   if (listener.rules.length > 0) names.add('')

@@ -12,6 +12,7 @@ import { ClientSession } from './h1/client-session.js'
 import { FINISHING, OVER, STREAMING } from './h1/exchange-phase.js'
 import type { Http1Context } from './h1/h1-context.js'
 import { HeadEdits } from './h1/head-edits.js'
+import { Mirrors } from './h1/mirrors.js'
 import type { Requester } from './h1/requester.js'
 import type { RequestServer, RequestSource } from './h1/served-request.js'
 import { RequestTiming } from './h1/time-request.js'
@@ -142,9 +143,11 @@ export class RequestPhases implements RequestServer {
   /** The fewest that were spare at once since `#lookedMs`: nobody has needed those. */
   #least = 0
   #lookedMs = 0
+  readonly #mirrors: Mirrors
 
   constructor(context: Http1Context) {
     this.#context = context
+    this.#mirrors = new Mirrors(context)
   }
 
   /** Spare objects hold on to the last sessions that they served, and streams with them. */
@@ -175,12 +178,14 @@ export class RequestPhases implements RequestServer {
     // A response's head is put together in scratch, with hardly anything added.
     const maxHeaderBytes = Math.min(limits.maxHeaderBytes, transport.scratch.length / 2)
     const relay = (): BodyRelay => new BodyRelay(new ChunkedDecoder(limits))
-    return new Exchange(this.#context, new ResponseParser({ ...limits, maxHeaderBytes }), relay(), relay(), this.#free)
+    const parser = new ResponseParser({ ...limits, maxHeaderBytes })
+    return new Exchange(this.#context, parser, relay(), relay(), this.#mirrors, this.#free)
   }
 }
 
 /** One request and its response, from the route on. What each phase does is in the file of its name. */
 class Exchange extends RequestTiming {
+  readonly #mirrors: Mirrors
   readonly #home: Exchange[]
 
   /** `home` takes it back when it is over. */
@@ -189,9 +194,11 @@ class Exchange extends RequestTiming {
     parser: ResponseParser,
     request: BodyRelay,
     response: BodyRelay,
+    mirrors: Mirrors,
     home: Exchange[],
   ) {
     super(context, parser, request, response)
+    this.#mirrors = mirrors
     this.#home = home
   }
 
@@ -239,7 +246,10 @@ class Exchange extends RequestTiming {
     const headEnd = writeRequestHead(scratch, 0, parser, buffer, start, options)
     // A huge head with a huge Host, which is written three times, may be more than fits.
     if (headEnd < 0) this.fail(431, 'HEADER_TOO_LARGE')
-    else this.upstream.head.keep(headEnd)
+    else {
+      this.upstream.head.keep(headEnd)
+      if (session.route.mirror !== undefined) this.copy = this.#mirrors.copy(session, this.info, parser, headEnd)
+    }
     return headEnd
   }
 
@@ -250,10 +260,17 @@ class Exchange extends RequestTiming {
     else this.receive(buffer, length)
   }
 
+  /** The request ends before it was whole: its copy never will be. */
+  #dropCopy(): void {
+    this.copy?.drop()
+    this.copy = undefined
+  }
+
   /** Log: the last phase, after which it serves another request. */
   protected account(reason: ReasonCode, tunnelReceived: number, tunnelSent: number): void {
     const { info } = this
     this.phase = OVER
+    if (this.copy !== undefined) this.#dropCopy()
     this.pace.end(this.context.clock.nowMs, this.session)
     info.receivedBytes = this.requestBody.bytes + tunnelReceived
     info.sentBytes += this.responseBody.bytes + tunnelSent - this.undeliveredBytes

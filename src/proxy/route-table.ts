@@ -18,7 +18,9 @@ export class RouteTable {
     this.fallback = fallback
     this.#rules = rules
     const ofRules = rules === undefined ? [] : rules.routes.flatMap((each) => each.all)
-    this.#groups = new Set([fallback, ...ofRules].map((route) => route.group))
+    this.#groups = new Set(
+      [fallback, ...ofRules].flatMap(({ group, mirror }) => (mirror ? [group, mirror.group] : [group])),
+    )
   }
 
   /** Whether there is more than the fallback. */
@@ -35,7 +37,7 @@ export class RouteTable {
     return index === ADD_SLASH ? rules.addSlash : this.fallback
   }
 
-  /** Every group that requests may go to. */
+  /** Every group that requests, or copies of them, may go to. */
   get groups(): Iterable<TargetGroup> {
     return this.#groups
   }

@@ -11,6 +11,7 @@ import {
 } from '../shm/layout.js'
 import type { SplitSide } from '../sticky/split-cookie.js'
 import type { ListenerSettings } from './listener-settings.js'
+import type { MirrorRoute } from './mirror-route.js'
 import type { OwnAnswer } from './own-answer.js'
 import { RequestHash } from './request-hash.js'
 import type { RuleEdits } from './rule-edits.js'
@@ -28,6 +29,7 @@ export interface RouteParts {
   readonly forwarded?: ForwardedConfig
   readonly side?: SplitSide | undefined
   readonly edits?: RuleEdits | undefined
+  readonly mirror?: MirrorRoute | undefined
 }
 
 /**
@@ -50,6 +52,8 @@ export class Route {
   readonly side: SplitSide | undefined
   /** What changes on the way to the target and back; undefined where nothing does. */
   readonly edits: RuleEdits | undefined
+  /** Where copies of its requests go. */
+  readonly mirror: MirrorRoute | undefined
   readonly #words: Float64Array
   /** First word of the series in the thread's column. */
   readonly #at: number
@@ -58,7 +62,7 @@ export class Route {
     settings: ListenerSettings,
     group: TargetGroup,
     place: { readonly columns: Columns; readonly column: number; readonly series: number },
-    { answer, rule, forwarded, side, edits }: RouteParts = {},
+    { answer, rule, forwarded, side, edits, mirror }: RouteParts = {},
   ) {
     this.settings = settings
     this.group = group
@@ -68,6 +72,7 @@ export class Route {
     this.rule = rule
     this.side = side
     this.edits = edits
+    this.mirror = mirror
     const series = place.columns.series(place.series)
     this.#words = series.words
     this.#at = series.at(place.column)

@@ -66,7 +66,10 @@ export const SERIES_CODE_COUNT = 500
 export const SERIES_REQUEST_DURATION = SERIES_CODES + SERIES_CODE_COUNT
 export const SERIES_CONNECT_DURATION = SERIES_REQUEST_DURATION + HISTOGRAM_WORDS
 export const SERIES_RESPONSE_DURATION = SERIES_CONNECT_DURATION + HISTOGRAM_WORDS
-export const SERIES_WORDS = padded(SERIES_RESPONSE_DURATION + HISTOGRAM_WORDS)
+/** Copies of the listener's requests for the group, one word per result. */
+export const SERIES_MIRRORED = SERIES_RESPONSE_DURATION + HISTOGRAM_WORDS
+export const MIRROR_RESULTS = ['sent', 'dropped', 'failed'] as const
+export const SERIES_WORDS = padded(SERIES_MIRRORED + MIRROR_RESULTS.length)
 
 /** Of a rule: requests that matched it. Rules lie together, since a listener may have very many. */
 export const RULE_REQUESTS = 0

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { RuleConfig } from '../../src/core/config-rules.js'
 import type { ListenerEntry } from '../../src/core/snapshot.js'
 import type { ListenerSettings } from '../../src/proxy/listener-settings.js'
+import { MirrorRoute } from '../../src/proxy/mirror-route.js'
 import { type OwnAnswer, ownAnswerOf } from '../../src/proxy/own-answer.js'
 import { Route, type RouteParts } from '../../src/proxy/route.js'
 import { RouteTable } from '../../src/proxy/route-table.js'
@@ -53,12 +54,21 @@ export function buildRoutes(
     }
     // A group without a weight takes nobody, whoever was there before.
     const to = action.to.filter(({ weight }) => weight > 0)
+    const { mirror: mirrored } = action
+    const mirrorAt = mirrored === undefined ? -1 : indexOf.get(mirrored.targetGroup)!
+    const mirror =
+      mirrored &&
+      new MirrorRoute(mirrored, groups[mirrorAt] ?? noGroup, {
+        columns,
+        column,
+        series: entry.routes[mirrorAt]!.series,
+      })
     const names = to.map(({ targetGroup }) => targetGroup)
     const { stickySplitMs: maxAgeMs } = action
     const split = maxAgeMs === 0 ? undefined : new SplitCookie({ secret, rule: rule.name, maxAgeMs }, names)
     return new WeightedRoutes(
       to.map(({ targetGroup, weight }, at) => ({
-        route: route(indexOf.get(targetGroup)!, { rule, edits, side: split?.sides[at] }),
+        route: route(indexOf.get(targetGroup)!, { rule, edits, side: split?.sides[at], mirror }),
         weight,
       })),
       place,

@@ -55,7 +55,7 @@ export class BodyRelay {
   #remaining = 0
   #scratch: Uint8Array = new Uint8Array(0)
   #at = 0
-  #to: Conn | undefined
+  #to: Pick<Conn, 'write'> | undefined
   /** Takes the body without any framing, in place of the connection. */
   #sink: AnswerSink | undefined
 
@@ -93,7 +93,14 @@ export class BodyRelay {
    * Relays what of [start, end) belongs to the body, behind the first `at` bytes of `scratch`, which are written in any
    * case. Returns the first byte that does not belong to it, or `end`.
    */
-  relay(to: Conn, scratch: Uint8Array, at: number, buffer: Uint8Array, start: number, end: number): number {
+  relay(
+    to: Pick<Conn, 'write'>,
+    scratch: Uint8Array,
+    at: number,
+    buffer: Uint8Array,
+    start: number,
+    end: number,
+  ): number {
     this.blocked = false
     this.#scratch = scratch
     this.#at = at

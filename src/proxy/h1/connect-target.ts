@@ -17,8 +17,13 @@ import type { RequestInfo } from '../request-info.js'
 import type { Target } from '../target.js'
 import type { Http1Context } from './h1-context.js'
 import { KeptHead } from './kept-head.js'
-import type { Requester } from './requester.js'
-import { UPSTREAM_DIALLING, UPSTREAM_READY, type UpstreamState, type UpstreamUser } from './upstream-state.js'
+import {
+  UPSTREAM_DIALLING,
+  UPSTREAM_READY,
+  type UpstreamSession,
+  type UpstreamState,
+  type UpstreamUser,
+} from './upstream-state.js'
 
 /**
  * The connection to a target that one request goes out on: one that was open, its own or another's that becomes free, or a
@@ -28,7 +33,7 @@ export abstract class UpstreamConnection implements ConnHandler, SpareTaker {
   protected readonly context: Http1Context
   protected readonly user: UpstreamUser
   protected readonly info: RequestInfo
-  protected session!: Requester
+  protected session!: UpstreamSession
   /** The head as it goes to the target, kept until the response begins: it may have to go to another. */
   readonly head: KeptHead
   /** Loop time at which it began to wait, or to dial. */

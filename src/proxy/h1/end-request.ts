@@ -9,6 +9,7 @@ import { DELIVERING, FINISHING, OVER, type Phase } from './exchange-phase.js'
 import { writeFailure } from './failure-reply.js'
 import type { Http1Context } from './h1-context.js'
 import type { HeadEdits } from './head-edits.js'
+import type { MirroredRequest } from './mirrored-request.js'
 import { Upstream } from './pick-target.js'
 import { RequestPace } from './request-pace.js'
 import type { Requester } from './requester.js'
@@ -31,6 +32,8 @@ export abstract class RequestEnding implements UpstreamUser {
   protected keepClient = false
   protected keepUpstream = false
   protected readonly pace = new RequestPace()
+  /** For a mirror, while the request is on its way from its client; undefined without. */
+  protected copy: MirroredRequest | undefined
   /** Its client was asked whether more may be fetched ahead. */
   protected wide = false
   /** When the client half-closed. */

@@ -5,8 +5,13 @@ import type { Affinity } from '../stickiness.js'
 import type { Target } from '../target.js'
 import type { Waiter } from '../wait-list.js'
 import { UpstreamConnection } from './connect-target.js'
-import type { Requester } from './requester.js'
-import { UPSTREAM_NONE, UPSTREAM_READY, UPSTREAM_WAITING, type UpstreamState } from './upstream-state.js'
+import {
+  UPSTREAM_NONE,
+  UPSTREAM_READY,
+  UPSTREAM_WAITING,
+  type UpstreamSession,
+  type UpstreamState,
+} from './upstream-state.js'
 
 /** One request's way to a target: pick, take an open connection or dial, and where that fails, elsewhere. */
 export class Upstream extends UpstreamConnection implements Waiter {
@@ -35,7 +40,7 @@ export class Upstream extends UpstreamConnection implements Waiter {
    * `hash` as in PickKey; `connectionAuth`: the request has credentials for its connection; `once`: it may not be sent
    * again where it was sent already.
    */
-  begin(session: Requester, hash: number, affinity: Affinity, connectionAuth: boolean, once: boolean): void {
+  begin(session: UpstreamSession, hash: number, affinity: Affinity, connectionAuth: boolean, once: boolean): void {
     this.session = session
     this.once = once
     this.unread = false

@@ -50,6 +50,7 @@ export abstract class RequestSending extends RequestEnding {
     const wasDone = this.requestBody.done
     const next = this.requestBody.relay(this.upstream.conn!, scratch, at, buffer, start, end)
     if (this.holds && next > start) this.hold(buffer, start, next)
+    if (this.copy !== undefined && !this.copy.follow(scratch, buffer, start, next)) this.copy = undefined
     if (this.requestBody.malformed) {
       if (this.phase === FINISHING) this.conclude(true, 'BAD_BODY')
       else if (this.info.isAnswered) this.cut('BAD_BODY')

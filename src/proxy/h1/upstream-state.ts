@@ -1,5 +1,8 @@
+import type { SocketShare } from '../../core/conn.js'
 import type { CastorError } from '../../core/errors.js'
 import type { ReasonCode } from '../../core/reasons.js'
+import type { Route } from '../route.js'
+import type { Requester } from './requester.js'
 
 /** What became of an attempt to reach a target. */
 export const UPSTREAM_NONE = 0
@@ -14,6 +17,12 @@ export type UpstreamState =
   | typeof UPSTREAM_READY
   | typeof UPSTREAM_DIALLING
   | typeof UPSTREAM_WAITING
+
+/** Whom a request is from and what it goes by, as far as its way to a target needs to know. As of Requester. */
+export interface UpstreamSession extends Pick<Requester, 'clientAddress' | 'pinned' | 'pin' | 'firstReadBytes'> {
+  readonly route: Pick<Route, 'group' | 'countConnect'>
+  readonly conn: { readonly share: SocketShare | undefined }
+}
 
 /** Whose request it is. */
 export interface UpstreamUser {

@@ -14,6 +14,8 @@ export interface RoutingOptions {
   readonly listener?: Readonly<Record<string, unknown>>
   /** Of the file. */
   readonly more?: Readonly<Record<string, unknown>>
+  /** Beside those that are made. */
+  readonly groups?: readonly Readonly<Record<string, unknown>>[]
   /** Of every group. */
   readonly group?: Readonly<Record<string, unknown>>
   readonly workers?: number
@@ -25,7 +27,7 @@ export async function startRouting(
   t: Test,
   groups: readonly string[],
   rules: unknown,
-  { listener, more, group, workers = 1, accessLog = false }: RoutingOptions = {},
+  { listener, more, groups: others = [], group, workers = 1, accessLog = false }: RoutingOptions = {},
 ): Promise<Routing> {
   const targets = new Map<string, RawTarget>()
   for (const name of groups) {
@@ -36,13 +38,16 @@ export async function startRouting(
   const config: ConfigFile = {
     workers,
     listeners: [{ name: 'web', protocol: 'http', listen: '127.0.0.1:0', targetGroup: groups[0], rules, ...listener }],
-    targetGroups: groups.map((name) => ({
-      name,
-      protocol: 'http',
-      targets: [{ address: targets.get(name)!.address }],
-      healthCheck: { protocol: 'off' },
-      ...group,
-    })),
+    targetGroups: [
+      ...groups.map((name) => ({
+        name,
+        protocol: 'http',
+        targets: [{ address: targets.get(name)!.address }],
+        healthCheck: { protocol: 'off' },
+        ...group,
+      })),
+      ...others,
+    ],
     ...more,
   }
   const balancer = await startBalancer(t, config, { accessLog })

@@ -52,6 +52,7 @@ const BESIDE: readonly (readonly [prefix: string, fields: object])[] = [
   ['cluster.', { name: 'c', secret: 'x'.repeat(16), redis: 'redis://127.0.0.1' }],
   ['vips[].', { address: '192.0.2.1/24', interface: 'eth0', prefer: 'a', routerId: 1 }],
   ['listeners[].rules[].forward[].', { targetGroup: 'app' }],
+  ['listeners[].rules[].mirror.', { targetGroup: 'app' }],
   ['listeners[].tls.hsts.', { maxAge: 1 }],
   ['listeners[].tls.', { certificates: [{ cert: 'a', key: 'b' }] }],
 ]

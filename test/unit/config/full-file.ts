@@ -64,6 +64,7 @@ listeners:
         stickySplit: 90m
         requestHeaders: { set: { X-Tier: gold, X-Client: "\${client_ip}:\${client_port}" }, add: { X-Seen: "\${header.X-Id}" }, remove: [X-Debug] }
         responseHeaders: { set: { X-Served-By: "\${target}" }, add: { Vary: cookie }, remove: [Server] }
+        mirror: { targetGroup: app, percent: 10, maxBody: 8KiB }
       - use: shared
       - match: { pathRegex: "^/v[0-9]/" }
         redirect: { status: 308, protocol: https, host: "www.\${host}", port: 8443, path: "/new\${path}", query: "q=\${query.q}" }

@@ -44,7 +44,7 @@ function castorRule({ match: { host, path, methods, headers } }: OrderedRule): R
     path.is === 'exact' ? path.text : path.is === 'begins' && !path.asExpression ? `${path.text}*` : undefined
   return {
     name: 'r',
-    action: { type: 'forward', to: [], stickySplitMs: 0 },
+    action: { type: 'forward', to: [], stickySplitMs: 0, mirror: undefined },
     match: {
       hosts: host === '' ? [] : [host],
       paths: plain === undefined ? [] : [plain],

@@ -25,7 +25,7 @@ function rules(...matches: readonly Partial<MatchConfig>[]): readonly RuleConfig
   return matches.map((match, index) => ({
     name: String(index + 1),
     match: { ...ANY, ...match },
-    action: { type: 'forward', to: [{ targetGroup: 'g', weight: 1 }], stickySplitMs: 0 },
+    action: { type: 'forward', to: [{ targetGroup: 'g', weight: 1 }], stickySplitMs: 0, mirror: undefined },
   }))
 }
 
