@@ -68,6 +68,8 @@ export class MemoryThread {
   readonly logged: string[] = []
   /** Connections that targets got, in the order in which they came. */
   readonly targets: HeldTarget[] = []
+  /** What was thrown where nobody else could deal with it. */
+  readonly faults: unknown[] = []
   /** Answer each request at once, with the target's address. */
   answering = true
   readonly #wheel = new TimerWheel(this.clock)
@@ -113,7 +115,15 @@ export class MemoryThread {
     }
     const parts = {
       context,
-      services: { clock, wheel: this.#wheel, columns, column: COLUMN, table, sticky },
+      services: {
+        clock,
+        wheel: this.#wheel,
+        columns,
+        column: COLUMN,
+        table,
+        sticky,
+        onFault: (fault: unknown) => void this.faults.push(fault),
+      },
       log: pino({ level: 'silent' }),
       accessLog: new AccessLog((lines) => this.logged.push(...Buffer.from(lines).toString().trim().split('\n'))),
       ticketKeys: new Uint8Array(0),
