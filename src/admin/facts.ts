@@ -8,6 +8,7 @@ import type { CertificateFacts } from '../core/tls.js'
 import type { Logger } from '../observe/log.js'
 import type { Columns } from '../shm/columns.js'
 import type { TargetTable } from '../shm/targets.js'
+import type { ExplainQuestion, Explanation, Unexplained } from './explanation.js'
 import type { ReloadControl } from './reload-control.js'
 
 export type ProcessState = 'starting' | 'running' | 'draining'
@@ -82,6 +83,8 @@ export interface AdminFacts {
   readonly listeners: readonly ListenerFacts[]
   readonly log: Logger
   readonly reloading: ReloadControl
+  /** What would become of a request now. Nothing is sent to anybody. */
+  explain(question: ExplainQuestion): Explanation | Unexplained
   /** Those that the listener with this index serves now; none where it speaks no TLS. */
   certificates(listener: number): readonly CertificateFacts[]
   /** Undefined for a host alone. */

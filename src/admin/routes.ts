@@ -8,6 +8,7 @@ import { postReload, sendConfig, sendDiff } from './configuration.js'
 import { type ConnectionBounds, sourceOf } from './connection-bounds.js'
 import type { DashboardFile } from './dashboard-files.js'
 import { EVENT_STREAM, type EventStreams, MAX_STREAMS, MAX_STREAMS_PER_SOURCE } from './events.js'
+import { sendExplanation } from './explain.js'
 import type { AdminFacts } from './facts.js'
 import { listSessions } from './sessions.js'
 import type { Status } from './status-shape.js'
@@ -62,6 +63,10 @@ const EXACT: ReadonlyMap<string, Route> = new Map<string, Route>([
   [
     '/api/v1/sessions',
     { methods: READ, open: false, handle: (c, request, response) => listSessions(c.facts, request, response) },
+  ],
+  [
+    '/api/v1/explain',
+    { methods: READ, open: false, handle: (c, request, response) => sendExplanation(c.facts, request, response) },
   ],
   ['/api/v1/config', { methods: READ, open: false, handle: sendConfig }],
   ['/api/v1/config/diff', { methods: READ, open: false, handle: sendDiff }],

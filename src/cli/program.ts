@@ -6,6 +6,7 @@ import { addBench } from './bench.js'
 import { addCheck } from './check.js'
 import { addDrainHost } from './drain-host.js'
 import { EXIT, type ExitCode, exitCodeOf } from './exit-code.js'
+import { addExplain } from './explain.js'
 import { addImport } from './import.js'
 import { addKeepalived } from './keepalived.js'
 import { addReload } from './reload.js'
@@ -42,6 +43,7 @@ Exit codes: 0 done, 1 failed (status: degraded; diff: something differs),
   addCheck(castor)
   addSchema(castor)
   addStatus(castor)
+  addExplain(castor)
   addTargetCommands(castor)
   addReload(castor)
   addKeepalived(castor)

@@ -60,6 +60,8 @@ export class Parts {
   readonly clock = new SystemClock()
   /** Undefined on Node's own sockets. */
   readonly addon: WholeAddon | undefined
+  /** Keys Castor's own cookies. */
+  readonly cookieSecret: string
   readonly columns: Columns
   readonly table: TargetTable
   readonly sessions: SessionTable
@@ -106,6 +108,7 @@ export class Parts {
     this.descriptors = planDescriptors(openFileLimit(), config.workers, config.protection.maxConnections)
     const sessionSeed = keySeed(config.cluster?.secret, options.handed?.sessionSeed)
     const secret = cookieSecret(config, log, options.handed?.cookieSecret)
+    this.cookieSecret = secret
     const counters = createSharedCounters(capacityFor(config, inForce.snapshot), config.cluster !== undefined)
     this.columns = new Columns(counters)
     this.table = new TargetTable(counters.segments)

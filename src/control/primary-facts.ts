@@ -1,3 +1,4 @@
+import type { ExplainQuestion, Explanation, Unexplained } from '../admin/explanation.js'
 import type { AdminFacts, ClusterFacts, ProcessState, WorkerFacts } from '../admin/facts.js'
 import type { Clock } from '../core/clock.js'
 import type { Config, TargetConfig } from '../core/config.js'
@@ -9,6 +10,8 @@ import type { Logger } from '../observe/log.js'
 import type { Columns } from '../shm/columns.js'
 import type { TargetTable } from '../shm/targets.js'
 import { type OpenListener, openListeners } from './bind.js'
+import { explain } from './explain.js'
+import { explainGroup } from './explain-group.js'
 import { heldVips } from './handover.js'
 import type { Parts } from './parts.js'
 import type { Reloader } from './reloader.js'
@@ -84,6 +87,28 @@ export class PrimaryFacts implements AdminFacts {
 
   get cluster(): ClusterFacts | undefined {
     return this.#parts.threads.cluster?.facts
+  }
+
+  explain(question: ExplainQuestion): Explanation | Unexplained {
+    const { columns, table, clock, targets, config } = this
+    const { snapshot } = this.#parts.inForce
+    const { cookieSecret } = this.#parts
+    return explain(question, {
+      version: snapshot.version,
+      config,
+      addresses: (name) =>
+        snapshot.binds
+          .filter((bind) => bind !== undefined && snapshot.listeners[bind.listener]?.config.name === name)
+          .map((bind) => bind!),
+      group: (name, request, weight) => {
+        const entry = snapshot.groups.find((each) => each?.config.name === name)!
+        const own = targets.filter((target) => target.group === entry.slot)
+        return {
+          ...explainGroup(entry.config, entry.slot, own, request, { columns, table, clock, cookieSecret }),
+          weight,
+        }
+      },
+    })
   }
 
   certificates(listener: number): readonly CertificateFacts[] {

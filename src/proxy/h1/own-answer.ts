@@ -5,7 +5,7 @@ import { METHOD_GET, METHOD_HEAD } from '../../http/methods.js'
 import { httpDate, type Reply } from '../../http/reply.js'
 import type { RequestParser } from '../../http/request-parser.js'
 import { RequestPath } from '../../route/request-path.js'
-import { ByteText, portOf } from '../../route/template.js'
+import { ByteText, portOf, type TemplateFacts } from '../../route/template.js'
 import type { RedirectAnswer, RespondAnswer } from '../own-answer.js'
 import type { AnswerDelivery } from './answer-delivery.js'
 import { writeAnswer } from './failure-reply.js'
@@ -136,37 +136,42 @@ const SLASH = 0x2f
 const STAR = 0x2a
 
 /** 400 where the client named no host. */
-function redirect(
-  answered: Answered,
-  { scheme, host, port, keepsPort, path, query, status }: RedirectAnswer,
-): ServedRequest | undefined {
+function redirect(answered: Answered, own: RedirectAnswer): ServedRequest | undefined {
   const { parser } = answered
   if (parser.hostNameEnd <= parser.hostStart) return reply(answered, 400, 'BAD_REQUEST')
-  const facts = answeredFacts(answered)
-  const to = scheme ?? facts.scheme
   text.clear()
   text.put(LOCATION, 0, LOCATION.length)
-  text.putText(to)
-  text.putText('://')
-  host.write(text, facts)
-  if (port !== undefined) {
-    text.putText(':')
-    port.write(text, facts)
-  } else if (keepsPort) {
-    const own = portOf(facts)
-    if (own > 0 && own !== (to === 'https' ? HTTPS_PORT : HTTP_PORT)) text.putText(`:${own}`)
-  }
-  const before = text.length
-  path.write(text, facts)
-  // `OPTIONS *` has no path to keep.
-  if (text.bytes[before] === STAR) text.bytes[before] = SLASH
-  const queryAt = text.length
-  text.putText('?')
-  query.write(text, facts)
-  if (text.length === queryAt + 1) text.length = queryAt
+  putLocation(text, own, answeredFacts(answered))
   text.put(LINE_END, 0, LINE_END.length)
   if (!putEdits(answered)) return reply(answered, 431, 'HEADER_TOO_LARGE')
-  return reply(answered, status, 'NONE', true)
+  return reply(answered, own.status, 'NONE', true)
+}
+
+/** Where the rule sends the client, as an absolute URL. */
+export function putLocation(
+  out: ByteText,
+  { scheme, host, port, keepsPort, path, query }: RedirectAnswer,
+  facts: TemplateFacts,
+): void {
+  const to = scheme ?? facts.scheme
+  out.putText(to)
+  out.putText('://')
+  host.write(out, facts)
+  if (port !== undefined) {
+    out.putText(':')
+    port.write(out, facts)
+  } else if (keepsPort) {
+    const own = portOf(facts)
+    if (own > 0 && own !== (to === 'https' ? HTTPS_PORT : HTTP_PORT)) out.putText(`:${own}`)
+  }
+  const before = out.length
+  path.write(out, facts)
+  // `OPTIONS *` has no path to keep.
+  if (out.bytes[before] === STAR) out.bytes[before] = SLASH
+  const queryAt = out.length
+  out.putText('?')
+  query.write(out, facts)
+  if (out.length === queryAt + 1) out.length = queryAt
 }
 
 /** Status codes whose responses have no content (RFC 9110 15.3.5, 15.4.5). */

@@ -220,6 +220,10 @@ export class FakeFacts implements AdminFacts {
   /** By index of the listener. */
   served: CertificateFacts[][] = []
 
+  explain(): never {
+    throw new Error('nothing is explained here')
+  }
+
   certificates(listener: number): readonly CertificateFacts[] {
     return this.served[listener] ?? []
   }
