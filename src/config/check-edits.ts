@@ -7,7 +7,7 @@ import { type Entry, type Fields, isFields, type Report, text } from './tree.js'
 /** What a rule's edits say of its other keys: what has no effect beside them, and captures that are not there. */
 
 /** Of a request that nobody is asked. */
-const FORWARD_ONLY = ['requestHeaders']
+const FORWARD_ONLY = ['requestHeaders', 'timeouts']
 /** What a redirect writes itself. */
 const OF_REDIRECTS = ['location', 'content-type', 'allow']
 

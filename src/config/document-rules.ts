@@ -11,12 +11,13 @@ import { formatDuration, formatSize } from './units.js'
 
 /** Rules in the form of the file, those of rule sets written out where they are used. */
 export function rulesDocument(rules: readonly RuleConfig[]): readonly Fields[] {
-  return rules.map(({ name, match, action, requestHeaders, responseHeaders }, index) => ({
+  return rules.map(({ name, match, action, requestHeaders, responseHeaders, responseTimeoutMs }, index) => ({
     ...(name === String(index + 1) ? {} : { name }),
     match: matchDocument(match),
     ...actionDocument(action),
     ...(requestHeaders === undefined ? {} : { requestHeaders: editsDocument(requestHeaders) }),
     ...(responseHeaders === undefined ? {} : { responseHeaders: editsDocument(responseHeaders) }),
+    ...(responseTimeoutMs === undefined ? {} : { timeouts: { response: formatDuration(responseTimeoutMs) } }),
   }))
 }
 

@@ -33,6 +33,7 @@ function resolveRule(rule: RuleFile, index: number, path: ResolvePath): RuleConf
     action: resolveAction(rule, path),
     ...(hasEdits(rule.requestHeaders) ? { requestHeaders: rule.requestHeaders } : {}),
     ...(hasEdits(rule.responseHeaders) ? { responseHeaders: rule.responseHeaders } : {}),
+    ...(rule.timeouts === undefined ? {} : { responseTimeoutMs: rule.timeouts.response }),
   }
 }
 

@@ -318,6 +318,14 @@ const keys = {
     .describe(
       'Changes header fields on their way to the client: of targets’ answers, redirects and respond, not of Castor’s own errors.',
     ),
+  timeouts: z
+    .strictObject({
+      response: duration(10, 86_400_000).describe(
+        'From the end of a request to the head of its answer, in place of the group’s. Duration, 10ms to 24h. Higher: hung targets hold connections. Lower: slow answers are cut.',
+      ),
+    })
+    .optional()
+    .describe('How long things may take for these requests.'),
 }
 
 const rule = z.strictObject(keys).describe('What becomes of some requests.')

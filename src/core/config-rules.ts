@@ -8,6 +8,8 @@ export interface RuleConfig {
   readonly requestHeaders?: HeaderEditsConfig | undefined
   /** Of what clients are answered, by targets or by the action. */
   readonly responseHeaders?: HeaderEditsConfig | undefined
+  /** In place of the group's; undefined for that. */
+  readonly responseTimeoutMs?: number | undefined
 }
 
 /** Names in lower case, values as templates. */

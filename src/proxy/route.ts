@@ -30,6 +30,8 @@ export interface RouteParts {
   readonly side?: SplitSide | undefined
   readonly edits?: RuleEdits | undefined
   readonly mirror?: MirrorRoute | undefined
+  /** In place of the group's. */
+  readonly responseTimeoutMs?: number | undefined
 }
 
 /**
@@ -54,6 +56,8 @@ export class Route {
   readonly edits: RuleEdits | undefined
   /** Where copies of its requests go. */
   readonly mirror: MirrorRoute | undefined
+  /** How long a target may take from the end of a request to the head of its answer. */
+  readonly responseTimeoutMs: number
   readonly #words: Float64Array
   /** First word of the series in the thread's column. */
   readonly #at: number
@@ -62,7 +66,7 @@ export class Route {
     settings: ListenerSettings,
     group: TargetGroup,
     place: { readonly columns: Columns; readonly column: number; readonly series: number },
-    { answer, rule, forwarded, side, edits, mirror }: RouteParts = {},
+    { answer, rule, forwarded, side, edits, mirror, responseTimeoutMs }: RouteParts = {},
   ) {
     this.settings = settings
     this.group = group
@@ -73,6 +77,7 @@ export class Route {
     this.side = side
     this.edits = edits
     this.mirror = mirror
+    this.responseTimeoutMs = responseTimeoutMs ?? group.config.timeouts.responseMs
     const series = place.columns.series(place.series)
     this.#words = series.words
     this.#at = series.at(place.column)

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { startTestCastor } from './support/castor.js'
-import { Http2Target, sayHello } from './support/http2-peers.js'
+import { ask, connectTo, Http2Target, sayHello } from './support/http2-peers.js'
 import { get, request } from './support/raw-client.js'
 import { ok, RawTarget } from './support/raw-target.js'
 import { timed } from './support/waiting.js'
@@ -61,4 +61,61 @@ for (const protocol of ['http', 'h2c'] as const) {
       t.same(await statuses(await before({ attempts: 2 }), get()), [200, 504, 504], 'not by default')
     },
   )
+}
+
+for (const protocol of ['http', 'h2c'] as const) {
+  t.test(`a rule’s time for answers goes before its group’s, retries included: ${protocol}`, async (t) => {
+    // The first never answers, the second takes longer than the group allows.
+    let asked = 0
+    const takesLong = 3 * RESPONSE_MS
+    const later = (answer: () => void): void => {
+      const timer = setTimeout(answer, takesLong)
+      t.teardown(() => clearTimeout(timer))
+    }
+    const addresses: string[] = []
+    for (const silent of [true, false]) {
+      if (protocol === 'h2c') {
+        const target = await Http2Target.start(t, (stream, headers) => {
+          if (silent) asked++
+          else later(() => sayHello(stream, headers))
+        })
+        addresses.push(target.address)
+      } else {
+        const target = await RawTarget.start({
+          answer: (_, connection) => {
+            if (silent) asked++
+            else later(() => connection.write(ok('hello')))
+          },
+        })
+        t.teardown(() => target.stop())
+        addresses.push(target.address)
+      }
+    }
+    const { port } = await startTestCastor(t, addresses, {
+      listener: {
+        http2: true,
+        rules: [
+          { match: { path: '/long' }, forward: 'app', timeouts: { response: `${2 * takesLong}ms` } },
+          { match: { path: '/short' }, forward: 'app', timeouts: { response: '20ms' } },
+        ],
+      },
+      group: {
+        protocol,
+        outlierDetection: 'off',
+        retries: { attempts: 1, on: ['response-timeout'], budgetPercent: 100 },
+        timeouts: { response: `${RESPONSE_MS}ms` },
+      },
+    })
+    const session = await connectTo(t, port)
+    const both = async (path: string): Promise<number[]> => [
+      ...(await Promise.all([request(port, get(path)), request(port, get(path))])).map(({ status }) => status),
+      (await ask(session, { ':path': path })).status,
+    ]
+    t.same(await both('/long'), [200, 200, 200], 'at once, or after the first target had its time')
+    t.ok(asked > 0, 'which was asked')
+    const { ms, value } = await timed(both('/short'))
+    t.same(value, [504, 504, 504])
+    t.ok(ms < 4 * RESPONSE_MS, `in ${ms} ms, not twice two attempts of the group’s`)
+    t.same(await both('/'), [504, 504, 504], 'other requests have the group’s')
+  })
 }

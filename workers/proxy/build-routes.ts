@@ -68,7 +68,13 @@ export function buildRoutes(
     const split = maxAgeMs === 0 ? undefined : new SplitCookie({ secret, rule: rule.name, maxAgeMs }, names)
     return new WeightedRoutes(
       to.map(({ targetGroup, weight }, at) => ({
-        route: route(indexOf.get(targetGroup)!, { rule, edits, side: split?.sides[at], mirror }),
+        route: route(indexOf.get(targetGroup)!, {
+          rule,
+          edits,
+          side: split?.sides[at],
+          mirror,
+          responseTimeoutMs: config.responseTimeoutMs,
+        }),
         weight,
       })),
       place,

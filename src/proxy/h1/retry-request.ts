@@ -37,7 +37,7 @@ export abstract class RequestRetries extends RequestSending {
         return
       case UPSTREAM_READY:
         this.phase = AWAITING
-        this.session.checkWithin(this.session.route.group.config.timeouts.responseMs)
+        this.session.checkWithin(this.session.route.responseTimeoutMs)
     }
   }
 

@@ -64,7 +64,7 @@ export abstract class RequestSending extends RequestEnding {
       this.conclude(true)
     } else if (!wasDone) {
       this.info.requestDoneMs = this.context.clock.nowMs
-      this.session.checkWithin(this.session.route.group.config.timeouts.responseMs)
+      this.session.checkWithin(this.session.route.responseTimeoutMs)
     }
     return next
   }

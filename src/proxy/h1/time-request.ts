@@ -52,7 +52,7 @@ export abstract class RequestTiming extends ResponseReceiving {
     if (this.phase === FINISHING) return this.checkFinishing(nowMs)
     if (this.phase === AWAITING && this.requestBody.done) {
       const sinceMs = Math.max(this.info.requestDoneMs, this.head.interimMs)
-      const restMs = sinceMs + route.group.config.timeouts.responseMs - nowMs
+      const restMs = sinceMs + route.responseTimeoutMs - nowMs
       return restMs > 0 ? restMs : this.onResponseTimeout(nowMs)
     }
     const activeMs = Math.max(conn.lastActiveMs, this.upstream.conn?.lastActiveMs ?? 0)

@@ -62,6 +62,7 @@ listeners:
         match: { host: "*.shop.example", path: [/a, /b/*], methods: [GET], headers: { X-Beta: "*", x-old: "!", x-id: "~^[0-9]+$" }, query: { v: "2" }, cookies: { lab: b }, sourceIp: [10.0.0.0/8] }
         forward: [{ targetGroup: rpc, weight: 90 }, { targetGroup: app, weight: 7 }]
         stickySplit: 90m
+        timeouts: { response: 5m }
         requestHeaders: { set: { X-Tier: gold, X-Client: "\${client_ip}:\${client_port}" }, add: { X-Seen: "\${header.X-Id}" }, remove: [X-Debug] }
         responseHeaders: { set: { X-Served-By: "\${target}" }, add: { Vary: cookie }, remove: [Server] }
         mirror: { targetGroup: app, percent: 10, maxBody: 8KiB }
