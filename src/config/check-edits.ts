@@ -2,12 +2,12 @@ import { RE2JS } from 're2js'
 import { parseTemplate, variablesOf } from '../core/template.js'
 import type { Path } from './problems.js'
 import { foldName } from './schema-header-edits.js'
-import { type Entry, type Fields, isFields, type Report, text } from './tree.js'
+import { type Entry, type Fields, flagOf, isFields, type Report, text } from './tree.js'
 
 /** What a rule's edits say of its other keys: what has no effect beside them, and captures that are not there. */
 
 /** Of a request that nobody is asked. */
-const FORWARD_ONLY = ['requestHeaders', 'timeouts']
+const FORWARD_ONLY = ['requestHeaders', 'rewrite', 'timeouts']
 /** What a redirect writes itself. */
 const OF_REDIRECTS = ['location', 'content-type', 'allow']
 
@@ -22,6 +22,7 @@ export function checkEdits({ fields, path }: Entry, report: Report): void {
       if (OF_REDIRECTS.includes(foldName(name))) report(at, `${name} is the redirect’s to write; leave it out`)
     }
   }
+  checkRewrite(fields, [...path, 'rewrite'], report)
   const most = captureGroups(fields.match)
   for (const { value, at } of templatesOf(fields, path)) checkCaptures(value, at, most, report)
 }
@@ -49,7 +50,12 @@ interface TemplatePlace {
 }
 
 function templatesOf(fields: Fields, path: Path): readonly TemplatePlace[] {
-  return ['requestHeaders', 'responseHeaders'].flatMap((side) => {
+  const { rewrite } = fields
+  const rewritten = ['path', 'host', 'query'].flatMap((key) => {
+    const value = isFields(rewrite) ? text(rewrite[key]) : undefined
+    return value === undefined ? [] : [{ value, at: [...path, 'rewrite', key] }]
+  })
+  const ofHeaders = ['requestHeaders', 'responseHeaders'].flatMap((side) => {
     const edits = fields[side]
     return ['set', 'add'].flatMap((key) => {
       const map = isFields(edits) ? edits[key] : undefined
@@ -59,6 +65,39 @@ function templatesOf(fields: Fields, path: Path): readonly TemplatePlace[] {
       )
     })
   })
+  return [...rewritten, ...ofHeaders]
+}
+
+/** What can be carried over, and written back, hangs on what the rule matches. */
+function checkRewrite({ rewrite, match }: Fields, path: Path, report: Report): void {
+  if (!isFields(rewrite)) return
+  const written = text(rewrite.path)
+  if (written === undefined && rewrite.host === undefined && rewrite.query === undefined) {
+    report(path, 'says not what to rewrite; write path, host or query')
+  }
+  const carries = written?.endsWith('/*') ?? false
+  if (carries && isFields(match)) {
+    const paths = [match.path].flat().filter((each) => typeof each === 'string')
+    const whole = paths.find((each) => !each.endsWith('/*'))
+    if (match.pathRegex !== undefined) {
+      report(
+        [...path, 'path'],
+        '"/*" carries what follows a prefix, and match has pathRegex; write ${1} for what it captures',
+      )
+    } else if (whole !== undefined) {
+      report(
+        [...path, 'path'],
+        `"/*" carries what follows a prefix, and match.path has ${whole}; write another rule for it`,
+      )
+    }
+  }
+  const isBack = carries && !written!.includes('${')
+  if (flagOf(rewrite.responses) === true && !isBack && rewrite.host === undefined) {
+    report(
+      [...path, 'responses'],
+      'has nothing to write back; it needs a host, or a path that is a prefix such as /app/*',
+    )
+  }
 }
 
 /** How many groups the rule's expression has, -1 without one. */

@@ -80,7 +80,17 @@ function checkUses({ fields, path }: Entry, sets: readonly string[], report: Rep
 }
 
 const ACTIONS = ['forward', 'redirect', 'respond']
-const KEYS = ['name', 'match', 'stickySplit', 'mirror', ...ACTIONS, 'requestHeaders', 'responseHeaders', 'timeouts']
+const KEYS = [
+  'name',
+  'match',
+  'stickySplit',
+  'mirror',
+  ...ACTIONS,
+  'requestHeaders',
+  'responseHeaders',
+  'rewrite',
+  'timeouts',
+]
 
 function checkActions({ fields, path }: Entry, report: Report): void {
   const given = ACTIONS.filter((action) => fields[action] !== undefined)

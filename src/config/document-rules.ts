@@ -3,6 +3,7 @@ import type {
   HeaderValue,
   MatchConfig,
   MirrorConfig,
+  RewriteConfig,
   RuleConfig,
   ValueMatch,
 } from '../core/config-rules.js'
@@ -11,14 +12,24 @@ import { formatDuration, formatSize } from './units.js'
 
 /** Rules in the form of the file, those of rule sets written out where they are used. */
 export function rulesDocument(rules: readonly RuleConfig[]): readonly Fields[] {
-  return rules.map(({ name, match, action, requestHeaders, responseHeaders, responseTimeoutMs }, index) => ({
+  return rules.map(({ name, match, action, requestHeaders, responseHeaders, rewrite, responseTimeoutMs }, index) => ({
     ...(name === String(index + 1) ? {} : { name }),
     match: matchDocument(match),
     ...actionDocument(action),
     ...(requestHeaders === undefined ? {} : { requestHeaders: editsDocument(requestHeaders) }),
     ...(responseHeaders === undefined ? {} : { responseHeaders: editsDocument(responseHeaders) }),
+    ...(rewrite === undefined ? {} : { rewrite: rewriteDocument(rewrite) }),
     ...(responseTimeoutMs === undefined ? {} : { timeouts: { response: formatDuration(responseTimeoutMs) } }),
   }))
+}
+
+function rewriteDocument({ path, host, query, responses }: RewriteConfig): Fields {
+  return {
+    ...(path === undefined ? {} : { path }),
+    ...(host === undefined ? {} : { host }),
+    ...(query === undefined ? {} : { query }),
+    responses,
+  }
 }
 
 function editsDocument({ set, add, remove }: HeaderEditsConfig): Fields {

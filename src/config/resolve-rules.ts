@@ -3,6 +3,7 @@ import type {
   MatchConfig,
   MirrorConfig,
   RedirectAction,
+  RewriteConfig,
   RuleAction,
   RuleConfig,
 } from '../core/config-rules.js'
@@ -33,8 +34,13 @@ function resolveRule(rule: RuleFile, index: number, path: ResolvePath): RuleConf
     action: resolveAction(rule, path),
     ...(hasEdits(rule.requestHeaders) ? { requestHeaders: rule.requestHeaders } : {}),
     ...(hasEdits(rule.responseHeaders) ? { responseHeaders: rule.responseHeaders } : {}),
+    ...(rule.rewrite === undefined ? {} : { rewrite: resolveRewrite(rule.rewrite) }),
     ...(rule.timeouts === undefined ? {} : { responseTimeoutMs: rule.timeouts.response }),
   }
+}
+
+function resolveRewrite({ path, host, query, responses }: NonNullable<RuleFile['rewrite']>): RewriteConfig {
+  return { path, host, query, responses }
 }
 
 function hasEdits(edits: HeaderEditsConfig | undefined): edits is HeaderEditsConfig {

@@ -6,6 +6,7 @@ import { normalizePath } from '../core/normal-path.js'
 import { parseTemplate, type Variable, variablesOf } from '../core/template.js'
 import { cidr, duration, mustBe, name, show, size, wholeNumber } from './fields.js'
 import { headerEdits } from './schema-header-edits.js'
+import { rewrite } from './schema-rewrite.js'
 
 /** Rules of http and https listeners: which requests, and what becomes of them. */
 
@@ -318,6 +319,7 @@ const keys = {
     .describe(
       'Changes header fields on their way to the client: of targets’ answers, redirects and respond, not of Castor’s own errors.',
     ),
+  rewrite: rewrite.optional(),
   timeouts: z
     .strictObject({
       response: duration(10, 86_400_000).describe(

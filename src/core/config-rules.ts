@@ -8,8 +8,22 @@ export interface RuleConfig {
   readonly requestHeaders?: HeaderEditsConfig | undefined
   /** Of what clients are answered, by targets or by the action. */
   readonly responseHeaders?: HeaderEditsConfig | undefined
+  /** Of what targets are sent. */
+  readonly rewrite?: RewriteConfig | undefined
   /** In place of the group's; undefined for that. */
   readonly responseTimeoutMs?: number | undefined
+}
+
+/** Templates; undefined for what stays as it is. */
+export interface RewriteConfig {
+  /** Ends in a slash and a star where what follows the rule's prefix is carried over. */
+  readonly path: string | undefined
+  /** With its port, if any. */
+  readonly host: string | undefined
+  /** Without "?"; empty for none. */
+  readonly query: string | undefined
+  /** Location and Set-Cookie are rewritten back. */
+  readonly responses: boolean
 }
 
 /** Names in lower case, values as templates. */

@@ -50,8 +50,17 @@ export interface RequestHeadOptions {
   /** Further header lines, each with its CRLF, in [0, addedLength) of `added`. */
   added: Uint8Array
   addedLength: number
+  /** What is sent in place of the client's target and host. */
+  rewritten: RewrittenTarget | undefined
   /** Sent as Host when an HTTP/1.0 client sent none; without it Host is empty (RFC 9112 3.2). */
   defaultHost?: Uint8Array
+}
+
+/** The target is [0, targetEnd) of `bytes`, the host [targetEnd, hostEnd); empty where they stay. */
+export interface RewrittenTarget {
+  bytes: Uint8Array
+  targetEnd: number
+  hostEnd: number
 }
 
 const COPY = 0
@@ -118,6 +127,7 @@ export function requestHeadBound(head: RequestParser, options: RequestHeadOption
     options.clientAddress.length +
     options.fixedLines.length +
     options.addedLength +
+    (options.rewritten === undefined ? 0 : options.rewritten.hostEnd) +
     (options.forwardedPrefix === undefined ? 0 : options.forwardedPrefix.length) +
     options.requestId.length +
     options.upgrade.length
@@ -141,7 +151,11 @@ export function writeRequestHead(
   if (out.length - at < requestHeadBound(head, options)) return -1
   at = copyBytes(out, at, buffer, start + head.methodStart, start + head.methodEnd)
   out[at++] = SP
-  at = writePath(out, at, head, buffer, start)
+  const { rewritten } = options
+  at =
+    rewritten === undefined || rewritten.targetEnd === 0
+      ? writePath(out, at, head, buffer, start)
+      : copyBytes(out, at, rewritten.bytes, 0, rewritten.targetEnd)
   at = copyAll(out, at, VERSION_AND_HOST)
   at = writeHost(out, at, head, buffer, start, options)
   at = endLine(out, at)
@@ -209,6 +223,9 @@ function writeHost(
   start: number,
   options: RequestHeadOptions,
 ): number {
+  const { rewritten } = options
+  if (rewritten !== undefined && rewritten.hostEnd > rewritten.targetEnd)
+    return copyBytes(out, at, rewritten.bytes, rewritten.targetEnd, rewritten.hostEnd)
   if (head.hostStart !== -1) return copyBytes(out, at, buffer, start + head.hostStart, start + head.hostEnd)
   return options.defaultHost === undefined ? at : copyAll(out, at, options.defaultHost)
 }

@@ -136,6 +136,13 @@ function readHeads(
 /** Objects that nobody has needed for so long are let go of. */
 const LOOK_EVERY_MS = 5_000
 
+/** Why a request is refused that a rule would make into none, by status. */
+const EDIT_REASONS: Readonly<Record<number, ReasonCode>> = {
+  400: 'BAD_REQUEST',
+  414: 'TARGET_LINE_TOO_LONG',
+  431: 'HEADER_TOO_LARGE',
+}
+
 /** Serves the requests of a thread, one object for each that is under way: an idle connection holds none. */
 export class RequestPhases implements RequestServer {
   readonly #context: Http1Context
@@ -237,8 +244,9 @@ class Exchange extends RequestTiming {
     const { edits } = session.route
     if (edits !== undefined) {
       this.edits ??= new HeadEdits()
-      if (!this.edits.begin(edits, session, this.info, parser, buffer, start, options)) {
-        this.fail(431, 'HEADER_TOO_LARGE')
+      const status = this.edits.begin(edits, session, this.info, parser, buffer, start, options)
+      if (status !== 0) {
+        this.fail(status, EDIT_REASONS[status]!)
         return -1
       }
       if (edits.request !== undefined) this.requestBody.removeTrailers(edits.request.removed)

@@ -71,11 +71,11 @@ export class ByteText {
   }
 }
 
-type Step = (out: ByteText, facts: TemplateFacts) => void
+export type TemplateStep = (out: ByteText, facts: TemplateFacts) => void
 
 /** A template, ready to be written for one request after the other. What is written holds no control characters. */
 export class Template {
-  readonly #steps: readonly Step[]
+  readonly #steps: readonly TemplateStep[]
 
   /** @throws RangeError for what `parseTemplate` refuses, which the checks of the configuration have. */
   constructor(text: string) {
@@ -98,7 +98,7 @@ export class Template {
   }
 }
 
-function stepOf(part: TemplatePart): Step {
+function stepOf(part: TemplatePart): TemplateStep {
   if (typeof part === 'string') {
     const bytes = Buffer.from(part, 'latin1')
     return (out) => out.put(bytes, 0, bytes.length)
@@ -106,7 +106,8 @@ function stepOf(part: TemplatePart): Step {
   return variableStep(part)
 }
 
-function variableStep(variable: Variable): Step {
+/** Writes what the variable stands for. */
+export function variableStep(variable: Variable): TemplateStep {
   switch (variable.of) {
     case 'host':
       return (out, { parser, buffer, start }) => out.put(buffer, start + parser.hostStart, start + parser.hostNameEnd)
@@ -168,7 +169,7 @@ function putPath(out: ByteText, { parser, buffer, start }: TemplateFacts): void 
 }
 
 /** The first of that name. */
-function headerStep(name: string): Step {
+function headerStep(name: string): TemplateStep {
   const wanted = Buffer.from(name, 'latin1')
   return (out, { parser, buffer, start }) => {
     const { headers } = parser
@@ -184,7 +185,7 @@ function headerStep(name: string): Step {
   }
 }
 
-function cookieStep(name: string): Step {
+function cookieStep(name: string): TemplateStep {
   const cookie = new CookieFinder(name)
   return (out, { parser, buffer, start }) => {
     if (cookie.inRequest(parser, buffer, start)) out.put(buffer, cookie.valueStart, cookie.valueEnd)
@@ -192,7 +193,7 @@ function cookieStep(name: string): Step {
 }
 
 /** As it stands in the query, escapes and all: decoded it could be anything. */
-function parameterStep(name: string): Step {
+function parameterStep(name: string): TemplateStep {
   const parameter = new QueryFinder(name)
   return (out, { parser, buffer, start }) => {
     if (parser.queryStart < 0) return

@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import t from 'tap'
+import { normalizePath } from '../../src/core/normal-path.js'
 import { type RequestEntry, type ResponseEntry, requestCorpus, responseCorpus, type Sight } from '../fuzz/corpus.js'
 import { escapeBytes } from '../fuzz/escapes.js'
 import { cutBySort, cutEverywhere } from '../fuzz/pieces.js'
@@ -48,22 +49,59 @@ t.test('requests: each is answered as it should be, and the target sees exactly 
   t.same(strays, [], 'nothing came to the target that is not plainly framed')
 })
 
+/** As rules make it of a target. */
+const REWRITTEN = '/re'
+function rewritten(target: string): string {
+  if (target === '*') return target
+  const [path = '', ...query] = target.split('?')
+  return `${REWRITTEN}${normalizePath(path)}${target.includes('?') ? `?${query.join('?')}` : ''}`
+}
+
+t.test('requests: where a rule edits and rewrites them, nothing else about them changes', async (t) => {
+  const target = await RecordingTarget.start()
+  t.teardown(() => target.stop())
+  const rule = {
+    match: {},
+    forward: 'app',
+    rewrite: { path: `${REWRITTEN}/*`, responses: true },
+    requestHeaders: {
+      set: { 'x-edited-one': '${header.x-a} ${path} ${query}', 'x-edited-two': '${host}' },
+      add: { 'x-edited-three': '${client_ip}' },
+      remove: ['x-edited-four'],
+    },
+    responseHeaders: { set: { 'x-edited-five': '${target} ${header.x-a}' }, remove: ['x-edited-six'] },
+  }
+  const castor = await startTestCastor(t, [target.address], { listener: { rules: [rule] } })
+  const bench = new RequestBench(castor.port, target, rewritten)
+  // What just keeps a limit goes beyond it with what is added.
+  for (const entry of REQUESTS.filter((each) => isRefusal(each) || each.bytes.length < 8_000)) {
+    t.same(await bench.probe(entry, [entry.bytes]), [], `${entry.name} (RFC ${entry.rfc})`)
+  }
+  const strays = target.connections.filter(({ reader }) => reader.fault !== '')
+  t.same(strays, [], 'nothing came to the target that is not plainly framed')
+  const arrivals = target.arrivals.map(({ request }) => request)
+  t.ok(arrivals.length > 100 && arrivals.every(({ head }) => head.includes('x-edited-three: 127.0.0.1\r\n')))
+})
+
 /** Sends one entry after the other through the same balancer to the same target. */
 class RequestBench {
   readonly #port: number
   readonly #target: RecordingTarget
+  readonly #targetOf: (target: string) => string
   #markers = 0
 
-  constructor(port: number, target: RecordingTarget) {
+  /** `targetOf` is what becomes of a request's target. */
+  constructor(port: number, target: RecordingTarget, targetOf: (target: string) => string = (target) => target) {
     this.#port = port
     this.#target = target
+    this.#targetOf = targetOf
   }
 
   /** What was not as the entry says. */
   async probe(entry: RequestEntry, pieces: readonly Uint8Array[]): Promise<string[]> {
     const faults: string[] = []
     const seen = this.#target.arrivals.length
-    const expected = entry.sees.map(({ method, target }) => `${method} ${target}`)
+    const expected = entry.sees.map(({ method, target }) => `${method} ${this.#targetOf(target)}`)
     const client = await RawClient.connect(this.#port)
     try {
       for (const piece of pieces) {
@@ -102,9 +140,10 @@ class RequestBench {
 
   /** A harmless request, by `known` or a client of its own. */
   async #mark(faults: string[], known?: RawClient): Promise<string> {
-    const marker = `GET /marker/${this.#markers++}`
+    const path = `/marker/${this.#markers++}`
+    const marker = `GET ${this.#targetOf(path)}`
     const client = known ?? (await RawClient.connect(this.#port))
-    const { text } = await client.exchange(`${marker} HTTP/1.1\r\nHost: marker\r\n\r\n`)
+    const { text } = await client.exchange(`GET ${path} HTTP/1.1\r\nHost: marker\r\n\r\n`)
     if (text !== marker) faults.push(`${marker} got the answer to ${text}`)
     if (known === undefined) client.close()
     return marker

@@ -68,7 +68,7 @@ for (const protocol of ['http', 'h2c'] as const) {
     // The first never answers, the second takes longer than the group allows.
     let asked = 0
     const takesLong = 3 * RESPONSE_MS
-    const later = (answer: () => void): void => {
+    const later = (answer: () => unknown): void => {
       const timer = setTimeout(answer, takesLong)
       t.teardown(() => clearTimeout(timer))
     }
@@ -77,7 +77,7 @@ for (const protocol of ['http', 'h2c'] as const) {
       if (protocol === 'h2c') {
         const target = await Http2Target.start(t, (stream, headers) => {
           if (silent) asked++
-          else later(() => sayHello(stream, headers))
+          else later(() => stream.destroyed || sayHello(stream, headers))
         })
         addresses.push(target.address)
       } else {

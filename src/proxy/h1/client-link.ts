@@ -168,6 +168,7 @@ export abstract class ClientLink implements Timed, Drainable {
     options.requestId = info.requestIdBytes
     options.upgrade = info.upgrade
     options.addedLength = 0
+    options.rewritten = undefined
     // An HTTP/1.0 client may leave Host out; what it dialled is what it must mean.
     if (!info.hasHost) options.defaultHost = Buffer.from(formatHost(this.clientAddress), 'latin1')
     return options

@@ -48,6 +48,7 @@ export class Http1Context {
     requestId: new Uint8Array(0),
     via: false,
     upgrade: '',
+    rewritten: undefined,
     added: NOTHING,
     addedLength: 0,
   }

@@ -63,6 +63,7 @@ listeners:
         forward: [{ targetGroup: rpc, weight: 90 }, { targetGroup: app, weight: 7 }]
         stickySplit: 90m
         timeouts: { response: 5m }
+        rewrite: { path: "/new\${path}", host: "app.internal:8080", query: "v=2&\${query}", responses: true }
         requestHeaders: { set: { X-Tier: gold, X-Client: "\${client_ip}:\${client_port}" }, add: { X-Seen: "\${header.X-Id}" }, remove: [X-Debug] }
         responseHeaders: { set: { X-Served-By: "\${target}" }, add: { Vary: cookie }, remove: [Server] }
         mirror: { targetGroup: app, percent: 10, maxBody: 8KiB }

@@ -17,6 +17,7 @@ const options = (fields: Partial<RequestHeadOptions> = {}): RequestHeadOptions =
   requestId: bytes('made'),
   via: false,
   upgrade: '',
+  rewritten: undefined,
   added: new Uint8Array(0),
   addedLength: 0,
   ...fields,
