@@ -12,9 +12,10 @@ t.jobs = 2
 t.setTimeout(60_000)
 
 const INITIAL_WINDOW_SIZE = 4
-const LENGTH = 60_000
+/** Within a stream's share, so that all of it is queued at once and nothing but the queue moves. */
+const LENGTH = 15_000
 /** So that all of it takes more than twice the idle time-out of a second. */
-const GRANTED = 5_000
+const GRANTED = 1_250
 const EVERY_MS = 200
 
 for (const protocol of ['http', 'h2c'] as const) {
