@@ -155,7 +155,17 @@ function intersectPaths(a: PathMatch, b: PathMatch): PathMatch | typeof DISJOINT
     if (a.text.startsWith(b.text)) return a
     return b.text.startsWith(a.text) ? b : DISJOINT
   }
-  return a.is === 'expression' && b.is === 'expression' && a.text === b.text ? a : UNKNOWN
+  if (a.is === 'expression' && b.is === 'expression' && a.text === b.text) return a
+  const [mine, other] = [literalStart(a), literalStart(b)]
+  return mine.startsWith(other) || other.startsWith(mine) ? UNKNOWN : DISJOINT
+}
+
+/** What every path that it takes begins with, as far as that is easily told. */
+function literalStart(path: PathMatch): string {
+  if (path.is === 'begins') return path.text
+  if (path.is !== 'expression' || path.text.includes('|')) return ''
+  const [, start = '', next = ''] = /^\^([A-Za-z0-9/_-]*)(.?)/.exec(path.text) ?? []
+  return '?*{'.includes(next) && next !== '' ? start.slice(0, -1) : start
 }
 
 export function takesPath(path: PathMatch, text: string): boolean {

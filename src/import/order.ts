@@ -147,10 +147,17 @@ class TooMany extends Untranslatable {}
 function place(rules: readonly OrderedRule[], findings: Findings): readonly OrderedRule[] {
   const placed: OrderedRule[] = []
   const places = new Set<string>()
-  const insert = (rule: OrderedRule): void => {
+  const lower = (rule: OrderedRule): false => {
+    const { path } = rule.match
+    if (path.is === 'begins') insert({ ...rule, match: { ...rule.match, path: { ...path, asExpression: true } } })
+    return false
+  }
+  const canLower = ({ match: { path } }: OrderedRule): boolean => path.is === 'begins' && !path.asExpression
+  /** False where its prefix had to become an expression. */
+  const insert = (rule: OrderedRule): boolean => {
     const key = JSON.stringify(rule.match)
-    if (places.has(key)) return
-    if (placed.length >= MAX_RULES) throw new Untranslatable(`its rules overlap in more than ${MAX_RULES} ways`)
+    if (places.has(key)) return true
+    if (placed.length >= MAX_RULES) throw new TooMany(`its rules overlap in more than ${MAX_RULES} ways`)
     for (const other of [...placed]) {
       if (other.priority >= rule.priority || compare(rule.match, other.match) >= 0) continue
       if (sameAction(rule.action, other.action)) continue
@@ -164,24 +171,19 @@ function place(rules: readonly OrderedRule[], findings: Findings): readonly Orde
           findings.untranslated(rule.line, nameOf(rule), why)
           continue
         }
-        const lowered: PathMatch =
-          rule.match.path.is === 'begins' ? { ...rule.match.path, asExpression: true } : rule.match.path
         insert({ ...other, match: beside })
-        if (rule.match.path !== lowered && !isExpression(rule.match.path)) {
-          insert({ ...rule, match: { ...rule.match, path: lowered } })
-          return
-        }
+        if (canLower(rule)) return lower(rule)
         continue
       }
-      if (JSON.stringify(both) === key) {
-        insert({ ...other, match: both })
-        return
-      }
-      insert({ ...other, match: both })
+      const isPlaced = insert({ ...other, match: both })
+      // What goes before it is an expression now, so that it has to be one too.
+      if (!isPlaced && canLower(rule)) return lower(rule)
+      if (JSON.stringify(both) === key) return true
     }
-    if (places.has(key)) return
+    if (places.has(key)) return true
     places.add(key)
     placed.push(rule)
+    return true
   }
   for (const rule of rules) insert(rule)
   return placed

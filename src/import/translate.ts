@@ -1,11 +1,13 @@
+import { draftOfCaddy } from './caddy.js'
 import { castorFile, type Draft } from './draft.js'
 import { type Finding, Findings, ImportError } from './findings.js'
 import { draftOfHaproxy } from './haproxy.js'
 import { draftOfNginx } from './nginx.js'
+import { draftOfTraefik } from './traefik.js'
 
 /** Other programs' configurations as Castor's. */
 
-export const SOURCES = ['haproxy', 'nginx'] as const
+export const SOURCES = ['haproxy', 'nginx', 'traefik', 'caddy'] as const
 export type Source = (typeof SOURCES)[number]
 
 export interface Translation {
@@ -18,6 +20,8 @@ export interface Translation {
 const DRAFTS: Readonly<Record<Source, (text: string, findings: Findings) => Draft>> = {
   haproxy: draftOfHaproxy,
   nginx: draftOfNginx,
+  traefik: draftOfTraefik,
+  caddy: draftOfCaddy,
 }
 
 /** `file` is what the result calls the text. */

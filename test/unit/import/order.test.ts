@@ -114,7 +114,7 @@ t.test('the first rule of a list that fits is the one that Castor takes', async 
         }
       }
     }),
-    { seed: SEED, numRuns: 300 },
+    { seed: SEED, numRuns: 150 },
   )
-  t.ok(kept > 100, `${kept} lists of 300 could be kept`)
+  t.ok(kept > 50, `${kept} lists of 150 could be kept`)
 })
