@@ -42,7 +42,7 @@ export function addExplain(program: Command): void {
 Exits 0 when it could be told, also where the answer would be an error; else 1.
 
 Examples:
-  castor explain GET http://shop.example:8080/api/items -H 'x-beta: 1' --from 192.0.2.7
+  castor explain GET http://shop.example:8080/a -H 'x-beta: 1' --from 192.0.2.7
   castor explain GET https://shop.example/ -c new.yaml --against-running`,
     )
     .action(async (method: string, url: string, options: Options) => {
