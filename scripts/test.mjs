@@ -40,6 +40,8 @@ const LONG = [
   'test/integration/tls-testssl.test.ts',
   'test/integration/mesh-speed.alone.test.ts',
   'test/integration/reload-big.alone.test.ts',
+  'test/integration/grpc-go.test.ts',
+  'test/unit/config/rule-warnings-cost.alone.test.ts',
   'test/unit/shm/sessions-speed.alone.test.ts',
 ]
 const isAlone = (file) => file.endsWith('.alone.test.ts')
