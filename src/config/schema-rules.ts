@@ -323,7 +323,7 @@ const keys = {
   timeouts: z
     .strictObject({
       response: duration(10, 86_400_000).describe(
-        'From the end of a request to the head of its answer, in place of the group’s. Duration, 10ms to 24h. Higher: hung targets hold connections. Lower: slow answers are cut.',
+        'From the end of a request to the head of its answer, in place of the group’s. Duration, 10ms to 24h. Higher lets hung targets hold connections; lower cuts slow answers.',
       ),
     })
     .optional()

@@ -17,8 +17,6 @@ import { Listener } from '../../src/proxy/listener.js'
 import { ListenerSettings } from '../../src/proxy/listener-settings.js'
 import { accept, RequestPhases } from '../../src/proxy/phases.js'
 import { RequestIds } from '../../src/proxy/request-ids.js'
-import { Route } from '../../src/proxy/route.js'
-import { RouteTable } from '../../src/proxy/route-table.js'
 import { SilentClients } from '../../src/proxy/silent-clients.js'
 import { TargetGroup } from '../../src/proxy/target-group.js'
 import { TargetSet } from '../../src/proxy/target-set.js'
@@ -28,6 +26,7 @@ import { Columns, createSharedCounters } from '../../src/shm/columns.js'
 import { KeyHash, keySeed } from '../../src/shm/key-hash.js'
 import { MapSessionStore } from '../../src/shm/map-sessions.js'
 import { TargetTable } from '../../src/shm/targets.js'
+import { buildRoutes } from '../../workers/proxy/build-routes.js'
 import { MemoryTransport } from '../memory/memory-transport.js'
 import { RequestReader } from './request-reader.js'
 
@@ -199,8 +198,16 @@ export class MemoryCastor {
     const requests = new RequestPhases(context)
     const http1 = { context, requests, http2: new Http2Context(this.#context, context, requests, log) }
     const settings = new ListenerSettings(config.listeners[0]!)
-    const route = new Route(settings, group, { columns, column: 1, series: 0 })
-    const listener = new Listener(new RouteTable(route), { columns, column: 1, listener: 0 })
+    const entry = {
+      slot: 0,
+      generation: 0,
+      since: 0,
+      config: config.listeners[0]!,
+      routes: [{ group: 0, series: 0 }],
+      rules: [],
+    }
+    const routes = buildRoutes(entry, settings, [group], { columns, column: 1, noGroup: group, secret: '' })
+    const listener = new Listener(routes, { columns, column: 1, listener: 0 })
     const bind = { slot: 0, listener: 0, address: FRONT, port: PORT }
     this.transport.listen(FRONT, PORT, (records, socket) => {
       accept(this.#context, http1, listener, bind, this.transport.adopt(records, 0, socket, SILENT))
