@@ -215,7 +215,13 @@ function serverOption(state: BackendState, server: Server, word: string, value: 
       server.weight = 0
       return true
     case 'enabled':
+      return true
     case 'cookie':
+      state.findings.note(
+        line,
+        text,
+        'the values of Castor’s cookie are its own: who comes with an old one is given a target anew',
+      )
       return true
     case 'ssl':
       server.tls = true

@@ -71,6 +71,13 @@ export class Upstreams {
           const server = serverOf(words, scheme)
           servers.push(server)
           if (server.limit !== undefined) limits.push(server.limit)
+          if (words.some((word) => /^(max_fails|fail_timeout)=/.test(word))) {
+            findings.note(
+              line,
+              text,
+              'Castor’s outlierDetection says when a target that fails is left out, and for how long',
+            )
+          }
         })
       } else if (name === 'least_conn') fields.algorithm = 'least-connections'
       else if (name === 'ip_hash') fields.algorithm = 'source-ip'
@@ -98,7 +105,6 @@ function serverOf(words: readonly string[], scheme: string): { address: string; 
     if (key === 'weight') weight = Number(value) || 0
     else if (key === 'down') weight = 0
     else if (key === 'max_conns') limit = Number(value) || undefined
-    // Castor's own detection of outliers stands in for the counts of failures.
     else if (key !== 'max_fails' && key !== 'fail_timeout' && key !== 'resolve') {
       throw new Untranslatable(`Castor’s targets have no ${key}; the server is left out`)
     }

@@ -216,6 +216,14 @@ class TraefikFile {
       ['servers', 'sticky', 'healthCheck', 'passHostHeader'],
       `http.services.${name}.loadBalancer.`,
     )
+    const passes = entries.get('passHostHeader')
+    if (passes?.value === false) {
+      this.#findings.untranslated(
+        passes.line,
+        'passHostHeader: false',
+        'Castor sends Host as it came; a rule’s rewrite.host sets another',
+      )
+    }
     const servers = entries.get('servers')?.value
     let scheme = 'http'
     const targets = (isSeq(servers) ? servers.items : []).flatMap((item) => {
@@ -225,15 +233,21 @@ class TraefikFile {
       if (target === undefined) return []
       scheme = target.protocol
       const weight = server.get('weight')?.value
-      return [{ address: target.address, ...(typeof weight === 'number' ? { weight: Math.min(100, weight) } : {}) }]
+      return [{ address: target.address, weight: typeof weight === 'number' ? weight : undefined }]
     })
+    const tell = (why: string): void => this.#findings.note(line, `service ${name}`, why)
+    const weights = scaledWeights(
+      targets.map(({ weight }) => weight ?? 1),
+      tell,
+    )
+    const isEven = targets.every(({ weight }) => weight === undefined)
     const cookie = this.#entries(entries.get('sticky')?.value).get('cookie')
     this.#groups.set(name, {
       name: this.#names.of(`service ${name}`).replace(/^service-/, ''),
       line,
       fields: {
         protocol: scheme,
-        targets,
+        targets: targets.map(({ address }, index) => ({ address, ...(isEven ? {} : { weight: weights[index] }) })),
         ...(cookie === undefined ? {} : { stickiness: this.#stickiness(cookie) }),
         healthCheck: this.#healthCheck(entries.get('healthCheck')),
       },
