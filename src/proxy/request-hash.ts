@@ -1,5 +1,6 @@
 // Hot path of groups that hash on something in the request. 32-bit arithmetic over bytes, no strings.
 import type { HashOn } from '../core/config.js'
+import { equalsIgnoringCase } from '../http/bytes.js'
 import { CookieFinder } from '../http/cookie.js'
 import { HEADER_STRIDE, NAME_END, NAME_START, VALUE_END, VALUE_START } from '../http/head-layout.js'
 import type { RequestParser } from '../http/request-parser.js'
@@ -45,20 +46,10 @@ export class RequestHash {
     const { headers } = parser
     for (let entry = 0, end = parser.headerCount * HEADER_STRIDE; entry < end; entry += HEADER_STRIDE) {
       const from = start + headers[entry + NAME_START]!
-      if (!this.#isName(buffer, from, start + headers[entry + NAME_END]!)) continue
+      if (!equalsIgnoringCase(buffer, from, start + headers[entry + NAME_END]!, this.#name)) continue
       return hash(buffer, start + headers[entry + VALUE_START]!, start + headers[entry + VALUE_END]!)
     }
     return -1
-  }
-
-  /** Header names match in any case; the configured one is in lower case. */
-  #isName(buffer: Uint8Array, from: number, to: number): boolean {
-    if (to - from !== this.#name.length) return false
-    for (let i = 0; i < this.#name.length; i++) {
-      const byte = buffer[from + i]!
-      if ((byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte) !== this.#name[i]) return false
-    }
-    return true
   }
 }
 

@@ -1,7 +1,7 @@
 // Hot path: asked of rules whose host and path fit already. No strings but for expressions.
 import type { MatchConfig } from '../core/config-rules.js'
 import type { Endpoint } from '../core/conn.js'
-import { LOWER } from '../http/characters.js'
+import { equalsIgnoringCase } from '../http/bytes.js'
 import { CookieFinder } from '../http/cookie.js'
 import { HEADER_STRIDE, NAME_END, NAME_START, VALUE_END, VALUE_START } from '../http/head-layout.js'
 import { METHOD_NAMES, METHOD_OTHER } from '../http/methods.js'
@@ -91,18 +91,12 @@ class HeaderCondition implements Condition {
     const { headers } = parser
     const value = this.#value
     for (let entry = 0, end = parser.headerCount * HEADER_STRIDE; entry < end; entry += HEADER_STRIDE) {
-      if (!this.#isName(buffer, start + headers[entry + NAME_START]!, start + headers[entry + NAME_END]!)) continue
+      const from = start + headers[entry + NAME_START]!
+      if (!equalsIgnoringCase(buffer, from, start + headers[entry + NAME_END]!, this.#name)) continue
       if (value.absent) return false
       if (value.accepts(buffer, start + headers[entry + VALUE_START]!, start + headers[entry + VALUE_END]!)) return true
     }
     return value.absent
-  }
-
-  #isName(buffer: Uint8Array, from: number, to: number): boolean {
-    const name = this.#name
-    if (to - from !== name.length) return false
-    for (let i = 0; i < name.length; i++) if (LOWER[buffer[from + i]!] !== name[i]) return false
-    return true
   }
 }
 

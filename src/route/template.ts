@@ -1,8 +1,8 @@
 // Hot path of rules that have templates. Bytes go into memory that is used again.
 import type { Endpoint } from '../core/conn.js'
 import { parseTemplate, type TemplatePart, type Variable } from '../core/template.js'
-import { copyBytes, writeDecimal } from '../http/bytes.js'
-import { LOWER, QUESTION } from '../http/characters.js'
+import { copyBytes, equalsIgnoringCase, writeDecimal } from '../http/bytes.js'
+import { QUESTION } from '../http/characters.js'
 import { CookieFinder } from '../http/cookie.js'
 import { HEADER_STRIDE, NAME_END, NAME_START, VALUE_END, VALUE_START } from '../http/head-layout.js'
 import type { RequestParser } from '../http/request-parser.js'
@@ -175,10 +175,7 @@ function headerStep(name: string): TemplateStep {
     const { headers } = parser
     for (let entry = 0, end = parser.headerCount * HEADER_STRIDE; entry < end; entry += HEADER_STRIDE) {
       const from = start + headers[entry + NAME_START]!
-      if (headers[entry + NAME_END]! - headers[entry + NAME_START]! !== wanted.length) continue
-      let i = 0
-      while (i < wanted.length && LOWER[buffer[from + i]!] === wanted[i]) i++
-      if (i < wanted.length) continue
+      if (!equalsIgnoringCase(buffer, from, start + headers[entry + NAME_END]!, wanted)) continue
       out.put(buffer, start + headers[entry + VALUE_START]!, start + headers[entry + VALUE_END]!)
       return
     }

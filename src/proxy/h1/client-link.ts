@@ -73,7 +73,7 @@ export abstract class ClientLink implements Timed, Drainable {
     this.#receivedCounted = clientAddress.tls === undefined ? 0 : conn.bytesRead
   }
 
-  /** A request begins, or none does: it goes by what is in force now, for now by what there is without rules. */
+  /** A request begins, or none does: it goes by what is in force now; which rule it matches is not known yet. */
   takeRoute(): void {
     const { routes } = this.listener
     const before = this.#routes
