@@ -81,11 +81,6 @@ export interface Bind {
   readonly port: number
 }
 
-/** Undefined where there is no listener of that name. */
-export function listenerNamed({ listeners }: Pick<Snapshot, 'listeners'>, name: string): ListenerEntry | undefined {
-  return listeners.find((entry) => entry?.config.name === name)
-}
-
 /** Undefined where there is no group of that name. */
 export function groupNamed({ groups }: Pick<Snapshot, 'groups'>, name: string): GroupEntry | undefined {
   return groups.find((entry) => entry?.config.name === name)

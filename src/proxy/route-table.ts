@@ -1,5 +1,4 @@
 // Hot path: asked once per request of a listener with rules.
-import type { RuleConfig } from '../core/config-rules.js'
 import type { RoutedRequest } from '../route/conditions.js'
 import { ADD_SLASH, type RuleMatcher } from '../route/rule-matcher.js'
 import type { Route } from './route.js'
@@ -51,7 +50,6 @@ export class RouteTable {
 
 /** By position of the rule. */
 export interface RoutesOfRules {
-  readonly configs: readonly RuleConfig[]
   readonly matcher: RuleMatcher
   readonly routes: readonly WeightedRoutes[]
   readonly addSlash: Route

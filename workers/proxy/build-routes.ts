@@ -82,7 +82,6 @@ export function buildRoutes(
     )
   }
   return new RouteTable(fallback, {
-    configs: config.rules,
     matcher: new RuleMatcher(config.rules),
     routes: config.rules.map(routesOf),
     addSlash: route(own, { answer: { type: 'slash' } }),
