@@ -115,8 +115,10 @@ export class Dispatcher {
   }
 
   #load(worker: Worker): number {
+    // What is on its way first: one that the worker takes in between is counted twice for a moment rather than not at all.
+    const unsettled = worker.ring.unsettled
     const at = this.#columns.workerAt(worker.column)
-    return this.#columns.workerWords[at + WORKER_CONNECTIONS_ACTIVE]! + worker.ring.waiting
+    return unsettled + this.#columns.workerWords[at + WORKER_CONNECTIONS_ACTIVE]!
   }
 
   #wakeTouched(): void {

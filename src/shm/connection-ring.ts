@@ -3,12 +3,14 @@ import { RECORD_WORDS } from '../core/connection-record.js'
 /**
  * A ring of connection records from the primary (one producer) to one worker (one consumer). Words: [0] head, written by
  * the consumer · [32] tail, written by the producer (apart, so that they share no cache line) · [48] how many silent
- * connections the consumer is asked to close, set by the producer and taken by the consumer · records from [64] on.
- * Head and tail only ever grow (modulo 2^32); their difference is what waits.
+ * connections the consumer is asked to close, set by the producer and taken by the consumer · [56] whether the consumer
+ * has a record in hand, written by the consumer · records from [64] on. Head and tail only ever grow (modulo 2^32); their
+ * difference is what waits.
  */
 const HEAD = 0
 const TAIL = 32
 const SHED = 48
+const IN_HAND = 56
 const RECORDS = 64
 const CAPACITY = 4096
 
@@ -28,6 +30,15 @@ export class ConnectionRing {
     // The head first: it never overtakes the tail that is read after it, so that the difference cannot be negative.
     const head = Atomics.load(this.words, HEAD)
     return (Atomics.load(this.words, TAIL) - head) >>> 0
+  }
+
+  /**
+   * Records that the consumer has not counted among its own yet: those that wait, and one in hand. Added to what the
+   * consumer counts, read afterwards, it may count what was taken meanwhile twice, and leaves none out.
+   */
+  get unsettled(): number {
+    const waiting = this.waiting
+    return waiting + Atomics.load(this.words, IN_HAND)
   }
 
   /** For the producer: how many records it has put in so far, modulo 2^32. */
@@ -76,6 +87,17 @@ export class ConnectionRing {
   /** The oldest record has been read; whoever read it owns its descriptor from here on. */
   advance(): void {
     Atomics.store(this.words, HEAD, (this.words[HEAD]! + 1) | 0)
+  }
+
+  /** For the consumer: as `advance`; the record stays in hand until `settle`. */
+  takeInHand(): void {
+    Atomics.store(this.words, IN_HAND, 1)
+    this.advance()
+  }
+
+  /** For the consumer: nothing is in hand; what was is counted, or gone. */
+  settle(): void {
+    Atomics.store(this.words, IN_HAND, 0)
   }
 }
 

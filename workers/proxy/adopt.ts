@@ -74,12 +74,15 @@ function openInbox(thread: ProxyThread, inbox: NonNullable<ProxyTask['inbox']>, 
       const bind = ring.words[at + RECORD_LISTENER]!
       // Out of the ring first: from here on the descriptor is this thread's, whatever happens to it.
       const record = ring.words.slice(at, at + RECORD_WORDS)
-      ring.advance()
+      ring.takeInHand()
       adopt(thread, record, 0, undefined, bind)
+      ring.settle()
     }
     const shed = ring.takeShed()
     if (shed > 0) thread.context.silent.shed(shed)
   }
+  // A thread before this one may have died with one in hand.
+  ring.settle()
   transport.watch(inbox.wakerFd, take)
   // What was placed before the watch began announces itself no more.
   take()

@@ -68,20 +68,27 @@ t.test('between two threads nothing is lost, doubled or torn, across the wrap', 
   const ring = new ConnectionRing(shared)
   ring.words[HEAD] = 2 ** 32 - records / 2
   ring.words[TAIL] = 2 ** 32 - records / 2
-  const task: ConsumerTask = { shared, records }
+  const counted = new SharedArrayBuffer(Float64Array.BYTES_PER_ELEMENT)
+  const own = new Float64Array(counted)
+  const task: ConsumerTask = { shared, records, counted }
   const consumer = new Worker(new URL('./ring-consumer.js', import.meta.url), { workerData: task })
   const reported = once(consumer, 'message')
   let refused = 0
+  let uncounted = 0
   for (let sequence = 0; sequence < records; sequence++) {
     const next = record(sequence)
     while (!ring.push(next, 0)) {
       refused++
       await new Promise(setImmediate)
     }
+    // In the dispatcher's order: what is on its way, then what the consumer counts.
+    const unsettled = ring.unsettled
+    if (unsettled + own[0]! < sequence + 1) uncounted++
     if (ring.waiting > CAPACITY) t.fail(`${ring.waiting} records wait`)
   }
   const [{ problem, most, left }] = await reported
   t.equal(problem, undefined)
+  t.equal(uncounted, 0, 'a record is counted from when it is put in')
   t.ok(most <= CAPACITY)
   t.equal(left, 0)
   t.comment(`${refused} times full, at most ${most} waiting`)

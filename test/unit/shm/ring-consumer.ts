@@ -6,10 +6,13 @@ import { ConnectionRing } from '../../../src/shm/connection-ring.js'
 export interface ConsumerTask {
   readonly shared: SharedArrayBuffer
   readonly records: number
+  /** One word: how many the consumer has counted as its own. */
+  readonly counted: SharedArrayBuffer
 }
 
-const { shared, records } = workerData as ConsumerTask
+const { shared, records, counted } = workerData as ConsumerTask
 const ring = new ConnectionRing(shared)
+const own = new Float64Array(counted)
 const pause = new Int32Array(new SharedArrayBuffer(4))
 let problem: string | undefined
 let most = 0
@@ -21,6 +24,8 @@ for (let sequence = 0; sequence < records && problem === undefined; sequence++) 
     if (ring.words[at + word] !== sequence * RECORD_WORDS + word)
       problem = `record ${sequence}: word ${word} is ${ring.words[at + word]}`
   }
-  ring.advance()
+  ring.takeInHand()
+  own[0] = own[0]! + 1
+  ring.settle()
 }
 parentPort!.postMessage({ problem, most, left: ring.waiting })
