@@ -202,7 +202,7 @@ const timeouts = z
     response: duration(10, 24 * HOUR)
       .optional()
       .describe(
-        'How long an HTTP target may take from the end of the request to its response head; then the client gets 504. Duration, 10ms to 24h, default 60s. Higher lets slow answers through and hung targets hold connections; lower cuts slow answers.',
+        'How long an HTTP target may take from the end of the request, or from its head while its client waits for 100 Continue, to its response head; then the client gets 504. Duration, 10ms to 24h, default 60s. Higher lets slow answers through and hung targets hold connections; lower cuts slow answers.',
       ),
   })
   .prefault({})

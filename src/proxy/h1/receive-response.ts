@@ -45,11 +45,19 @@ export abstract class ResponseReceiving extends RequestRetries {
     while (outcome === HEAD_INTERIM) {
       if (this.head.parser.connectionAuth) this.upstream.pin()
       if (this.info.versionMinor === 1) this.writeHead()
+      if (this.head.parser.status === 100) this.askedForBody()
       outcome = this.head.next()
     }
     if (outcome === HEAD_FINAL) this.beginResponse()
     else if (outcome === HEAD_SWITCHING) this.upgrade()
     else if (outcome === HEAD_REFUSED) this.nonsense(this.head.fault)
+  }
+
+  /** The client has been told to go on: from here on its body is awaited. */
+  protected askedForBody(): void {
+    if (!this.info.expectContinue) return
+    this.info.expectContinue = false
+    this.followPace()
   }
 
   /** The final head is there: what it says of the target, and who is bound to it from now on. */

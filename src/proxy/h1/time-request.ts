@@ -50,7 +50,7 @@ export abstract class RequestTiming extends ResponseReceiving {
     }
     if (this.phase === CONNECTING) return this.upstream.checkTime(nowMs)
     if (this.phase === FINISHING) return this.checkFinishing(nowMs)
-    if (this.phase === AWAITING && this.requestBody.done) {
+    if (this.phase === AWAITING && (this.requestBody.done || this.awaitsContinue)) {
       const sinceMs = Math.max(this.info.requestDoneMs, this.head.interimMs)
       const restMs = sinceMs + route.responseTimeoutMs - nowMs
       return restMs > 0 ? restMs : this.onResponseTimeout(nowMs)
@@ -62,6 +62,11 @@ export abstract class RequestTiming extends ResponseReceiving {
     else if (this.requestBody.blocked) this.failAttempt(504, 'RESPONSE_TIMEOUT')
     else this.fail(408, 'BODY_TOO_SLOW')
     return restMs
+  }
+
+  /** The client sends its body once the target has said that it may. */
+  protected get awaitsContinue(): boolean {
+    return this.info.expectContinue && this.requestBody.bytes === 0
   }
 
   /**
