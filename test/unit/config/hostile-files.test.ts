@@ -4,6 +4,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { mask } from '../../../src/config/interpolate.js'
 import { loadConfig } from '../../../src/config/load.js'
 import { ConfigError } from '../../../src/config/problems.js'
 import { readFileOrPipe } from '../../../src/config/read-file.js'
@@ -39,6 +40,9 @@ const NEARLY_RIGHT = `listeners: [{ targetGroup: ${'h'.repeat(100_000)} }]\ntarg
 const HOSTILE: readonly (readonly [string, string, RegExp])[] = [
   ['a merge key that names its own map', 'a: &a { <<: *a }\n', /1:13: a: an alias repeats the value/],
   ['a merge key that names a list that holds itself', 'a: &a [*a]\nb: { <<: *a }\n', /an alias repeats the value/],
+  ['a merge key within the list that it names', 'a: &a [{ <<: *a }, *a]\n', /1:14: a\.0: an alias repeats the value/],
+  ['a merge list within a merge list', 'b: { <<: [[{ x: 1 }]] }\n', /1:11: b: "<<" takes over the keys of another map/],
+  ['a merge list that names a list', 'a: &a [{ x: 1 }]\nb: { <<: [*a] }\n', /2:11: b: "<<" takes over the keys/],
   ['two merge keys that name each other', 'a: &a { b: &b { <<: *a }, <<: *b }\n', /an alias repeats the value/],
   ['merge lists that multiply', MERGE_LISTS, /the file holds more than 100000 values/],
   ['merges that multiply', MERGE_MAPS, /the file holds more than 100000 values/],
@@ -107,6 +111,17 @@ for (const [what, text, expected] of HOSTILE) {
     )
     t.ok(problems.every((problem) => problem.length < 1_000))
     if (expected.source.includes('is not YAML')) t.ok(problems.length <= 20, `${problems.length} problems`)
+  })
+}
+
+for (const [what, text] of [
+  ['lines that each begin a reference, and one end behind all', `${'x: ${\n'.repeat(170_000)}}`],
+  ['lines that each begin a reference that never ends', 'x: ${\n'.repeat(170_000)],
+  ['references on one line', '${X}'.repeat(250_000)],
+] as const) {
+  t.test(`a megabyte of ${what} is searched in time`, async (t) => {
+    const tookMs = processorMs(() => mask(text))
+    t.ok(tookMs < BOUND_MS, `${tookMs} ms of ${BOUND_MS}`)
   })
 }
 
