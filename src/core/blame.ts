@@ -38,6 +38,7 @@ export function targetFailureOf(reason: ReasonCode): TargetFailure | undefined {
 export function dialFailureOf(cause: CastorError | undefined): ReasonCode {
   if (cause === undefined) return 'CONNECT_FAILED'
   if (faultOf(cause, 'target') === 'us') return cause.code === 'LOCAL_SHORTAGE' ? 'LOCAL_SHORTAGE' : 'INTERNAL'
+  if (cause.code === 'CONNECT_TIMEOUT') return 'CONNECT_TIMEOUT'
   return cause.code === 'TLS_HANDSHAKE_FAILED' ? 'TARGET_TLS_FAILED' : 'CONNECT_FAILED'
 }
 

@@ -67,6 +67,19 @@ t.test('SIGQUIT drains; SIGALRM does nothing', async (t) => {
   t.match(castor.stderr, /"draining"/)
 })
 
+t.test('an inspector that a signal opened before signals were watched for is closed', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'castor-test-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  const early = join(folder, 'early.cjs')
+  // As Node does it for SIGUSR1, though not on its one port for all.
+  writeFileSync(early, `if (require('worker_threads').isMainThread) require('inspector').open(0, '127.0.0.1')\n`)
+  const castor = await start(t, { access: 'off' }, ['--require', early])
+  const port = Number(/Debugger listening on ws:\/\/127\.0\.0\.1:(\d+)/.exec(castor.stderr)?.[1])
+  t.ok(port > 0, castor.stderr)
+  t.ok(await refused(port))
+  t.notMatch(castor.stderr, /the watchdog is off/)
+})
+
 t.test('with the inspector open by a flag the watchdog is off', async (t) => {
   const castor = await start(t, { access: 'off' }, ['--inspect=127.0.0.1:0'])
   await until('the note', () => castor.stderr.includes('the watchdog is off'))

@@ -1,6 +1,6 @@
 import type { TargetHttp2Config } from '../../core/config-tls.js'
 import { AHEAD_END, type Conn, type ConnHandler } from '../../core/conn.js'
-import type { CastorError } from '../../core/errors.js'
+import { CastorError } from '../../core/errors.js'
 import type { H2Connection, H2Failure, H2Handler, H2Stream, H2StreamHandler } from '../../http/h2/engine.js'
 import type { Timed } from '../../net/timer-wheel.js'
 import type { Http2Context } from './h2-context.js'
@@ -56,6 +56,8 @@ export class TargetConnection implements ConnHandler, Timed, H2Handler {
   #askedAtBytes = -1
   /** A request got no answer, and the target has said nothing at all meanwhile: no more are given to it until it does. */
   #doubted = false
+  /** Its time for connecting was over. */
+  #late = false
 
   constructor(
     shared: Http2Context,
@@ -158,7 +160,7 @@ export class TargetConnection implements ConnHandler, Timed, H2Handler {
   onClose(conn: Conn, cause?: CastorError): void {
     this.#shared.context.wheel.cancel(this)
     this.#connection.connClosed(cause, this.#isUnread(conn))
-    this.#owner.onConnectionClosed(this, cause)
+    this.#owner.onConnectionClosed(this, this.#late ? new CastorError('CONNECT_TIMEOUT') : cause)
   }
 
   /** The target closed it while it was idle, and has had nothing of what was sent since. */
@@ -181,6 +183,7 @@ export class TargetConnection implements ConnHandler, Timed, H2Handler {
     const { dialledMs } = this.conn
     const leftMs = dialledMs < 0 ? this.#connectTimeoutMs : dialledMs + this.#connectTimeoutMs - nowMs
     if (leftMs > 0) return Math.min(this.#pollMs, leftMs)
+    this.#late = true
     this.conn.abort()
     return 0
   }

@@ -90,3 +90,37 @@ t.test('a target that answers PINGs and says nothing else is asked ever more sel
   client.conn.abort()
   await memory.settle()
 })
+
+t.test('who waits for a connection on which its target never speaks is told that it took too long', async (t) => {
+  const memory = new MemoryThread({
+    log: { access: 'stdout' },
+    listeners: [{ name: 'web', protocol: 'http', listen: '192.0.2.1:80', targetGroup: 'one' }],
+    targetGroups: [
+      {
+        name: 'one',
+        protocol: 'h2c',
+        healthCheck: { protocol: 'off' },
+        retries: 'off',
+        timeouts: { connect: '2s' },
+        targets: [{ address: `${TARGET}:80` }],
+      },
+    ],
+  })
+  const { transport } = memory
+  let dials = 0
+  transport.unlisten(TARGET, 80)
+  transport.listen(TARGET, 80, (records, socket) => {
+    dials++
+    new Peer((handler) => transport.adopt(records, 0, socket, handler))
+  })
+  // The second comes shortly before the time of the connection that it waits for is over.
+  const clients = [memory.connect(80), memory.connect(80)]
+  for (const client of clients) {
+    await memory.get(client)
+    await memory.elapse(1_700)
+  }
+  t.equal(dials, 1)
+  for (const { received } of clients) t.match(received, /^HTTP\/1\.1 504 /)
+  for (const client of clients) client.conn.abort()
+  await memory.settle()
+})
