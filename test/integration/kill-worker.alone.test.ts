@@ -26,6 +26,8 @@ const order = (order: FaultOrder): void => channel.postMessage(order)
 
 interface Setting {
   readonly castor: Balancer
+  /** How long it took to start. */
+  readonly startMs: number
   readonly web: RawTarget
   readonly raw: TcpTarget
 }
@@ -34,6 +36,7 @@ async function start(t: Test, workers = WORKERS): Promise<Setting> {
   const web = await RawTarget.start()
   t.teardown(() => web.stop())
   const raw = await TcpTarget.start(t, echo)
+  const beganMs = performance.now()
   const castor = await startBalancer(
     t,
     {
@@ -49,7 +52,7 @@ async function start(t: Test, workers = WORKERS): Promise<Setting> {
     },
     { workerFile: WORKER_FILE },
   )
-  return { castor, web, raw }
+  return { castor, startMs: performance.now() - beganMs, web, raw }
 }
 
 const descriptors = (): number => readdirSync('/proc/self/fd').length
@@ -58,7 +61,7 @@ const worker = `worker="${VICTIM}"`
 const faults: Fault[] = ['throw', 'exit', 'memory']
 for (const fault of faults) {
   t.test(`a worker that dies under load (${fault}) takes only its own connections with it`, async (t) => {
-    const { castor, web, raw } = await start(t)
+    const { castor, startMs, web, raw } = await start(t)
     const idleDescriptors = descriptors()
     const load: BusyConnection[] = await Promise.all([
       ...Array.from({ length: 18 }, () => busyHttp(castor.portOf('web'))),
@@ -77,9 +80,11 @@ for (const fault of faults) {
       return now.sum('castor_worker_restarts_total', worker) === 1 && now.sum('castor_worker_up', worker) === 1
     })
     const backMs = performance.now() - diedMs
-    // Under a second where the test has its two cores to itself; machines that it shares take longer to start a thread.
-    t.comment(`replaced in ${Math.round(backMs)} ms`)
-    t.ok(backMs < 2_000, `replaced in ${Math.round(backMs)} ms`)
+    // Under a second where the test has its two cores to itself. Nearly all of it is a thread's start, of which the
+    // balancer's own has several: machines that are shared take longer for both.
+    const boundMs = Math.max(2_000, 2 * startMs)
+    t.comment(`started in ${Math.round(startMs)} ms, replaced in ${Math.round(backMs)} ms`)
+    t.ok(backMs < boundMs, `replaced in ${Math.round(backMs)} of ${Math.round(boundMs)} ms`)
 
     const doneThen = load.map(({ done }) => done)
     const alive = (): BusyConnection[] => load.filter(({ broken }) => broken === undefined)

@@ -109,6 +109,22 @@ t.test('a client that offers http/1.0 by ALPN gets HTTP/1.0', async (t) => {
   }
 })
 
+t.test('a written list of protocols is what clients get, and no more', async (t) => {
+  for (const [alpn, agreed, refused] of [
+    [['http/1.1'], 'http/1.1', ['h2', 'http/1.0']],
+    [['http/1.0'], 'http/1.0', ['h2', 'http/1.1']],
+    [['http/1.0', 'h2'], 'http/1.0', ['http/1.1']],
+  ] as const) {
+    const { port } = await castorBefore(t, {}, { listener: secured([shop], { alpn }) })
+    const socket = await handshake(port, { ALPNProtocols: ['h2', 'http/1.1', 'http/1.0'] })
+    t.equal(socket.alpnProtocol, agreed, `of ${alpn}, by its own order`)
+    socket.destroy()
+    for (const name of refused) {
+      t.match(await refusedHandshake(port, { ALPNProtocols: [name] }), /NO_APPLICATION_PROTOCOL/, `${alpn}: ${name}`)
+    }
+  }
+})
+
 t.test('no ticket allows early data', async (t) => {
   const { port } = await castorBefore(t, {}, { listener: secured([shop]) })
   const peer = await RecordPeer.connect(port, { version: 'TLSv1.3' })

@@ -227,7 +227,10 @@ export class MirroredRequest implements UpstreamUser, UpstreamSession, Drainable
 
   #receive(first: number): void {
     let outcome = first
-    while (outcome === HEAD_INTERIM) outcome = this.#head.next()
+    while (outcome === HEAD_INTERIM) {
+      this.#keepApart()
+      outcome = this.#head.next()
+    }
     if (outcome === HEAD_INCOMPLETE) return
     if (outcome !== HEAD_FINAL) {
       this.#fail('BAD_RESPONSE')
@@ -239,12 +242,19 @@ export class MirroredRequest implements UpstreamUser, UpstreamSession, Drainable
     info.targetStatus = parser.status
     info.responseMs = this.#context.clock.nowMs - this.#sentMs
     this.route.group.outcomes.countResponse(info)
-    if (parser.connectionAuth) this.#private = true
+    this.#keepApart()
     const framing = parser.framing(info.method)
     this.#keepUpstream = parser.keepAlive && framing !== FRAMING_UNTIL_CLOSE && !this.#private
     this.#phase = ANSWERED
     this.#answer.beginInto(NOWHERE, framing, parser.contentLength, 0)
     this.#read(buffer, bodyStart, end)
+  }
+
+  /** A connection on which its target wants somebody to log in serves no other copy, nor any request. */
+  #keepApart(): void {
+    if (!this.#head.parser.connectionAuth) return
+    this.#private = true
+    this.#upstream.pin()
   }
 
   #read(buffer: Uint8Array, start: number, end: number): void {

@@ -1,8 +1,11 @@
 import t from 'tap'
 import { ManualClock } from '../../../src/core/clock.js'
 import type { SocketShare } from '../../../src/core/conn.js'
+import { FRAME } from '../../../src/http/h2/frames.js'
 import { DialRoom } from '../../../src/net/dial-room.js'
 import { MIRROR_RESULTS, SERIES_MIRRORED } from '../../../src/shm/layout.js'
+import { Peer } from '../../fuzz/memory-castor.js'
+import { END, framesOf, headers, PREFACE, SETTINGS_ACK, settings } from '../http/h2/rig.js'
 import { MemoryThread } from './memory-thread.js'
 
 const A = '192.0.2.11'
@@ -94,4 +97,70 @@ t.test('the mirror gets header fields and trailers as they were edited', async (
   t.match(main, /X-Sum: 3/i)
   t.notMatch(main, /X-Debug/i)
   t.equal(shadow, main)
+})
+
+const CHALLENGE = 'WWW-Authenticate: NTLM\r\n'
+
+for (const [what, line, answers] of [
+  ['an answer', '', `HTTP/1.1 401 Unauthorized\r\n${CHALLENGE}Content-Length: 0\r\n\r\n`],
+  [
+    'an interim response',
+    '',
+    `HTTP/1.1 103 Early Hints\r\n${CHALLENGE}\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n`,
+  ],
+  ['credentials', 'Authorization: Negotiate alice\r\n', 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'],
+] as const) {
+  t.test(`a mirror's connection that is authenticated serves nobody else: ${what}`, async (t) => {
+    const memory = mirroring()
+    const client = memory.connect(80)
+    const shadows = () => memory.targets.filter(({ address }) => address === B)
+    memory.answering = false
+    for (let n = 1; n <= 2; n++) {
+      await memory.send(client, `GET / HTTP/1.1\r\nHost: h\r\n${line}\r\n`)
+      for (const target of memory.targets) if (target.address === A && target.waiting > 0) await memory.answer(target)
+      shadows().at(-1)!.send(answers)
+      await memory.settle()
+      t.equal(shadows().length, n, 'each copy has one of its own')
+      t.not(shadows().at(-1)!.ended, '', 'which is closed behind it')
+    }
+    t.same(counts(memory), [2, 0, 0])
+    client.conn.abort()
+    await memory.settle()
+  })
+}
+
+t.test("a mirror's HTTP/2 connection on which its target wants a login takes no other copy", async (t) => {
+  for (const [fields, connections] of [
+    [[[':status', '200']], 1],
+    [
+      [
+        [':status', '401'],
+        ['www-authenticate', 'Negotiate'],
+      ],
+      2,
+    ],
+  ] as const) {
+    const memory = mirroring({}, { protocol: 'h2c' })
+    const { transport } = memory
+    let opened = 0
+    transport.unlisten(B, 80)
+    transport.listen(B, 80, (records, socket) => {
+      opened++
+      const peer = new Peer((handler) => transport.adopt(records, 0, socket, handler))
+      peer.send(Buffer.concat([settings(), SETTINGS_ACK]))
+      peer.onData = (_conn, buffer, length) => {
+        const bytes = Buffer.from(buffer.subarray(0, length))
+        const isFirst = bytes.subarray(0, PREFACE.length).equals(PREFACE)
+        for (const { type, id } of framesOf(isFirst ? bytes.subarray(PREFACE.length) : bytes))
+          if (type === FRAME.HEADERS) peer.send(headers(id, fields, END))
+      }
+    })
+    const client = memory.connect(80)
+    for (let n = 0; n < 2; n++) t.match(await memory.get(client), / 200 OK/)
+    await memory.elapse(200)
+    t.same(counts(memory), [2, 0, 0])
+    t.equal(opened, connections, `after ${fields[0]}`)
+    client.conn.abort()
+    await memory.settle()
+  }
 })
