@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setImmediate } from 'node:timers/promises'
+import { ADMIN_ERRORS, type AdminErrorCode } from './admin-errors.js'
 
 /** On every answer: nothing is cached, framed, sniffed or loaded from elsewhere. */
 const SECURITY_HEADERS: readonly (readonly [string, string])[] = [
@@ -74,13 +75,21 @@ export async function sendJsonInTurns(
   sendBody(request, response, status, 'application/json; charset=utf-8', `{${parts.join(',')}}\n`)
 }
 
-/** Every failure has this form: `{ "error": { "code", "message" } }`. */
+/** What is wrong with a part of a request. */
+export interface InputProblem {
+  /** `body`, `query` or `path`, and from there on as in `body.weight`. */
+  readonly where: string
+  readonly message: string
+}
+
+/** Every failure has this form: `{ "error": { "code", "message" } }`, and `problems` where the input is at fault. */
 export function sendError(
   request: IncomingMessage,
   response: ServerResponse,
-  status: number,
-  code: string,
+  code: AdminErrorCode,
   message: string,
+  problems?: readonly InputProblem[],
 ): void {
-  sendJson(request, response, status, { error: { code, message } })
+  const error = problems === undefined ? { code, message } : { code, message, problems }
+  sendJson(request, response, ADMIN_ERRORS[code][0], { error })
 }

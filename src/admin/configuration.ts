@@ -6,13 +6,12 @@ import { toDocument } from '../config/document.js'
 import { formatDiff } from '../config/format-diff.js'
 import { maskSecrets } from '../config/mask-secrets.js'
 import { formatProblem, type Problem } from '../config/problems.js'
-import { describe } from '../config/validate.js'
 import { ADMIN_STATES } from '../core/target-state.js'
-import { sendError, sendJson, sendJsonInTurns } from './answer.js'
+import { ADMIN_ERRORS, type AdminErrorCode } from './admin-errors.js'
+import { sendJson, sendJsonInTurns } from './answer.js'
 import type { AdminFacts } from './facts.js'
-import { hasParameters } from './query.js'
-import { readOptionalJson } from './read-json.js'
 import type { ReloadOutcome } from './reload-control.js'
+import { route } from './route.js'
 
 /** What an operator has changed of a target since the configuration in force was read. */
 interface OperatorChange {
@@ -24,48 +23,54 @@ interface OperatorChange {
   readonly state?: string
 }
 
-/** `GET /api/v1/config`: the configuration in force as a file would say it, and what operators have changed since. */
-export function sendConfig({ facts }: { facts: AdminFacts }, request: IncomingMessage, response: ServerResponse): void {
-  const { state, inForce } = facts.reloading
-  sendJson(request, response, 200, {
-    version: state.version,
-    loadedAt: new Date(state.loadedAtMs).toISOString(),
-    file: state.file ?? null,
-    config: maskSecrets(toDocument(inForce)),
-    operatorChanges: operatorChanges(facts),
-  })
-}
+/** The configuration in force as a file would say it, and what operators have changed since. */
+export const showConfig = route({
+  method: 'GET',
+  path: '/api/v1/config',
+  id: 'showConfig',
+  summary: 'The configuration in force, secrets masked',
+  handle({ facts, request, response }) {
+    const { state, inForce } = facts.reloading
+    sendJson(request, response, 200, {
+      version: state.version,
+      loadedAt: new Date(state.loadedAtMs).toISOString(),
+      file: state.file ?? null,
+      config: maskSecrets(toDocument(inForce)),
+      operatorChanges: operatorChanges(facts),
+    })
+  },
+})
 
-/** `GET /api/v1/config/diff`: what a reload would do now. */
-export async function sendDiff(
-  { facts }: { facts: AdminFacts },
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  if (hasParameters(request, response)) return
-  await sendOutcome(facts, request, response, await facts.reloading.preview(), true)
-}
+export const showDiff = route({
+  method: 'GET',
+  path: '/api/v1/config/diff',
+  id: 'diffConfig',
+  summary: 'What a reload would do now',
+  query: z.strictObject({}),
+  errors: ['CONFIG_INVALID', 'RESTART_REQUIRED', 'RELOAD_FAILED'],
+  async handle({ facts, request, response }) {
+    await sendOutcome(facts, request, response, await facts.reloading.preview(), true)
+  },
+})
 
-const options = z.strictObject({ dryRun: z.boolean().optional() })
+const options = z.strictObject({
+  dryRun: z.boolean().optional().describe('Be told what would change, and change nothing.'),
+})
 
-/** `POST /api/v1/reload`, with `{ "dryRun": true }` to be told only. Answers when every thread has it. */
-export async function postReload(
-  { facts }: { facts: AdminFacts },
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  if (hasParameters(request, response)) return
-  const given = await readOptionalJson(request)
-  const asked = options.safeParse(given, { error: (issue) => describe(issue) })
-  if (!asked.success) {
-    const message = given === undefined ? 'the body is no JSON, or too long' : asked.error.issues[0]!.message
-    sendError(request, response, 400, 'BAD_RELOAD', message)
-    return
-  }
-  const dryRun = asked.data.dryRun === true
-  const outcome = dryRun ? await facts.reloading.preview() : await facts.reloading.reload('api')
-  await sendOutcome(facts, request, response, outcome, dryRun)
-}
+/** Answers when every thread has it. */
+export const reload = route({
+  method: 'POST',
+  path: '/api/v1/reload',
+  id: 'reload',
+  summary: 'Read the configuration file anew and apply what changed',
+  query: z.strictObject({}),
+  body: { schema: options, code: 'BAD_RELOAD', optional: true },
+  errors: ['CONFIG_INVALID', 'RESTART_REQUIRED', 'RELOAD_FAILED'],
+  async handle({ facts, request, response, body: { dryRun = false } }) {
+    const outcome = dryRun ? await facts.reloading.preview() : await facts.reloading.reload('api')
+    await sendOutcome(facts, request, response, outcome, dryRun)
+  },
+})
 
 async function sendOutcome(
   { reloading }: AdminFacts,
@@ -75,8 +80,8 @@ async function sendOutcome(
   dryRun: boolean,
 ): Promise<void> {
   const file = reloading.state.file ?? null
-  const refuse = (status: number, code: string, message: string, more: object): void =>
-    sendJson(request, response, status, { error: { code, message, ...more }, file })
+  const refuse = (code: AdminErrorCode, message: string, more: object): void =>
+    sendJson(request, response, ADMIN_ERRORS[code][0], { error: { code, message, ...more }, file })
   switch (outcome.result) {
     case 'applied':
     case 'changed':
@@ -92,18 +97,18 @@ async function sendOutcome(
     case 'invalid': {
       const count = outcome.problems.length
       const message = `the file has ${count === 1 ? 'a problem' : `${count} problems`}; nothing was changed`
-      refuse(422, 'CONFIG_INVALID', message, { problems: outcome.problems.map(shownProblem) })
+      refuse('CONFIG_INVALID', message, { problems: outcome.problems.map(shownProblem) })
       return
     }
     case 'restart-required': {
       const { changes } = outcome
       const names = changes.restart.map(({ path }) => path).join(', ')
       const message = `${names} can only change with a restart; ${dryRun ? 'a reload would change nothing' : 'nothing was changed'}`
-      refuse(409, 'RESTART_REQUIRED', message, { changes, lines: formatDiff(changes) })
+      refuse('RESTART_REQUIRED', message, { changes, lines: formatDiff(changes) })
       return
     }
     case 'failed':
-      refuse(500, 'RELOAD_FAILED', outcome.message, {})
+      refuse('RELOAD_FAILED', outcome.message, {})
   }
 }
 

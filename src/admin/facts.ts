@@ -8,6 +8,7 @@ import type { CertificateFacts } from '../core/tls.js'
 import type { Logger } from '../observe/log.js'
 import type { Columns } from '../shm/columns.js'
 import type { TargetTable } from '../shm/targets.js'
+import type { AdminErrorCode } from './admin-errors.js'
 import type { ExplainQuestion, Explanation, Unexplained } from './explanation.js'
 import type { ReloadControl } from './reload-control.js'
 
@@ -52,7 +53,7 @@ export type UpgradeStep =
 /** The replacement of this process by another one. */
 export interface Upgrades {
   /** Why none can begin now. */
-  readonly hindrance: { readonly status: number; readonly code: string; readonly message: string } | undefined
+  readonly hindrance: { readonly code: AdminErrorCode; readonly message: string } | undefined
   /** What operators want has gone over to the new process: a change here would be lost. */
   readonly isHandingOver: boolean
   /** `program`: another installation's, in place of the one that runs. Resolves behind the last step. */

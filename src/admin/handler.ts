@@ -1,17 +1,25 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AdminConfig, AdminListen } from '../core/config.js'
 import { bearerCheck, hostCheck, isCrossOrigin, isJson, isNavigation } from './access-check.js'
-import { sendError, setSecurityHeaders } from './answer.js'
-import { type AdminContext, findRoute } from './routes.js'
+import { sendBody, sendError, setSecurityHeaders } from './answer.js'
+import { type Refusal, readBody, readParams, readQuery } from './input.js'
+import type { AdminContext, Method } from './route.js'
+import { type AdminRouter, allowed, type Found } from './router.js'
 
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void
 
 /** Answers what comes in at one address: who may ask, then what. */
-export function requestHandler(context: AdminContext, config: AdminConfig, listen: AdminListen): Handler {
+export function requestHandler(
+  context: AdminContext,
+  router: AdminRouter,
+  config: AdminConfig,
+  listen: AdminListen,
+): Handler {
   let current = config
   let mayEnter = bearerCheck(config.token)
   let knowsHost = hostCheck(config, listen)
-  const { log, reloading } = context.facts
+  const { facts } = context
+  const { log, reloading } = facts
   return (request, response) => {
     const { admin } = reloading.inForce
     // A reload has brought another token, or other hosts.
@@ -23,51 +31,99 @@ export function requestHandler(context: AdminContext, config: AdminConfig, liste
     // Cut, and what came in the same read is still parsed.
     if (request.socket.destroyed) return
     setSecurityHeaders(response, config.pageConnects)
-    const { headers } = request
-    const method = request.method ?? ''
-    const changes = method !== 'GET' && method !== 'HEAD'
-    const refuse = (status: number, code: string, message: string): void =>
-      sendError(request, response, status, code, message)
-    const path = pathOf(request)
-    const route = findRoute(path, context.dashboard)
-    if (!route?.open && !knowsHost(headers.host)) {
-      refuse(
-        403,
-        'HOST_NOT_ALLOWED',
-        'ask for localhost or an IP address, name the host in admin.hosts, or set admin.token',
-      )
-    } else if (!route?.open && isCrossOrigin(headers) && !isNavigation(request)) {
-      refuse(403, 'CROSS_ORIGIN', 'a web page of another origin asks; only the dashboard’s own pages may')
-    } else if (!route?.open && !mayEnter(headers.authorization)) {
-      response.setHeader('WWW-Authenticate', 'Bearer realm="castor"')
-      refuse(401, 'UNAUTHORIZED', 'a bearer token is required: admin.token of the configuration')
-    } else if (route === undefined) {
-      refuse(404, 'NOT_FOUND', 'there is nothing under this path')
-    } else if (!route.methods.includes(method)) {
-      response.setHeader('Allow', route.methods.join(', '))
-      refuse(405, 'METHOD_NOT_ALLOWED', `allowed here: ${route.methods.join(', ')}`)
-    } else if (changes && !isJson(headers['content-type'])) {
-      refuse(415, 'NOT_JSON', 'send Content-Type: application/json with every change, also with one that has no body')
-    } else if (changes && context.facts.upgrades.isHandingOver) {
-      response.setHeader('Retry-After', '1')
-      refuse(503, 'UPGRADE_UNDER_WAY', 'a new process takes over just now; ask again in a second')
-    } else {
-      run(async () => route.handle(context, request, response))
+    const [path, search] = splitTarget(request)
+    const found = router.find(path)
+    const file = found === undefined ? context.dashboard.get(path) : undefined
+    if (file !== undefined) {
+      // The page's own files hold nothing except the program.
+      if (isRead(request)) sendBody(request, response, 200, file.contentType, file.body)
+      else refuseMethod(request, response, 'GET, HEAD')
+      return
     }
-
-    function run(work: () => Promise<void>): void {
-      work().catch((error: unknown) => {
+    const refusal = isOpen(found) ? undefined : refuseEntry(request)
+    if (refusal !== undefined) {
+      if (refusal.code === 'UNAUTHORIZED') response.setHeader('WWW-Authenticate', 'Bearer realm="castor"')
+      sendError(request, response, refusal.code, refusal.message)
+    } else if (found === undefined) {
+      const meant = router.nearest(path)
+      const instead = meant === undefined ? '' : ` (did you mean ${JSON.stringify(meant)}?)`
+      sendError(
+        request,
+        response,
+        'NOT_FOUND',
+        `there is nothing under this path${instead}; GET /openapi.json tells all`,
+      )
+    } else {
+      answer(found, search, request, response).catch((error: unknown) => {
         log.error({ err: error, path }, 'admin request failed')
         if (response.headersSent) response.destroy()
-        else refuse(500, 'INTERNAL', 'the request failed; the log says why')
+        else sendError(request, response, 'INTERNAL', 'the request failed; the log says why')
       })
     }
   }
+
+  /** Why somebody may ask nothing here at all. */
+  function refuseEntry(request: IncomingMessage): Refusal | undefined {
+    const { headers } = request
+    if (!knowsHost(headers.host)) {
+      const message = 'ask for localhost or an IP address, name the host in admin.hosts, or set admin.token'
+      return { code: 'HOST_NOT_ALLOWED', message }
+    }
+    if (isCrossOrigin(headers) && !isNavigation(request)) {
+      return { code: 'CROSS_ORIGIN', message: 'a web page of another origin asks; only the dashboard’s own pages may' }
+    }
+    if (mayEnter(headers.authorization)) return undefined
+    return { code: 'UNAUTHORIZED', message: 'a bearer token is required: admin.token of the configuration' }
+  }
+
+  async function answer(
+    found: Found,
+    search: string,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
+    const { method = '', headers } = request
+    const refuse = ({ code, message, problems }: Refusal): void => sendError(request, response, code, message, problems)
+    if (method === 'OPTIONS') {
+      response.setHeader('Allow', allowed(found.resource))
+      response.writeHead(204).end()
+      return
+    }
+    const route = found.resource.get((method === 'HEAD' ? 'GET' : method) as Method)
+    if (route === undefined) return refuseMethod(request, response, allowed(found.resource))
+    if (route.method !== 'GET') {
+      if (!isJson(headers['content-type'])) {
+        const message = 'send Content-Type: application/json with every change, also with one that has no body'
+        return refuse({ code: 'NOT_JSON', message })
+      }
+      if (facts.upgrades.isHandingOver) {
+        response.setHeader('Retry-After', '1')
+        return refuse({ code: 'HANDING_OVER', message: 'a new process takes over just now; ask again in a second' })
+      }
+    }
+    const params = readParams(route, found.params)
+    if ('refusal' in params) return refuse(params.refusal)
+    const query = readQuery(route, search)
+    if ('refusal' in query) return refuse(query.refusal)
+    const body = await readBody(route.body, request)
+    if (body === undefined) return
+    if ('refusal' in body) return refuse(body.refusal)
+    const parts = { params: params.value, query: query.value, body: body.value }
+    await route.handle({ context, facts, request, response, ...parts })
+  }
 }
 
-/** Without query and never resolved further: a path is a key, not a file's name. */
-function pathOf(request: IncomingMessage): string {
-  const target = request.url ?? '/'
-  const end = target.search(/[?#]/)
-  return end < 0 ? target : target.slice(0, end)
+const isOpen = (found: Found | undefined): boolean => found?.resource.get('GET')?.isOpen === true
+const isRead = ({ method }: IncomingMessage): boolean => method === 'GET' || method === 'HEAD'
+
+function refuseMethod(request: IncomingMessage, response: ServerResponse, allow: string): void {
+  response.setHeader('Allow', allow)
+  sendError(request, response, 'METHOD_NOT_ALLOWED', `allowed here: ${allow}`)
+}
+
+/** Path and query, the path as it stands there: it is a key, not a file's name. */
+function splitTarget(request: IncomingMessage): [path: string, search: string] {
+  const [target = '/'] = (request.url ?? '/').split('#', 1)
+  const end = target.indexOf('?')
+  return end < 0 ? [target, ''] : [target.slice(0, end), target.slice(end + 1)]
 }

@@ -13,7 +13,9 @@ import { requestHandler } from './handler.js'
 import { LatencyWindow } from './latency-window.js'
 import { renderMetrics } from './metrics.js'
 import { measureProcess } from './process-facts.js'
-import type { ProcessContext } from './routes.js'
+import type { ProcessContext } from './route.js'
+import { AdminRouter } from './router.js'
+import { ROUTES } from './routes.js'
 import { buildStatus, withoutRules } from './status.js'
 import { adoptUnix, descriptorOfServer, listenUnix } from './unix-socket.js'
 
@@ -124,6 +126,7 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
         rendering = undefined
       })),
   }
+  const router = new AdminRouter(ROUTES)
   const opened: Opened[] = []
   const close = async (): Promise<void> => {
     await stop(opened, context.events, isHandedOver)
@@ -132,7 +135,7 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
   }
   try {
     for (const [index, listen] of config.listen.entries()) {
-      opened.push(await open(context, config, index, timeouts, descriptorOf(listen)))
+      opened.push(await open(context, router, config, index, timeouts, descriptorOf(listen)))
     }
   } catch (cause) {
     await close()
@@ -157,6 +160,7 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
 
 async function open(
   context: ProcessContext,
+  router: AdminRouter,
   config: AdminConfig,
   index: number,
   timeouts: AdminTimeouts,
@@ -171,7 +175,7 @@ async function open(
   })
   const bounds = new ConnectionBounds(BOUNDS)
   bounds.watch(server)
-  server.on('request', requestHandler({ ...context, bounds, listen: at }, config, at))
+  server.on('request', requestHandler({ ...context, bounds, listen: at }, router, config, at))
   server.setTimeout(timeouts.idleMs, (socket) => socket.destroy())
   let bound = at
   let remove = (): void => {}

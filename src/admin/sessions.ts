@@ -1,14 +1,15 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { z } from 'zod'
 import { wallTime } from '../core/clock.js'
 import type { SessionRow } from '../core/session-store.js'
 import { sendError, sendJson } from './answer.js'
-import { sendUnknownGroup } from './change-targets.js'
 import type { AdminFacts } from './facts.js'
-import { type Query, queryOf } from './query.js'
+import { route } from './route.js'
+import { sendUnknownGroup } from './unknown-target.js'
 
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 1_000
+const NO_CURSOR = 'must be what next said on the page before'
 /** Parts of the table that one request looks through, a turn of the loop each: about a million places. */
 const MAX_PARTS = 64
 
@@ -31,61 +32,62 @@ interface ShownSession {
   readonly key: string
 }
 
+const question = z.strictObject({
+  group: z.string().optional().describe('Only of this target group.'),
+  limit: wholeNumber(1, MAX_LIMIT, `must be a whole number from 1 to ${MAX_LIMIT}`).prefault(String(DEFAULT_LIMIT)),
+  cursor: wholeNumber(0, 999_999_999, NO_CURSOR).prefault('0').describe('What `next` said on the page before.'),
+})
+
+type Question = z.output<typeof question>
+
 /**
- * `GET /api/v1/sessions?group=&limit=&cursor=`: learned sessions, of one group or of all, a page at a time. A page may
- * hold fewer than `limit`, even none, and `next` still lead on; the primary is held up for about a millisecond at a time.
+ * Learned sessions, of one group or of all, a page at a time. A page may hold fewer than `limit`, even none, and `next`
+ * still lead on; the primary is held up for about a millisecond at a time.
  */
-export async function listSessions(
-  facts: AdminFacts,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  const asked = readQuestion(queryOf(request, ['group', 'limit', 'cursor']), facts.sessions.capacity)
-  if (typeof asked === 'string') {
-    sendError(request, response, 400, 'BAD_PARAMETER', asked)
-    return
-  }
-  const { directory, sessionTotals } = facts
-  const group = asked.group === undefined ? -1 : directory.groups.indexOf(asked.group)
-  if (asked.group !== undefined && group < 0) {
-    sendUnknownGroup(facts, request, response, asked.group)
-    return
-  }
-  const kind = group < 0 ? undefined : kindOf(facts, group)
-  const note = kind === undefined ? undefined : STATELESS[kind]
-  const page = note === undefined ? await readPage(facts, group, asked) : { rows: [], next: null }
-  sendJson(request, response, 200, {
-    group: asked.group ?? null,
-    ...(kind === undefined ? {} : { kind, stateless: note !== undefined }),
-    ...(note === undefined ? {} : { note }),
-    sessions: page.rows.map((row) => shown(facts, row)),
-    next: page.next,
-    totals: {
-      asOf: sessionTotals.asOfMs === 0 ? null : new Date(wallTime(sessionTotals.asOfMs, facts.clock)).toISOString(),
-      groups: totalsOf(facts, group),
-    },
-  })
-}
+export const listSessions = route({
+  method: 'GET',
+  path: '/api/v1/sessions',
+  id: 'listSessions',
+  summary: 'Learned sessions, a page at a time',
+  query: question,
+  errors: ['UNKNOWN_TARGET_GROUP'],
+  async handle({ facts, request, response, query: asked }) {
+    if (asked.cursor >= facts.sessions.capacity) {
+      sendError(request, response, 'BAD_PARAMETER', `cursor: ${NO_CURSOR}`, [
+        { where: 'query.cursor', message: NO_CURSOR },
+      ])
+      return
+    }
+    const { directory, sessionTotals } = facts
+    const group = asked.group === undefined ? -1 : directory.groups.indexOf(asked.group)
+    if (asked.group !== undefined && group < 0) {
+      sendUnknownGroup(facts, request, response, asked.group)
+      return
+    }
+    const kind = group < 0 ? undefined : kindOf(facts, group)
+    const note = kind === undefined ? undefined : STATELESS[kind]
+    const page = note === undefined ? await readPage(facts, group, asked) : { rows: [], next: null }
+    sendJson(request, response, 200, {
+      group: asked.group ?? null,
+      ...(kind === undefined ? {} : { kind, stateless: note !== undefined }),
+      ...(note === undefined ? {} : { note }),
+      sessions: page.rows.map((row) => shown(facts, row)),
+      next: page.next,
+      totals: {
+        asOf: sessionTotals.asOfMs === 0 ? null : new Date(wallTime(sessionTotals.asOfMs, facts.clock)).toISOString(),
+        groups: totalsOf(facts, group),
+      },
+    })
+  },
+})
 
-interface Question {
-  readonly group: string | undefined
-  readonly limit: number
-  readonly cursor: number
-}
-
-/** What is asked for, or what is wrong with it. */
-function readQuestion(query: Query, places: number): Question | string {
-  if (!query.ok) return query.problem
-  const { values } = query
-  const limit = wholeNumber(values.get('limit') ?? String(DEFAULT_LIMIT))
-  if (limit < 1 || limit > MAX_LIMIT) return `limit: must be a whole number from 1 to ${MAX_LIMIT}`
-  const cursor = wholeNumber(values.get('cursor') ?? '0')
-  if (cursor < 0 || cursor >= places) return 'cursor: must be what next said on the page before'
-  return { group: values.get('group'), limit, cursor }
-}
-
-function wholeNumber(text: string): number {
-  return /^\d{1,9}$/.test(text) ? Number(text) : -1
+/** A parameter that is one; `type` is what the OpenAPI document says of the text. */
+function wholeNumber(min: number, max: number, mustBe: string) {
+  return z
+    .string()
+    .meta({ type: 'integer', minimum: min, maximum: max })
+    .refine((text) => /^\d{1,9}$/.test(text) && Number(text) >= min && Number(text) <= max, mustBe)
+    .transform(Number)
 }
 
 async function readPage(

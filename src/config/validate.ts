@@ -1,10 +1,8 @@
 import type { z } from 'zod'
-import type { TargetConfig } from '../core/config.js'
 import { show } from './fields.js'
 import { knownKeys } from './known-keys.js'
-import { formatPath, type Path } from './problems.js'
-import { resolveTarget } from './resolve.js'
-import { type ConfigFile, fileSchema, target } from './schema.js'
+import type { Path } from './problems.js'
+import { type ConfigFile, fileSchema } from './schema.js'
 import { didYouMean } from './suggest.js'
 
 export interface Issue {
@@ -18,17 +16,18 @@ export interface Issue {
 export type Validated = { readonly file: ConfigFile } | { readonly issues: readonly Issue[] }
 
 export function validate(tree: unknown): Validated {
-  const result = fileSchema.safeParse(tree, { error: (issue) => describe(issue) })
-  if (result.success) return { file: result.data }
-  return { issues: result.error.issues.flatMap((issue) => flatten(fileSchema, issue, [])) }
+  const result = check(fileSchema, tree)
+  return 'value' in result ? { file: result.value } : result
 }
 
-/** A target that comes by another way than the file, held to the same rules; or everything that is wrong with it. */
-export function validateTarget(input: unknown): TargetConfig | { readonly problems: readonly string[] } {
-  const result = target.safeParse(input, { error: (issue) => describe(issue) })
-  if (result.success) return resolveTarget(result.data)
-  const issues = result.error.issues.flatMap((issue) => flatten(target, issue, []))
-  return { problems: issues.map(({ path, message }) => [formatPath(path), message].filter(Boolean).join(': ')) }
+/** Input that comes by another way than the file, held to a schema; or everything that is wrong with it. */
+export function check<T>(
+  schema: z.ZodType<T>,
+  input: unknown,
+): { readonly value: T } | { readonly issues: readonly Issue[] } {
+  const result = schema.safeParse(input, { error: (issue) => describe(issue) })
+  if (result.success) return { value: result.data }
+  return { issues: result.error.issues.flatMap((issue) => flatten(schema, issue, [])) }
 }
 
 /** Unknown keys of one map that are each named. */

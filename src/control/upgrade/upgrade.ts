@@ -66,22 +66,21 @@ export class Upgrade implements Upgrades {
     const { addon, ownsProcess, isRunning } = this.#parts
     if (this.#successor !== undefined) {
       return {
-        status: 409,
         code: 'UPGRADE_UNDER_WAY',
         message: `a new process (pid ${this.#successor.pid}) is starting`,
       }
     }
-    if (!isRunning()) return { status: 409, code: 'NOT_RUNNING', message: 'this process is starting or draining' }
+    if (!isRunning()) return { code: 'NOT_RUNNING', message: 'this process is starting or draining' }
     if (addon === undefined) {
       const message = 'an upgrade needs the native addon, which this process runs without; restart instead'
-      return { status: 501, code: 'NATIVE_UNAVAILABLE', message }
+      return { code: 'NATIVE_UNAVAILABLE', message }
     }
     if (!ownsProcess) {
-      return { status: 501, code: 'NOT_A_PROCESS', message: 'this balancer runs within another program' }
+      return { code: 'NOT_A_PROCESS', message: 'this balancer runs within another program' }
     }
     if (process.pid === 1) {
       const message = 'this process is number 1 of its container, which ends with it; start another container instead'
-      return { status: 501, code: 'FIRST_PROCESS', message }
+      return { code: 'FIRST_PROCESS', message }
     }
     return undefined
   }

@@ -88,8 +88,93 @@ t.test('what there is not, is answered as an error', async (t) => {
     const answer = await ask(admin, path, { method })
     t.equal(answer.status, status, `${method} ${path}`)
     t.equal(error(answer), code, `${method} ${path}`)
-    if (status === 405) t.equal(answer.headers.allow, 'GET, HEAD')
+    if (status === 405) t.equal(answer.headers.allow, 'GET, HEAD, OPTIONS')
   }
+})
+
+t.test('a path that is not there is answered with the one that was probably meant', async (t) => {
+  const admin = await start(t)
+  const cases: [string, string | undefined][] = [
+    ['/api/v1/stats', '/api/v1/status'],
+    ['/api/v1/targetgroups', '/api/v1/target-groups'],
+    ['/api/v1/target-group/app', '/api/v1/target-groups/{group}'],
+    ['/api/v1/target-groups/app/target/10.0.0.11%3A9001', '/api/v1/target-groups/{group}/targets/{id}'],
+    ['/metric', '/metrics'],
+    ['/something/else/altogether', undefined],
+    [`/${'a'.repeat(9_000)}`, undefined],
+  ]
+  for (const [path, meant] of cases) {
+    const { status, body } = await ask(admin, path)
+    t.equal(status, 404, path)
+    if (meant === undefined) t.notMatch(body, /did you mean/, path.slice(0, 40))
+    else t.ok(JSON.parse(body).error.message.includes(`(did you mean "${meant}"?)`), `${path}: ${body}`)
+  }
+})
+
+t.test('OPTIONS says which methods a path has', async (t) => {
+  const admin = await start(t)
+  const cases: [string, string][] = [
+    ['/api/v1/status', 'GET, HEAD, OPTIONS'],
+    ['/api/v1/reload', 'POST, OPTIONS'],
+    ['/api/v1/target-groups/app/targets/10.0.0.11%3A9001', 'PATCH, DELETE, OPTIONS'],
+    ['/healthz', 'GET, HEAD, OPTIONS'],
+  ]
+  for (const [path, allow] of cases) {
+    const answer = await ask(admin, path, { method: 'OPTIONS' })
+    t.match(answer, { status: 204, headers: { allow }, body: '' }, path)
+    t.equal(answer.headers['access-control-allow-origin'], undefined)
+  }
+  t.equal((await ask(admin, '/nothing', { method: 'OPTIONS' })).status, 404)
+})
+
+/** A change with a body, over a connection that is closed behind it. */
+async function send(admin: Admin, method: string, path: string, body: string): Promise<Answer> {
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
+    const headers = { 'content-type': 'application/json' }
+    request({ host: admin.address, port: admin.port, path, method, headers, agent: false }, resolve)
+      .on('error', reject)
+      .end(body)
+  })
+  let text = ''
+  for await (const chunk of response.setEncoding('utf8')) text += chunk
+  return { status: response.statusCode!, headers: response.headers, body: text }
+}
+
+t.test('what is wrong with the input is said with its place, and what was meant', async (t) => {
+  const admin = await start(t)
+  const target = '/api/v1/target-groups/app/targets/10.0.0.11%3A9001'
+  const cases: [string, string, string, number, string, RegExp][] = [
+    ['PATCH', target, '{"weight":101}', 400, 'body.weight', /at most 100, not 101/],
+    ['PATCH', target, '{"wieght":1}', 400, 'body.wieght', /did you mean "weight"/],
+    ['PATCH', target, '{"state":"drain"}', 400, 'body.state', /must be one of active, draining, maintenance/],
+    ['PATCH', target, '{"weight"', 400, 'body', /is no JSON/],
+    ['PATCH', target, '', 400, 'body', /is missing; send JSON/],
+    ['PATCH', target, '[]', 400, 'body', /must be a map/],
+    ['PATCH', `${target}?weight=1`, '{"weight":1}', 400, 'query', /unknown parameter "weight"/],
+    ['DELETE', `${target}?now=perhaps`, '', 400, 'query.now', /must be one of true, false, not "perhaps"/],
+    ['DELETE', `${target}?nwo=true`, '', 400, 'query', /did you mean "now"/],
+    ['GET', '/api/v1/sessions?limit=0', '', 400, 'query.limit', /from 1 to 1000/],
+    ['GET', '/api/v1/sessions?cursor=999', '', 400, 'query.cursor', /what next said/],
+    ['POST', '/api/v1/drain-host', '{"now":true}', 400, 'body.now', /unknown key/],
+    ['POST', '/api/v1/reload', `{"dryRun":${' '.repeat(5_000)}true}`, 413, 'body', /too long/],
+  ]
+  for (const [method, path, body, status, where, message] of cases) {
+    const answer = await send(admin, method, path, body)
+    t.equal(answer.status, status, `${method} ${path} ${body.slice(0, 30)}`)
+    t.match(JSON.parse(answer.body).error.problems, [{ where, message }], answer.body)
+  }
+})
+
+t.test('a body of megabytes is answered 413, and not read to its end', async (t) => {
+  const admin = await start(t)
+  const socket = connect(admin.port, admin.address).on('error', () => {})
+  t.teardown(() => socket.destroy())
+  const head = 'POST /api/v1/reload HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n'
+  socket.write(`${head}Content-Length: 100000000\r\n\r\n${'x'.repeat(100_000)}`)
+  t.match(String((await once(socket, 'data'))[0]), /^HTTP\/1.1 413/)
+  const closed = new Promise((resolve) => socket.once('close', resolve))
+  socket.write('x'.repeat(2_000_000))
+  await closed
 })
 
 t.test('HEAD gives the head of what GET gives', async (t) => {
