@@ -36,6 +36,8 @@ export function sendBody(
   else sendInPieces(response, Buffer.from(body), 0)
 }
 
+export const TEXT = 'text/plain; charset=utf-8'
+
 /** The kernel copies this much in a small part of a millisecond. */
 const PIECE_BYTES = 64 * 1024
 
@@ -53,7 +55,7 @@ function sendInPieces(response: ServerResponse, body: Buffer, from: number): voi
 }
 
 export function sendText(request: IncomingMessage, response: ServerResponse, status: number, text: string): void {
-  sendBody(request, response, status, 'text/plain; charset=utf-8', text)
+  sendBody(request, response, status, TEXT, text)
 }
 
 export function sendJson(request: IncomingMessage, response: ServerResponse, status: number, value: unknown): void {

@@ -12,17 +12,20 @@ import { sendError, sendJson } from './answer.js'
 import type { AdminFacts } from './facts.js'
 import type { PersistOutcome } from './reload-control.js'
 import { route } from './route.js'
+import { time } from './status-schema.js'
 import { findTarget, sendUnknownGroup } from './unknown-target.js'
 
 const ofGroup = z.strictObject({ group: z.string().describe('Name of the target group.') })
 const ofTarget = ofGroup.extend({ id: z.string().describe('Id of the target: its address where it was given none.') })
 const persist = z.boolean().optional().describe('Write it to the configuration file as well.')
 const nothing = z.strictObject({})
+const weight = z.int().min(0).max(100)
+const state = z.enum(ADMIN_STATES)
 
 const change = z
   .strictObject({
-    weight: z.int().min(0).max(100).optional().describe('Share of new traffic beside the other targets.'),
-    state: z.enum(ADMIN_STATES).optional(),
+    weight: weight.optional().describe('Share of new traffic beside the other targets.'),
+    state: state.optional(),
     persist,
   })
   .refine((given) => given.weight !== undefined || given.state !== undefined, 'give weight, state or both')
@@ -40,6 +43,7 @@ export const changeTarget = route({
   params: ofTarget,
   query: nothing,
   body: { schema: change, code: 'BAD_CHANGE' },
+  answers: { 200: { says: 'It holds, on every thread.', schema: z.strictObject({ id: z.string(), weight, state }) } },
   errors: ['UNKNOWN_TARGET_GROUP', 'UNKNOWN_TARGET', 'NOT_PERSISTED', 'NOT_WRITTEN'],
   async handle({ facts, request, response, params, body }) {
     const { group, id } = params
@@ -75,6 +79,12 @@ export const addTarget = route({
   params: ofGroup,
   query: nothing,
   body: { schema: targetSchema.extend({ persist }), code: 'BAD_TARGET' },
+  answers: {
+    201: {
+      says: 'It is there.',
+      schema: z.strictObject({ id: z.string(), address: z.string(), weight, state, health: z.enum(CHECK_STATES) }),
+    },
+  },
   errors: ['UNKNOWN_TARGET_GROUP', 'TARGET_EXISTS', 'NOT_PERSISTED', 'NOT_WRITTEN'],
   async handle({ facts, request, response, params: { group }, body: { persist: isForFile = false, ...written } }) {
     const target = resolveTarget(written)
@@ -124,6 +134,13 @@ export const removeTarget = route({
     now: flag('Cut what it has, instead of letting it drain.'),
     persist: flag('Take it out of the configuration file as well.'),
   }),
+  answers: {
+    200: { says: 'It is gone.', schema: z.strictObject({ id: z.string(), state: z.literal('removed') }) },
+    202: {
+      says: 'It drains, and then goes.',
+      schema: z.strictObject({ id: z.string(), state: z.literal('draining'), leaves: time() }),
+    },
+  },
   errors: ['UNKNOWN_TARGET_GROUP', 'UNKNOWN_TARGET', 'NOT_PERSISTED', 'NOT_WRITTEN'],
   async handle({ facts, request, response, params, query }) {
     const { group, id } = params

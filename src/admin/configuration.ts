@@ -9,6 +9,7 @@ import { formatProblem, type Problem } from '../config/problems.js'
 import { ADMIN_STATES } from '../core/target-state.js'
 import { ADMIN_ERRORS, type AdminErrorCode } from './admin-errors.js'
 import { sendJson, sendJsonInTurns } from './answer.js'
+import { inForce, outcome, refusal } from './configuration-schema.js'
 import type { AdminFacts } from './facts.js'
 import type { ReloadOutcome } from './reload-control.js'
 import { route } from './route.js'
@@ -29,13 +30,14 @@ export const showConfig = route({
   path: '/api/v1/config',
   id: 'showConfig',
   summary: 'The configuration in force, secrets masked',
+  answers: { 200: { says: 'As a file would say it, and what operators have changed since.', schema: inForce } },
   handle({ facts, request, response }) {
-    const { state, inForce } = facts.reloading
+    const { state, inForce: config } = facts.reloading
     sendJson(request, response, 200, {
       version: state.version,
       loadedAt: new Date(state.loadedAtMs).toISOString(),
       file: state.file ?? null,
-      config: maskSecrets(toDocument(inForce)),
+      config: maskSecrets(toDocument(config)),
       operatorChanges: operatorChanges(facts),
     })
   },
@@ -47,6 +49,8 @@ export const showDiff = route({
   id: 'diffConfig',
   summary: 'What a reload would do now',
   query: z.strictObject({}),
+  answers: { 200: { says: 'What would change.', schema: outcome } },
+  refusal,
   errors: ['CONFIG_INVALID', 'RESTART_REQUIRED', 'RELOAD_FAILED'],
   async handle({ facts, request, response }) {
     await sendOutcome(facts, request, response, await facts.reloading.preview(), true)
@@ -65,10 +69,12 @@ export const reload = route({
   summary: 'Read the configuration file anew and apply what changed',
   query: z.strictObject({}),
   body: { schema: options, code: 'BAD_RELOAD', optional: true },
+  answers: { 200: { says: 'The file holds on every thread.', schema: outcome } },
+  refusal,
   errors: ['CONFIG_INVALID', 'RESTART_REQUIRED', 'RELOAD_FAILED'],
   async handle({ facts, request, response, body: { dryRun = false } }) {
-    const outcome = dryRun ? await facts.reloading.preview() : await facts.reloading.reload('api')
-    await sendOutcome(facts, request, response, outcome, dryRun)
+    const came = dryRun ? await facts.reloading.preview() : await facts.reloading.reload('api')
+    await sendOutcome(facts, request, response, came, dryRun)
   },
 })
 

@@ -9,6 +9,12 @@ export const drainHost = route({
   id: 'drainHost',
   summary: 'Hand the addresses of this host over, finish what is in flight, end the process',
   body: { schema: z.strictObject({}), code: 'BAD_BODY', optional: true },
+  answers: {
+    202: {
+      says: 'It drains from now on, and hands over these of the addresses in vips.',
+      schema: z.strictObject({ node: z.string(), state: z.literal('draining'), vips: z.array(z.string()) }),
+    },
+  },
   handle({ facts, request, response }) {
     facts.log.info('the operator drains this host')
     const vips = facts.drainHost()

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { sendError, sendJson } from './answer.js'
+import type { Explanation } from './explanation.js'
 import { route } from './route.js'
 
 const once = (what: string) => z.string().describe(what)
@@ -14,6 +15,47 @@ const question = z.strictObject({
   header: z.array(z.string()).prefault([]).describe('`name: value`; may come several times.'),
 })
 
+const explanation: z.ZodType<Explanation> = z.strictObject({
+  version: z.int(),
+  listener: z.string(),
+  from: z.string(),
+  considered: z.array(
+    z.strictObject({
+      host: z.string(),
+      path: z.string(),
+      addsSlash: z.boolean(),
+      rules: z.array(z.strictObject({ name: z.string(), failed: z.string().nullable() })),
+      more: z.int(),
+    }),
+  ),
+  rule: z.string().nullable(),
+  outcome: z.enum(['forward', 'redirect', 'respond', 'slash', 'no-rule']),
+  status: z.int().nullable(),
+  location: z.string().nullable(),
+  groups: z.array(
+    z.strictObject({
+      name: z.string(),
+      weight: z.number().nullable(),
+      algorithm: z.string(),
+      stickiness: z.string(),
+      maxConnectionsPerTarget: z.int().nullable(),
+      targets: z.array(
+        z.strictObject({
+          id: z.string(),
+          address: z.string(),
+          weight: z.int(),
+          state: z.string(),
+          health: z.string(),
+          inFlight: z.int(),
+          whyNot: z.string().nullable(),
+        }),
+      ),
+      picked: z.array(z.string()),
+      why: z.string(),
+    }),
+  ),
+})
+
 /** What would become of a request. */
 export const explain = route({
   method: 'GET',
@@ -21,6 +63,7 @@ export const explain = route({
   id: 'explain',
   summary: 'What would become of a request',
   query: question,
+  answers: { 200: { says: 'What would become of it, and why.', schema: explanation } },
   errors: ['BAD_URL', 'BAD_REQUEST', 'NO_LISTENER', 'NOT_HTTP'],
   handle({ facts, request, response, query: { header: headers, listener, ...rest } }) {
     const explained = facts.explain({ ...rest, listener, headers })

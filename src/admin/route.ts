@@ -17,6 +17,8 @@ export interface ProcessContext {
   isHandedOver(): boolean
   status(): Status
   metrics(): Promise<string>
+  /** The description of all routes. */
+  openApi(): object
 }
 
 /** What handlers work with. */
@@ -48,6 +50,14 @@ export interface BodyRule<Body> {
   readonly optional?: true
 }
 
+/** What a route answers with a status; a text of some type where there is no schema. */
+export interface Answer {
+  readonly says: string
+  readonly schema?: z.ZodType
+  /** Of what is no JSON. */
+  readonly type?: string
+}
+
 /** The description of a route: it is served, its input checked, and the OpenAPI document made from this alone. */
 interface Description<Params, Query, Body> {
   readonly method: Method
@@ -63,8 +73,12 @@ interface Description<Params, Query, Body> {
   /** Texts behind `?`; where there is none, what stands there is ignored. */
   readonly query?: z.ZodType<Query> & z.ZodObject
   readonly body?: BodyRule<Body>
+  /** By status. */
+  readonly answers: Readonly<Record<number, Answer>>
   /** Beside those that every route may have. */
   readonly errors?: readonly AdminErrorCode[]
+  /** Their form, where they say more than all others. */
+  readonly refusal?: z.ZodType
   handle(call: Call<Params, Query, Body>): void | Promise<void>
 }
 

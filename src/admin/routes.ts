@@ -2,7 +2,7 @@ import { addTarget, changeTarget, removeTarget } from './change-targets.js'
 import { reload, showConfig, showDiff } from './configuration.js'
 import { drainHost } from './drain-host.js'
 import { explain } from './explain.js'
-import { alive, dashboard, metrics, ready } from './process-routes.js'
+import { alive, dashboard, metrics, openApi, ready } from './process-routes.js'
 import type { Route } from './route.js'
 import { listSessions } from './sessions.js'
 import { cluster, events, listeners, status, targetGroup, targetGroups } from './status-routes.js'
@@ -13,6 +13,7 @@ export const ROUTES: readonly Route[] = [
   alive,
   ready,
   metrics,
+  openApi,
   dashboard,
   status,
   listeners,

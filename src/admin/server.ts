@@ -12,6 +12,7 @@ import type { AdminFacts } from './facts.js'
 import { requestHandler } from './handler.js'
 import { LatencyWindow } from './latency-window.js'
 import { renderMetrics } from './metrics.js'
+import { openApiDocument } from './openapi.js'
 import { measureProcess } from './process-facts.js'
 import type { ProcessContext } from './route.js'
 import { AdminRouter } from './router.js'
@@ -111,6 +112,7 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
     })
   let rendering: Promise<string> | undefined
   let isHandedOver = false
+  let described: object | undefined
   const context: ProcessContext = {
     facts,
     isHandedOver: () => isHandedOver,
@@ -120,6 +122,7 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
       (error) => facts.log.error({ err: error, path: '/api/v1/events' }, 'admin request failed'),
     ),
     status: () => buildStatus(facts, latency),
+    openApi: () => (described ??= openApiDocument(ROUTES, facts.version)),
     // Whoever asks while a page is being made gets that one.
     metrics: () =>
       (rendering ??= render().finally(() => {

@@ -5,6 +5,7 @@ import type { SessionRow } from '../core/session-store.js'
 import { sendError, sendJson } from './answer.js'
 import type { AdminFacts } from './facts.js'
 import { route } from './route.js'
+import { count, time } from './status-schema.js'
 import { sendUnknownGroup } from './unknown-target.js'
 
 const DEFAULT_LIMIT = 100
@@ -13,7 +14,8 @@ const NO_CURSOR = 'must be what next said on the page before'
 /** Parts of the table that one request looks through, a turn of the loop each: about a million places. */
 const MAX_PARTS = 64
 
-type Kind = 'source-ip' | 'app-cookie' | 'cookie' | 'off'
+const KINDS = ['source-ip', 'app-cookie', 'cookie', 'off'] as const
+type Kind = (typeof KINDS)[number]
 
 const STATELESS: Readonly<Partial<Record<Kind, string>>> = {
   cookie: 'the cookie itself names the target: nothing is remembered that could be listed',
@@ -38,6 +40,28 @@ const question = z.strictObject({
   cursor: wholeNumber(0, 999_999_999, NO_CURSOR).prefault('0').describe('What `next` said on the page before.'),
 })
 
+const page = z.strictObject({
+  group: z.string().nullable(),
+  kind: z.enum(KINDS).optional(),
+  stateless: z.boolean().optional(),
+  note: z.string().optional(),
+  sessions: z.array(
+    z.strictObject({
+      group: z.string(),
+      target: z.string().nullable(),
+      kind: z.enum(KINDS),
+      expires: time(),
+      lastUsed: time(),
+      key: z.string(),
+    }),
+  ),
+  next: z.string().nullable().describe('Cursor of the next page; null after the last.'),
+  totals: z.strictObject({
+    asOf: time().nullable(),
+    groups: z.record(z.string(), z.strictObject({ sessions: count(), targets: z.record(z.string(), count()) })),
+  }),
+})
+
 type Question = z.output<typeof question>
 
 /**
@@ -50,6 +74,7 @@ export const listSessions = route({
   id: 'listSessions',
   summary: 'Learned sessions, a page at a time',
   query: question,
+  answers: { 200: { says: 'A page of them, and the totals as last counted.', schema: page } },
   errors: ['UNKNOWN_TARGET_GROUP'],
   async handle({ facts, request, response, query: asked }) {
     if (asked.cursor >= facts.sessions.capacity) {
@@ -66,13 +91,13 @@ export const listSessions = route({
     }
     const kind = group < 0 ? undefined : kindOf(facts, group)
     const note = kind === undefined ? undefined : STATELESS[kind]
-    const page = note === undefined ? await readPage(facts, group, asked) : { rows: [], next: null }
+    const read = note === undefined ? await readPage(facts, group, asked) : { rows: [], next: null }
     sendJson(request, response, 200, {
       group: asked.group ?? null,
       ...(kind === undefined ? {} : { kind, stateless: note !== undefined }),
       ...(note === undefined ? {} : { note }),
-      sessions: page.rows.map((row) => shown(facts, row)),
-      next: page.next,
+      sessions: read.rows.map((row) => shown(facts, row)),
+      next: read.next,
       totals: {
         asOf: sessionTotals.asOfMs === 0 ? null : new Date(wallTime(sessionTotals.asOfMs, facts.clock)).toISOString(),
         groups: totalsOf(facts, group),

@@ -4,6 +4,7 @@ import { buildClusterStatus } from './cluster-status.js'
 import { sourceOf } from './connection-bounds.js'
 import { EVENT_STREAM, MAX_STREAMS, MAX_STREAMS_PER_SOURCE } from './events.js'
 import { route } from './route.js'
+import { clusterStatus, listenerStatus, statusAnswer, targetGroupStatus } from './status-schema.js'
 import { sendUnknownGroup } from './unknown-target.js'
 
 export const status = route({
@@ -11,6 +12,7 @@ export const status = route({
   path: '/api/v1/status',
   id: 'readStatus',
   summary: 'Everything that the process says about itself',
+  answers: { 200: { says: 'As of now.', schema: statusAnswer } },
   handle: ({ context, request, response }) => sendJson(request, response, 200, context.status()),
 })
 
@@ -19,6 +21,7 @@ export const listeners = route({
   path: '/api/v1/listeners',
   id: 'listListeners',
   summary: 'Of the status the listeners',
+  answers: { 200: { says: 'As of now.', schema: z.strictObject({ listeners: z.array(listenerStatus) }) } },
   handle: ({ context, request, response }) =>
     sendJson(request, response, 200, { listeners: context.status().listeners }),
 })
@@ -28,6 +31,7 @@ export const targetGroups = route({
   path: '/api/v1/target-groups',
   id: 'listTargetGroups',
   summary: 'Of the status the target groups',
+  answers: { 200: { says: 'As of now.', schema: z.strictObject({ targetGroups: z.array(targetGroupStatus) }) } },
   handle: ({ context, request, response }) =>
     sendJson(request, response, 200, { targetGroups: context.status().targetGroups }),
 })
@@ -37,6 +41,7 @@ export const targetGroup = route({
   path: '/api/v1/target-groups/{group}',
   id: 'readTargetGroup',
   summary: 'One target group',
+  answers: { 200: { says: 'As of now.', schema: targetGroupStatus } },
   params: z.strictObject({ group: z.string().describe('Name of the target group.') }),
   errors: ['UNKNOWN_TARGET_GROUP'],
   handle({ context, facts, request, response, params: { group } }) {
@@ -51,6 +56,7 @@ export const cluster = route({
   path: '/api/v1/cluster',
   id: 'readCluster',
   summary: 'The other hosts, Redis and how far behind they are',
+  answers: { 200: { says: 'As of now.', schema: clusterStatus } },
   errors: ['NO_CLUSTER'],
   handle({ facts, request, response }) {
     if (facts.cluster !== undefined) sendJson(request, response, 200, buildClusterStatus(facts.cluster, facts.clock))
@@ -63,6 +69,9 @@ export const events = route({
   path: '/api/v1/events',
   id: 'followStatus',
   summary: 'The status each second, without rules, as server-sent events',
+  answers: {
+    200: { says: 'A stream without end; `data` of each event is a Status.', type: EVENT_STREAM['Content-Type'] },
+  },
   errors: ['TOO_MANY_STREAMS'],
   handle({ context, request, response }) {
     if (request.method === 'HEAD') {

@@ -8,6 +8,7 @@ const asked = z.strictObject({
   program: z.string().max(4_096).refine(isAbsolute, { error: 'must be an absolute path' }).optional(),
 })
 
+const LINES = 'application/x-ndjson; charset=utf-8'
 /** While nothing happens a line goes out so often: readers know that somebody is there. */
 const SIGN_OF_LIFE_MS = 5_000
 
@@ -18,6 +19,9 @@ export const upgrade = route({
   id: 'upgrade',
   summary: 'Replace the running process',
   body: { schema: asked, code: 'BAD_UPGRADE' },
+  answers: {
+    200: { says: 'A JSON object a line as things go on; `step` of the last is done or failed.', type: LINES },
+  },
   errors: [
     'PROGRAM_NOT_ALLOWED',
     'UPGRADE_UNDER_WAY',
@@ -41,7 +45,7 @@ export const upgrade = route({
       return
     }
     log.info({ program: program ?? null }, 'the operator upgrades this process')
-    response.setHeader('Content-Type', 'application/x-ndjson; charset=utf-8')
+    response.setHeader('Content-Type', LINES)
     const life = setInterval(() => response.write('{"step":"waiting"}\n'), SIGN_OF_LIFE_MS)
     try {
       await upgrades.run(program, (step: UpgradeStep) => response.write(`${JSON.stringify(step)}\n`))

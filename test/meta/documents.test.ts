@@ -123,13 +123,20 @@ t.test('decision records are numbered without gaps and have the parts of the tem
   }
 })
 
-t.test('every route of the admin API is named in docs/OPERATIONS.md', async (t) => {
+t.test('every route of the admin API is named in docs/OPERATIONS.md and has an example in docs/API.md', async (t) => {
   const page = read('docs/OPERATIONS.md')
+  const examples = new Map(
+    read('docs/API.md')
+      .split(/^### /m)
+      .map((part) => [part.split('\n', 1)[0]!, part]),
+  )
   t.ok(ROUTES.length > 15)
   for (const { method, path } of ROUTES) {
-    const written = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => name.toUpperCase())
-    t.ok(page.includes(`${method} ${written}\``), `${method} ${written}`)
+    const written = `${method} ${path.replaceAll(/\{(\w+)\}/g, (_, name: string) => name.toUpperCase())}`
+    t.ok(page.includes(`${written}\``), written)
+    t.match(examples.get(`\`${written}\``), /^curl /m, written)
   }
+  t.equal(examples.size, ROUTES.length + 1, 'no example is of what is not there')
 })
 
 t.test('every folder of the house and every kind of thread is named where the house is drawn', async (t) => {
