@@ -42,7 +42,14 @@ function fill(task: ProxyTask, sessions: number): void {
   const binding = new Affinity()
   for (let number = 0; number < sessions; number++) {
     const client = { family: 4 as const, address: clientAddress(number), port: 1 }
-    stickiness.bindClient(binding, { source: client, vip: '', vport: 0, tls: undefined, sessionKey: undefined })
+    stickiness.bindClient(binding, {
+      source: client,
+      vip: '',
+      vport: 0,
+      tls: undefined,
+      place: -1,
+      sessionKey: undefined,
+    })
     stickiness.onTarget(binding, 0)
   }
   const { entries } = store.counts()

@@ -6,9 +6,10 @@ import { checkBodyFiles } from './check-rules.js'
 import type { ReadFile } from './pem.js'
 import type { Path } from './problems.js'
 import { unservedCiphers } from './served-ciphers.js'
+import { fileItem, fileOfItem, readSourceList } from './source-list.js'
 import { readGroupFiles, readListenerFiles } from './tls-files.js'
 import { isDeprecated } from './tls-policy.js'
-import { type Entry, entries, flagOf, isFields, text } from './tree.js'
+import { type Entry, entries, type Fields, flagOf, isFields, text } from './tree.js'
 
 type Found = (path: Path, message: string, severity: Finding['severity']) => void
 
@@ -49,12 +50,31 @@ export function checkFiles(tree: unknown, directory: string, read: ReadFile | un
     const files = { verify, ca: path(tls.ca), serverName: '', cert: path(tls.cert), key: path(tls.key) }
     if (isTlsGroup(protocol)) tell(at, readGroupFiles(files, protocol, read, nowMs).findings)
   }
+  checkSourceFiles(root, path, (at, message) => found(at, message, 'error'))
   checkBodyFiles(root, path, (at, message) => found(at, message, 'error'))
   const redis = isFields(root.cluster) && isFields(root.cluster.redis) ? root.cluster.redis : {}
   if (text(redis.ca) && flagOf(redis.tls) === true) {
     const files = { verify: true, ca: path(redis.ca), serverName: '', cert: '', key: '' }
     for (const { path: at, message, severity } of readGroupFiles(files, 'tls', read, nowMs).findings) {
       found(['cluster', 'redis', ...at], message, severity)
+    }
+  }
+}
+
+/** Lists of networks: what cannot be read, and which of their lines are none. */
+function checkSourceFiles(
+  root: Fields,
+  resolvePath: (written: unknown) => string,
+  found: (path: Path, message: string) => void,
+): void {
+  const protection = isFields(root.protection) ? root.protection : {}
+  for (const key of ['allow', 'deny']) {
+    const written = protection[key]
+    if (!Array.isArray(written)) continue
+    for (const [index, item] of written.entries()) {
+      const file = typeof item === 'string' ? fileOfItem(item) : undefined
+      if (file === undefined || file === '') continue
+      readSourceList([fileItem(resolvePath(file))], (_index, problem) => found(['protection', key, index], problem))
     }
   }
 }

@@ -3,6 +3,7 @@ import type { Config } from '../core/config.js'
 import { toDocument } from './document.js'
 import { maskSecrets } from './mask-secrets.js'
 import { reloadRule } from './reload-rules.js'
+import { byContent } from './shown-file.js'
 import { type Fields, isFields } from './tree.js'
 
 /** A value that differs, in the words and units of the file; null where there is none. Secrets are masked. */
@@ -55,7 +56,8 @@ interface ListsDiff {
 }
 
 export function diffConfigs(before: Config, after: Config): ConfigDiff {
-  return diffDocuments(toDocument(before), toDocument(after))
+  // A file that is named as before may hold something else by now.
+  return diffDocuments(toDocument(before, byContent), toDocument(after, byContent))
 }
 
 /** The same for two configurations in the form of the file, as `toDocument` makes them. */

@@ -2,12 +2,13 @@ import type { ListenerConfig } from '../core/config.js'
 import type { Http2Config, ListenerTlsConfig } from '../core/config-tls.js'
 import { formatAddress } from './addresses.js'
 import { rulesDocument } from './document-rules.js'
+import type { ShownFile } from './shown-file.js'
 import { POLICIES } from './tls-policy.js'
 import type { Fields } from './tree.js'
 import { formatDuration, formatSize } from './units.js'
 
 /** A listener in the form of the file; keys that have no effect on it are left out, as the checks demand. */
-export function listenerDocument(listener: ListenerConfig): Fields {
+export function listenerDocument(listener: ListenerConfig, file: ShownFile): Fields {
   const { protocol, tls, http2, redirectToHttps } = listener
   const speaksHttp = protocol === 'http' || protocol === 'https'
   return {
@@ -15,7 +16,7 @@ export function listenerDocument(listener: ListenerConfig): Fields {
     protocol,
     listen: list(listener.listen.map(({ address, port }) => formatAddress(address, port))),
     ...(listener.targetGroup === '' ? {} : { targetGroup: listener.targetGroup }),
-    ...(listener.rules.length === 0 ? {} : { rules: rulesDocument(listener.rules) }),
+    ...(listener.rules.length === 0 ? {} : { rules: rulesDocument(listener.rules, file) }),
     ...(tls === undefined ? {} : { tls: tlsDocument(tls, protocol) }),
     ...(speaksHttp ? { http2: http2 === undefined ? false : http2Document(http2) } : {}),
     ...(protocol === 'http'

@@ -7,15 +7,16 @@ import type {
   RuleConfig,
   ValueMatch,
 } from '../core/config-rules.js'
+import type { ShownFile } from './shown-file.js'
 import type { Fields } from './tree.js'
 import { formatDuration, formatSize } from './units.js'
 
 /** Rules in the form of the file, those of rule sets written out where they are used. */
-export function rulesDocument(rules: readonly RuleConfig[]): readonly Fields[] {
+export function rulesDocument(rules: readonly RuleConfig[], file: ShownFile): readonly Fields[] {
   return rules.map(({ name, match, action, requestHeaders, responseHeaders, rewrite, responseTimeoutMs }, index) => ({
     ...(name === String(index + 1) ? {} : { name }),
     match: matchDocument(match),
-    ...actionDocument(action),
+    ...actionDocument(action, file),
     ...(requestHeaders === undefined ? {} : { requestHeaders: editsDocument(requestHeaders) }),
     ...(responseHeaders === undefined ? {} : { responseHeaders: editsDocument(responseHeaders) }),
     ...(rewrite === undefined ? {} : { rewrite: rewriteDocument(rewrite) }),
@@ -83,7 +84,7 @@ function mirrorDocument({ targetGroup, percent, maxBodyBytes }: MirrorConfig): F
   return { targetGroup, percent, maxBody: formatSize(maxBodyBytes) }
 }
 
-function actionDocument(action: RuleConfig['action']): Fields {
+function actionDocument(action: RuleConfig['action'], file: ShownFile): Fields {
   switch (action.type) {
     case 'forward': {
       const [only, ...more] = action.to
@@ -102,7 +103,7 @@ function actionDocument(action: RuleConfig['action']): Fields {
       return {
         respond: {
           status,
-          ...(bodyFile === '' ? { body: Buffer.from(body).toString('utf8') } : { bodyFile }),
+          ...(bodyFile === '' ? { body: Buffer.from(body).toString('utf8') } : { bodyFile: file(bodyFile, [body]) }),
           headers: headersDocument(headers),
         },
       }

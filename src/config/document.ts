@@ -1,7 +1,9 @@
-import type { AdminListen, Config, RedisConfig, RedisNode, VipConfig } from '../core/config.js'
+import type { AdminListen, Config, RedisConfig, RedisNode, SourceListConfig, VipConfig } from '../core/config.js'
 import { formatAddress, formatAdminListen } from './addresses.js'
 import { groupDocument } from './document-group.js'
 import { list, listenerDocument } from './document-listener.js'
+import { byPath, type ShownFile } from './shown-file.js'
+import { fileItem, fileOfItem } from './source-list.js'
 import type { Fields } from './tree.js'
 import { formatDuration, formatSize } from './units.js'
 
@@ -9,7 +11,7 @@ import { formatDuration, formatSize } from './units.js'
  * The configuration in the form of the file, with every default filled in: its keys, its words, its units. Read as a file
  * it is the same configuration again. Secrets are in it; `maskSecrets` covers them.
  */
-export function toDocument(config: Config): Fields {
+export function toDocument(config: Config, file: ShownFile = byPath): Fields {
   const { log, admin, protection, cluster } = config
   return {
     node: config.node,
@@ -24,7 +26,7 @@ export function toDocument(config: Config): Fields {
     stateDir: config.stateDir,
     ...(config.secret === '' ? {} : { secret: config.secret }),
     watchdog: config.watchdogMs === 0 ? 'off' : formatDuration(config.watchdogMs),
-    listeners: config.listeners.map(listenerDocument),
+    listeners: config.listeners.map((listener) => listenerDocument(listener, file)),
     targetGroups: config.targetGroups.map(groupDocument),
     protection: {
       headerTimeout: formatDuration(protection.headerTimeoutMs),
@@ -33,6 +35,11 @@ export function toDocument(config: Config): Fields {
       maxHeaderBytes: formatSize(protection.maxHeaderBytes),
       maxHeaders: protection.maxHeaders,
       maxConnections: protection.maxConnections,
+      allow: sourcesDocument(protection.allow, file),
+      deny: sourcesDocument(protection.deny, file),
+      connectionsPerSource: orUnlimited(protection.connectionsPerSource),
+      newConnectionsPerSource: rateOrUnlimited(protection.newConnectionsPerSource),
+      handshakesPerSource: rateOrUnlimited(protection.handshakesPerSource),
     },
     ...(cluster === undefined
       ? {}
@@ -50,6 +57,19 @@ export function toDocument(config: Config): Fields {
     reserve: { ...config.reserve },
   }
 }
+
+/** What the files of a list hold is known of all of them together. */
+function sourcesDocument({ items, ranges }: SourceListConfig, file: ShownFile): readonly string[] {
+  const content = [ranges.v4, ranges.v6].map(({ buffer }) => new Uint8Array(buffer))
+  return items.map((item) => {
+    const path = fileOfItem(item)
+    return path === undefined ? item : fileItem(file(path, content))
+  })
+}
+
+const orUnlimited = (limit: number): number | string => (limit === Number.POSITIVE_INFINITY ? 'unlimited' : limit)
+
+const rateOrUnlimited = (rate: number): string => (rate === Number.POSITIVE_INFINITY ? 'unlimited' : `${rate}/s`)
 
 function rest({ token, hosts }: Config['admin']): Fields {
   return { token, hosts: [...hosts] }

@@ -1,7 +1,16 @@
 import { z } from 'zod'
 import type { HashOn } from '../core/config.js'
 import { parseAdminListen, parseCidr, parseListenAddress, parseTargetAddress } from './addresses.js'
-import { formatDuration, formatSize, type Parsed, parseByteRate, parseDuration, parseSize } from './units.js'
+import { parseSourceItem } from './source-list.js'
+import {
+  formatDuration,
+  formatSize,
+  type Parsed,
+  parseByteRate,
+  parseDuration,
+  parseEventRate,
+  parseSize,
+} from './units.js'
 
 /** What editors accept beside the field's own form: anything with a reference to the environment. */
 const OR_REFERENCE = '|\\$\\{'
@@ -79,6 +88,22 @@ export function byteRate(min: number, max: number) {
   return parsed(parse, '^\\d+(\\.\\d+)?(B|KiB|MiB|GiB)/s$', noUnit(['B/s', 'KiB/s'], parse))
 }
 
+/** Events a second, bounds included; infinite where it is `unlimited`. */
+export function eventRate(min: number, max: number) {
+  const bounded = within(parseEventRate, min, max, (value) => `${value}/s`)
+  const parse = (text: string): Parsed<number> => (text === 'unlimited' ? UNLIMITED : bounded(text))
+  return parsed(parse, '^(\\d+/s|unlimited)$', (n) => `${n} has no unit; write ${n}/s`)
+}
+
+/** A whole number, bounds included; infinite where it is `unlimited`. */
+export function limit(min: number, max: number) {
+  return z
+    .union([z.literal('unlimited'), wholeNumber(min, max)], mustBe(`unlimited or a whole number from ${min} to ${max}`))
+    .transform((value) => (value === 'unlimited' ? Number.POSITIVE_INFINITY : value))
+}
+
+const UNLIMITED: Parsed<number> = { ok: true, value: Number.POSITIVE_INFINITY }
+
 const aPort = (n: number, otherwise: number): number => (Number.isInteger(n) && n > 0 && n <= 65_535 ? n : otherwise)
 
 const onlyPort = (n: number): string => `${n} is a port without an address; write 0.0.0.0:${aPort(n, 8080)}`
@@ -93,6 +118,8 @@ export const adminListen = () =>
 export const targetAddress = () =>
   parsed(parseTargetAddress, undefined, (n) => `${n} is a port without an address; write 127.0.0.1:${aPort(n, 9001)}`)
 export const cidr = () => parsed(parseCidr, undefined)
+/** A CIDR, or a file of them. */
+export const sourceItem = () => parsed(parseSourceItem, undefined)
 
 /** Listeners, groups, targets and nodes are named in metrics, URLs and cookies, so the letters are few. */
 export function name() {

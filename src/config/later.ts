@@ -18,10 +18,6 @@ export const LATER: readonly Later[] = [
   { path: 'listeners.*.limits.connections', except: UNLIMITED },
   { path: 'listeners.*.limits.requestsPerSecond', except: UNLIMITED },
   { path: 'targetGroups.*.availabilityGroup' },
-  { path: 'protection.allow' },
-  { path: 'protection.deny' },
-  { path: 'protection.connectionsPerSource', except: UNLIMITED },
-  { path: 'protection.newConnectionsPerSource', except: UNLIMITED },
   { path: 'protection.requestsPerSource', except: UNLIMITED },
 ]
 

@@ -72,8 +72,11 @@ export const RELOAD_RULES: Readonly<Record<string, ReloadRule>> = {
   'protection.maxHeaders': 'reload',
   // The open-file limit is shared out among clients, targets and checks when the process starts.
   'protection.maxConnections': 'restart',
+  'protection.allow': 'reload',
+  'protection.deny': 'reload',
   'protection.connectionsPerSource': 'reload',
   'protection.newConnectionsPerSource': 'reload',
+  'protection.handshakesPerSource': 'reload',
   'protection.requestsPerSource': 'reload',
   // Who may join, and what a host calls itself there, is settled before the first message.
   cluster: 'restart',

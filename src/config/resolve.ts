@@ -7,6 +7,7 @@ import type {
   ListenerConfig,
   OutlierConfig,
   RetryConfig,
+  SourceListConfig,
   StickinessConfig,
   TargetConfig,
   TargetGroupConfig,
@@ -23,6 +24,7 @@ import type { ConfigFile, ListenerFile, TargetFile, TargetGroupFile } from './sc
 import { DEFAULT_FAILURES } from './schema-health.js'
 import { HTTP2_DEFAULTS, type Http2File, TARGET_HTTP2_DEFAULTS } from './schema-http2.js'
 import type { KeepAliveFile } from './schema-keep-alive.js'
+import { fileItem, fileOfItem, readSourceList } from './source-list.js'
 import { stateDirectory } from './state-directory.js'
 
 /** What defaults need to know of the machine. */
@@ -91,6 +93,11 @@ export function resolveConfig(file: ConfigFile, machine: Machine, directory: str
       maxHeaderBytes: file.protection.maxHeaderBytes,
       maxHeaders: file.protection.maxHeaders,
       maxConnections: file.protection.maxConnections,
+      allow: resolveSources(file.protection.allow, path),
+      deny: resolveSources(file.protection.deny, path),
+      connectionsPerSource: file.protection.connectionsPerSource,
+      newConnectionsPerSource: file.protection.newConnectionsPerSource,
+      handshakesPerSource: file.protection.handshakesPerSource,
     },
     ...(file.cluster === undefined ? {} : { cluster: resolveCluster(file.cluster, path) }),
     vips: file.vips,
@@ -100,6 +107,15 @@ export function resolveConfig(file: ConfigFile, machine: Machine, directory: str
 }
 
 type ResolvePath = (written: string) => string
+
+/** What is wrong with a file has been told by the check. */
+function resolveSources(written: readonly string[], path: ResolvePath): SourceListConfig {
+  const items = written.map((item) => {
+    const file = fileOfItem(item)
+    return file === undefined ? item : fileItem(path(file))
+  })
+  return { items, ranges: readSourceList(items, () => {}) }
+}
 
 function resolveCluster(
   { name, redis, secret, heartbeat, hosts }: NonNullable<ConfigFile['cluster']>,

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { byteRate, duration, mustBe, size, wholeNumber } from './fields.js'
+import { byteRate, duration, eventRate, limit, mustBe, size, sourceItem, wholeNumber } from './fields.js'
 
 /** Limits that hold for every client. */
 
@@ -43,8 +43,33 @@ export const protection = z
       .describe(
         'Client connections at once, over all listeners; more wait in the system’s queue until one ends. Default auto: from the open-file limit, two files a connection. At most three quarters of the descriptors, since connections to targets need some too. Higher leaves fewer for targets; lower keeps clients waiting early.',
       ),
-    connectionsPerSource: unlimited(),
-    newConnectionsPerSource: unlimited(),
+    allow: z
+      .array(sourceItem())
+      .prefault(['127.0.0.0/8', '::1/128'])
+      .describe(
+        'Sources that no limit per source holds for: CIDRs, or file:PATH with one a line. Default the host itself. Too wide lets some take all connections.',
+      ),
+    deny: z
+      .array(sourceItem())
+      .prefault([])
+      .describe(
+        'Sources whose connections are reset as soon as they are accepted, before anything of them is read; allow does not except them. CIDRs, or file:PATH with one a line. Default none.',
+      ),
+    connectionsPerSource: limit(1, 10_000_000)
+      .prefault(10_000)
+      .describe(
+        'Connections that one source may have open at once; more are reset. A source is an IPv4 address, or the /64 of an IPv6 one; behind a trusted proxy, the client that it names. 1 to 10000000, or unlimited; default 10000. Higher lets one source hold more; lower refuses many clients behind one address.',
+      ),
+    newConnectionsPerSource: eventRate(1, 100_000)
+      .prefault('1000/s')
+      .describe(
+        'Connections that one source may open each second, as many at once; more are reset. 1/s to 100000/s, or unlimited; default 1000/s. Higher spends more on one source; lower refuses many clients behind one address.',
+      ),
+    handshakesPerSource: eventRate(1, 100_000)
+      .prefault('100/s')
+      .describe(
+        'TLS handshakes that one source may begin each second, as many at once; beyond that its connections are reset before any cryptography. 1/s to 100000/s, or unlimited; default 100/s. Higher lets one source take more CPU; lower refuses many clients behind one address.',
+      ),
     requestsPerSource: unlimited(),
   })
   .prefault({})

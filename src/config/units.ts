@@ -111,6 +111,17 @@ export function parseByteRate(text: string): Parsed<number> {
   return amount.ok ? amount : { ok: false, problem: `${amount.problem}, followed by /s` }
 }
 
+/** `1000/s` → events a second. */
+export function parseEventRate(text: string): Parsed<number> {
+  const match = /^(\d+)\/s$/.exec(text)
+  if (match !== null) return { ok: true, value: Number(match[1]) }
+  const number = /^(\d+)/.exec(text.trim())?.[1] ?? '100'
+  return {
+    ok: false,
+    problem: `${quoted(text)} is not a rate; write a number a second, like ${number}/s, or unlimited`,
+  }
+}
+
 /** Milliseconds in the largest unit that leaves a whole number. */
 export function formatDuration(ms: number): string {
   return formatQuantity(ms, DURATION)

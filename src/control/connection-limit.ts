@@ -1,5 +1,5 @@
 import type { Listening } from '../core/acceptor.js'
-import { RECORD_FD, RECORD_WORDS } from '../core/connection-record.js'
+import { RECORD_WORDS } from '../core/connection-record.js'
 import type { Logger } from '../observe/log.js'
 
 const POLL_MS = 20
@@ -27,7 +27,7 @@ export class ConnectionLimit {
   readonly #admission: Admission
   readonly #listenings: readonly Pick<Listening, 'pause' | 'resume'>[]
   readonly #log: Logger
-  readonly #discard: (fd: number) => void
+  readonly #discard: (records: Int32Array, at: number) => void
   #held: Int32Array[] = []
   #look: NodeJS.Timeout | undefined
   #warnedMs = Number.NEGATIVE_INFINITY
@@ -38,7 +38,7 @@ export class ConnectionLimit {
     admission: Admission,
     listenings: readonly Pick<Listening, 'pause' | 'resume'>[],
     log: Logger,
-    discard: (fd: number) => void,
+    discard: (records: Int32Array, at: number) => void,
   ) {
     this.max = max
     this.#admission = admission
@@ -66,7 +66,7 @@ export class ConnectionLimit {
   stop(): void {
     clearInterval(this.#look)
     this.#look = undefined
-    for (const record of this.#held.splice(0)) this.#discard(record[RECORD_FD]!)
+    for (const record of this.#held.splice(0)) this.#discard(record, 0)
   }
 
   #pause(): void {

@@ -1,6 +1,6 @@
 // Hot path of the primary: once a connection.
 
-import { RECORD_FD, RECORD_WORDS } from '../core/connection-record.js'
+import { RECORD_WORDS } from '../core/connection-record.js'
 import type { Columns } from '../shm/columns.js'
 import type { ConnectionRing } from '../shm/connection-ring.js'
 import { WORKER_CONNECTIONS_ACTIVE, WORKER_SILENT } from '../shm/layout.js'
@@ -20,12 +20,12 @@ export interface Worker {
 export class Dispatcher {
   readonly #columns: Columns
   readonly #workers: readonly Worker[]
-  readonly #close: (fd: number) => void
+  readonly #close: (records: Int32Array, at: number) => void
   readonly #touched: boolean[]
   #turn = 0
 
-  /** `close` is for a connection that nobody has room for. */
-  constructor(columns: Columns, workers: readonly Worker[], close: (fd: number) => void) {
+  /** `close` is for the connection of a record that nobody has room for. */
+  constructor(columns: Columns, workers: readonly Worker[], close: (records: Int32Array, at: number) => void) {
     this.#columns = columns
     this.#workers = workers
     this.#close = close
@@ -91,7 +91,7 @@ export class Dispatcher {
 
   #push(index: number, records: Int32Array, at: number): void {
     if (index >= 0 && this.#workers[index]!.ring.push(records, at)) this.#touched[index] = true
-    else this.#close(records[at + RECORD_FD]!)
+    else this.#close(records, at)
   }
 
   /** −1 where every ring is full. `but` is left out. */

@@ -2,16 +2,19 @@ import { setTimeout } from 'node:timers/promises'
 import type { Admin } from '../admin/server.js'
 import { type Clock, SystemClock } from '../core/clock.js'
 import type { Config } from '../core/config.js'
+import { RECORD_FD, recordPlace } from '../core/connection-record.js'
 import type { TicketKeyStore } from '../core/ticket-keys.js'
 import type { WholeAddon } from '../native/addon.js'
 import type { AccessWriter } from '../observe/access-writer.js'
 import type { LogDestination, Logger } from '../observe/log.js'
+import { SourceLog } from '../proxy/source-log.js'
 import { Columns, createSharedCounters } from '../shm/columns.js'
 import { Heartbeats } from '../shm/heartbeats.js'
 import { keySeed } from '../shm/key-hash.js'
 import { SessionTable } from '../shm/sessions.js'
 import { SessionCensus } from '../shm/sessions-census.js'
 import { SessionMemory } from '../shm/sessions-layout.js'
+import { SourceTable } from '../shm/source-table.js'
 import { TargetTable } from '../shm/targets.js'
 import { takeMessage } from './access-log.js'
 import { Apply } from './apply.js'
@@ -27,6 +30,7 @@ import { Reloader } from './reloader.js'
 import { TargetAddresses } from './resolve.js'
 import type { StartOptions } from './running.js'
 import { snapshotMemory } from './snapshot-memory.js'
+import { SourceGate } from './source-gate.js'
 import { cookieSecret } from './state-dir.js'
 import { TargetRegistry } from './target-registry.js'
 import { WORKER_FILE } from './thread-files.js'
@@ -66,6 +70,8 @@ export class Parts {
   readonly table: TargetTable
   readonly sessions: SessionTable
   readonly census: SessionCensus
+  readonly sources: SourceTable
+  readonly sourceGate: SourceGate
   readonly descriptors: DescriptorPlan
   readonly inForce: InForce
   readonly addresses: TargetAddresses
@@ -118,6 +124,15 @@ export class Parts {
     this.registry = this.#makeRegistry()
     this.sessions = new SessionTable(counters.sessions, 0, this.clock)
     this.census = new SessionCensus(new SessionMemory(counters.sessions), this.table, this.clock, this.columns)
+    this.sources = new SourceTable(counters.sources, 0)
+    this.sourceGate = new SourceGate({
+      table: this.sources,
+      columns: this.columns,
+      log: new SourceLog(log, this.clock),
+      snapshot: () => inForce.snapshot,
+      clock: () => this.now,
+      discard: (records, at) => this.discard(records, at),
+    })
     this.binds = new Binds(
       addon === undefined ? sharedSockets() : nativeSockets(addon, log, events.accepted),
       inForce.binds,
@@ -130,6 +145,7 @@ export class Parts {
       columns: this.columns,
       table: this.table,
       sessions: this.sessions,
+      sources: this.sources,
       sessionSeed,
       cookieSecret: secret,
       addon,
@@ -144,7 +160,7 @@ export class Parts {
       clock: () => this.now,
       onLine: (line) => destination.write(line),
       onMessage: (message, reply) => takeMessage(message, reply, destination, events.access()),
-      discard: (fd) => this.discard(fd),
+      discard: (records, at) => this.discard(records, at),
     })
     inForce.connect(snapshotMemory(this.columns, this.registry, inForce, this.threads.dispatcher))
     this.apply = new Apply({
@@ -193,8 +209,10 @@ export class Parts {
   }
 
   /** Resets a connection that nobody will serve. */
-  discard(fd: number): void {
-    this.addon?.closeFd(fd, 1)
+  discard(records: Int32Array, at: number): void {
+    this.addon?.closeFd(records[at + RECORD_FD]!, 1)
+    const place = recordPlace(records, at)
+    if (place >= 0) this.sources.leave(place)
   }
 
   #makeRegistry(): TargetRegistry {

@@ -51,7 +51,7 @@ export class Primary implements RunningCastor {
     this.#options = options
     this.#destination = destination
     this.#parts = new Parts(config, log, destination, certificates, options, {
-      accepted: (records, count) => this.#limit!.admit(records, count),
+      accepted: (records, count) => this.#limit!.admit(records, this.#parts.sourceGate.admit(records, count)),
       stuck: (thread) => this.#fail(thread),
       leave: (pid) => this.#leave(pid),
       isRunning: () => this.state === 'running',
@@ -119,7 +119,9 @@ export class Primary implements RunningCastor {
     const max = this.#parts.descriptors.clients
     tellOfCut(this.#parts.descriptors, config.protection.maxConnections, log)
     const { dispatcher } = this.#parts.threads
-    this.#limit = new ConnectionLimit(max, dispatcher, [this.#parts.binds], log, (fd) => this.#parts.discard(fd))
+    this.#limit = new ConnectionLimit(max, dispatcher, [this.#parts.binds], log, (records, at) =>
+      this.#parts.discard(records, at),
+    )
     this.#parts.binds.resume()
     this.#parts.addresses.watch(() => this.#parts.registry.readdress(this.#parts.now.steadyMs))
     const care = guard(log, 'the care of targets', () => {

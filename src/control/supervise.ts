@@ -1,6 +1,5 @@
 import type { Piscina } from 'piscina'
 import type { WorkerFacts } from '../admin/facts.js'
-import { RECORD_FD } from '../core/connection-record.js'
 import type { FromProxy, ProxyTask, ToProxy } from '../core/messages.js'
 import type { Logger } from '../observe/log.js'
 import type { Columns } from '../shm/columns.js'
@@ -31,7 +30,7 @@ export interface Supervised {
   /** A worker died: its counters are retired already. */
   onDeath(slot: WorkerSlot): void
   /** For a connection that no worker took before the end. */
-  discard(fd: number): void
+  discard(records: Int32Array, at: number): void
 }
 
 /** One worker's place in the process; outlives the threads that fill it. */
@@ -133,7 +132,7 @@ export class Supervisor {
     await Promise.all(this.#kept.map(({ ended }) => ended))
     for (const { ring, wakerFd } of this.slots) {
       for (let at = ring.peek(); at >= 0; at = ring.peek()) {
-        this.#given.discard(ring.words[at + RECORD_FD]!)
+        this.#given.discard(ring.words, at)
         ring.advance()
       }
       if (wakerFd >= 0) this.#given.waker?.close(wakerFd)

@@ -10,6 +10,7 @@ import { meshRow, probeRow } from '../shm/heartbeats.js'
 import { WORKER_SNAPSHOT } from '../shm/layout.js'
 import type { SessionTable } from '../shm/sessions.js'
 import { SharedHybridClock } from '../shm/shared-hybrid-clock.js'
+import type { SourceTable } from '../shm/source-table.js'
 import type { TargetTable } from '../shm/targets.js'
 import type { WorkerFds } from './apply.js'
 import type { Binds } from './bind.js'
@@ -35,6 +36,7 @@ export interface ThreadParts {
   readonly columns: Columns
   readonly table: TargetTable
   readonly sessions: SessionTable
+  readonly sources: SourceTable
   readonly sessionSeed: Uint8Array
   readonly cookieSecret: string
   readonly addon: WholeAddon | undefined
@@ -50,7 +52,7 @@ export interface ThreadParts {
   onLine(line: string): void
   onMessage(message: FromProxy, reply: (message: ToProxy) => void): void
   /** Resets a connection that nobody will serve. */
-  discard(fd: number): void
+  discard(records: Int32Array, at: number): void
 }
 
 /** The threads beside the primary: what each is given when it starts, and what all are told. */
@@ -89,6 +91,7 @@ export class Threads {
       onMessage,
       onDeath: (slot) => {
         sessions.breakLocks(slot.column)
+        parts.sources.fold(slot.column)
         this.dispatcher.replace(slot)
       },
       discard,

@@ -1,3 +1,4 @@
+import type { AddressRanges } from './address-ranges.js'
 import type { RuleConfig } from './config-rules.js'
 import type {
   GroupTlsConfig,
@@ -313,4 +314,18 @@ export interface ProtectionConfig {
   readonly maxHeaders: number
   /** Client connections at once, over all listeners; worked out from the open-file limit when the file says `auto`. */
   readonly maxConnections: number | 'auto'
+  /** Sources that the limits below do not hold for. */
+  readonly allow: SourceListConfig
+  /** Sources whose connections are reset. */
+  readonly deny: SourceListConfig
+  /** Infinite where there is no limit; so the rates, which are a second. */
+  readonly connectionsPerSource: number
+  readonly newConnectionsPerSource: number
+  readonly handshakesPerSource: number
+}
+
+export interface SourceListConfig {
+  /** As written: CIDRs, and `file:` with an absolute path. */
+  readonly items: readonly string[]
+  readonly ranges: AddressRanges
 }

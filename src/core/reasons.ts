@@ -40,6 +40,10 @@ export const REASONS = [
   { code: 'SHED_SILENT', fault: 'client' },
   { code: 'TARGET_REMOVED', fault: 'us' },
   { code: 'NO_RULE', fault: 'client' },
+  { code: 'SOURCE_DENIED', fault: 'client' },
+  { code: 'SOURCE_CONNECTIONS', fault: 'client' },
+  { code: 'SOURCE_CONNECTION_RATE', fault: 'client' },
+  { code: 'SOURCE_HANDSHAKE_RATE', fault: 'client' },
 ] as const satisfies readonly { code: string; fault: 'none' | Fault }[]
 
 export type ReasonCode = (typeof REASONS)[number]['code']

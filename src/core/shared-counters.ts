@@ -49,8 +49,22 @@ export interface SharedCounters {
   readonly heartbeats: SharedArrayBuffer
   /** See `shm/sessions-layout.ts`. */
   readonly sessions: SharedArrayBuffer
+  /** See `shm/source-table.ts`. */
+  readonly sources: SharedSources
   /** The last stamp given; see `shm/shared-hybrid-clock.ts`. */
   readonly hybridClock: SharedArrayBuffer
   /** What each worker has to tell the mesh thread, by column, column 1 first; none without a cluster. See `shm/outbox.ts`. */
   readonly outboxes: readonly SharedArrayBuffer[]
+}
+
+/** What is counted by source address; see `shm/source-table.ts`. */
+export interface SharedSources {
+  /** Places; a power of two. */
+  readonly capacity: number
+  readonly words: SharedArrayBuffer
+  /** For each column as many words as there are places: connections that the thread has open. */
+  readonly owned: SharedArrayBuffer
+  readonly stats: SharedArrayBuffer
+  /** Secret: whoever knows it can choose sources that fall together. */
+  readonly seed: Uint8Array
 }

@@ -1,5 +1,12 @@
 import type { Endpoint } from '../core/conn.js'
-import { RECORD_ADDRESS, RECORD_FAMILY, RECORD_PORT, RECORD_WORDS, recordPeer } from '../core/connection-record.js'
+import {
+  RECORD_ADDRESS,
+  RECORD_FAMILY,
+  RECORD_PORT,
+  RECORD_WORDS,
+  recordFamily,
+  recordPeer,
+} from '../core/connection-record.js'
 import type { NativeAddon } from '../native/addon.js'
 
 const UNKNOWN: Endpoint = { family: 4, address: '0.0.0.0', port: 0 }
@@ -17,7 +24,7 @@ export abstract class AddressedConn {
   #local: Endpoint | undefined
 
   rememberPeer(records: Int32Array, at: number): void {
-    this.#peerFamily = records[at + RECORD_FAMILY]!
+    this.#peerFamily = recordFamily(records, at)
     this.#peerPort = records[at + RECORD_PORT]!
     this.#peerAddress =
       this.#peerFamily === 4

@@ -13,6 +13,8 @@ export interface ClientAddress {
   readonly vport: number
   /** What the client's TLS handshake agreed on; undefined where it spoke none. */
   readonly tls: TlsInfo | undefined
+  /** Where connections of its source are counted (`shm/source-table.ts`); −1 where they are not. */
+  readonly place: number
   /** The client's session key in the group that asked last: it is the same for all requests of a connection. */
   sessionKey: KeyOfClient | undefined
 }
@@ -31,12 +33,14 @@ export class DirectAddress implements ClientAddress {
   readonly source: Endpoint
   readonly vport: number
   readonly tls = undefined
+  readonly place: number
   sessionKey: KeyOfClient | undefined = undefined
   readonly #conn: Conn
   readonly #bindAddress: string
 
-  constructor(conn: Conn, bindAddress: string, bindPort: number) {
+  constructor(conn: Conn, bindAddress: string, bindPort: number, place: number) {
     this.source = conn.peer
+    this.place = place
     this.vport = bindPort
     this.#conn = conn
     this.#bindAddress = bindAddress
@@ -54,11 +58,13 @@ export class SecuredAddress implements ClientAddress {
   readonly source: Endpoint
   readonly vport: number
   readonly tls: TlsInfo | undefined
+  readonly place: number
   sessionKey: KeyOfClient | undefined = undefined
   readonly #plain: ClientAddress
 
   constructor(plain: ClientAddress, tls: TlsInfo | undefined) {
     this.source = plain.source
+    this.place = plain.place
     this.vport = plain.vport
     this.tls = tls
     this.#plain = plain

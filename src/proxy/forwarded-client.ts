@@ -21,6 +21,11 @@ class ForwardedOrigin implements ClientAddress {
     this.#proxy = proxy
   }
 
+  /** The connection is the proxy's. */
+  get place(): number {
+    return this.#proxy.place
+  }
+
   get vip(): string {
     return this.#proxy.vip
   }

@@ -18,11 +18,14 @@ export abstract class Gate implements ConnHandler, Timed, Drainable {
   readonly listener: Listener
   protected readonly context: WorkerContext
   protected readonly conn: Conn
+  /** Where the connection's source is counted, or −1. */
+  readonly #place: number
 
-  constructor(context: WorkerContext, listener: Listener, conn: Conn) {
+  constructor(context: WorkerContext, listener: Listener, conn: Conn, place: number) {
     this.context = context
     this.listener = listener
     this.conn = conn
+    this.#place = place
   }
 
   abstract onData(conn: Conn, buffer: Uint8Array, length: number): void
@@ -48,7 +51,7 @@ export abstract class Gate implements ConnHandler, Timed, Drainable {
 
   onClose(_conn: Conn, _cause?: CastorError): void {
     this.leave()
-    this.listener.connectionClosed()
+    this.listener.connectionClosed(this.#place)
   }
 
   protected hold(timeoutMs: number): void {

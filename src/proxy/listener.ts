@@ -14,6 +14,7 @@ import {
   WORKER_CONNECTIONS_TOTAL,
   WORKER_RETRIES_TOTAL,
 } from '../shm/layout.js'
+import type { ClientSources } from './client-sources.js'
 import type { Route } from './route.js'
 import type { RouteTable } from './route-table.js'
 
@@ -32,13 +33,20 @@ export class Listener {
   readonly #workerWords: Float64Array
   readonly #workerAt: number
   readonly #at: number
+  readonly #sources: ClientSources
 
   constructor(
     routes: RouteTable,
-    place: { readonly columns: Columns; readonly column: number; readonly listener: number },
+    place: {
+      readonly columns: Columns
+      readonly column: number
+      readonly listener: number
+      readonly sources: ClientSources
+    },
   ) {
     this.routes = routes
-    const { columns, column } = place
+    const { columns, column, sources } = place
+    this.#sources = sources
     this.#workerWords = columns.workerWords
     this.#workerAt = columns.workerAt(column)
     const counters = columns.listener(place.listener)
@@ -60,7 +68,9 @@ export class Listener {
     return this.#words[this.#at + LISTENER_CONNECTIONS_ACTIVE]!
   }
 
-  connectionOpened(): void {
+  /** `place` is where the connection's source is counted, or −1. */
+  connectionOpened(place: number): void {
+    this.#sources.own(place)
     const words = this.#words
     this.#workerWords[this.#workerAt + WORKER_CONNECTIONS_ACTIVE]!++
     this.#workerWords[this.#workerAt + WORKER_CONNECTIONS_TOTAL]!++
@@ -68,7 +78,8 @@ export class Listener {
     words[this.#at + LISTENER_CONNECTIONS_TOTAL]!++
   }
 
-  connectionClosed(): void {
+  connectionClosed(place: number): void {
+    this.#sources.disown(place)
     this.#workerWords[this.#workerAt + WORKER_CONNECTIONS_ACTIVE]!--
     this.#words[this.#at + LISTENER_CONNECTIONS_ACTIVE]!--
   }

@@ -43,15 +43,16 @@ export interface Http1 {
   readonly http2: Http2Context
 }
 
-/** Accept: a connection was just adopted, and counted. */
+/** Accept: a connection was just adopted, and counted; its source too, at `place`, unless that is −1. */
 export function accept(
   context: WorkerContext,
   http1: Http1,
   listener: Listener,
   bind: { readonly address: string; readonly port: number },
   conn: Conn,
+  place: number,
 ): void {
-  identify(context, http1, listener, new DirectAddress(conn, bind.address, bind.port), conn)
+  identify(context, http1, listener, new DirectAddress(conn, bind.address, bind.port, place), conn)
 }
 
 /** Client address: the peer, or whom a trusted proxy in front names in a PROXY header. */
@@ -81,7 +82,7 @@ function secure(
     // It is gone, and what it spoke TLS with is, too: nothing of it is ever served in the clear.
     conn.handler = DISCARD
     conn.abort()
-    listener.connectionClosed()
+    listener.connectionClosed(clientAddress.place)
   } else {
     // Its own time-out holds until the handshake is done.
     context.silent.add(conn, listener, false)
@@ -108,7 +109,7 @@ function speak(
       else if (clientAddress.tls !== undefined || listener.route.settings.config.http2 === undefined)
         readHeads(http1, listener, conn, clientAddress, early)
       else
-        new VersionGate(context, listener, conn, (version, read) =>
+        new VersionGate(context, listener, conn, clientAddress.place, (version, read) =>
           readHeads(http1, listener, conn, clientAddress, read, version),
         ).start(early)
       return

@@ -15,6 +15,7 @@ export class ProxyGate extends Gate {
   readonly #reader = new ProxyProtocolReader()
   readonly #startedMs: number
   #kept: Uint8Array | undefined
+  #place = -1
 
   /** `direct` is who the connection is from if the header leaves that open; `enter` is called once, with what follows. */
   constructor(
@@ -24,7 +25,7 @@ export class ProxyGate extends Gate {
     direct: ClientAddress,
     enter: (clientAddress: ClientAddress, early: Uint8Array) => void,
   ) {
-    super(context, listener, conn)
+    super(context, listener, conn, direct.place)
     this.#direct = direct
     this.#enter = enter
     this.#startedMs = context.clock.nowMs
@@ -41,6 +42,7 @@ export class ProxyGate extends Gate {
     if (outcome === PROXY_NEED_MORE) {
       this.#kept = Uint8Array.from(bytes)
     } else if (outcome === PROXY_DONE) {
+      if (!this.#isAdmitted()) return
       this.leave()
       this.#enter(this.#clientAddress(), bytes.subarray(this.#reader.headerLength))
     } else {
@@ -59,6 +61,20 @@ export class ProxyGate extends Gate {
     return 0
   }
 
+  /** The proxy was let in unasked; limits hold for whom it names. */
+  #isAdmitted(): boolean {
+    const { source } = this.#reader
+    if (source === undefined) return true
+    const { sources } = this.context
+    if (sources.admitNamed(source, this.listener) !== 0) {
+      this.conn.abort()
+      return false
+    }
+    this.#place = sources.admission.place
+    sources.own(this.#place)
+    return true
+  }
+
   #clientAddress(): ClientAddress {
     const { source, destination } = this.#reader
     if (source === undefined) return this.#direct
@@ -66,6 +82,7 @@ export class ProxyGate extends Gate {
       source: source,
       vip: destination?.address ?? this.#direct.vip,
       vport: destination?.port ?? this.#direct.vport,
+      place: this.#place,
       sessionKey: undefined,
       tls: undefined,
     }

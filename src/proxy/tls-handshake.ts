@@ -36,7 +36,7 @@ export class TlsHandshake extends Gate {
     clientAddress: ClientAddress,
     enter: (clientAddress: ClientAddress) => void,
   ) {
-    super(context, listener, conn)
+    super(context, listener, conn, clientAddress.place)
     this.#clientAddress = clientAddress
     this.#enter = enter
   }
@@ -96,6 +96,11 @@ export class TlsHandshake extends Gate {
     )
     if (isRequest && isHttpListener(this.listener.route.settings.config.protocol)) {
       this.#answerPlain()
+      return
+    }
+    const { source, place } = this.#clientAddress
+    if (!this.context.sources.mayShakeHands(place, source, this.listener)) {
+      this.cut()
       return
     }
     this.#begun = true

@@ -4,6 +4,7 @@ import type { Transport } from '../core/conn.js'
 import type { TimerWheel } from '../net/timer-wheel.js'
 import type { AccessEntry, AccessLog } from '../observe/access-log.js'
 import type { Columns } from '../shm/columns.js'
+import type { ClientSources } from './client-sources.js'
 import type { Drainables } from './drainables.js'
 import type { RequestIds } from './request-ids.js'
 import type { SilentClients } from './silent-clients.js'
@@ -27,5 +28,6 @@ export interface WorkerContext {
   readonly requestIds: RequestIds
   readonly drainables: Drainables
   readonly silent: SilentClients
+  readonly sources: ClientSources
   readonly tlsLog: TlsLog
 }

@@ -35,6 +35,7 @@ import { createSegment, slotsToAdd } from './segments.js'
 import { createSessionTable } from './sessions-layout.js'
 import { HYBRID_CLOCK_BYTES } from './shared-hybrid-clock.js'
 import { SlotCounters, sumColumns } from './slot-counters.js'
+import { createSources } from './source-table.js'
 import { WaitTable } from './waiting.js'
 
 const NO_SLOTS: SlotCounts = { listeners: 0, series: 0, rules: 0, groups: 0, targets: 0 }
@@ -54,6 +55,7 @@ export function createSharedCounters(capacity: Capacity, replicated = false): Sh
     steadyOriginMs: STEADY_ORIGIN_MS,
     heartbeats: createHeartbeats(capacity),
     sessions: createSessionTable(capacity.sessions, workers + 2),
+    sources: createSources(workers + 1),
     hybridClock: new SharedArrayBuffer(HYBRID_CLOCK_BYTES),
     outboxes,
   }

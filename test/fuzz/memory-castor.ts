@@ -10,6 +10,7 @@ import { CHECK_UNCHECKED } from '../../src/core/target-state.js'
 import type { ClientTls } from '../../src/core/tls.js'
 import { TimerWheel } from '../../src/net/timer-wheel.js'
 import { AccessEntry, AccessLog } from '../../src/observe/access-log.js'
+import { ClientSources } from '../../src/proxy/client-sources.js'
 import { Drainables } from '../../src/proxy/drainables.js'
 import { Http1Context } from '../../src/proxy/h1/h1-context.js'
 import { Http2Context } from '../../src/proxy/h2/h2-context.js'
@@ -192,6 +193,7 @@ export class MemoryCastor {
       drainables: new Drainables(),
       silent: new SilentClients(clock, config.protection.firstByteTimeoutMs, columns.workerWords, columns.workerAt(1)),
       tlsLog: new TlsLog(pino({ level: 'silent' }), clock),
+      sources: new ClientSources(columns.shared.sources, 1, config.protection, clock, pino({ level: 'silent' })),
     }
     const log = pino({ level: 'silent' })
     const context = new Http1Context(this.#context, log)
@@ -207,10 +209,10 @@ export class MemoryCastor {
       rules: [],
     }
     const routes = buildRoutes(entry, settings, [group], { columns, column: 1, noGroup: group, secret: '' })
-    const listener = new Listener(routes, { columns, column: 1, listener: 0 })
+    const listener = new Listener(routes, { columns, column: 1, listener: 0, sources: this.#context.sources })
     const bind = { slot: 0, listener: 0, address: FRONT, port: PORT }
     this.transport.listen(FRONT, PORT, (records, socket) => {
-      accept(this.#context, http1, listener, bind, this.transport.adopt(records, 0, socket, SILENT))
+      accept(this.#context, http1, listener, bind, this.transport.adopt(records, 0, socket, SILENT), -1)
     })
     this.#move = (address) =>
       this.#set.setTargets({ ...list, version: ++this.#moves, targets: [{ ...targets[0]!, address }] })

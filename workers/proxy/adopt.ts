@@ -1,7 +1,13 @@
 // Hot path: every connection enters its thread here.
 import type { AcceptedBatch, Listening } from '../../src/core/acceptor.js'
 import type { Conn } from '../../src/core/conn.js'
-import { RECORD_LISTENER, RECORD_WORDS } from '../../src/core/connection-record.js'
+import {
+  RECORD_LISTENER,
+  RECORD_WORDS,
+  recordPeer,
+  recordPlace,
+  setRecordPlace,
+} from '../../src/core/connection-record.js'
 import type { ProxyTask } from '../../src/core/messages.js'
 import { REASON } from '../../src/core/reasons.js'
 import type { Snapshot } from '../../src/core/snapshot.js'
@@ -103,34 +109,54 @@ function openInbox(thread: ProxyThread, inbox: NonNullable<ProxyTask['inbox']>, 
 function adoptBatch(thread: ProxyThread, batch: AcceptedBatch, bind: number): void {
   const { columns, silent } = thread.context
   for (let i = 0; i < batch.count; i++) {
+    const at = i * RECORD_WORDS
+    if (!isAdmitted(thread, batch.records, at, bind)) {
+      batch.discard(i)
+      continue
+    }
     const full = columns.sumOfWorkers(WORKER_CONNECTIONS_ACTIVE) >= thread.maxConnections
     if (full && silent.shed(1) === 0) {
       batch.discard(i)
+      thread.context.sources.giveUp(recordPlace(batch.records, at))
       thread.live.bind(bind)!.listener.countReason(REASON.CONNECTION_LIMIT)
     } else {
-      adopt(thread, batch.records, i * RECORD_WORDS, batch.sockets?.[i], bind)
+      adopt(thread, batch.records, at, batch.sockets?.[i], bind)
     }
   }
+}
+
+/** As the primary's gate does where it accepts. */
+function isAdmitted({ context, live }: ProxyThread, records: Int32Array, at: number, bindIndex: number): boolean {
+  const listener = live.bind(bindIndex)?.listener
+  if (listener === undefined) return true
+  const peer = recordPeer(records, at)
+  const { proxied, trusted } = listener.route.settings
+  if (proxied.has(peer) || trusted.has(peer)) return true
+  if (context.sources.admitRecord(records, at, listener, peer) !== 0) return false
+  setRecordPlace(records, at, context.sources.admission.place)
+  return true
 }
 
 function adopt(thread: ProxyThread, records: Int32Array, at: number, socket: unknown, bindIndex: number): void {
   const { context, http1, live } = thread
   const bind = live.bind(bindIndex)
+  const place = recordPlace(records, at)
   let conn: Conn | undefined
   try {
     conn = context.transport.adopt(records, at, socket, DISCARD)
     if (bind === undefined) {
       // Accepted for an address that was gone before this thread began.
+      context.sources.giveUp(place)
       conn.abort()
       return
     }
-    bind.listener.connectionOpened()
-    accept(context, http1, bind.listener, bind, conn)
+    bind.listener.connectionOpened(place)
+    accept(context, http1, bind.listener, bind, conn, place)
   } catch (fault) {
     thread.log.error({ err: fault }, 'a connection could not be taken in')
     if (conn === undefined) return
     // Whoever handles it counts it out when it closes; nobody does yet where it was still to be handed over.
-    if (conn.handler === DISCARD) bind?.listener.connectionClosed()
+    if (conn.handler === DISCARD) bind?.listener.connectionClosed(place)
     conn.abort()
   }
 }

@@ -7,6 +7,7 @@ import { NativeTransport } from '../../src/net/native-transport.js'
 import { SocketTransport } from '../../src/net/socket-transport.js'
 import { type Timed, TimerWheel } from '../../src/net/timer-wheel.js'
 import { AccessEntry, AccessLog } from '../../src/observe/access-log.js'
+import { ClientSources } from '../../src/proxy/client-sources.js'
 import { Drainables } from '../../src/proxy/drainables.js'
 import { RequestIds } from '../../src/proxy/request-ids.js'
 import { ShortageLog } from '../../src/proxy/shortage-log.js'
@@ -86,6 +87,7 @@ export function assemble(
       columns.workerAt(task.column),
     ),
     tlsLog: new TlsLog(log, clock),
+    sources: new ClientSources(task.counters.sources, task.column, config.protection, clock, log),
   }
   const { ticketKeys, maxConnections } = task
   const parts = { context, services, log, accessLog: new AccessLog(onAccess), ticketKeys, maxConnections, giveRoom }

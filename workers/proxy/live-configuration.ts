@@ -3,6 +3,7 @@ import { ALGORITHMS } from '../../src/balance/algorithms.js'
 import type { TargetGroupConfig } from '../../src/core/config.js'
 import type { GroupTargets } from '../../src/core/directory.js'
 import type { GroupEntry, ListenerEntry, Snapshot } from '../../src/core/snapshot.js'
+import type { ClientSources } from '../../src/proxy/client-sources.js'
 import { Listener } from '../../src/proxy/listener.js'
 import { ListenerSettings } from '../../src/proxy/listener-settings.js'
 import { NO_GROUP } from '../../src/proxy/no-group.js'
@@ -44,6 +45,7 @@ export interface LiveServices {
   /** Of a new group; what its connections go by is asked of `set` each time. */
   targetServices(config: TargetGroupConfig, set: () => TargetSet): TargetServices
   readonly shared: TargetServices
+  readonly sources: ClientSources
   /** Makes what they speak TLS with. What throws leaves everything as it is. By slot, with gaps. */
   takeTls(listeners: readonly (Listener | undefined)[], sets: readonly (TargetSet | undefined)[]): void
   /** Nothing is left of them: what they spoke TLS with may go. */
@@ -177,7 +179,9 @@ export class LiveConfiguration {
       noGroup: this.#noGroup,
       secret: sticky.secret,
     })
-    const listener = known?.listener ?? new Listener(routes, { columns, column, listener: entry.slot })
+    const listener =
+      known?.listener ??
+      new Listener(routes, { columns, column, listener: entry.slot, sources: this.#services.sources })
     return { entry, listener, routes, groups: served }
   }
 

@@ -61,6 +61,7 @@ export class ProxyThread {
     this.tls = new ThreadTls(parts.context.transport, parts.log, parts.ticketKeys)
     this.live = new LiveConfiguration({
       shared: parts.services,
+      sources: parts.context.sources,
       targetServices: (config, set) => this.#targetServices(config, set),
       takeTls: (listeners, sets) => this.tls.take(this.#tlsMaterial, listeners, sets),
       releaseTls: (gone) => this.tls.release(gone),
@@ -84,7 +85,7 @@ export class ProxyThread {
   /** The same in steps: with thousands of targets requests would wait for it. */
   *applying({ snapshot, targets, targetsVersion, tls }: ThreadOrders): Generator<void> {
     if (snapshot.version <= this.#version) return
-    const { clock, columns, column, silent } = this.context
+    const { clock, columns, column, silent, sources } = this.context
     clock.refresh()
     const before = this.#tlsMaterial
     this.#tlsMaterial = tls
@@ -103,6 +104,7 @@ export class ProxyThread {
     this.#leaving.takeOn(targetsVersion)
     const { config } = snapshot
     silent.timeoutMs = config.protection.firstByteTimeoutMs
+    sources.admission.limits = config.protection
     this.log.level = config.log.level
     this.#renewContext(config.protection, this.#accessLogOf(config))
     this.#version = snapshot.version

@@ -107,6 +107,6 @@ export abstract class ConnectionEnding extends ClientLink {
 
   protected onEnded(): void {
     this.countBytes()
-    this.listener.connectionClosed()
+    this.listener.connectionClosed(this.clientAddress.place)
   }
 }

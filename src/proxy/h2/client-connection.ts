@@ -167,7 +167,7 @@ export class ClientConnection implements ConnHandler, Timed, Drainable, H2Handle
     context.drainables.delete(this)
     this.pinned?.closeAll()
     this.#countBytes()
-    this.listener.connectionClosed()
+    this.listener.connectionClosed(this.clientAddress.place)
   }
 
   onTimeout(nowMs: number): number {

@@ -21,9 +21,10 @@ export class VersionGate extends Gate {
     context: WorkerContext,
     listener: Listener,
     conn: Conn,
+    place: number,
     enter: (version: HttpVersion, early: Uint8Array) => void,
   ) {
-    super(context, listener, conn)
+    super(context, listener, conn, place)
     this.#enter = enter
   }
 

@@ -315,7 +315,7 @@ export class TcpSession implements ConnHandler, Timed, Drainable, TunnelOwner, W
     this.#route.group.cancel(this)
     this.#leaveTarget()
     this.#countBytes()
-    this.listener.connectionClosed()
+    this.listener.connectionClosed(this.#clientAddress.place)
     this.#context.drainables.delete(this)
     this.#info.receivedBytes = this.#conn.bytesRead - this.#receivedBase
     this.#info.sentBytes = this.#conn.bytesWritten

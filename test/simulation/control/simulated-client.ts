@@ -128,8 +128,8 @@ export class SimulatedClient implements Drainable {
     this.fd = fd
     this.#closed = closed
     const source = { family: 4, address: clientAddress(fd), port: fd } as const
-    this.#address = { source, vip: '', vport: 0, tls: undefined, sessionKey: undefined }
-    listener.connectionOpened()
+    this.#address = { source, vip: '', vport: 0, tls: undefined, place: -1, sessionKey: undefined }
+    listener.connectionOpened(-1)
   }
 
   begin(began: Began, world: Pick<World, 'used'>): void {
@@ -163,7 +163,7 @@ export class SimulatedClient implements Drainable {
 
   cut(): void {
     this.#finish(false)
-    this.listener.connectionClosed()
+    this.listener.connectionClosed(-1)
     this.#closed(this)
   }
 }

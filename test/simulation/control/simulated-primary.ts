@@ -117,7 +117,9 @@ export class SimulatedPrimary {
       { length: config.workers },
       (_, index) => new SimulatedProxy(index + 1, clock, sockets, world),
     )
-    this.dispatcher = new Dispatcher(this.columns, this.proxies, (fd) => sockets.close(fd))
+    this.dispatcher = new Dispatcher(this.columns, this.proxies, (records, at) =>
+      sockets.close(records[at + RECORD_FD]!),
+    )
     const memory = snapshotMemory(this.columns, this.registry, inForce, this.dispatcher)
     inForce.connect({
       listeners: ledger.watch('listeners', memory.listeners),

@@ -7,6 +7,7 @@ import type { SharedCounters } from '../../../src/core/shared-counters.js'
 import type { ListenerEntry, Snapshot } from '../../../src/core/snapshot.js'
 import { TimerWheel } from '../../../src/net/timer-wheel.js'
 import { AccessEntry, AccessLog } from '../../../src/observe/access-log.js'
+import { ClientSources } from '../../../src/proxy/client-sources.js'
 import { Drainables } from '../../../src/proxy/drainables.js'
 import type { Listener } from '../../../src/proxy/listener.js'
 import { RequestIds } from '../../../src/proxy/request-ids.js'
@@ -185,6 +186,7 @@ export class SimulatedProxy implements Worker {
       drainables: new Drainables(),
       silent: new SilentClients(clock, 0, columns.workerWords, columns.workerAt(this.column)),
       tlsLog: new TlsLog(SILENT, clock),
+      sources: new ClientSources(columns.shared.sources, this.column, task.snapshot.config.protection, clock, SILENT),
     }
     this.#wheel = wheel
     this.thread = new ProxyThread(

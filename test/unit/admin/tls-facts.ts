@@ -1,4 +1,5 @@
 import type { CertificateFacts, TlsInfo } from '../../../src/core/tls.js'
+import type { ClientSources } from '../../../src/proxy/client-sources.js'
 import { Listener } from '../../../src/proxy/listener.js'
 import type { RouteTable } from '../../../src/proxy/route-table.js'
 import { FakeFacts } from './fake-facts.js'
@@ -39,7 +40,12 @@ export function tlsFacts(): FakeFacts {
   } as const
   ;(facts.config.listeners as unknown[])[0] = { ...facts.config.listeners[0], protocol: 'https', tls }
   for (const column of [1, 2]) {
-    const listener = new Listener({} as RouteTable, { columns: facts.columns, column, listener: 0 })
+    const listener = new Listener({} as RouteTable, {
+      columns: facts.columns,
+      column,
+      listener: 0,
+      sources: {} as ClientSources,
+    })
     listener.countHandshake(info('TLSv1.3', false))
     listener.countHandshake(info('TLSv1.3', true))
     listener.countHandshake(info('TLSv1.2', false))

@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs'
 import t from 'tap'
 import { type ConfigDiff, diffConfigs, isSame } from '../../../src/config/diff.js'
 import { formatDiff } from '../../../src/config/format-diff.js'
@@ -116,4 +117,20 @@ t.test('a secret that changed is said to be another one, and shown nowhere', asy
   ])
   const whole = diff(['cluster={ name: shop, redis: "redis://:hidden@localhost", secret: hidden-hidden-hidden }'])
   t.notMatch(JSON.stringify(whole), 'hidden', 'nor where a whole map comes')
+})
+
+t.test('a file that holds something else is a change, though its name is the same', async (t) => {
+  const folder = t.testdir({ 'page.html': 'one', 'denied.txt': '10.0.0.1\n' })
+  const rule = `listeners.0.rules=[{ respond: { status: 503, bodyFile: "${folder}/page.html" } }]`
+  const set = [rule, `protection.deny=["file:${folder}/denied.txt"]`]
+  const before = read(SMALL, set)
+  t.ok(isSame(diffConfigs(before, read(SMALL, set))))
+  writeFileSync(`${folder}/page.html`, 'two')
+  writeFileSync(`${folder}/denied.txt`, '10.0.0.2\n')
+  const found = lines(diffConfigs(before, read(SMALL, set)))
+  t.equal(found.length, 2, found.join('\n'))
+  t.match(
+    found.join('\n'),
+    /page\.html \(3 bytes, [0-9a-f]{8}\).*denied\.txt \(8 bytes|denied\.txt \(8 bytes.*page\.html/s,
+  )
 })

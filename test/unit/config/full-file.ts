@@ -126,6 +126,11 @@ protection:
   maxHeaderBytes: 16KiB
   maxHeaders: 100
   maxConnections: 5000
+  allow: [10.1.0.0/16]
+  deny: [192.0.2.0/24, "2001:db8::/32"]
+  connectionsPerSource: 300
+  newConnectionsPerSource: 50/s
+  handshakesPerSource: 20/s
 cluster:
   name: shop
   redis: { address: redis.internal:6379, database: 3, username: castor, password: password-of-redis, tls: true, ca: redis.pem }

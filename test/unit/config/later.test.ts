@@ -8,10 +8,6 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   'listeners.0.limits.connections': '100',
   'listeners.0.limits.requestsPerSecond': '100/s',
   'targetGroups.0.availabilityGroup': 'web',
-  'protection.allow': '[10.0.0.0/8]',
-  'protection.deny': '[]',
-  'protection.connectionsPerSource': '10000',
-  'protection.newConnectionsPerSource': '1000/s',
   'protection.requestsPerSource': '5/s',
 }
 

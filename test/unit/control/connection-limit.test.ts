@@ -45,7 +45,9 @@ function setting(max: number): Setting {
   }
   const log = { warn: (_: object, message: string) => warnings.push(message) } as unknown as Logger
   return {
-    limit: new ConnectionLimit(max, admission, [listening], log, (fd) => discarded.push(fd)),
+    limit: new ConnectionLimit(max, admission, [listening], log, (records, at) =>
+      discarded.push(records[at + RECORD_FD]!),
+    ),
     placed,
     discarded,
     warnings,

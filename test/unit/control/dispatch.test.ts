@@ -42,7 +42,11 @@ function setting(workers: number): { places: TestPlace[]; placement: Dispatcher;
   )
   const places = Array.from({ length: workers }, (_, i) => new TestPlace(i + 1, columns))
   const closed: number[] = []
-  return { places, placement: new Dispatcher(columns, places, (fd) => closed.push(fd)), closed }
+  return {
+    places,
+    placement: new Dispatcher(columns, places, (records, at) => closed.push(records[at + RECORD_FD]!)),
+    closed,
+  }
 }
 
 /** Records with these descriptors. */

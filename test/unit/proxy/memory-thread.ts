@@ -13,6 +13,7 @@ import { CHECK_UNCHECKED } from '../../../src/core/target-state.js'
 import type { TlsMaterial } from '../../../src/core/tls.js'
 import { TimerWheel } from '../../../src/net/timer-wheel.js'
 import { AccessEntry, AccessLog } from '../../../src/observe/access-log.js'
+import { ClientSources } from '../../../src/proxy/client-sources.js'
 import { DISCARD } from '../../../src/proxy/discard.js'
 import { Drainables } from '../../../src/proxy/drainables.js'
 import { accept } from '../../../src/proxy/phases.js'
@@ -112,6 +113,7 @@ export class MemoryThread {
       drainables: new Drainables(),
       silent: new SilentClients(clock, 0, columns.workerWords, columns.workerAt(COLUMN)),
       tlsLog: new TlsLog(pino({ level: 'silent' }), clock),
+      sources: new ClientSources(columns.shared.sources, COLUMN, config.protection, clock, pino({ level: 'silent' })),
     }
     const parts = {
       context,
@@ -236,8 +238,8 @@ export class MemoryThread {
     const { context, http1, live } = this.thread
     const bind = live.bind(slot)!
     const conn = this.transport.adopt(new Int32Array(0), 0, socket, DISCARD)
-    bind.listener.connectionOpened()
-    accept(context, http1, bind.listener, bind, conn)
+    bind.listener.connectionOpened(-1)
+    accept(context, http1, bind.listener, bind, conn, -1)
   }
 
   #listOf({
