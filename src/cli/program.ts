@@ -4,6 +4,7 @@ import { CastorError, ERROR_KINDS } from '../core/errors.js'
 import { endProcess } from '../native/end-process.js'
 import { addBench } from './bench.js'
 import { addCheck } from './check.js'
+import { addDoctor } from './doctor.js'
 import { addDrainHost } from './drain-host.js'
 import { EXIT, type ExitCode, exitCodeOf } from './exit-code.js'
 import { addExplain } from './explain.js'
@@ -41,6 +42,7 @@ Exit codes: 0 done, 1 failed (status: degraded; diff: something differs),
     )
   addStart(castor)
   addCheck(castor)
+  addDoctor(castor)
   addSchema(castor)
   addStatus(castor)
   addExplain(castor)

@@ -8,7 +8,7 @@ export const FLOORS: readonly (readonly string[])[] = [
   ['src/config', 'src/shm', 'src/observe'],
   ['src/net', 'src/http', 'src/import'],
   ['src/route', 'src/balance', 'src/health', 'src/sticky', 'src/limits', 'src/mesh', 'src/scale'],
-  ['src/proxy', 'src/admin'],
+  ['src/proxy', 'src/admin', 'src/doctor'],
   ['src/control', 'workers/*'],
   ['src'],
 ]
