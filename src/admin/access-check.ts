@@ -1,7 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import { isIP, isIPv4, isIPv6 } from 'node:net'
-import type { AdminConfig, AdminListen } from '../core/config.js'
+import { DEFAULT_NAME } from '../config/check-tokens.js'
+import type { AdminConfig, AdminListen, AdminRole, AdminToken } from '../core/config.js'
 
 /** Whether only programs on this machine can reach the address. IPv4-mapped IPv6 addresses count as what they map to. */
 export function isLoopback(address: string): boolean {
@@ -13,13 +14,37 @@ export function isLoopback(address: string): boolean {
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
 
-/** A check of `Authorization` (RFC 6750, section 2.1) whose time tells nothing about how much of the token was right. */
-export function bearerCheck(token: string): (authorization: string | undefined) => boolean {
-  if (token === '') return () => true
-  const expected = digest(token)
+type Tokens = Pick<AdminConfig, 'token' | 'tokens'>
+
+export function wantsToken({ token, tokens }: Tokens): boolean {
+  return token !== '' || tokens.length > 0
+}
+
+/** Who asks: the holder of a token by its name, or anybody where none is required. */
+export interface Caller {
+  readonly token: string | undefined
+  readonly role: AdminRole
+}
+
+const ANYBODY: Caller = { token: undefined, role: 'write' }
+
+/**
+ * A check of `Authorization` (RFC 6750, section 2.1) whose time tells nothing about how much of a token was right, nor of
+ * which: all are compared. Gives undefined for who may not enter.
+ */
+export function bearerCheck(config: Tokens): (authorization: string | undefined) => Caller | undefined {
+  if (!wantsToken(config)) return () => ANYBODY
+  const own: AdminToken = { name: DEFAULT_NAME, token: config.token, role: 'write' }
+  const known = [...(config.token === '' ? [] : [own]), ...config.tokens].map(({ name, token, role }) => ({
+    expected: digest(token),
+    caller: { token: name, role },
+  }))
   return (authorization) => {
     const given = /^bearer +([^ ]+) *$/i.exec(authorization ?? '')?.[1]
-    return timingSafeEqual(digest(given ?? ''), expected) && given !== undefined
+    const asked = digest(given ?? '')
+    let found: Caller | undefined
+    for (const { expected, caller } of known) if (timingSafeEqual(asked, expected)) found = caller
+    return given === undefined ? undefined : found
   }
 }
 
@@ -29,10 +54,10 @@ export function bearerCheck(token: string): (authorization: string | undefined) 
  * An IP address as host resolves to nothing else, and no browser opens a Unix socket.
  */
 export function hostCheck(
-  { token, hosts }: Pick<AdminConfig, 'token' | 'hosts'>,
+  { hosts, ...tokens }: Pick<AdminConfig, 'token' | 'tokens' | 'hosts'>,
   listen: AdminListen,
 ): (host: string | undefined) => boolean {
-  if (token !== '' || 'path' in listen || !isLoopback(listen.address)) return () => true
+  if (wantsToken(tokens) || 'path' in listen || !isLoopback(listen.address)) return () => true
   const allowed = new Set(['localhost', ...hosts])
   return (host) => {
     const found = /^(?:\[([0-9a-f:.]+)\]|([^:[\]]+))(?::\d+)?$/i.exec(host ?? '')

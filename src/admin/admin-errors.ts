@@ -11,6 +11,7 @@ export const ADMIN_ERRORS = {
   UNAUTHORIZED: [401, 'A bearer token of the configuration is required.'],
   HOST_NOT_ALLOWED: [403, 'Without a token, Host has to be localhost, an IP address or a name of admin.hosts.'],
   CROSS_ORIGIN: [403, 'A web page of another origin asks.'],
+  READ_ONLY: [403, 'The token has the role read.'],
   PROGRAM_NOT_ALLOWED: [403, 'A program can be named over a Unix socket only.'],
   NOT_FOUND: [404, 'There is nothing under this path.'],
   UNKNOWN_TARGET_GROUP: [404, 'There is no target group of that name.'],

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AdminConfig, AdminListen } from '../core/config.js'
-import { bearerCheck, hostCheck, isCrossOrigin, isJson, isNavigation } from './access-check.js'
+import { bearerCheck, type Caller, hostCheck, isCrossOrigin, isJson, isNavigation } from './access-check.js'
 import { sendBody, sendError, setSecurityHeaders } from './answer.js'
 import { type Refusal, readBody, readParams, readQuery } from './input.js'
 import type { AdminContext, Method } from './route.js'
@@ -16,7 +16,7 @@ export function requestHandler(
   listen: AdminListen,
 ): Handler {
   let current = config
-  let mayEnter = bearerCheck(config.token)
+  let callerOf = bearerCheck(config)
   let knowsHost = hostCheck(config, listen)
   const { facts } = context
   const { log, reloading } = facts
@@ -25,7 +25,7 @@ export function requestHandler(
     // A reload has brought another token, or other hosts.
     if (admin !== current) {
       current = admin
-      mayEnter = bearerCheck(admin.token)
+      callerOf = bearerCheck(admin)
       knowsHost = hostCheck(admin, listen)
     }
     // Cut, and what came in the same read is still parsed.
@@ -40,10 +40,10 @@ export function requestHandler(
       else refuseMethod(request, response, 'GET, HEAD')
       return
     }
-    const refusal = isOpen(found) ? undefined : refuseEntry(request)
-    if (refusal !== undefined) {
-      if (refusal.code === 'UNAUTHORIZED') response.setHeader('WWW-Authenticate', 'Bearer realm="castor"')
-      sendError(request, response, refusal.code, refusal.message)
+    const caller = isOpen(found) ? ANYONE : enter(request)
+    if ('code' in caller) {
+      if (caller.code === 'UNAUTHORIZED') response.setHeader('WWW-Authenticate', 'Bearer realm="castor"')
+      sendError(request, response, caller.code, caller.message)
     } else if (found === undefined) {
       const meant = router.nearest(path)
       const instead = meant === undefined ? '' : ` (did you mean ${JSON.stringify(meant)}?)`
@@ -54,7 +54,7 @@ export function requestHandler(
         `there is nothing under this path${instead}; GET /openapi.json tells all`,
       )
     } else {
-      answer(found, search, request, response).catch((error: unknown) => {
+      answer(found, caller, search, request, response).catch((error: unknown) => {
         log.error({ err: error, path }, 'admin request failed')
         if (response.headersSent) response.destroy()
         else sendError(request, response, 'INTERNAL', 'the request failed; the log says why')
@@ -62,8 +62,8 @@ export function requestHandler(
     }
   }
 
-  /** Why somebody may ask nothing here at all. */
-  function refuseEntry(request: IncomingMessage): Refusal | undefined {
+  /** Who asks, or why they may ask nothing here at all. */
+  function enter(request: IncomingMessage): Caller | Refusal {
     const { headers } = request
     if (!knowsHost(headers.host)) {
       const message = 'ask for localhost or an IP address, name the host in admin.hosts, or set admin.token'
@@ -72,12 +72,13 @@ export function requestHandler(
     if (isCrossOrigin(headers) && !isNavigation(request)) {
       return { code: 'CROSS_ORIGIN', message: 'a web page of another origin asks; only the dashboard’s own pages may' }
     }
-    if (mayEnter(headers.authorization)) return undefined
-    return { code: 'UNAUTHORIZED', message: 'a bearer token is required: admin.token of the configuration' }
+    const message = 'a bearer token is required: admin.token or one of admin.tokens of the configuration'
+    return callerOf(headers.authorization) ?? { code: 'UNAUTHORIZED', message }
   }
 
   async function answer(
     found: Found,
+    caller: Caller,
     search: string,
     request: IncomingMessage,
     response: ServerResponse,
@@ -96,6 +97,12 @@ export function requestHandler(
         const message = 'send Content-Type: application/json with every change, also with one that has no body'
         return refuse({ code: 'NOT_JSON', message })
       }
+      if (caller.role === 'read') {
+        return refuse({
+          code: 'READ_ONLY',
+          message: `the token of ${caller.token} may read only; take one with role: write`,
+        })
+      }
       if (facts.upgrades.isHandingOver) {
         response.setHeader('Retry-After', '1')
         return refuse({ code: 'HANDING_OVER', message: 'a new process takes over just now; ask again in a second' })
@@ -112,6 +119,9 @@ export function requestHandler(
     await route.handle({ context, facts, request, response, ...parts })
   }
 }
+
+/** Where nobody is asked who they are nothing can be changed. */
+const ANYONE: Caller = { token: undefined, role: 'read' }
 
 const isOpen = (found: Found | undefined): boolean => found?.resource.get('GET')?.isOpen === true
 const isRead = ({ method }: IncomingMessage): boolean => method === 'GET' || method === 'HEAD'

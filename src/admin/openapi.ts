@@ -112,7 +112,7 @@ export function errorsOf({ method, isOpen, query, params, body, errors = [] }: R
     ...(query === undefined && params === undefined ? [] : (['BAD_PARAMETER'] as const)),
     ...(body === undefined ? [] : ([body.code, 'TOO_LONG'] as const)),
     ...(isOpen ? [] : (['UNAUTHORIZED', 'HOST_NOT_ALLOWED', 'CROSS_ORIGIN'] as const)),
-    ...(method === 'GET' ? [] : (['NOT_JSON', 'HANDING_OVER'] as const)),
+    ...(method === 'GET' ? [] : (['NOT_JSON', 'READ_ONLY', 'HANDING_OVER'] as const)),
     ...errors,
     'INTERNAL',
   ]

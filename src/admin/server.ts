@@ -4,7 +4,7 @@ import { formatAdminListen } from '../config/addresses.js'
 import type { AdminConfig, AdminListen, ListenAddress } from '../core/config.js'
 import { CastorError } from '../core/errors.js'
 import { LoopDelay, type LoopDelaySample } from '../observe/loop-delay.js'
-import { isLoopback } from './access-check.js'
+import { isLoopback, wantsToken } from './access-check.js'
 import { ConnectionBounds } from './connection-bounds.js'
 import { loadDashboard } from './dashboard-files.js'
 import { EventStreams } from './events.js'
@@ -87,10 +87,10 @@ const LOOP_SAMPLE_MS = 1_000
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
   const { config, facts, dashboardFolder, timeouts = ADMIN_TIMEOUTS, descriptorOf = () => undefined } = options
   for (const listen of config.listen) {
-    if (config.token !== '' || 'path' in listen || isLoopback(listen.address)) continue
+    if (wantsToken(config) || 'path' in listen || isLoopback(listen.address)) continue
     throw new CastorError(
       'CONFIG_INVALID',
-      `admin.listen ${listen.address} is not a loopback address: set admin.token`,
+      `admin.listen ${listen.address} is not a loopback address: set admin.token or admin.tokens`,
       {
         configPath: ['admin', 'listen'],
       },

@@ -40,7 +40,8 @@ export interface AdminClient {
 export function adminDoor(options: AdminClientOptions): AdminClient {
   const env = environmentOf(options)
   const config = options.config === undefined ? undefined : loadConfig(options.config, { readCertificates: false, env })
-  const token = options.token ?? config?.admin.token ?? env.CASTOR_TOKEN ?? ''
+  // One of admin.tokens is somebody's own: none of them is taken that was not given.
+  const token = options.token ?? (config?.admin.token || env.CASTOR_TOKEN) ?? ''
   if (options.admin !== undefined) return namedDoor(options.admin, token)
   if (config === undefined) return { ...namedDoor(DEFAULT_ADMIN, token), isGuessed: true }
   const { listen } = config.admin

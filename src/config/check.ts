@@ -15,6 +15,7 @@ import { checkPair } from './check-pair.js'
 import { checkRules } from './check-rules.js'
 import { checkStickyCookie } from './check-stickiness.js'
 import { checkGroupTls, checkListenerTls } from './check-tls.js'
+import { checkTokens, hasToken } from './check-tokens.js'
 import type { Path } from './problems.js'
 import { didYouMean } from './suggest.js'
 import { type Entry, entries, type Fields, flagOf, isFields, type Report, text } from './tree.js'
@@ -49,6 +50,7 @@ export function crossCheck(tree: unknown, report: Report): void {
   checkRedis(root, report)
   checkPair(root, report)
   checkAdmin(root, report)
+  checkTokens(root, report)
   checkAddresses(root, listeners, report)
 }
 
@@ -247,13 +249,12 @@ function adminAddresses(root: Fields): { readonly listen: AdminListen; readonly 
 }
 
 function checkAdmin(root: Fields, report: Report): void {
-  const token = isFields(root.admin) ? root.admin.token : undefined
   const sockets = new Set<string>()
   for (const { listen, path } of adminAddresses(root)) {
     if ('path' in listen) {
       if (sockets.has(listen.path)) report(path, `unix:${listen.path} is there twice; remove one`)
       sockets.add(listen.path)
-    } else if (!isLoopback(listen.address) && (token === undefined || token === '')) {
+    } else if (!isLoopback(listen.address) && !hasToken(root)) {
       const instead = `set admin.token, or listen on 127.0.0.1:${listen.port}`
       report(path, `${formatAddress(listen.address, listen.port)} is not loopback and no token is set; ${instead}`)
     }

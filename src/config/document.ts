@@ -71,8 +71,8 @@ const orUnlimited = (limit: number): number | string => (limit === Number.POSITI
 
 const rateOrUnlimited = (rate: number): string => (rate === Number.POSITIVE_INFINITY ? 'unlimited' : `${rate}/s`)
 
-function rest({ token, hosts }: Config['admin']): Fields {
-  return { token, hosts: [...hosts] }
+function rest({ token, tokens, hosts }: Config['admin']): Fields {
+  return { token, tokens: tokens.map((each) => ({ ...each })), hosts: [...hosts] }
 }
 
 const node = ({ host, port }: RedisNode): string => formatAddress(host, port)

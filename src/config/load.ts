@@ -5,6 +5,7 @@ import { crossCheck } from './check.js'
 import { checkFiles } from './check-files.js'
 import { warnOfUnnamedHost } from './check-pair.js'
 import { warnOfStickyCookies } from './check-stickiness.js'
+import { warnOfShortTokens } from './check-tokens.js'
 import type { Environment } from './interpolate.js'
 import { findLater } from './later.js'
 import { applyOverrides, type Override } from './overrides.js'
@@ -108,6 +109,7 @@ export function parseConfig(text: string, fileName: string, options: LoadOptions
   const warn: Report = (path, message, at = 'value') => onWarning(locate({ path, message, at }))
   warnOfUnnamedHost(config, tree, warn)
   warnOfRules(config, tree, warn)
+  warnOfShortTokens(config.admin, warn)
   return config
 }
 

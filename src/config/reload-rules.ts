@@ -16,6 +16,7 @@ export const RELOAD_RULES: Readonly<Record<string, ReloadRule>> = {
   'log.access': 'restart',
   'admin.listen': 'restart',
   'admin.token': 'reload',
+  'admin.tokens': 'reload',
   'admin.hosts': 'reload',
   drainDelay: 'reload',
   shutdownTimeout: 'reload',

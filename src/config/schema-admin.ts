@@ -1,5 +1,23 @@
 import { z } from 'zod'
-import { adminListen, hostName, mustBe } from './fields.js'
+import { adminListen, hostName, mustBe, name } from './fields.js'
+
+const TOKEN = /^[\x21-\x7e]*$/
+const MUST_BE = 'must be of visible ASCII characters without blanks, as RFC 6750 has bearer tokens'
+
+const namedToken = z
+  .strictObject({
+    name: name().describe('Whose token it is: who changed something, in the audit log.'),
+    token: z
+      .string()
+      .min(1, mustBe('a token; leave the entry out where there is none'))
+      .regex(TOKEN, MUST_BE)
+      .describe('The token itself; best kept in the environment and named here as a reference.'),
+    role: z
+      .enum(['read', 'write'])
+      .prefault('write')
+      .describe('read: may see everything that the API shows, and change nothing, as for monitoring. Default write.'),
+  })
+  .describe('A token and whose it is.')
 
 export const admin = z
   .strictObject({
@@ -14,10 +32,16 @@ export const admin = z
       ),
     token: z
       .string()
-      .regex(/^[\x21-\x7e]*$/, 'must be of visible ASCII characters without blanks, as RFC 6750 has bearer tokens')
+      .regex(TOKEN, MUST_BE)
       .prefault('')
       .describe(
-        'Bearer token that the admin API asks for; best kept in the environment and named here as a reference. Default empty: none is asked for, which only loopback addresses and Unix sockets allow.',
+        'Bearer token that the admin API asks for; best kept in the environment and named here as a reference. Default empty: none is asked for, which only loopback addresses and Unix sockets allow. In the audit log its name is default.',
+      ),
+    tokens: z
+      .array(namedToken)
+      .prefault([])
+      .describe(
+        'Further tokens, each with a name, so that the audit log can tell who changed what, and one can be taken back without the others. Default none.',
       ),
     hosts: z
       .array(hostName())

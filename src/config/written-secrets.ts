@@ -1,6 +1,6 @@
 import type { Path } from './problems.js'
 import { pathKey } from './read-yaml.js'
-import { isFields } from './tree.js'
+import { type Fields, isFields } from './tree.js'
 
 const SECRETS: readonly Path[] = [
   ['secret'],
@@ -22,11 +22,20 @@ export function writtenSecrets(tree: unknown, referenced: ReadonlySet<string>): 
     return typeof value === 'string' && holds(value) && !referenced.has(pathKey(path))
   }
   return [
-    ...SECRETS.filter((path) => isWritten(path, (value) => value !== '')),
+    ...[...SECRETS, ...namedTokens(tree)].filter((path) => isWritten(path, (value) => value !== '')),
     ...ADDRESSES.filter((path) => isWritten(path, (value) => URL_WITH_PASSWORD.test(value))),
   ]
 }
 
+/** One for each entry of `admin.tokens`. */
+function namedTokens(tree: unknown): Path[] {
+  const list = valueAt(tree, ['admin', 'tokens'])
+  return Array.isArray(list) ? list.map((_, index): Path => ['admin', 'tokens', index, 'token']) : []
+}
+
 function valueAt(tree: unknown, path: Path): unknown {
-  return path.reduce<unknown>((value, step) => (isFields(value) ? value[String(step)] : undefined), tree)
+  return path.reduce<unknown>(
+    (value, step) => (isFields(value) || Array.isArray(value) ? (value as Fields)[String(step)] : undefined),
+    tree,
+  )
 }

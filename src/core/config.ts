@@ -126,13 +126,24 @@ export interface LogConfig {
 export interface AdminConfig {
   /** At least one. */
   readonly listen: readonly AdminListen[]
-  /** Empty = none required; refused by the checks unless every address is loopback or a Unix socket. */
+  /** Of `default`, who may do everything. Without any token none is required, which the checks refuse beyond this host. */
   readonly token: string
+  readonly tokens: readonly AdminToken[]
   /** Names in lower case that `Host` may have, beside localhost and addresses, where no token is required. */
   readonly hosts: readonly string[]
   /** What the dashboard's page may connect to beside the admin API (CSP `connect-src`); no key sets it, only the demo. */
   readonly pageConnects?: readonly string[]
 }
+
+/** A token and whose it is, for the audit log. */
+export interface AdminToken {
+  readonly name: string
+  readonly token: string
+  /** `read`: may change nothing. */
+  readonly role: AdminRole
+}
+
+export type AdminRole = 'read' | 'write'
 
 export type AdminListen = ListenAddress | UnixAddress
 

@@ -83,7 +83,7 @@ t.test('the dashboard', async (t) => {
     await page.locator('header').getByText('no connection').waitFor()
     t.ok(await page.getByRole('row', { name: /10\.0\.0\.11:9001/ }).isVisible(), 'the last numbers stay')
     const listen = [{ address: admin.address, port: admin.port }]
-    const again = await startAdmin({ config: { listen, token: '', hosts: [] }, facts })
+    const again = await startAdmin({ config: { listen, token: '', tokens: [], hosts: [] }, facts })
     t.teardown(() => again.close())
     await page.getByText('Connection lost, retrying').waitFor({ state: 'detached' })
     await page.locator('header').getByText('healthy').waitFor()

@@ -46,6 +46,8 @@ t.test('no rule is about a key that the file does not have', async (t) => {
 
 t.test('a key that is named like a secret is shown as one', async (t) => {
   for (const key of keys) {
+    // Of a list the parts decide.
+    if (keys.some((other) => other.startsWith(`${key}.`))) continue
     const name = key.split('.').at(-1)!
     if (/token|secret|password|passphrase|credential/i.test(name)) t.ok(isSecretKey(name), key)
   }

@@ -234,7 +234,7 @@ export class FakeFacts implements AdminFacts {
   }
 
   constructor(admin: Partial<AdminConfig> = {}) {
-    this.config = config({ listen: [{ address: '127.0.0.1', port: 0 }], token: '', hosts: [], ...admin })
+    this.config = config({ listen: [{ address: '127.0.0.1', port: 0 }], token: '', tokens: [], hosts: [], ...admin })
     this.reloading = new FakeReloading(this.config)
     for (const more of [{ targets: 2 }, { listeners: 4, series: 4, rules: 4, groups: 4 }]) {
       this.table.addSegment(this.columns.grow(more)!)

@@ -232,6 +232,58 @@ t.test('with a token set, nothing but liveness and the page itself comes without
   t.notMatch(answer.body, SECRET)
 })
 
+const CHANGES: readonly (readonly [string, string])[] = [
+  ['POST', '/api/v1/drain-host'],
+  ['POST', '/api/v1/target-groups/app/targets'],
+  ['PATCH', '/api/v1/target-groups/app/targets/10.0.0.11%3A9001'],
+  ['DELETE', '/api/v1/target-groups/app/targets/10.0.0.11%3A9001?now=true'],
+]
+
+t.test('each of several tokens lets in, and one for reading changes nothing', async (t) => {
+  const tokens = [
+    { name: 'deploy', token: 'deploy-token', role: 'write' },
+    { name: 'prometheus', token: 'prometheus-token', role: 'read' },
+  ] as const
+  for (const token of ['', SECRET]) {
+    const facts = new FakeFacts({ token, tokens })
+    let drained = 0
+    Object.assign(facts, { drainHost: () => [String(drained++)] })
+    const admin = await start(t, facts)
+    const as = (bearer: string, method: string, path: string) => {
+      const headers = { authorization: `Bearer ${bearer}`, 'content-type': 'application/json', host: 'lb.example' }
+      return ask(admin, path, { method, headers })
+    }
+    t.equal((await ask(admin, '/metrics')).status, 401)
+    for (const wrong of ['deploy', 'deploy-tokenprometheus-token', token === '' ? SECRET : 'x']) {
+      t.equal((await as(wrong, 'GET', '/metrics')).status, 401, wrong)
+    }
+    for (const path of ['/metrics', '/api/v1/status', '/api/v1/config', '/openapi.json']) {
+      const answer = await as('prometheus-token', 'GET', path)
+      t.equal(answer.status, 200, path)
+      for (const secret of ['deploy-token', 'prometheus-token', SECRET]) t.notOk(answer.body.includes(secret), path)
+    }
+    for (const [method, path] of CHANGES) {
+      const answer = await as('prometheus-token', method, path)
+      t.equal(answer.status, 403, `${method} ${path}`)
+      t.match(JSON.parse(answer.body).error, { code: 'READ_ONLY', message: /the token of prometheus may read only/ })
+    }
+    t.equal(drained, 0)
+    t.equal((await as('deploy-token', 'POST', '/api/v1/drain-host')).status, 202)
+    if (token !== '') t.equal((await as(token, 'POST', '/api/v1/drain-host')).status, 202)
+  }
+})
+
+t.test('tokens that a reload brings and takes away hold from the next request on', async (t) => {
+  const facts = new FakeFacts({ tokens: [{ name: 'a', token: 'token-a', role: 'write' }] })
+  const admin = await start(t, facts)
+  const statusAs = async (token: string) =>
+    (await ask(admin, '/metrics', { headers: { authorization: `Bearer ${token}` } })).status
+  t.same([await statusAs('token-a'), await statusAs('token-b')], [200, 401])
+  const tokens = [{ name: 'b', token: 'token-b', role: 'read' }] as const
+  facts.reloading.inForce = { ...facts.config, admin: { ...facts.config.admin, tokens } }
+  t.same([await statusAs('token-a'), await statusAs('token-b')], [401, 200])
+})
+
 t.test('a page elsewhere that names this machine by its own name is refused', async (t) => {
   const admin = await start(t)
   for (const path of ['/api/v1/status', '/metrics', '/api/v1/events']) {
@@ -242,13 +294,6 @@ t.test('a page elsewhere that names this machine by its own name is refused', as
   t.equal((await ask(admin, '/api/v1/status', { headers: { host: `localhost:${admin.port}` } })).status, 200)
   t.equal((await ask(admin, '/healthz', { headers: { host: 'anything' } })).status, 200)
 })
-
-const CHANGES: readonly (readonly [string, string])[] = [
-  ['POST', '/api/v1/drain-host'],
-  ['POST', '/api/v1/target-groups/app/targets'],
-  ['PATCH', '/api/v1/target-groups/app/targets/10.0.0.11%3A9001'],
-  ['DELETE', '/api/v1/target-groups/app/targets/10.0.0.11%3A9001?now=true'],
-]
 
 t.test('every change must say that it is JSON, also one without a body', async (t) => {
   const facts = new FakeFacts()

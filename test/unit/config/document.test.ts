@@ -59,6 +59,7 @@ t.test('no secret is left when secrets are masked, and an absent one stays absen
   t.same((maskSecrets(toDocument(read(SMALL))) as { admin: object }).admin, {
     listen: '127.0.0.1:9900',
     token: '',
+    tokens: [],
     hosts: [],
   })
   t.same(maskSecrets({ webhook: 'https://me:pass@hooks.example/x' }), { webhook: `https://me:${MASK}@hooks.example/x` })

@@ -265,11 +265,15 @@ t.test('a secret written into a file that others can read is warned of; one from
   const secrets = (token: string): string =>
     `${SMALL}admin: { token: "${token}" }\ncluster: { name: a, redis: "redis://:pass@127.0.0.1:6379", secret: 0123456789abcdef }\n`
   t.same(
-    warningsOf(folder, secrets('s3cret'), 0o644).map((warning) => warning.split(':')[0]),
+    warningsOf(folder, secrets('s3cret-of-the-admin'), 0o644).map((warning) => warning.split(':')[0]),
     ['admin.token', 'cluster.secret', 'cluster.redis'],
   )
-  t.same(warningsOf(folder, secrets('s3cret'), 0o640), [])
-  const [first] = warningsOf(folder, secrets('${TOKEN}'), 0o644, { TOKEN: 's3cret' })
+  t.same(warningsOf(folder, secrets('s3cret-of-the-admin'), 0o640), [])
+  const [first] = warningsOf(folder, secrets('${TOKEN}'), 0o644, { TOKEN: 's3cret-of-the-admin' })
   t.match(first, /^cluster\.secret: is a secret that this file holds, and everybody on this host can read it/)
   t.same(warningsOf(folder, SMALL, 0o644), [])
+  const tokens = `${SMALL}admin: { tokens: [{ name: a, token: "\${TOKEN}" }, { name: b, token: token-of-somebody-b }] }\n`
+  const [second, ...more] = warningsOf(folder, tokens, 0o644, { TOKEN: 'token-of-somebody-a' })
+  t.match(second, /^admin\.tokens\.1\.token: is a secret that this file holds/)
+  t.same(more, [])
 })

@@ -342,6 +342,26 @@ table('values that do not go together are found', [
     says: ['1:41: admin.token: must be of visible ASCII characters without blanks, as RFC 6750 has bearer tokens'],
   },
   {
+    title: 'names and tokens of the admin API that are there twice',
+    text: `admin: { token: the-first-of-all, tokens: [{ name: a, token: the-first-of-all }, { name: default, token: b-b-b-b-b-b }, { name: a, token: b-b-b-b-b-b }] }\n${SMALL}`,
+    says: [
+      '1:62: admin.tokens.0.token: is the token of admin.token as well; give each its own',
+      '1:90: admin.tokens.1.name: "default" is the name of admin.token; give this one another',
+      '1:129: admin.tokens.2.name: "a" is already used by admin.tokens.0; give each its own',
+      '1:139: admin.tokens.2.token: is the token of admin.tokens.1 as well; give each its own',
+    ],
+  },
+  {
+    title: 'a named token that is none',
+    text: `admin: { tokens: [{ name: a, token: "" }, { name: b, token: "x y", role: admin }, { token: c }] }\n${SMALL}`,
+    says: [
+      '1:37: admin.tokens.0.token: must be a token; leave the entry out where there is none, not ""',
+      '1:61: admin.tokens.1.token: must be of visible ASCII characters without blanks, as RFC 6750 has bearer tokens',
+      '1:74: admin.tokens.1.role: must be one of read, write, not "admin"',
+      '1:83: admin.tokens.2.name: is required and missing',
+    ],
+  },
+  {
     title: 'admin in the open without a token',
     text: `admin: { listen: 0.0.0.0:9900 }\n${SMALL}`,
     says: [
@@ -656,3 +676,14 @@ t.test(
     t.same(warned('', []), [])
   },
 )
+
+t.test('a token that can be guessed is warned of', async (t) => {
+  const warnings: string[] = []
+  const admin =
+    'admin: { token: 0123456789abcde, tokens: [{ name: a, token: "0123456789abcdef" }, { name: b, token: b }] }'
+  parse(`${admin}\n${SMALL}`, { onWarning: (warning) => warnings.push(formatProblem(warning)) })
+  t.same(warnings, [
+    'test.yaml:1:17: admin.token: has 15 characters and can be guessed; take 16 or more, as openssl rand -hex 16 makes',
+    'test.yaml:1:101: admin.tokens.1.token: has 1 characters and can be guessed; take 16 or more, as openssl rand -hex 16 makes',
+  ])
+})
