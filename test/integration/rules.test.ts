@@ -1,6 +1,10 @@
+import { join } from 'node:path'
 import t from 'tap'
+import { startTestCastor } from './support/castor.js'
+import { connectTo, ask as http2Ask } from './support/http2-peers.js'
 import { get, RawClient, request } from './support/raw-client.js'
 import { startRouting } from './support/routing.js'
+import { authorityFor, secured, ask as tlsAsk } from './support/tls.js'
 
 const head = (target: string, host = 'shop.example', fields: readonly string[] = [], method = 'GET'): string =>
   `${method} ${target} HTTP/1.1\r\nHost: ${host}\r\n${fields.map((line) => `${line}\r\n`).join('')}\r\n`
@@ -305,4 +309,20 @@ t.test('without a group for the rest, what no rule matches is 404, and the log s
   const [missed, found] = await balancer.accessRecords(2)
   t.match(missed, { status: 404, reason: 'NO_RULE', rule: null, target_group: null })
   t.match(found, { status: 200, rule: 'only', target_group: 'a' })
+})
+
+t.test('the largest body of a rule arrives whole by HTTP/1.1, HTTP/2 and https', async (t) => {
+  const body = 'all of it '.repeat(104_857)
+  const rules = [{ match: {}, respond: { bodyFile: join(t.testdir({ body }), 'body') } }]
+  const plain = await startTestCastor(t, ['127.0.0.1:1'], { listener: { rules, http2: true } })
+  const client = await RawClient.connect(plain.port)
+  for (let n = 0; n < 2; n++) {
+    const head = n === 0 ? get('/') : get('/', ['Content-Length: 4'], 'POST')
+    t.equal((await client.exchange(`${head}${n === 0 ? '' : 'body'}`)).text, body)
+  }
+  const session = await connectTo(t, plain.port)
+  for (const { body: got } of await Promise.all([http2Ask(session), http2Ask(session)])) t.equal(String(got), body)
+  const certificate = authorityFor(t).issue('shop', { names: ['shop.example'] })
+  const secure = await startTestCastor(t, ['127.0.0.1:1'], { listener: { ...secured([certificate]), rules } })
+  t.equal((await tlsAsk(secure.port, { servername: 'shop.example' })).text, body)
 })

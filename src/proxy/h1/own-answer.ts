@@ -11,7 +11,6 @@ import type { AnswerDelivery } from './answer-delivery.js'
 import { writeAnswer } from './failure-reply.js'
 import type { Http1Context } from './h1-context.js'
 import type { Requester } from './requester.js'
-import type { ServedRequest } from './served-request.js'
 import { factsOf } from './template-facts.js'
 
 /** Answers that routes give without asking a target. */
@@ -45,7 +44,7 @@ export function writeOwnAnswer(
   buffer: Uint8Array,
   start: number,
   close: boolean,
-): ServedRequest | undefined {
+): AnswerDelivery | undefined {
   const { nowMs, wallMs } = context.clock
   const delivery = context.takeDelivery()
   const { info } = delivery
@@ -68,7 +67,7 @@ export function writeOwnAnswer(
 }
 
 /** Castor's own text, with the header lines in `text` where `hasLines`. */
-function reply(answered: Answered, status: number, reason: ReasonCode, hasLines = false): ServedRequest | undefined {
+function reply(answered: Answered, status: number, reason: ReasonCode, hasLines = false): AnswerDelivery | undefined {
   const { context, session, delivery, close } = answered
   const { info } = delivery
   const { scratch } = context.transport
@@ -92,7 +91,7 @@ function send(
   reason: ReasonCode,
   end: number,
   body: Uint8Array | undefined,
-): ServedRequest | undefined {
+): AnswerDelivery | undefined {
   const isTaken = delivery.send(session.conn, context.transport.scratch, end, status, reason, body)
   return isTaken ? undefined : delivery
 }
@@ -103,7 +102,7 @@ function putHsts({ route }: Requester): void {
 }
 
 /** RFC 9110 10.2.2: a reference is enough, and its path begins with one slash, so that it names no other host. */
-function addSlash(answered: Answered): ServedRequest | undefined {
+function addSlash(answered: Answered): AnswerDelivery | undefined {
   const { parser, buffer, start } = answered
   path.take(parser, buffer, start)
   text.clear()
@@ -116,7 +115,7 @@ function addSlash(answered: Answered): ServedRequest | undefined {
 }
 
 /** To the same URL over https; 400 without a host to send the client to. */
-function toHttps(answered: Answered, port: number, status: number): ServedRequest | undefined {
+function toHttps(answered: Answered, port: number, status: number): AnswerDelivery | undefined {
   const { parser, buffer, start } = answered
   if (parser.hostNameEnd <= parser.hostStart) return reply(answered, 400, 'BAD_REQUEST')
   text.clear()
@@ -136,7 +135,7 @@ const SLASH = 0x2f
 const STAR = 0x2a
 
 /** 400 where the client named no host. */
-function redirect(answered: Answered, own: RedirectAnswer): ServedRequest | undefined {
+function redirect(answered: Answered, own: RedirectAnswer): AnswerDelivery | undefined {
   const { parser } = answered
   if (parser.hostNameEnd <= parser.hostStart) return reply(answered, 400, 'BAD_REQUEST')
   text.clear()
@@ -178,7 +177,7 @@ export function putLocation(
 const isWithoutContent = (status: number): boolean => status === 204 || status === 304
 
 /** As the rule has it. Its client may speak gRPC: what a rule says is what is sent. */
-function respond(answered: Answered, { status, lines, body }: RespondAnswer): ServedRequest | undefined {
+function respond(answered: Answered, { status, lines, body }: RespondAnswer): AnswerDelivery | undefined {
   const { context, session, delivery, close } = answered
   const { info } = delivery
   const { scratch } = context.transport

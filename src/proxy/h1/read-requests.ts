@@ -103,8 +103,14 @@ export abstract class RequestReading extends ConnectionEnding implements Request
   answer(parser: RequestParser, buffer: Uint8Array, start: number): number {
     const next = start + parser.headLength
     const keep = parser.keepAlive && !parser.hasBody && !this.listener.draining
-    this.exchange = writeOwnAnswer(this.context, this, parser, buffer, start, !keep)
-    const waits = this.exchange !== undefined
+    const delivery = writeOwnAnswer(this.context, this, parser, buffer, start, !keep)
+    if (delivery?.isSending) {
+      delivery.follow(this, keep, !parser.hasBody)
+      this.onBegun(delivery, parser.hasBody)
+      return next
+    }
+    this.exchange = delivery
+    const waits = delivery !== undefined
     this.onExchangeDone(keep, !parser.hasBody, waits, waits)
     return next
   }
