@@ -37,6 +37,7 @@ import type { TargetTable } from '../shm/targets.js'
 import { clusterMetrics } from './cluster-metrics.js'
 import { codeCounts, histogramSample, reasonCounts } from './column-sums.js'
 import { configMetrics } from './config-metrics.js'
+import { pluginMetrics } from './plugin-metrics.js'
 import type { ProcessFacts } from './process-facts.js'
 import { tlsMetrics } from './tls-metrics.js'
 
@@ -67,6 +68,7 @@ export function renderMetrics(measured: Measured, facts: ProcessFacts): string {
   const out = new Exposition()
   requests(out, columns, directory)
   rules(out, columns, directory)
+  pluginMetrics(out, columns.shared.plugins, directory)
   mirrored(out, columns, directory)
   listeners(out, columns, directory)
   failures(out, columns, directory)

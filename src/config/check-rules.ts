@@ -90,6 +90,7 @@ const KEYS = [
   'responseHeaders',
   'rewrite',
   'timeouts',
+  'plugins',
 ]
 
 function checkActions({ fields, path }: Entry, report: Report): void {

@@ -16,6 +16,7 @@ import { checkRules } from './check-rules.js'
 import { checkStickyCookie } from './check-stickiness.js'
 import { checkGroupTls, checkListenerTls } from './check-tls.js'
 import { checkTokens, hasToken } from './check-tokens.js'
+import { checkPlugins } from './inspect-plugins.js'
 import type { Path } from './problems.js'
 import { didYouMean } from './suggest.js'
 import { type Entry, entries, type Fields, flagOf, isFields, type Report, text } from './tree.js'
@@ -41,6 +42,7 @@ export function crossCheck(tree: unknown, report: Report): void {
     checkListenerTls(listener, report)
   }
   checkRules(root, groupsByName, report)
+  checkPlugins(root, groupsByName, report)
   for (const group of groups) {
     checkGroup(group, report)
     checkGroupTls(group, report)

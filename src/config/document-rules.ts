@@ -13,15 +13,18 @@ import { formatDuration, formatSize } from './units.js'
 
 /** Rules in the form of the file, those of rule sets written out where they are used. */
 export function rulesDocument(rules: readonly RuleConfig[], file: ShownFile): readonly Fields[] {
-  return rules.map(({ name, match, action, requestHeaders, responseHeaders, rewrite, responseTimeoutMs }, index) => ({
-    ...(name === String(index + 1) ? {} : { name }),
-    match: matchDocument(match),
-    ...actionDocument(action, file),
-    ...(requestHeaders === undefined ? {} : { requestHeaders: editsDocument(requestHeaders) }),
-    ...(responseHeaders === undefined ? {} : { responseHeaders: editsDocument(responseHeaders) }),
-    ...(rewrite === undefined ? {} : { rewrite: rewriteDocument(rewrite) }),
-    ...(responseTimeoutMs === undefined ? {} : { timeouts: { response: formatDuration(responseTimeoutMs) } }),
-  }))
+  return rules.map(
+    ({ name, match, action, requestHeaders, responseHeaders, rewrite, responseTimeoutMs, plugins }, index) => ({
+      ...(name === String(index + 1) ? {} : { name }),
+      match: matchDocument(match),
+      ...actionDocument(action, file),
+      ...(requestHeaders === undefined ? {} : { requestHeaders: editsDocument(requestHeaders) }),
+      ...(responseHeaders === undefined ? {} : { responseHeaders: editsDocument(responseHeaders) }),
+      ...(rewrite === undefined ? {} : { rewrite: rewriteDocument(rewrite) }),
+      ...(responseTimeoutMs === undefined ? {} : { timeouts: { response: formatDuration(responseTimeoutMs) } }),
+      ...(plugins === undefined ? {} : { plugins: [...plugins] }),
+    }),
+  )
 }
 
 function rewriteDocument({ path, host, query, responses }: RewriteConfig): Fields {

@@ -2,6 +2,7 @@ import type { AdminListen, Config, RedisConfig, RedisNode, SourceListConfig, Vip
 import { formatAddress, formatAdminListen } from './addresses.js'
 import { groupDocument } from './document-group.js'
 import { list, listenerDocument } from './document-listener.js'
+import { pluginDocument } from './document-plugins.js'
 import { byPath, type ShownFile } from './shown-file.js'
 import { fileItem, fileOfItem } from './source-list.js'
 import type { Fields } from './tree.js'
@@ -26,6 +27,7 @@ export function toDocument(config: Config, file: ShownFile = byPath): Fields {
     stateDir: config.stateDir,
     ...(config.secret === '' ? {} : { secret: config.secret }),
     watchdog: config.watchdogMs === 0 ? 'off' : formatDuration(config.watchdogMs),
+    plugins: config.plugins.map(pluginDocument),
     listeners: config.listeners.map((listener) => listenerDocument(listener, file)),
     targetGroups: config.targetGroups.map(groupDocument),
     protection: {

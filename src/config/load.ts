@@ -6,10 +6,13 @@ import { checkFiles } from './check-files.js'
 import { warnOfUnnamedHost } from './check-pair.js'
 import { warnOfStickyCookies } from './check-stickiness.js'
 import { warnOfShortTokens } from './check-tokens.js'
+import { inspectPlugins } from './inspect-plugins.js'
 import type { Environment } from './interpolate.js'
 import { findLater } from './later.js'
 import { applyOverrides, type Override } from './overrides.js'
+import { isModuleFile } from './plugin-module.js'
 import { ConfigError, formatPath, formatPlace, type Path, type Problem } from './problems.js'
+import { programText } from './program-text.js'
 import { exposure, readFileOrPipe } from './read-file.js'
 import { pathKey, readYaml, type YamlTree } from './read-yaml.js'
 import { type Machine, resolveConfig, thisMachine } from './resolve.js'
@@ -41,7 +44,7 @@ export interface LoadOptions {
 export function loadConfig(path: string, options: LoadOptions = {}): Config {
   let text: string
   try {
-    text = readFileOrPipe(path).toString('utf8')
+    text = isModuleFile(path) ? programText(path) : readFileOrPipe(path).toString('utf8')
   } catch (cause) {
     const why = (cause as Error).message
     throw new CastorError('CONFIG_UNREADABLE', `${path}: the configuration file cannot be read: ${why}`, { cause })
@@ -55,7 +58,7 @@ export function parseConfig(text: string, fileName: string, options: LoadOptions
   const yaml = readYaml(text, environment)
   const problems: Problem[] = yaml.problems.map((problem) => ({
     source: fileName,
-    ...yaml.position(problem.offset),
+    ...(isModuleFile(fileName) ? { line: 0, column: 0 } : yaml.position(problem.offset)),
     path: formatPath(problem.path),
     message: problem.message,
   }))
@@ -67,7 +70,9 @@ export function parseConfig(text: string, fileName: string, options: LoadOptions
     problems.push({ source, line: 0, column: 0, path: formatPath(path), message })
   }
   const tree = overridden.tree
-  const locate = locator(fileName, yaml, overridden.overrides)
+  const locate = isModuleFile(fileName)
+    ? withoutLine(locator(fileName, yaml, overridden.overrides))
+    : locator(fileName, yaml, overridden.overrides)
   options.onPlaces?.((path) => formatPlace(locate({ path, message: '', at: 'value' })))
   const later = new Set<string>()
   findLater(tree, (path, message, at) => {
@@ -102,8 +107,12 @@ export function parseConfig(text: string, fileName: string, options: LoadOptions
       else options.onWarning?.(locate({ path, message, at: 'value' }))
     })
   }
+  const plugins =
+    options.readCertificates === false
+      ? []
+      : inspectPlugins(tree, dirname(fileName), (path, message) => report({ path, message, at: 'value' }))
   if (problems.length > 0 || 'issues' in validated) throw new ConfigError(sorted(problems))
-  const config = resolveConfig(validated.file, options.machine ?? thisMachine, dirname(fileName))
+  const config = resolveConfig(validated.file, options.machine ?? thisMachine, dirname(fileName), plugins)
   const { onWarning } = options
   if (onWarning === undefined) return config
   const warn: Report = (path, message, at = 'value') => onWarning(locate({ path, message, at }))
@@ -160,6 +169,11 @@ function locator(fileName: string, yaml: YamlTree, overrides: readonly Override[
     }
     return { ...problem, source: fileName, line: 1, column: 1 }
   }
+}
+
+/** The text is what a program made: where in the program that was cannot be told. */
+function withoutLine(locate: (issue: Issue) => Problem): (issue: Issue) => Problem {
+  return (issue) => ({ ...locate(issue), line: 0, column: 0 })
 }
 
 function isPrefix(prefix: Path, path: Path): boolean {

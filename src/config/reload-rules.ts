@@ -27,6 +27,7 @@ export const RELOAD_RULES: Readonly<Record<string, ReloadRule>> = {
   stateDir: 'restart',
   secret: 'restart',
   watchdog: 'restart',
+  plugins: 'reload',
   'listeners.*.name': 'reload',
   'listeners.*.protocol': 'reload',
   'listeners.*.listen': 'reload',

@@ -36,6 +36,7 @@ function resolveRule(rule: RuleFile, index: number, path: ResolvePath): RuleConf
     ...(hasEdits(rule.responseHeaders) ? { responseHeaders: rule.responseHeaders } : {}),
     ...(rule.rewrite === undefined ? {} : { rewrite: resolveRewrite(rule.rewrite) }),
     ...(rule.timeouts === undefined ? {} : { responseTimeoutMs: rule.timeouts.response }),
+    ...(rule.plugins === undefined ? {} : { plugins: rule.plugins }),
   }
 }
 

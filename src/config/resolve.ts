@@ -18,6 +18,8 @@ import { isHttpListener, isTlsGroup } from '../core/protocols.js'
 import { toleranceMask } from '../core/tolerances.js'
 import { defaultCookieName } from './check-stickiness.js'
 import { usableCores } from './cores.js'
+import type { InspectedPlugin } from './inspect-plugins.js'
+import { resolvePlugins } from './resolve-plugins.js'
 import { resolveRules } from './resolve-rules.js'
 import { resolveGroupTls, resolveListenerTls } from './resolve-tls.js'
 import type { ConfigFile, ListenerFile, TargetFile, TargetGroupFile } from './schema.js'
@@ -69,8 +71,14 @@ const DEFAULT_FORWARDED = {
  * The checked file in the program's form; paths in it count from `directory`. Its type is the compile-time proof that the
  * schema fits the contract.
  */
-export function resolveConfig(file: ConfigFile, machine: Machine, directory: string): Config {
+export function resolveConfig(
+  file: ConfigFile,
+  machine: Machine,
+  directory: string,
+  plugins: readonly InspectedPlugin[] = [],
+): Config {
   const path = (written: string): string => (written === '' ? '' : resolvePath(directory, written))
+  const listeners = file.listeners.map((listener) => resolveListener(listener, file.ruleSets, path))
   return {
     node: file.node ?? asName(machine.hostName()),
     workers: file.workers === 'auto' ? Math.min(MAX_WORKERS, machine.cores()) : file.workers,
@@ -84,7 +92,8 @@ export function resolveConfig(file: ConfigFile, machine: Machine, directory: str
     secret: file.secret,
     reload: file.reload,
     watchdogMs: file.watchdog === 'off' ? 0 : file.watchdog,
-    listeners: file.listeners.map((listener) => resolveListener(listener, file.ruleSets, path)),
+    plugins: resolvePlugins(file.plugins, plugins, listeners, path),
+    listeners,
     targetGroups: file.targetGroups.map((group) => resolveGroup(group, path)),
     protection: {
       headerTimeoutMs: file.protection.headerTimeout,

@@ -27,7 +27,8 @@ const REFUSED: readonly (readonly [RegExp, string])[] = [
 /** Names that differ in case or punctuation only are one. */
 export const foldName = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, '-')
 
-function nameProblem(name: string, side: Side): string | undefined {
+/** Why a field of that name cannot be edited; undefined where it can. */
+export function nameProblem(name: string, side: Side): string | undefined {
   if (!TOKEN.test(name)) return `${show(name)} is no name of a header`
   if (name.length > LONGEST_NAME) return `${show(name)} is longer than ${LONGEST_NAME} characters`
   const folded = foldName(name)
@@ -37,7 +38,7 @@ function nameProblem(name: string, side: Side): string | undefined {
   return undefined
 }
 
-type Side = 'request' | 'response'
+export type Side = 'request' | 'response'
 
 function valueProblem(value: string, side: Side): string | undefined {
   if (value.length > MAX_TEXT) return `is longer than ${MAX_TEXT} characters`

@@ -328,6 +328,13 @@ const keys = {
     })
     .optional()
     .describe('How long things may take for these requests.'),
+  plugins: z
+    .array(name())
+    .min(1)
+    .optional()
+    .describe(
+      'Names of plug-ins that are asked for these requests, in this order, behind those that are asked for every request. A plug-in that some rule names is asked nowhere else.',
+    ),
 }
 
 const rule = z.strictObject(keys).describe('What becomes of some requests.')

@@ -17,6 +17,7 @@ import { cluster, vips } from './schema-cluster.js'
 import { healthCheck, outlierDetection, panicPercent } from './schema-health.js'
 import { groupHttp2, http2, redirectToHttps } from './schema-http2.js'
 import { keepAlive } from './schema-keep-alive.js'
+import { plugins } from './schema-plugins.js'
 import { protection, unlimited } from './schema-protection.js'
 import { maxConnectionsPerTarget, queue } from './schema-queue.js'
 import { ruleSets, rules } from './schema-rules.js'
@@ -333,6 +334,7 @@ export const fileSchema = z
       .describe(
         'How long a thread may go without turning its loop before it is ended and replaced, its connections reset; one that cannot be ended ends the process, so that whoever supervises it starts it anew. off or duration, 1s to 10m, default 10s. Higher leaves the clients of a stuck thread without an answer for longer; lower may take a host that stalls, for want of processor time or memory, for a thread that is stuck.',
       ),
+    plugins,
     listeners: z
       .array(listener)
       .min(1, { error: 'must hold at least one listener' })

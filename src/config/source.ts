@@ -4,7 +4,9 @@ import { type ConfigDiff, diffConfigs } from './diff.js'
 import { editFile } from './edit-file.js'
 import type { Environment } from './interpolate.js'
 import { type LoadOptions, parseConfig } from './load.js'
+import { isModuleFile } from './plugin-module.js'
 import { ConfigError, type Problem } from './problems.js'
+import { programText } from './program-text.js'
 import { exposure, readRegularFile } from './read-file.js'
 import type { TargetEdit } from './write-back.js'
 
@@ -61,13 +63,16 @@ export function runReadTask({ source, inForce, edit }: ReadTask): ReadResult {
   const { file, set, env } = source
   let text: string
   try {
-    text = readRegularFile(file).toString('utf8')
+    text = isModuleFile(file) ? programText(file) : readRegularFile(file).toString('utf8')
   } catch (cause) {
     const message = `${file}: the configuration file cannot be read: ${(cause as Error).message}`
     return { type: 'unreadable', message }
   }
   const warnings: Problem[] = []
   const options: LoadOptions = { set, env, exposed: exposure(file), onWarning: (warning) => warnings.push(warning) }
+  if (edit !== undefined && isModuleFile(file)) {
+    return { type: 'refused', message: 'it is a program, which Castor does not write; make the change there yourself' }
+  }
   if (edit !== undefined) {
     const edited = editFile(text, file, options, inForce, edit)
     if ('refused' in edited) return { type: 'refused', message: edited.refused }

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Config } from '../core/config.js'
 import type { RuleConfig } from '../core/config-rules.js'
 import { groupsOf, type RuleEntry, rulesOf } from './check-rules.js'
+import { groupsOfPlugins } from './inspect-plugins.js'
 import { findLoop } from './redirect-loops.js'
 import { contradictionOf } from './rule-conditions.js'
 import { bucketsOf, findOrder, type OrderFinding } from './rule-order.js'
@@ -102,6 +103,7 @@ function warnOfUnused(root: Fields, warn: Report): void {
   }
   const named = new Map<string, boolean>()
   for (const { fields } of listeners) named.set(text(fields.targetGroup) ?? '', true)
+  for (const name of groupsOfPlugins(root)) named.set(name, true)
   for (const { fields, path } of listeners) {
     for (const rule of entries(fields, 'rules', path)) for (const { name } of groupsOf(rule)) named.set(name, true)
   }

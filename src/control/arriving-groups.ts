@@ -1,5 +1,5 @@
 import type { Config, TargetGroupConfig } from '../core/config.js'
-import { groupsServedBy } from '../core/config-rules.js'
+import { groupsServedBy } from '../core/config-plugins.js'
 import type { ListedTarget } from '../core/directory.js'
 import { CHECK_INITIAL } from '../core/target-state.js'
 import { isPassing } from '../health/availability.js'
@@ -23,7 +23,7 @@ export function nameWhileArriving({ name, protocol }: Pick<TargetGroupConfig, 'n
  * are new by name or protocol. A listener that went over to them at once would have nobody to send requests to.
  */
 export function arrivingGroups(before: Config, now: Config): readonly TargetGroupConfig[] {
-  const isUsed = new Set(now.listeners.flatMap(groupsServedBy))
+  const isUsed = new Set(now.listeners.flatMap((listener) => groupsServedBy(listener, now.plugins)))
   const known = new Map(before.targetGroups.map(({ name, protocol }) => [name, protocol]))
   return now.targetGroups.flatMap((group) => {
     const { name, protocol, healthCheck, targets } = group

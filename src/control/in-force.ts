@@ -1,5 +1,5 @@
 import type { Config } from '../core/config.js'
-import { groupsServedBy } from '../core/config-rules.js'
+import { groupsServedBy } from '../core/config-plugins.js'
 import type { Directory } from '../core/directory.js'
 import type { SlotCounts } from '../core/shared-counters.js'
 import type { RuleEntry, SeriesEntry, Snapshot } from '../core/snapshot.js'
@@ -60,12 +60,16 @@ export class InForce {
   }
 
   /** As many slots of each kind as the tables must hold at the most for a snapshot of this. */
-  neededFor({ listeners, targetGroups }: Config): Pick<SlotCounts, 'listeners' | 'groups' | 'series' | 'rules'> {
+  neededFor({
+    listeners,
+    targetGroups,
+    plugins,
+  }: Config): Pick<SlotCounts, 'listeners' | 'groups' | 'series' | 'rules'> {
     const slots = this.#slots
     return {
       listeners: slots.listeners.size + listeners.length,
       groups: slots.groups.size + targetGroups.length,
-      series: slots.series.size + listeners.reduce((sum, each) => sum + groupsServedBy(each).length, 0),
+      series: slots.series.size + listeners.reduce((sum, each) => sum + groupsServedBy(each, plugins).length, 0),
       rules: slots.rules.size + listeners.reduce((sum, each) => sum + each.rules.length, 0),
     }
   }

@@ -1,8 +1,9 @@
 import type { Config } from '../core/config.js'
-import { groupsServedBy } from '../core/config-rules.js'
+import { groupsServedBy } from '../core/config-plugins.js'
 import type { Directory } from '../core/directory.js'
 import { type Capacity, MAX_TARGETS } from '../core/shared-counters.js'
 import type { Bind, GroupEntry, ListenerEntry, RouteEntry, RuleEntry, SeriesEntry, Snapshot } from '../core/snapshot.js'
+import { PLUGIN_SLOTS } from '../shm/plugin-counters.js'
 import { nameWhileArriving } from './arriving-groups.js'
 import type { Slots } from './slots.js'
 
@@ -22,6 +23,7 @@ export const NO_SNAPSHOT: Omit<Snapshot, 'config'> = {
   series: [],
   rules: [],
   binds: [],
+  plugins: [],
 }
 
 /**
@@ -54,7 +56,7 @@ export function nextSnapshot(
       (entry) => entry?.config.name === listener.name && isSame(entry.config, listener),
     )
     const { slot, generation } = same ?? slots.listeners.take()
-    const routes = groupsServedBy(listener).map((groupName): RouteEntry => {
+    const routes = groupsServedBy(listener, config.plugins).map((groupName): RouteEntry => {
       const group = groupSlot(groupName)
       const counted = before.series.find(
         (entry) => same !== undefined && entry?.listener === slot && entry.group === group,
@@ -89,7 +91,20 @@ export function nextSnapshot(
     groups: filled(groups),
     series: filled(series),
     rules: filled(rules),
+    plugins: pluginSlots(config, before.plugins),
   }
+}
+
+/** A plug-in that comes back counts on where it counted before; the names of those that are long gone make room at last. */
+function pluginSlots({ plugins }: Config, before: readonly string[]): readonly string[] {
+  const slots = [...before]
+  const wanted = plugins.map(({ name }) => name)
+  for (const name of wanted) {
+    if (slots.includes(name)) continue
+    const free = slots.length < PLUGIN_SLOTS ? slots.length : slots.findIndex((each) => !wanted.includes(each))
+    slots[free] = name
+  }
+  return slots
 }
 
 function ruleKey({ listener, listenerGeneration, name }: Omit<RuleEntry, 'slot' | 'listenerName'>): string {
@@ -118,12 +133,13 @@ export function slotsLeft<T extends { readonly slot: number; readonly generation
 }
 
 /** What the slots are called. */
-export function directoryOf({ listeners, groups, series, rules }: Omit<Snapshot, 'config'>): Directory {
+export function directoryOf({ listeners, groups, series, rules, plugins }: Omit<Snapshot, 'config'>): Directory {
   return {
     listeners: listeners.map((entry) => entry?.config.name),
     groups: groups.map((entry) => entry?.config.name),
     series: series.map((entry) => entry && { listener: entry.listenerName, group: entry.groupName }),
     rules: rules.map((entry) => entry && { listener: entry.listenerName, rule: entry.name }),
+    plugins,
   }
 }
 

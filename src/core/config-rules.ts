@@ -12,6 +12,8 @@ export interface RuleConfig {
   readonly rewrite?: RewriteConfig | undefined
   /** In place of the group's; undefined for that. */
   readonly responseTimeoutMs?: number | undefined
+  /** Names of the plug-ins that are asked beside those that are asked everywhere; undefined for none. */
+  readonly plugins?: readonly string[] | undefined
 }
 
 /** Templates; undefined for what stays as it is. */
@@ -109,23 +111,4 @@ export interface RespondAction {
 export interface HeaderValue {
   readonly name: string
   readonly value: string
-}
-
-/**
- * The groups that a listener's requests may go to, each once: first the one where no rule matches, then those of its rules.
- * Empty is what answers are given without a target for.
- */
-export function groupsServedBy(listener: {
-  readonly targetGroup: string
-  readonly rules: readonly RuleConfig[]
-}): readonly string[] {
-  const names = new Set([listener.targetGroup])
-  for (const { action } of listener.rules) {
-    if (action.type !== 'forward') continue
-    for (const { targetGroup } of action.to) names.add(targetGroup)
-    if (action.mirror !== undefined) names.add(action.mirror.targetGroup)
-  }
-  // Rules redirect and respond, if only to have a slash added to a path.
-  if (listener.rules.length > 0) names.add('')
-  return [...names]
 }

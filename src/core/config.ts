@@ -1,4 +1,5 @@
 import type { AddressRanges } from './address-ranges.js'
+import type { PluginConfig } from './config-plugins.js'
 import type { RuleConfig } from './config-rules.js'
 import type {
   GroupTlsConfig,
@@ -33,6 +34,8 @@ export interface Config {
   readonly reload: 'manual' | 'onChange'
   /** A thread whose loop has not turned for so long is ended and replaced; 0 = never. */
   readonly watchdogMs: number
+  /** In the order in which they are asked. */
+  readonly plugins: readonly PluginConfig[]
   readonly listeners: readonly ListenerConfig[]
   readonly targetGroups: readonly TargetGroupConfig[]
   readonly protection: ProtectionConfig

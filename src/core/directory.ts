@@ -6,6 +6,8 @@ export interface Directory {
   readonly series: readonly (SeriesNames | undefined)[]
   /** Rules by the names of their listener and of their own. */
   readonly rules: readonly (RuleNames | undefined)[]
+  /** Plug-ins, those that are gone too. */
+  readonly plugins: readonly string[]
 }
 
 export interface SeriesNames {

@@ -44,6 +44,7 @@ export const REASONS = [
   { code: 'SOURCE_CONNECTIONS', fault: 'client' },
   { code: 'SOURCE_CONNECTION_RATE', fault: 'client' },
   { code: 'SOURCE_HANDSHAKE_RATE', fault: 'client' },
+  { code: 'PLUGIN_FAILED', fault: 'us' },
 ] as const satisfies readonly { code: string; fault: 'none' | Fault }[]
 
 export type ReasonCode = (typeof REASONS)[number]['code']

@@ -43,6 +43,8 @@ export interface SharedCounters {
   readonly workers: SharedArrayBuffer
   /** What is counted by slot, in order. A thread that runs already is sent those that are added. */
   readonly segments: readonly CounterSegment[]
+  /** See `shm/plugin-counters.ts`. */
+  readonly plugins: SharedArrayBuffer
   /** What `Clock.steadyMs` counts from in every thread. */
   readonly steadyOriginMs: number
   /** See `shm/heartbeats.ts`. */

@@ -16,6 +16,8 @@ export interface Snapshot {
   readonly series: readonly (SeriesEntry | undefined)[]
   readonly rules: readonly (RuleEntry | undefined)[]
   readonly binds: readonly (Bind | undefined)[]
+  /** Names of plug-ins by the slot that they count in: those of the configuration, and those of earlier ones. */
+  readonly plugins: readonly string[]
 }
 
 /** A listener is the same for as long as its name and protocol stay. */

@@ -20,3 +20,6 @@ export const NAME_END = 1
 export const VALUE_START = 2
 export const VALUE_END = 3
 export const HEADER_ID = 4
+
+/** So much may be added to a head, by rules and by plug-ins each, however much there is to add. */
+export const MAX_ADDED_BYTES = 32 * 1024

@@ -4,7 +4,7 @@ import { FOLD } from './characters.js'
 /** Names of header fields, compared as targets may compare them: without case, all punctuation being one (see `FOLD`). */
 export class NameSet {
   /** By length, so that nearly every name is told by one look. */
-  readonly #byLength: readonly (readonly Uint8Array[])[]
+  #byLength: readonly (readonly Uint8Array[])[]
 
   constructor(names: Iterable<string>) {
     const byLength: Uint8Array[][] = []
@@ -13,6 +13,14 @@ export class NameSet {
       byLength[name.length]!.push(Uint8Array.from(name, (character) => FOLD[character.charCodeAt(0)]!))
     }
     this.#byLength = byLength
+  }
+
+  /** The names of both. */
+  with(other: NameSet): NameSet {
+    const both = new NameSet([])
+    const length = Math.max(this.#byLength.length, other.#byLength.length)
+    both.#byLength = Array.from({ length }, (_, at) => [...(this.#byLength[at] ?? []), ...(other.#byLength[at] ?? [])])
+    return both
   }
 
   has(buffer: Uint8Array, from: number, to: number): boolean {

@@ -13,6 +13,7 @@ const MAX_URI = 8 * 1024
 const MAX_HOST = 1024
 const MAX_USER_AGENT = 2 * 1024
 const MAX_NAME = 256
+export const MAX_EXTRA_BYTES = 1024
 
 /**
  * One request (one connection on tcp listeners), filled in by its owner and reused for the next. Text is `null` in the
@@ -56,6 +57,8 @@ export class AccessEntry {
   tlsCipher = ''
   /** A code of `core/reasons.ts`, empty after an ordinary success. */
   reason = ''
+  /** More of the line’s JSON, which begins with a comma; left out where it takes more than MAX_EXTRA_BYTES. */
+  extra = ''
 
   /** Back to blank, for the next record. */
   reset(): void {
@@ -85,6 +88,7 @@ export class AccessEntry {
     this.tlsVersion = ''
     this.tlsCipher = ''
     this.reason = ''
+    this.extra = ''
   }
 }
 
@@ -204,6 +208,7 @@ export class AccessLog {
     at = this.#tlsVersion.put(v, at, entry.tlsVersion)
     at = this.#tlsCipher.put(v, at, entry.tlsCipher)
     at = this.#reason.put(v, at, entry.reason)
+    if (entry.extra !== '') at = putExtra(b, at, entry.extra)
     this.#used = putEncoded(v, at, LINE_END)
     if (this.#used > FLUSH_AT_BYTES) this.flush()
   }
@@ -229,6 +234,13 @@ export class AccessLog {
 
 /** The end of the year 9999: from then on the text is longer. */
 const LAST_TIME_MS = 253_402_300_799_999
+
+const UTF8 = new TextEncoder()
+
+function putExtra(b: Uint8Array, at: number, extra: string): number {
+  const { read, written } = UTF8.encodeInto(extra, b.subarray(at, at + MAX_EXTRA_BYTES))
+  return read === extra.length ? at + written : at
+}
 
 const key = (name: string): Encoded => encode(`,"${name}":`)
 const KEY_TIME = encode('{"time":"')

@@ -10,26 +10,33 @@ const CLIENT_CLOSED_STATUS = 499
 
 type LogContext = Pick<WorkerContext, 'accessLog' | 'entry' | 'clock'>
 
+/** What plug-ins add to the line of their request. */
+export interface LogFields {
+  /** More JSON, which begins with a comma; empty for nothing. */
+  fieldsOf(info: RequestInfo): string
+}
+
 /** The last phase of a request: counted, and written to the access log. */
-export function logRequest(context: LogContext, info: RequestInfo, reason: ReasonCode): void {
+export function logRequest(context: LogContext, info: RequestInfo, reason: ReasonCode, plugged?: LogFields): void {
   if (info.status === 0) info.status = CLIENT_CLOSED_STATUS
   info.endedMs = context.clock.nowMs
   info.reason = reason
   info.route.countRequest(info.status, info.endedMs - info.startedMs)
-  record(context, info)
+  record(context, info, plugged === undefined ? '' : plugged.fieldsOf(info))
 }
 
 /** The same for a connection of a tcp listener, or one that ended before it said anything of a request. */
 export function logConnection(context: LogContext, info: RequestInfo, reason: ReasonCode): void {
   info.endedMs = context.clock.nowMs
   info.reason = reason
-  record(context, info)
+  record(context, info, '')
 }
 
-function record({ accessLog, entry }: LogContext, info: RequestInfo): void {
+function record({ accessLog, entry }: LogContext, info: RequestInfo, extra: string): void {
   info.listener.countReason(REASON[info.reason])
   if (accessLog === undefined) return
   describe(info, entry)
+  entry.extra = extra
   if (info.hasHead) describeHead(info, entry)
   accessLog.record(entry)
 }

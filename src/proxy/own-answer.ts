@@ -1,5 +1,6 @@
 import type { HeaderValue, RedirectAction, RespondAction } from '../core/config-rules.js'
 import type { RedirectToHttpsConfig } from '../core/config-tls.js'
+import type { ReasonCode } from '../core/reasons.js'
 import { latin1 } from '../http/bytes.js'
 import type { NameSet } from '../http/name-set.js'
 import { Template } from '../route/template.js'
@@ -14,6 +15,8 @@ export type OwnAnswer =
   | { readonly type: 'slash' }
   /** No rule matches, and there is no group for the rest. */
   | { readonly type: 'none' }
+  /** A plug-in has failed, or the thread ends while one is waited for. */
+  | { readonly type: 'failure'; readonly status: number; readonly reason: ReasonCode }
 
 export interface RedirectAnswer {
   readonly type: 'redirect'

@@ -10,6 +10,8 @@ import { ClientSession } from './h1/client-session.js'
 import { Exchange } from './h1/exchange.js'
 import type { Http1Context } from './h1/h1-context.js'
 import { Mirrors } from './h1/mirrors.js'
+import { PluggedExchange } from './h1/plugged-exchange.js'
+import { PluggedRequest, type PluggedServer } from './h1/plugged-request.js'
 import type { RequestServer, RequestSource } from './h1/served-request.js'
 import { ClientConnection } from './h2/client-connection.js'
 import type { Http2Context } from './h2/h2-context.js'
@@ -24,6 +26,9 @@ import type { WorkerContext } from './worker-context.js'
  * The way of a request, top to bottom:
  *
  *   accept → client address → TLS → head → route → limits → pick → connect → send → receive → relay → log
+ *
+ * Plug-ins are asked behind head, route, before send, behind receive and at log: where a listener has any, `PluggedRequest`
+ * and `PluggedExchange` go this way with them.
  *
  * A phase calls the next one, at once or when what it waits for is there. HTTP/2 goes the same way: a stream is a connection
  * that carries one request.
@@ -131,9 +136,10 @@ function readHeads(
 const LOOK_EVERY_MS = 5_000
 
 /** Serves the requests of a thread, one object for each that is under way: an idle connection holds none. */
-export class RequestPhases implements RequestServer {
+export class RequestPhases implements RequestServer, PluggedServer {
   readonly #context: Http1Context
   readonly #free: Exchange[] = []
+  readonly #freePlugged: PluggedExchange[] = []
   /** The fewest that were spare at once since `#lookedMs`: nobody has needed those. */
   #least = 0
   #lookedMs = 0
@@ -151,28 +157,43 @@ export class RequestPhases implements RequestServer {
     const free = this.#free
     free.length = Math.max(0, free.length - this.#least)
     this.#least = free.length
+    this.#freePlugged.length = 0
   }
 
   /** Head: all of it is there. What answers itself goes from the route to the log at once. */
   onHead(session: RequestSource, parser: RequestParser, buffer: Uint8Array, start: number, end: number): number {
     session.takeRoute()
     session.nameClient(parser, buffer, start)
+    const { plugins } = session
+    if (plugins !== undefined)
+      return new PluggedRequest(this.#context, this, session, plugins, parser, buffer, start).begin(buffer, start, end)
     session.chooseRoute(parser, buffer, start)
-    if (session.route.answer !== undefined) return session.answer(parser, buffer, start)
+    const { answer } = session.route
+    if (answer !== undefined) return session.answer(parser, buffer, start, answer)
     const exchange = this.#take()
     session.onBegun(exchange, parser.hasBody)
     return exchange.begin(session, parser, buffer, start, end)
   }
 
+  servePlugged(run: PluggedRequest, session: RequestSource, buffer: Uint8Array, start: number, end: number) {
+    const exchange = this.#freePlugged.pop() ?? this.#make(PluggedExchange, this.#freePlugged)
+    session.onBegun(exchange, run.parser.hasBody)
+    const next = exchange.serve(run, session, buffer, start, end)
+    return { next, isOver: !exchange.serves(run) }
+  }
+
   #take(): Exchange {
     const known = this.#free.pop()
     if (this.#free.length < this.#least) this.#least = this.#free.length
-    if (known !== undefined) return known
+    return known ?? this.#make(Exchange, this.#free)
+  }
+
+  #make<T extends Exchange>(kind: new (...parts: ConstructorParameters<typeof Exchange>) => T, home: T[]): T {
     const { limits, transport } = this.#context
     // A response's head is put together in scratch, with hardly anything added.
     const maxHeaderBytes = Math.min(limits.maxHeaderBytes, transport.scratch.length / 2)
     const relay = (): BodyRelay => new BodyRelay(new ChunkedDecoder(limits))
     const parser = new ResponseParser({ ...limits, maxHeaderBytes })
-    return new Exchange(this.#context, parser, relay(), relay(), this.#mirrors, this.#free)
+    return new kind(this.#context, parser, relay(), relay(), this.#mirrors, home as Exchange[])
   }
 }

@@ -1,6 +1,7 @@
 // Hot path: asked once per request of a listener with rules.
 import type { RoutedRequest } from '../route/conditions.js'
 import { ADD_SLASH, type RuleMatcher } from '../route/rule-matcher.js'
+import type { ListenerPlugins } from './listener-plugins.js'
 import type { Route } from './route.js'
 import type { Target } from './target.js'
 import type { TargetGroup } from './target-group.js'
@@ -10,16 +11,18 @@ import type { WeightedRoutes } from './weighted-routes.js'
 export class RouteTable {
   /** Where no rule matches, and what connections go by before they say anything of a request. */
   readonly fallback: Route
+  /** Undefined where none is asked. */
+  readonly plugins: ListenerPlugins | undefined
   readonly #rules: RoutesOfRules | undefined
   readonly #groups: ReadonlySet<TargetGroup>
 
-  constructor(fallback: Route, rules?: RoutesOfRules) {
+  constructor(fallback: Route, rules?: RoutesOfRules, plugins?: ListenerPlugins) {
     this.fallback = fallback
+    this.plugins = plugins
     this.#rules = rules
     const ofRules = rules === undefined ? [] : rules.routes.flatMap((each) => each.all)
-    this.#groups = new Set(
-      [fallback, ...ofRules].flatMap(({ group, mirror }) => (mirror ? [group, mirror.group] : [group])),
-    )
+    const ofRoutes = [fallback, ...ofRules].flatMap(({ group, mirror }) => (mirror ? [group, mirror.group] : [group]))
+    this.#groups = new Set([...ofRoutes, ...(plugins?.groups ?? [])])
   }
 
   /** Whether there is more than the fallback. */

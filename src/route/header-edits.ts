@@ -3,14 +3,11 @@ import type { HeaderEditsConfig, HeaderValue } from '../core/config-rules.js'
 import { parseTemplate, variablesOf } from '../core/template.js'
 import { latin1 } from '../http/bytes.js'
 import { DELETE, SP } from '../http/characters.js'
-import { HEADER_ID, HEADER_STRIDE, NAME_END, NAME_START } from '../http/head-layout.js'
+import { HEADER_ID, HEADER_STRIDE, MAX_ADDED_BYTES, NAME_END, NAME_START } from '../http/head-layout.js'
 import type { HeadParser } from '../http/head-parser.js'
 import { HEADER_DROPPED } from '../http/header-names.js'
 import { NameSet } from '../http/name-set.js'
 import { type ByteText, Template, type TemplateFacts } from './template.js'
-
-/** So much may be added to a head, however much its variables bring. */
-export const MAX_ADDED_BYTES = 32 * 1024
 
 /** Stands for the target's id in lines that are written before there is a target. No value can hold it. */
 const TARGET_MARK = 0
@@ -54,12 +51,7 @@ export class HeaderEdits {
 
   /** Nobody passes on what is taken out of this head. To be called once it has been read for everything else. */
   drop(head: HeadParser, buffer: Uint8Array, start: number): void {
-    const { headers } = head
-    const { removed } = this
-    for (let entry = 0, last = head.headerCount * HEADER_STRIDE; entry < last; entry += HEADER_STRIDE) {
-      if (removed.has(buffer, start + headers[entry + NAME_START]!, start + headers[entry + NAME_END]!))
-        headers[entry + HEADER_ID] = HEADER_DROPPED
-    }
+    dropFields(this.removed, head, buffer, start)
   }
 
   /** Whether a line tells of the target, for which it then has a mark (`nameTarget`). */
@@ -87,6 +79,15 @@ export class HeaderEdits {
       else out.put(LINE_END, 0, LINE_END.length)
     }
     return out.length <= most
+  }
+}
+
+/** Nobody passes on the fields of those names. */
+export function dropFields(removed: NameSet, head: HeadParser, buffer: Uint8Array, start: number): void {
+  const { headers } = head
+  for (let entry = 0, last = head.headerCount * HEADER_STRIDE; entry < last; entry += HEADER_STRIDE) {
+    if (removed.has(buffer, start + headers[entry + NAME_START]!, start + headers[entry + NAME_END]!))
+      headers[entry + HEADER_ID] = HEADER_DROPPED
   }
 }
 

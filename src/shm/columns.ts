@@ -31,6 +31,7 @@ import {
   workerBytes,
 } from './layout.js'
 import { createOutbox } from './outbox.js'
+import { pluginBytes } from './plugin-counters.js'
 import { createSegment, slotsToAdd } from './segments.js'
 import { createSessionTable } from './sessions-layout.js'
 import { HYBRID_CLOCK_BYTES } from './shared-hybrid-clock.js'
@@ -52,6 +53,7 @@ export function createSharedCounters(capacity: Capacity, replicated = false): Sh
     capacity,
     workers: new SharedArrayBuffer(workerBytes(workers)),
     segments: [createSegment(0, NO_SLOTS, { listeners, series, rules, groups, targets }, workers)],
+    plugins: new SharedArrayBuffer(pluginBytes(workers)),
     steadyOriginMs: STEADY_ORIGIN_MS,
     heartbeats: createHeartbeats(capacity),
     sessions: createSessionTable(capacity.sessions, workers + 2),

@@ -10,6 +10,7 @@ import { CHECK_UNCHECKED } from '../../src/core/target-state.js'
 import type { ClientTls } from '../../src/core/tls.js'
 import { TimerWheel } from '../../src/net/timer-wheel.js'
 import { AccessEntry, AccessLog } from '../../src/observe/access-log.js'
+import { PluginSet } from '../../src/plugin/plugin-set.js'
 import { ClientSources } from '../../src/proxy/client-sources.js'
 import { Drainables } from '../../src/proxy/drainables.js'
 import { Http1Context } from '../../src/proxy/h1/h1-context.js'
@@ -208,7 +209,13 @@ export class MemoryCastor {
       routes: [{ group: 0, series: 0 }],
       rules: [],
     }
-    const routes = buildRoutes(entry, settings, [group], { columns, column: 1, noGroup: group, secret: '' })
+    const routes = buildRoutes(entry, settings, [group], {
+      columns,
+      column: 1,
+      noGroup: group,
+      secret: '',
+      plugins: new PluginSet([]),
+    })
     const listener = new Listener(routes, { columns, column: 1, listener: 0, sources: this.#context.sources })
     const bind = { slot: 0, listener: 0, address: FRONT, port: PORT }
     this.transport.listen(FRONT, PORT, (records, socket) => {

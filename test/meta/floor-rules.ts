@@ -7,7 +7,7 @@ export const FLOORS: readonly (readonly string[])[] = [
   ['src/core', 'src/native'],
   ['src/config', 'src/shm', 'src/observe'],
   ['src/net', 'src/http', 'src/import'],
-  ['src/route', 'src/balance', 'src/health', 'src/sticky', 'src/limits', 'src/mesh', 'src/scale'],
+  ['src/route', 'src/plugin', 'src/balance', 'src/health', 'src/sticky', 'src/limits', 'src/mesh', 'src/scale'],
   ['src/proxy', 'src/admin', 'src/doctor'],
   ['src/control', 'workers/*'],
   ['src'],

@@ -22,7 +22,7 @@ import { SessionTable } from '../../src/shm/sessions.js'
 import { SharedHybridClock } from '../../src/shm/shared-hybrid-clock.js'
 import { SharedSocketBudget } from '../../src/shm/socket-budget.js'
 import { TargetTable } from '../../src/shm/targets.js'
-import { ProxyThread } from './proxy-thread.js'
+import { ProxyThread, type ThreadParts } from './proxy-thread.js'
 
 const TICK_MS = 100
 const WHEEL_SLOTS = 512
@@ -34,6 +34,7 @@ export function assemble(
   task: ProxyTask,
   log: Logger,
   onAccess: (lines: Uint8Array<ArrayBuffer>) => void,
+  plugins: ThreadParts['plugins'],
 ): ProxyThread {
   const clock = new SystemClock(task.counters.steadyOriginMs)
   const columns = new Columns(task.counters)
@@ -90,7 +91,16 @@ export function assemble(
     sources: new ClientSources(task.counters.sources, task.column, config.protection, clock, log),
   }
   const { ticketKeys, maxConnections } = task
-  const parts = { context, services, log, accessLog: new AccessLog(onAccess), ticketKeys, maxConnections, giveRoom }
+  const parts = {
+    context,
+    services,
+    log,
+    accessLog: new AccessLog(onAccess),
+    plugins,
+    ticketKeys,
+    maxConnections,
+    giveRoom,
+  }
   const thread = new ProxyThread(parts, config)
   room.onCrowded = () => {
     for (const set of thread.live.allSets()) set.shrinkIdle()

@@ -1,6 +1,6 @@
 import type { FromProxy, ProxyTask, ToProxy } from '../../src/core/messages.js'
 import { unpacking } from '../../src/core/packed-snapshot.js'
-import { Turns } from '../../src/core/turns.js'
+import { type Step, Turns } from '../../src/core/turns.js'
 import { scheduleNormally } from '../../src/native/scheduling.js'
 import { FAULT, guard } from '../../src/observe/guard.js'
 import { createWorkerLogger } from '../../src/observe/log.js'
@@ -18,6 +18,7 @@ import { openIntake } from './adopt.js'
 import { assemble } from './assemble.js'
 import { drain } from './drain.js'
 import type { LiveConfiguration } from './live-configuration.js'
+import { pluginHost } from './plugin-faults.js'
 import type { ProxyThread } from './proxy-thread.js'
 
 const TICK_MS = 100
@@ -30,12 +31,14 @@ export default async function proxyThread(task: ProxyTask): Promise<void> {
   const post = (message: FromProxy, transfer: ArrayBuffer[] = []): void => task.port.postMessage(message, transfer)
   const identity = { node: task.snapshot.config.node, thread: `proxy-${task.column}` }
   const log = createWorkerLogger(task.snapshot.config.log, (line) => post({ type: 'log', line }), identity)
-  const thread = assemble(task, log, (lines) => post({ type: 'access', lines }, [lines.buffer]))
+  const plugins = pluginHost(task, log)
+  await plugins.prepare(task.snapshot.config.plugins, task.snapshot.plugins)
+  const thread = assemble(task, log, (lines) => post({ type: 'access', lines }, [lines.buffer]), plugins)
   try {
     const intake = await openIntake(task, thread)
     const stopTicking = tick(task, thread)
     await new Promise<void>((resolve) => {
-      function* obey(message: ToProxy): Generator<void> {
+      function* obey(message: ToProxy): Generator<Step> {
         switch (message.type) {
           case 'drain':
             intake.stop()
@@ -50,6 +53,8 @@ export default async function proxyThread(task: ProxyTask): Promise<void> {
           case 'snapshot': {
             const content = yield* unpacking(message.packed)
             yield
+            // Its modules may have to be imported: until they are, this thread serves by what it has.
+            yield plugins.prepare(content.snapshot.config.plugins, content.snapshot.plugins)
             yield* thread.applying({ ...content, tls: message.tls })
             intake.change(content.snapshot, message.listeningFds ?? []).catch((err: unknown) => {
               log.error({ err, what: 'listening sockets' }, FAULT)

@@ -3,6 +3,7 @@ import { ALGORITHMS } from '../../src/balance/algorithms.js'
 import type { TargetGroupConfig } from '../../src/core/config.js'
 import type { GroupTargets } from '../../src/core/directory.js'
 import type { GroupEntry, ListenerEntry, Snapshot } from '../../src/core/snapshot.js'
+import type { PluginSet } from '../../src/plugin/plugin-set.js'
 import type { ClientSources } from '../../src/proxy/client-sources.js'
 import { Listener } from '../../src/proxy/listener.js'
 import { ListenerSettings } from '../../src/proxy/listener-settings.js'
@@ -34,6 +35,7 @@ interface ServedListener {
   readonly groups: readonly (TargetGroup | undefined)[]
   readonly listener: Listener
   readonly routes: RouteTable
+  readonly plugins: PluginSet
 }
 
 interface LeavingListener {
@@ -46,6 +48,8 @@ export interface LiveServices {
   targetServices(config: TargetGroupConfig, set: () => TargetSet): TargetServices
   readonly shared: TargetServices
   readonly sources: ClientSources
+  /** Of the snapshot that is applied. */
+  readonly plugins: () => PluginSet
   /** Makes what they speak TLS with. What throws leaves everything as it is. By slot, with gaps. */
   takeTls(listeners: readonly (Listener | undefined)[], sets: readonly (TargetSet | undefined)[]): void
   /** Nothing is left of them: what they spoke TLS with may go. */
@@ -171,18 +175,20 @@ export class LiveConfiguration {
     const { columns, column, sticky } = this.#services.shared
     const served = entry.routes.map(({ group }) => groups[group]?.group)
     const isSame = known !== undefined && isDeepStrictEqual(known.entry.config, entry.config)
-    if (isSame && this.#hasSameRoutes(known, entry, served)) return known
+    const plugins = this.#services.plugins()
+    if (isSame && known.plugins === plugins && this.#hasSameRoutes(known, entry, served)) return known
     const settings = isSame ? known.routes.fallback.settings : new ListenerSettings(entry.config)
     const routes = buildRoutes(entry, settings, served, {
       columns,
       column,
       noGroup: this.#noGroup,
       secret: sticky.secret,
+      plugins,
     })
     const listener =
       known?.listener ??
       new Listener(routes, { columns, column, listener: entry.slot, sources: this.#services.sources })
-    return { entry, listener, routes, groups: served }
+    return { entry, listener, routes, groups: served, plugins }
   }
 
   #hasSameRoutes(known: ServedListener, entry: ListenerEntry, groups: readonly (TargetGroup | undefined)[]): boolean {

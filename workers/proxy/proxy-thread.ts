@@ -6,6 +6,7 @@ import type { ProxyTask } from '../../src/core/messages.js'
 import type { CounterSegment } from '../../src/core/shared-counters.js'
 import type { TlsMaterial } from '../../src/core/tls.js'
 import type { AccessLog } from '../../src/observe/access-log.js'
+import type { PluginSet } from '../../src/plugin/plugin-set.js'
 import { Http1Context } from '../../src/proxy/h1/h1-context.js'
 import { Http2Context } from '../../src/proxy/h2/h2-context.js'
 import { type StreamDialling, TargetStreams } from '../../src/proxy/h2/target-streams.js'
@@ -25,6 +26,7 @@ export interface ThreadParts {
   readonly services: TargetServices
   readonly log: Logger
   readonly accessLog: AccessLog
+  readonly plugins: { readonly current: PluginSet }
   readonly ticketKeys: Uint8Array
   /** As in ProxyTask. */
   readonly maxConnections: number
@@ -62,6 +64,7 @@ export class ProxyThread {
     this.live = new LiveConfiguration({
       shared: parts.services,
       sources: parts.context.sources,
+      plugins: () => parts.plugins.current,
       targetServices: (config, set) => this.#targetServices(config, set),
       takeTls: (listeners, sets) => this.tls.take(this.#tlsMaterial, listeners, sets),
       releaseTls: (gone) => this.tls.release(gone),

@@ -87,10 +87,17 @@ export class AnswerDelivery implements ServedRequest {
   settle(reason: ReasonCode): void {
     const { info, undeliveredBytes } = this
     info.sentBytes -= undeliveredBytes
-    logRequest(this.#context, info, this.#reason !== 'NONE' || undeliveredBytes === 0 ? this.#reason : reason)
+    this.log(this.#reason !== 'NONE' || undeliveredBytes === 0 ? this.#reason : reason)
     this.#body = undefined
     this.#session = undefined
     this.#home.push(this)
+  }
+
+  /** The head is in `info`. */
+  onCaptured(): void {}
+
+  protected log(reason: ReasonCode): void {
+    logRequest(this.#context, this.info, reason)
   }
 
   onClientGone(reason: ReasonCode): void {

@@ -9,6 +9,7 @@ import { type ClientAddress, type ForwardedLines, formatHost, forwardedLines } f
 import type { Drainable } from '../drainables.js'
 import { ForwardedClients } from '../forwarded-client.js'
 import type { Listener } from '../listener.js'
+import type { ListenerPlugins } from '../listener-plugins.js'
 import type { RequestInfo } from '../request-info.js'
 import type { Route } from '../route.js'
 import type { RouteTable } from '../route-table.js'
@@ -96,6 +97,16 @@ export abstract class ClientLink implements Timed, Drainable {
     routed.start = start
     routed.source = this.clientAddress.source
     this.#setRoute(this.#routes.choose(routed))
+  }
+
+  /** Asked about the requests that go by what `takeRoute` has found; undefined without any. */
+  get plugins(): ListenerPlugins | undefined {
+    return this.#routes.plugins
+  }
+
+  /** From here to its end the request goes by that route. */
+  goBy(route: Route): void {
+    this.#setRoute(route)
   }
 
   #setRoute(route: Route): void {

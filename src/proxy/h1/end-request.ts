@@ -151,13 +151,27 @@ export abstract class RequestEnding implements UpstreamUser {
     const keep = this.info.keepAlive && requestDone && !session.listener.draining
     const { scratch } = this.context.transport
     const end = writeFailure(scratch, session, status, reason, this.info, !keep)
-    const blocked = !session.conn.write(scratch, 0, end)
-    this.info.sentBytes += end
-    this.ownBytes += end
-    this.info.status = status
+    this.answerInstead(end, undefined, status, reason, keep)
+  }
+
+  /** The client gets the first `end` bytes of scratch, and then `body`. */
+  protected answerInstead(
+    end: number,
+    body: Uint8Array | undefined,
+    status: number,
+    reason: ReasonCode,
+    keep: boolean,
+  ): void {
+    const { session, info } = this
+    const length = body === undefined ? end : end + body.length
+    let blocked = !session.conn.write(this.context.transport.scratch, 0, end)
+    if (body !== undefined) blocked = !session.conn.write(body, 0, body.length)
+    info.sentBytes += length
+    this.ownBytes += length
+    info.status = status
     this.upstream.drop()
     const waits = this.#awaitDelivery(reason)
-    session.onExchangeDone(keep, requestDone, blocked, waits)
+    session.onExchangeDone(keep, this.requestBody.done, blocked, waits)
   }
 
   /** The response cannot be finished: the client must see that it was cut. */

@@ -1,7 +1,7 @@
 // Hot path: every request that a target is asked for passes here. No closures or promises.
 import type { ReasonCode } from '../../core/reasons.js'
 import type { RequestParser } from '../../http/request-parser.js'
-import { writeRequestHead } from '../../http/request-writer.js'
+import { type RequestHeadOptions, writeRequestHead } from '../../http/request-writer.js'
 import type { ResponseParser } from '../../http/response-parser.js'
 import { logRequest } from '../log-request.js'
 import { type BodyRelay, requestFraming } from './body-relay.js'
@@ -58,7 +58,7 @@ export class Exchange extends RequestTiming {
     const { context, info, session } = this
     const { hash, group, settings } = session.route
     group.stickiness?.bindRequest(this.affinity, parser, buffer, start, session.clientAddress)
-    info.capture(parser, buffer, start, session.protocol, context.requestIds.next(), context.accessLog !== undefined)
+    info.capture(parser, buffer, start, session.protocol, this.nextId(), context.accessLog !== undefined)
     info.upgrade = settings.upgrades.offered(parser, buffer, start)
     this.requestBody.begin(requestFraming(parser), parser.contentLength, parser.chunked)
     const once = !this.requestBody.none || !info.idempotent
@@ -71,15 +71,10 @@ export class Exchange extends RequestTiming {
     session.route.group.retryBudget.countRequest()
     const { scratch } = this.context.transport
     const options = session.headOptions(this.info)
-    const { edits } = session.route
-    if (edits !== undefined) {
-      this.edits ??= new HeadEdits()
-      const status = this.edits.begin(edits, session, this.info, parser, buffer, start, options)
-      if (status !== 0) {
-        this.fail(status, EDIT_REASONS[status]!)
-        return -1
-      }
-      if (edits.request !== undefined) this.requestBody.removeTrailers(edits.request.removed)
+    const status = this.editHead(parser, buffer, start, options)
+    if (status !== 0) {
+      this.fail(status, EDIT_REASONS[status]!)
+      return -1
     }
     const headEnd = writeRequestHead(scratch, 0, parser, buffer, start, options)
     // A huge head with a huge Host, which is written three times, may be more than fits.
@@ -89,6 +84,21 @@ export class Exchange extends RequestTiming {
       if (session.route.mirror !== undefined) this.copy = this.#mirrors.copy(session, this.info, parser, headEnd)
     }
     return headEnd
+  }
+
+  /** For a request that came with no id worth keeping. */
+  protected nextId(): Uint8Array {
+    return this.context.requestIds.next()
+  }
+
+  /** What its rule changes goes into `options`. Returns 0, or with what status the request is to be refused. */
+  protected editHead(parser: RequestParser, buffer: Uint8Array, start: number, options: RequestHeadOptions): number {
+    const { edits } = this.session.route
+    if (edits === undefined) return 0
+    this.edits ??= new HeadEdits()
+    const status = this.edits.begin(edits, this.session, this.info, parser, buffer, start, options)
+    if (status === 0 && edits.request !== undefined) this.requestBody.removeTrailers(edits.request.removed)
+    return status
   }
 
   /** Receive, relay. */
@@ -112,9 +122,13 @@ export class Exchange extends RequestTiming {
     this.pace.end(this.context.clock.nowMs, this.session)
     info.receivedBytes = this.requestBody.bytes + tunnelReceived
     info.sentBytes += this.responseBody.bytes + tunnelSent - this.undeliveredBytes
-    logRequest(this.context, info, reason)
+    this.log(reason)
     this.upstream.finish()
     this.head.reset()
     this.#home.push(this)
+  }
+
+  protected log(reason: ReasonCode): void {
+    logRequest(this.context, this.info, reason)
   }
 }

@@ -4,7 +4,7 @@ import { type Reply, writeReply } from '../../http/reply.js'
 import type { RequestInfo } from '../request-info.js'
 import type { Requester } from './requester.js'
 
-const RETRY_AFTER_SECONDS = 1
+export const RETRY_AFTER_SECONDS = 1
 
 /** What a client is told of an attempt that came to nothing: the target could not be reached, or was lost. */
 export function attemptStatus(reason: ReasonCode): number {

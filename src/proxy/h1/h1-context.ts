@@ -64,6 +64,7 @@ export class Http1Context {
   readonly #workerAt: number
   readonly #context: WorkerContext
   readonly #parsers: RequestParser[] = []
+  #kept: RequestParser | undefined
   readonly #deliveries: AnswerDelivery[] = []
 
   constructor(context: WorkerContext, log: Logger) {
@@ -122,7 +123,13 @@ export class Http1Context {
   }
 
   giveParser(parser: RequestParser): void {
-    this.#parsers.push(parser)
+    if (parser === this.#kept) this.#kept = undefined
+    else this.#parsers.push(parser)
+  }
+
+  /** Whoever reads from it goes on doing so: it is not taken back. To be called before it would be. */
+  keepParser(parser: RequestParser): void {
+    this.#kept = parser
   }
 
   /** It comes back by itself once its answer is accounted for. */

@@ -6,9 +6,10 @@ import { httpDate, type Reply } from '../../http/reply.js'
 import type { RequestParser } from '../../http/request-parser.js'
 import { RequestPath } from '../../route/request-path.js'
 import { ByteText, portOf, type TemplateFacts } from '../../route/template.js'
-import type { RedirectAnswer, RespondAnswer } from '../own-answer.js'
+import type { OwnAnswer, RedirectAnswer, RespondAnswer } from '../own-answer.js'
+import type { RequestInfo } from '../request-info.js'
 import type { AnswerDelivery } from './answer-delivery.js'
-import { writeAnswer } from './failure-reply.js'
+import { RETRY_AFTER_SECONDS, writeAnswer } from './failure-reply.js'
 import type { Http1Context } from './h1-context.js'
 import type { Requester } from './requester.js'
 import { factsOf } from './template-facts.js'
@@ -36,7 +37,7 @@ interface Answered {
 const text = new ByteText()
 const path = new RequestPath()
 
-/** Gives the answer of the route. Returns it while its client has yet to take it. */
+/** Gives the answer `own` by `delivery`. Returns it while its client has yet to take it. */
 export function writeOwnAnswer(
   context: Http1Context,
   session: Requester,
@@ -44,17 +45,20 @@ export function writeOwnAnswer(
   buffer: Uint8Array,
   start: number,
   close: boolean,
+  own: OwnAnswer,
+  delivery: AnswerDelivery,
 ): AnswerDelivery | undefined {
   const { nowMs, wallMs } = context.clock
-  const delivery = context.takeDelivery()
   const { info } = delivery
   info.begin(session, nowMs, nowMs, wallMs)
   info.capture(parser, buffer, start, session.protocol, context.requestIds.next(), context.accessLog !== undefined)
+  delivery.onCaptured()
   const answered: Answered = { context, session, delivery, parser, buffer, start, close }
-  const own = session.route.answer!
   switch (own.type) {
     case 'respond':
       return respond(answered, own)
+    case 'failure':
+      return reply(answered, own.status, own.reason)
     case 'none':
       return reply(answered, 404, 'NO_RULE')
     case 'slash':
@@ -80,6 +84,7 @@ function reply(answered: Answered, status: number, reason: ReasonCode, hasLines 
     head: info.isHead,
     versionMinor: info.versionMinor,
     lines: text.length === 0 ? undefined : text.bytes.subarray(0, text.length),
+    ...(status === 503 ? { retryAfterSeconds: RETRY_AFTER_SECONDS } : {}),
   }
   return send(answered, status, reason, writeAnswer(scratch, session, answer, reason), undefined)
 }
@@ -177,9 +182,27 @@ export function putLocation(
 const isWithoutContent = (status: number): boolean => status === 204 || status === 304
 
 /** As the rule has it. Its client may speak gRPC: what a rule says is what is sent. */
-function respond(answered: Answered, { status, lines, body }: RespondAnswer): AnswerDelivery | undefined {
-  const { context, session, delivery, close } = answered
+function respond(answered: Answered, answer: RespondAnswer): AnswerDelivery | undefined {
+  const { context, session, delivery, parser, buffer, start, close } = answered
   const { info } = delivery
+  const { status, body } = answer
+  const end = writeRespond(context, session, info, parser, buffer, start, answer, close)
+  if (end < 0) return reply(answered, 431, 'HEADER_TOO_LARGE')
+  const hasBody = !info.isHead && !isWithoutContent(status) && body.length > 0
+  return send(answered, status, 'NONE', end, hasBody ? body : undefined)
+}
+
+/** Writes the answer's head to scratch. Returns where it ends, −1 where it is more than a head may grow by. */
+export function writeRespond(
+  context: Http1Context,
+  session: Requester,
+  info: RequestInfo,
+  parser: RequestParser,
+  buffer: Uint8Array,
+  start: number,
+  { status, lines, body }: RespondAnswer,
+  close: boolean,
+): number {
   const { scratch } = context.transport
   text.clear()
   text.putText(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\ndate: `)
@@ -187,16 +210,15 @@ function respond(answered: Answered, { status, lines, body }: RespondAnswer): An
   text.put(date, 0, date.length)
   text.put(LINE_END, 0, LINE_END.length)
   text.put(lines, 0, lines.length)
-  if (!putEdits(answered)) return reply(answered, 431, 'HEADER_TOO_LARGE')
+  const edits = session.route.edits?.response
+  if (edits?.write(text, factsOf(session, info, parser, buffer, start, '')) === false) return -1
   putHsts(session)
   if (!isWithoutContent(status)) text.putText(`content-length: ${body.length}\r\n`)
   if (close) text.putText('connection: close\r\n')
   else if (info.versionMinor === 0) text.putText('connection: keep-alive\r\n')
   text.put(LINE_END, 0, LINE_END.length)
   // A rule’s lines are a few, and scratch holds the largest head.
-  const end = copyAll(scratch, 0, text.bytes.subarray(0, text.length))
-  const hasBody = !info.isHead && !isWithoutContent(status) && body.length > 0
-  return send(answered, status, 'NONE', end, hasBody ? body : undefined)
+  return copyAll(scratch, 0, text.bytes.subarray(0, text.length))
 }
 
 const answeredFacts = ({ session, delivery, parser, buffer, start }: Answered) =>

@@ -3,6 +3,8 @@ import type { Conn } from '../../core/conn.js'
 import { PARSE_COMPLETE, PARSE_INCOMPLETE, type RequestParser } from '../../http/request-parser.js'
 import type { ClientAddress } from '../client-address.js'
 import type { Listener } from '../listener.js'
+import type { OwnAnswer } from '../own-answer.js'
+import type { AnswerDelivery } from './answer-delivery.js'
 import { ConnectionEnding } from './end-connection.js'
 import type { Http1Context } from './h1-context.js'
 import { writeOwnAnswer } from './own-answer.js'
@@ -100,19 +102,29 @@ export abstract class RequestReading extends ConnectionEnding implements Request
     if (hasBody) this.conn.readSize = BODY_READ_BYTES
   }
 
-  answer(parser: RequestParser, buffer: Uint8Array, start: number): number {
+  answer(
+    parser: RequestParser,
+    buffer: Uint8Array,
+    start: number,
+    own: OwnAnswer,
+    delivery: AnswerDelivery = this.context.takeDelivery(),
+  ): number {
     const next = start + parser.headLength
     const keep = parser.keepAlive && !parser.hasBody && !this.listener.draining
-    const delivery = writeOwnAnswer(this.context, this, parser, buffer, start, !keep)
-    if (delivery?.isSending) {
-      delivery.follow(this, keep, !parser.hasBody)
-      this.onBegun(delivery, parser.hasBody)
+    const given = writeOwnAnswer(this.context, this, parser, buffer, start, !keep, own, delivery)
+    if (given?.isSending) {
+      given.follow(this, keep, !parser.hasBody)
+      this.onBegun(given, parser.hasBody)
       return next
     }
-    this.exchange = delivery
-    const waits = delivery !== undefined
+    this.exchange = given
+    const waits = given !== undefined
     this.onExchangeDone(keep, !parser.hasBody, waits, waits)
     return next
+  }
+
+  endServed(): void {
+    this.exchange?.onClientEnd()
   }
 
   protected whileExchanging(buffer: Uint8Array, start: number, end: number): void {

@@ -1,4 +1,5 @@
 // Hot path: every response passes here. No closures except where a tunnel begins.
+import type { NameSet } from '../../http/name-set.js'
 import { FRAMING_CHUNKED, FRAMING_UNTIL_CLOSE } from '../../http/response-parser.js'
 import { type ResponseHeadOptions, writeResponseHead } from '../../http/response-writer.js'
 import { switchesTo } from '../../http/upgrade.js'
@@ -98,10 +99,15 @@ export abstract class ResponseReceiving extends RequestRetries {
       this.info.sentBytes += headEnd
       this.responseBody.begin(framing, parser.contentLength, chunked)
     }
-    const removed = route.edits?.response?.removed
+    const removed = this.removedFromAnswer()
     if (removed !== undefined) this.responseBody.removeTrailers(removed)
     const next = this.responseBody.relay(conn, scratch, headEnd, buffer, bodyStart, end)
     this.afterRelay(next < end)
+  }
+
+  /** Fields that the client does not get, also not as trailers. */
+  protected removedFromAnswer(): NameSet | undefined {
+    return this.session.route.edits?.response?.removed
   }
 
   /** `extra`: the target sent more than its response. */

@@ -1,5 +1,8 @@
 import type { ReasonCode } from '../../core/reasons.js'
 import type { RequestParser } from '../../http/request-parser.js'
+import type { ListenerPlugins } from '../listener-plugins.js'
+import type { OwnAnswer } from '../own-answer.js'
+import type { Route } from '../route.js'
 import type { Requester } from './requester.js'
 
 /** A request that is being served, as its client's session sees it. */
@@ -30,8 +33,14 @@ export interface RequestSource extends Requester {
   nameClient(parser: RequestParser, buffer: Uint8Array, start: number): void
   /** The request goes by the rule that it matches, from here to its end. */
   chooseRoute(parser: RequestParser, buffer: Uint8Array, start: number): void
+  /** Asked about its requests; undefined without any. */
+  readonly plugins: ListenerPlugins | undefined
+  /** From here to its end the request goes by that route. */
+  goBy(route: Route): void
   /** Answers a request that no target is asked for. Returns the first byte behind its head. */
-  answer(parser: RequestParser, buffer: Uint8Array, start: number): number
+  answer(parser: RequestParser, buffer: Uint8Array, start: number, own: OwnAnswer, delivery?: ServedRequest): number
+  /** The client had half-closed before its request was with whoever serves it now. */
+  endServed(): void
   /** From here on `request` is told of what its client sends, and takes. */
   onBegun(request: ServedRequest, hasBody: boolean): void
 }

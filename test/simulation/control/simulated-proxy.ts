@@ -7,6 +7,7 @@ import type { SharedCounters } from '../../../src/core/shared-counters.js'
 import type { ListenerEntry, Snapshot } from '../../../src/core/snapshot.js'
 import { TimerWheel } from '../../../src/net/timer-wheel.js'
 import { AccessEntry, AccessLog } from '../../../src/observe/access-log.js'
+import { PluginSet } from '../../../src/plugin/plugin-set.js'
 import { ClientSources } from '../../../src/proxy/client-sources.js'
 import { Drainables } from '../../../src/proxy/drainables.js'
 import type { Listener } from '../../../src/proxy/listener.js'
@@ -197,6 +198,7 @@ export class SimulatedProxy implements Worker {
         accessLog: new AccessLog(() => {}),
         ticketKeys: new Uint8Array(0),
         maxConnections: 1_000,
+        plugins: { current: new PluginSet([]) },
         giveRoom() {},
       },
       task.snapshot.config,

@@ -112,6 +112,7 @@ function config(admin: AdminConfig): Config {
     workers: 2,
     log: { level: 'silent', format: 'json', access: 'off' },
     admin,
+    plugins: [],
     watchdogMs: 0,
     upgradeTimeoutMs: 60_000,
     upgradeDrainMs: 3_600_000,
@@ -244,6 +245,7 @@ export class FakeFacts implements AdminFacts {
       listeners: this.config.listeners.map(({ name }) => name),
       groups,
       rules: [],
+      plugins: [],
       series: [
         { listener: 'web', group: 'app' },
         { listener: 'db', group: 'postgres' },

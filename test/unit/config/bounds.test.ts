@@ -45,6 +45,7 @@ const bounds = [...page.matchAll(/^\| `([A-Za-z0-9.[\]]+)` \| ([^|]+) \|/gm)].fl
 
 /** What must stand beside a key for it to be read at all. */
 const BESIDE: readonly (readonly [prefix: string, fields: object])[] = [
+  ['plugins[].', { module: './p.mjs' }],
   ['targetGroups[].stickiness.maxAge', { type: 'cookie' }],
   ['targetGroups[].stickiness.timeout', { type: 'source-ip' }],
   ['targetGroups[].stickiness.ipv6Prefix', { type: 'source-ip' }],

@@ -8,6 +8,7 @@ t.test('the smallest file gets every documented default', (t) => {
   t.same(parse(SMALL), {
     node: 'test-host',
     workers: 4,
+    plugins: [],
     log: { level: 'info', format: 'json', access: 'stdout' },
     admin: { listen: [{ address: '127.0.0.1', port: 9900 }], token: '', tokens: [], hosts: [] },
     shutdownTimeoutMs: 30_000,

@@ -9,6 +9,8 @@ shutdownTimeout: 90s
 reload: onChange
 stateDir: /srv/castor
 watchdog: off
+plugins:
+  - { module: ./auth.mjs, name: auth, options: { realm: shop, list: [1, true] }, deadline: 2s, failurePolicy: open, targetGroups: [app], sha256: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef }
 listeners:
   - name: secure
     protocol: https
@@ -63,6 +65,7 @@ listeners:
         forward: [{ targetGroup: rpc, weight: 90 }, { targetGroup: app, weight: 7 }]
         stickySplit: 90m
         timeouts: { response: 5m }
+        plugins: [auth]
         rewrite: { path: "/new\${path}", host: "app.internal:8080", query: "v=2&\${query}", responses: true }
         requestHeaders: { set: { X-Tier: gold, X-Client: "\${client_ip}:\${client_port}" }, add: { X-Seen: "\${header.X-Id}" }, remove: [X-Debug] }
         responseHeaders: { set: { X-Served-By: "\${target}" }, add: { Vary: cookie }, remove: [Server] }

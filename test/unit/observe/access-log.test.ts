@@ -1,5 +1,5 @@
 import t from 'tap'
-import { AccessEntry, AccessLog, MAX_LINE_BYTES } from '../../../src/observe/access-log.js'
+import { AccessEntry, AccessLog, MAX_EXTRA_BYTES, MAX_LINE_BYTES } from '../../../src/observe/access-log.js'
 import { SEED, seededRandom } from '../../random.js'
 
 /** A log that keeps what it is given and acknowledges at once. */
@@ -238,9 +238,12 @@ t.test('a line never exceeds its bound, and a cut value shows that it was cut', 
   }
   const { log, chunks } = collector()
   for (let i = 0; i < 20; i++) log.record(worst)
+  worst.extra = `,"plugins":"${'x'.repeat(MAX_EXTRA_BYTES - 13)}"`
+  for (let i = 0; i < 20; i++) log.record(worst)
   log.flush()
   const lines = Buffer.concat(chunks).toString().trimEnd().split('\n')
-  t.equal(lines.length, 20)
+  t.equal(lines.length, 40)
+  t.equal(JSON.parse(lines[39]!).plugins.length, MAX_EXTRA_BYTES - 13)
   for (const line of lines) {
     t.ok(line.length < MAX_LINE_BYTES, `${line.length} bytes`)
     const { uri, host, rule } = JSON.parse(line)

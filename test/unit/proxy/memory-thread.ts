@@ -13,6 +13,7 @@ import { CHECK_UNCHECKED } from '../../../src/core/target-state.js'
 import type { TlsMaterial } from '../../../src/core/tls.js'
 import { TimerWheel } from '../../../src/net/timer-wheel.js'
 import { AccessEntry, AccessLog } from '../../../src/observe/access-log.js'
+import { PluginSet } from '../../../src/plugin/plugin-set.js'
 import { ClientSources } from '../../../src/proxy/client-sources.js'
 import { DISCARD } from '../../../src/proxy/discard.js'
 import { Drainables } from '../../../src/proxy/drainables.js'
@@ -130,6 +131,7 @@ export class MemoryThread {
       accessLog: new AccessLog((lines) => this.logged.push(...Buffer.from(lines).toString().trim().split('\n'))),
       ticketKeys: new Uint8Array(0),
       maxConnections: 1_000,
+      plugins: { current: new PluginSet([]) },
       giveRoom() {},
     }
     this.table = table
