@@ -1,84 +1,36 @@
-// Hot path: every byte that goes or comes by HTTP/2 passes here.
-import type { Ahead, Conn, ConnHandler, Endpoint, Silence, SocketShare } from '../../core/conn.js'
-import { AHEAD_END, AHEAD_NOTHING } from '../../core/conn.js'
+// Hot path: every byte that goes out by HTTP/2 passes here.
+import { AHEAD_END, AHEAD_NOTHING, type Ahead, type ConnHandler, type Endpoint } from '../../core/conn.js'
 import { CastorError } from '../../core/errors.js'
-import { LAST_CHUNK, LAST_CHUNK_BEFORE_TRAILERS } from '../../http/chunked-writer.js'
 import { BodyToData } from '../../http/h2/body-to-data.js'
-import { DataToBody, MOST_FRAMED_BYTES } from '../../http/h2/data-to-body.js'
 import { H2_ERROR, type H2Stream, type H2StreamHandler } from '../../http/h2/engine.js'
 import type { FieldList } from '../../http/h2/field-list.js'
-import { trailersToLines } from '../../http/h2/trailer-lines.js'
-import { giveBackReleased, KeptBytes } from '../h1/kept-bytes.js'
-import { SHARE_BYTES } from './ahead.js'
 import { DEAF } from './deaf-stream.js'
 import type { Http2Context } from './h2-context.js'
 import { OUT_BODY, OUT_DONE, OUT_HEAD, OUT_TUNNEL } from './out-state.js'
-import type { Stepping } from './step-queue.js'
+import { StreamInput } from './stream-input.js'
 
 /**
  * An HTTP/2 stream as a connection that speaks HTTP/1.1: what is written to it is read as one HTTP/1.1 message and sent as
- * fields and DATA; what comes is given on as the HTTP/1.1 message that says the same. Bytes that a paused handler does not
- * take stay here, and the peer gets no window for them.
+ * fields and DATA; what comes is given on as the HTTP/1.1 message that says the same.
  */
-export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
-  handler: ConnHandler
-  context: unknown = undefined
-  readonly peer: Endpoint
-  readonly local: Endpoint
-  /** That is its connection's. */
-  readonly tls = undefined
-  /** Of a stream to a target: how far that may be ahead, once half a share has come. Reads are as large as frames are. */
-  readSize = 0
-  bytesRead = 0
-  closed = true
-  share: SocketShare | undefined = undefined
-  readonly peerReset = false
-  /** A stream that was turned away unread is given another one by itself. */
-  readonly unacknowledgedBytes = 0
-  silence: Silence | undefined = undefined
-  /** Trailers beside a length, as lines. */
-  trailerLines: Uint8Array | undefined = undefined
-  protected readonly shared: Http2Context
-  protected stream: H2Stream | undefined
+export abstract class StreamConn extends StreamInput implements H2StreamHandler {
   protected out: number = OUT_HEAD
-  /** DATA is to be passed on as it comes. */
-  protected rawIn = false
   protected readonly toData: BodyToData
-  protected readonly toBody = new DataToBody()
-  /** What comes is kept until `step`: the handler does not have yet what came before it. */
-  protected waits = false
-  #activeMs = 0
   #written = 0
   /** What was queued when the stream was lost. */
   #unsentBytes = 0
-  #paused = false
-  readonly #inbox = new KeptBytes()
-  /** Bytes of DATA that were received and that the peer has no window for yet. */
-  #unconsumed = 0
-  /** The body is here as far as it was promised, and the end of the stream is not. */
-  #held = false
-  #endReceived = false
-  #endDelivered = false
-  #listed = false
   /** To close once all that was written has gone out. */
   #closing = false
-  /** To tell the handler of, once no call of its own is under way. */
-  #lost: CastorError | undefined
-  /** To tell it of once all that came before has been delivered. */
-  #lostBehind: CastorError | undefined
 
   constructor(shared: Http2Context, handler: ConnHandler, peer: Endpoint, local: Endpoint) {
-    this.shared = shared
-    this.handler = handler
-    this.peer = peer
-    this.local = local
+    super(shared, handler, peer, local)
     this.toData = new BodyToData(shared.limits)
   }
 
   /** What is queued leaves it frame by frame: each is a sign of life. */
   get lastActiveMs(): number {
     const { stream } = this
-    return stream === undefined ? this.#activeMs : Math.max(this.#activeMs, stream.movedMs)
+    return stream === undefined ? this.activeMs : Math.max(this.activeMs, stream.movedMs)
   }
 
   /** Without what is still queued. */
@@ -86,36 +38,17 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
     return this.#written - (this.stream?.queuedBytes ?? this.#unsentBytes)
   }
 
-  /** A head, or trailers: what `onFields` brought, before what is behind it is passed on. */
-  protected abstract readHead(stream: H2Stream, fields: FieldList, endStream: boolean): void
   /** Reads the head that was written at `start` and sends it. Returns the first byte behind it, −1 when it is none. */
   protected abstract sendHead(stream: H2Stream, buffer: Uint8Array, start: number, end: number): number
   /** The connection is over, for `onClose` was called. */
   protected abstract onFinished(): void
-  /** A head is what is expected next, not trailers. */
-  protected abstract get awaitsHead(): boolean
 
-  /** To be called before each use. */
-  protected open(): void {
-    this.closed = false
+  protected override open(): void {
+    super.open()
     this.out = OUT_HEAD
-    this.rawIn = false
-    this.waits = false
-    this.#paused = false
-    this.#inbox.clear()
-    this.#unconsumed = 0
-    this.#held = false
-    this.trailerLines = undefined
-    this.#endReceived = false
-    this.#endDelivered = false
     this.#closing = false
-    this.#lost = undefined
-    this.#lostBehind = undefined
-    this.bytesRead = 0
     this.#written = 0
     this.#unsentBytes = 0
-    this.#activeMs = this.shared.context.clock.nowMs
-    this.toBody.begin(-1, false)
   }
 
   get dialledMs(): number {
@@ -148,24 +81,13 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
   protected toWrite(bytes: number): H2Stream | undefined {
     const { stream } = this
     if (this.closed || stream === undefined || stream.closed || this.#closing) return undefined
-    this.#activeMs = this.shared.context.clock.nowMs
+    this.activeMs = this.shared.context.clock.nowMs
     this.#written += bytes
     return stream
   }
 
   lookAhead(): Ahead {
     return this.closed ? AHEAD_END : AHEAD_NOTHING
-  }
-
-  pause(): void {
-    this.#paused = true
-  }
-
-  resume(): void {
-    if (!this.#paused) return
-    this.#paused = false
-    if (!this.#inbox.empty || (this.#endReceived && !this.#endDelivered) || this.#lostBehind) this.stepLater()
-    else this.#consume()
   }
 
   end(): void {
@@ -183,7 +105,7 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
       this.abort()
       return
     }
-    if (!stream.remoteEnded && !this.#inputWhole) {
+    if (!stream.remoteEnded && !this.inputWhole) {
       if (!this.isServer) {
         this.abort()
         return
@@ -202,68 +124,11 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
     this.finish(undefined)
   }
 
-  /** Towards a client. */
-  protected abstract readonly isServer: boolean
-
-  onFields(stream: H2Stream, fields: FieldList, endStream: boolean): void {
-    if (stream !== this.stream) return
-    this.#activeMs = this.shared.context.clock.nowMs
-    if (this.awaitsHead) this.readHead(stream, fields, endStream)
-    else this.#readTrailers(fields)
-  }
-
   abstract onFieldsTooLarge(stream: H2Stream, endStream: boolean, fields: FieldList): void
-
-  onData(stream: H2Stream, buffer: Uint8Array, start: number, end: number): void {
-    if (stream !== this.stream) return
-    this.#activeMs = this.shared.context.clock.nowMs
-    const length = end - start
-    this.bytesRead += length
-    this.#unconsumed += length
-    if (!this.rawIn && !this.toBody.count(length)) {
-      this.malformed('8.1.1: more DATA than Content-Length')
-      return
-    }
-    if (this.rawIn || !this.toBody.chunked) {
-      // Trailers may follow, or more than was promised: the body's end is passed on when the stream's end has come.
-      if (!this.rawIn && this.toBody.whole && !stream.remoteEnding) this.#held = true
-      this.deliver(buffer, start, end)
-    } else {
-      for (let at = start; at < end && !this.closed; at += MOST_FRAMED_BYTES) {
-        this.toBody.frame(buffer, at, Math.min(end, at + MOST_FRAMED_BYTES))
-        this.deliver(this.toBody.bytes, this.toBody.start, this.toBody.end)
-      }
-    }
-    if (!this.isServer && this.bytesRead >= SHARE_BYTES / 2) stream.widenWindow(this.readSize)
-    if (!this.#paused && !this.#held && !this.waits && this.#inbox.empty && !this.closed && this.stream === stream)
-      this.#consume()
-  }
-
-  onEnd(stream: H2Stream): void {
-    if (stream !== this.stream) return
-    if (this.rawIn) {
-      this.#endReceived = true
-      if (this.#paused || this.waits || !this.#inbox.empty) return
-      this.#endDelivered = true
-      this.handler.onEnd(this)
-      return
-    }
-    if (!this.toBody.whole) {
-      this.malformed('8.1.1: less DATA than Content-Length')
-      return
-    }
-    if (this.#held) {
-      this.#held = false
-      this.stepLater()
-    }
-    if (!this.toBody.chunked) return
-    this.toBody.chunked = false
-    this.deliver(LAST_CHUNK, 0, LAST_CHUNK.length)
-  }
 
   onWritable(stream: H2Stream): void {
     if (stream !== this.stream) return
-    this.#activeMs = this.shared.context.clock.nowMs
+    this.activeMs = this.shared.context.clock.nowMs
     if (this.#closing) this.finish(undefined)
     else this.handler.onWritable(this)
   }
@@ -277,94 +142,6 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
     else this.lose(new CastorError(retryable ? 'STREAM_REFUSED' : 'STREAM_RESET', `HTTP/2 error ${code}`))
   }
 
-  step(): void {
-    this.#listed = false
-    if (this.closed) return
-    if (this.#lost !== undefined) {
-      this.finish(this.#lost)
-      return
-    }
-    if (this.#paused || this.#held) return
-    if (!this.#inbox.empty) {
-      const { buffer, length } = this.#inbox
-      this.#inbox.clear()
-      const { shared } = this
-      shared.trailersBeside = this.trailerLines
-      try {
-        this.handler.onData(this, buffer, length)
-      } finally {
-        shared.trailersBeside = undefined
-      }
-      giveBackReleased(buffer)
-      if (this.closed || this.#paused) return
-      if (!this.#inbox.empty) {
-        this.stepLater()
-        return
-      }
-    }
-    this.#consume()
-    if (this.#lostBehind !== undefined) {
-      this.finish(this.#lostBehind)
-      return
-    }
-    if (!this.#endReceived || this.#endDelivered) return
-    this.#endDelivered = true
-    this.handler.onEnd(this)
-  }
-
-  /** All that the peer has to say was received, be it that the frame that ends its side is still to come. */
-  get #inputWhole(): boolean {
-    return !this.rawIn && !this.awaitsHead && !this.toBody.chunked && this.toBody.whole
-  }
-
-  /** Gives HTTP/1.1 bytes to the handler, or keeps them for it. */
-  protected deliver(bytes: Uint8Array, from: number, to: number): void {
-    if (this.#paused || this.#held || this.waits || !this.#inbox.empty) {
-      this.#inbox.append(bytes, from, to)
-      return
-    }
-    const view = from === 0 ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset + from, to - from)
-    this.handler.onData(this, view, to - from)
-  }
-
-  /** What the peer sent is no message (RFC 9113 8.1.1). */
-  protected malformed(detail: string): void {
-    this.shared.log.debug({ peer: this.peer.address, detail }, 'malformed HTTP/2 message')
-    this.stream?.reset(H2_ERROR.PROTOCOL_ERROR)
-    this.finish(new CastorError(this.isServer ? 'REQUEST_MALFORMED' : 'RESPONSE_MALFORMED', detail))
-  }
-
-  /** Ends it with a cause, once the calls under way have returned. */
-  protected lose(cause: CastorError): void {
-    this.#lost = cause
-    this.stepLater()
-  }
-
-  /** The same, once all that came before has been delivered. */
-  protected loseBehind(cause: CastorError): void {
-    this.#lostBehind = cause
-    this.stepLater()
-  }
-
-  #readTrailers(fields: FieldList): void {
-    const { trailerLines } = this.shared
-    trailerLines.clear()
-    trailerLines.put(LAST_CHUNK_BEFORE_TRAILERS)
-    if (this.rawIn || !this.toBody.whole || !trailersToLines(fields, trailerLines)) {
-      this.malformed('8.1: malformed trailers')
-      return
-    }
-    if (!this.toBody.chunked) {
-      // Behind a length HTTP/1.1 has no place for them; whoever speaks HTTP/2 on the other side takes them from here.
-      if (this.#held)
-        this.trailerLines = trailerLines.bytes.slice(LAST_CHUNK_BEFORE_TRAILERS.length, trailerLines.length)
-      return
-    }
-    this.toBody.chunked = false
-    trailerLines.endLine()
-    this.deliver(trailerLines.bytes, 0, trailerLines.length)
-  }
-
   /** A fault of Castor's own: nothing that was written so far may look whole. */
   #breakOff(detail: string): void {
     this.shared.log.error({ detail }, 'a fault ended one stream')
@@ -372,25 +149,12 @@ export abstract class StreamConn implements Conn, H2StreamHandler, Stepping {
     this.lose(new CastorError('ABORTED', detail))
   }
 
-  #consume(): void {
-    const bytes = this.#unconsumed
-    if (bytes === 0) return
-    this.#unconsumed = 0
-    this.stream?.consume(bytes)
-  }
-
-  protected stepLater(): void {
-    if (this.#listed) return
-    this.#listed = true
-    this.shared.steps.add(this)
-  }
-
-  protected finish(cause: CastorError | undefined): void {
+  protected override finish(cause: CastorError | undefined): void {
     this.closed = true
     if (this.stream !== undefined && !this.stream.closed) this.stream.handler = DEAF
     this.#unsentBytes = this.stream?.queuedBytes ?? this.#unsentBytes
     this.stream = undefined
-    this.#inbox.clear()
+    this.dropInput()
     this.handler.onClose(this, cause)
     this.onFinished()
   }
