@@ -93,6 +93,12 @@ export class ResponseParser extends HeadParser {
     return this.fields(buffer, start, end)
   }
 
+  /** Takes a whole head whose field lines are well formed and known, as `RequestParser.adopt` does. */
+  adopt(buffer: Uint8Array, start: number, end: number, lines: Int32Array, count: number): ParseOutcome {
+    const outcome = this.#statusLine(buffer, start, end)
+    return outcome === PARSE_COMPLETE ? this.knownFields(buffer, start, end, lines, 0, count) : outcome
+  }
+
   /** How the body is framed (RFC 9112 6.3), given the method of the request that this answers. */
   framing(requestMethod: number): Framing {
     const { status } = this

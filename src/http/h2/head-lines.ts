@@ -1,4 +1,4 @@
-// Hot path: one entry for each field of every request that comes by HTTP/2.
+// Hot path: one entry for each field of every head that comes by HTTP/2.
 import { HTAB, SP } from '../characters.js'
 import { HEADER_ID, HEADER_STRIDE, NAME_END, NAME_START, VALUE_END, VALUE_START } from '../head-layout.js'
 import type { HeadBuffer } from './head-buffer.js'

@@ -7,11 +7,11 @@ import { HEADER_CONTENT_LENGTH, HEADER_TE, headerId } from '../header-names.js'
 import { FIELD_WORDS, type FieldList } from './field-list.js'
 import { idOf, isConnectionField, isFieldName, isFieldValue } from './field-rules.js'
 import { HeadBuffer } from './head-buffer.js'
+import { HeadLines } from './head-lines.js'
 import { webSocketAccept } from './websocket-key.js'
 
 const STATUS = latin1(':status')
 const CONTENT_LENGTH = latin1('content-length: ')
-const CHUNKED = latin1('transfer-encoding: chunked\r\n')
 const SWITCHING = latin1('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n')
 const ACCEPT = latin1('sec-websocket-accept: ')
 const GRPC = latin1('application/grpc')
@@ -27,12 +27,15 @@ const statusLine = (status: number): Uint8Array =>
  */
 export class ResponseToHttp1 {
   readonly head = new HeadBuffer()
+  /** Where the lines lie in it: all of them, except of an answered WebSocket handshake. */
+  readonly lines = new HeadLines()
   /** What is wrong, with the section of RFC 9113. */
   detail = ''
   status = 0
   /** Bytes of the body that are to come; −1 where its end tells. 0 where there can be none. */
   bodyLength = -1
-  chunked = false
+  /** The head says nothing of where the body ends: the end of the stream does, perhaps with trailers. */
+  untilEnd = false
   #contentLength = -1
   #grpc = false
 
@@ -43,9 +46,10 @@ export class ResponseToHttp1 {
   write(fields: FieldList, endStream: boolean, noBody: boolean, key: string): boolean {
     const { bytes, offsets, count } = fields
     this.head.clear()
+    this.lines.clear()
     this.detail = ''
     this.bodyLength = -1
-    this.chunked = false
+    this.untilEnd = false
     this.#contentLength = -1
     this.#grpc = false
     if (!this.#readStatus(fields)) return false
@@ -91,18 +95,21 @@ export class ResponseToHttp1 {
     }
     if (id === ID_CONTENT_TYPE && valueEnd - valueStart >= GRPC.length)
       this.#grpc ||= equalsIgnoringCase(bytes, valueStart, valueStart + GRPC.length, GRPC)
+    const from = this.head.length
     this.head.putLine(bytes, nameStart, nameEnd, valueStart, valueEnd)
+    this.lines.push(this.head, from, nameEnd - nameStart, id)
     return true
   }
 
   #switch(key: string): void {
+    this.lines.clear()
     this.head.put(ACCEPT)
     this.head.put(latin1(webSocketAccept(key)))
     this.head.endLine()
     this.head.endLine()
   }
 
-  /** How HTTP/1.1 tells where the body ends (RFC 9112 6.3). */
+  /** What HTTP/1.1 says of where the body ends (RFC 9112 6.3): a length, or nothing where the end of the stream tells. */
   #frame(endStream: boolean, noBody: boolean): boolean {
     const { head, status } = this
     const empty = noBody || status === 204 || status === 304
@@ -121,17 +128,18 @@ export class ResponseToHttp1 {
     } else {
       // What gRPC has to say comes in trailers, for which HTTP/1.1 has no place behind a length.
       this.bodyLength = length
-      this.chunked = true
-      head.put(CHUNKED)
+      this.untilEnd = true
     }
     head.endLine()
     return true
   }
 
   #putLength(length: number): void {
+    const from = this.head.length
     this.head.put(CONTENT_LENGTH)
     this.head.putDecimal(length)
     this.head.endLine()
+    this.lines.push(this.head, from, 'content-length'.length, HEADER_CONTENT_LENGTH)
   }
 
   #fail(detail: string): false {

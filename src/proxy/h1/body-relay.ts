@@ -18,6 +18,7 @@ import {
   FRAMING_UNTIL_CLOSE,
   type Framing,
 } from '../../http/response-parser.js'
+import { withoutFields } from '../../http/trailers.js'
 import type { AnswerSink } from '../answer-sink.js'
 
 const NOTHING = new Uint8Array(0)
@@ -50,6 +51,7 @@ export class BodyRelay {
   /** Bytes written: the body's, those of its framing, and of a head before it. */
   written = 0
   readonly #decoder: ChunkedDecoder
+  #removed: NameSet | undefined
   #framing: Framing = FRAMING_NONE
   #chunkedOut = false
   #remaining = 0
@@ -69,6 +71,7 @@ export class BodyRelay {
     this.#remaining = length
     this.#chunkedOut = chunkedOut
     this.#sink = undefined
+    this.#removed = undefined
     this.malformed = false
     this.blocked = false
     this.bytes = 0
@@ -80,6 +83,7 @@ export class BodyRelay {
   /** To be called behind `begin`: the body's trailers are passed on without those. */
   removeTrailers(names: NameSet): void {
     if (this.#framing === FRAMING_CHUNKED) this.#decoder.removed = names
+    else this.#removed = names
   }
 
   /** The same for a body that goes into `sink`, whose head counted for `headBytes`. */
@@ -116,22 +120,36 @@ export class BodyRelay {
     return next
   }
 
-  /** The sender ended its stream: the end of a body that lasts until then, else the body is cut short. */
-  endOfStream(to: Conn, scratch: Uint8Array): void {
+  /**
+   * The sender ended its stream, with `trailers` in [0, trailersLength) where that is one of HTTP/2: the end of a body that
+   * lasts until then, else the body is cut short.
+   */
+  endOfStream(to: Conn, scratch: Uint8Array, trailers: Uint8Array = NOTHING, trailersLength = 0): void {
     if (this.done) return
     if (this.#framing !== FRAMING_UNTIL_CLOSE) {
       this.malformed = true
       return
     }
     this.done = true
+    let lines = trailers
+    let length = trailersLength
+    if (length > 0 && this.#removed !== undefined) {
+      lines = withoutFields(trailers.subarray(0, length), this.#removed) ?? NOTHING
+      length = lines.length
+    }
+    this.blocked = false
     if (this.#sink !== undefined) {
-      this.blocked = !this.#sink.data(NOTHING, 0, 0, true)
+      if (length > 0) this.#sink.trailers(lines, length)
+      else this.blocked = !this.#sink.data(NOTHING, 0, 0, true)
       return
     }
     if (!this.#chunkedOut) return
-    scratch.set(LAST_CHUNK, 0)
-    this.written += LAST_CHUNK.length
-    this.blocked = !to.write(scratch, 0, LAST_CHUNK.length)
+    this.#scratch = scratch
+    this.#at = 0
+    this.#to = to
+    this.#lastChunk(lines, length)
+    this.#flush()
+    this.#to = undefined
   }
 
   #relayInto(sink: AnswerSink, buffer: Uint8Array, start: number, end: number): number {
@@ -212,7 +230,7 @@ export class BodyRelay {
           break
         case CHUNK_END:
           this.done = true
-          if (this.#chunkedOut) this.#lastChunk()
+          if (this.#chunkedOut) this.#lastChunk(decoder.trailers, decoder.trailersLength)
           return at
         case CHUNK_ERROR:
           this.malformed = true
@@ -248,8 +266,7 @@ export class BodyRelay {
     this.#at = copyBytes(this.#scratch, this.#at, buffer, start, end)
   }
 
-  #lastChunk(): void {
-    const { trailers, trailersLength } = this.#decoder
+  #lastChunk(trailers: Uint8Array, trailersLength: number): void {
     if (this.#at + LAST_CHUNK.length > this.#scratch.length) this.#flush()
     if (trailersLength === 0) {
       this.#put(LAST_CHUNK)

@@ -63,6 +63,11 @@ export abstract class UpstreamConnection implements ConnHandler, SpareTaker {
     this.user = user
   }
 
+  /** It is one of many on a connection by HTTP/2. */
+  get isStream(): boolean {
+    return this.target?.streams !== undefined
+  }
+
   /** The response has said that the connection authenticates whoever uses it. */
   pin(): void {
     this.pinned = true

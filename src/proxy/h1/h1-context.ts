@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import type { Endpoint } from '../../core/conn.js'
+import type { HeadLines } from '../../http/h2/head-lines.js'
 import type { HeadLimits } from '../../http/head-layout.js'
 import { RequestParser } from '../../http/request-parser.js'
 import type { RequestHeadOptions } from '../../http/request-writer.js'
@@ -52,6 +53,11 @@ export class Http1Context {
     added: NOTHING,
     addedLength: 0,
   }
+  /** Where the lines of an answer's head lie, while one that came by HTTP/2 is handed on in one call. */
+  answerLines: HeadLines | undefined = undefined
+  /** Trailers that came by HTTP/2, as lines in [0, trailersLength), while the end of their body is told of. */
+  trailers: Uint8Array = NOTHING
+  trailersLength = 0
   readonly #responseOptions: ResponseHeadOptions = {
     clientMinor: 1,
     chunked: false,

@@ -244,7 +244,8 @@ export class MirroredRequest implements UpstreamUser, UpstreamSession, Drainable
     this.route.group.outcomes.countResponse(info)
     this.#keepApart()
     const framing = parser.framing(info.method)
-    this.#keepUpstream = parser.keepAlive && framing !== FRAMING_UNTIL_CLOSE && !this.#private
+    const endless = framing === FRAMING_UNTIL_CLOSE && !this.#upstream.isStream
+    this.#keepUpstream = parser.keepAlive && !endless && !this.#private
     this.#phase = ANSWERED
     this.#answer.beginInto(NOWHERE, framing, parser.contentLength, 0)
     this.#read(buffer, bodyStart, end)
@@ -270,8 +271,12 @@ export class MirroredRequest implements UpstreamUser, UpstreamSession, Drainable
   }
 
   onUpstreamEnd(): void {
-    if (this.#phase === ANSWERED) this.#end(MIRROR_SENT)
-    else this.#fail('TARGET_RESET')
+    if (this.#phase !== ANSWERED) {
+      this.#fail('TARGET_RESET')
+      return
+    }
+    if (this.#keepUpstream && this.#upstream.isStream) this.#upstream.giveBack(-1, true)
+    this.#end(MIRROR_SENT)
   }
 
   onUpstreamWritable(): void {}

@@ -15,7 +15,7 @@ const WIDEN_FROM_BYTES = 8 * 1024
 export abstract class ResponseReceiving extends RequestRetries {
   /** Bytes of the head are there. */
   protected receive(buffer: Uint8Array, length: number): void {
-    this.readHead(this.head.feed(buffer, length))
+    this.readHead(this.head.feed(buffer, length, this.context.answerLines))
   }
 
   /** Bytes of the body are there, and perhaps of more than that. */
@@ -34,8 +34,10 @@ export abstract class ResponseReceiving extends RequestRetries {
       this.onUpstreamLost(undefined)
       return
     }
-    this.keepUpstream = false
-    this.responseBody.endOfStream(this.session.conn, this.context.transport.scratch)
+    // A stream has ended, not its connection.
+    this.keepUpstream = this.upstream.isStream
+    const { transport, trailers, trailersLength } = this.context
+    this.responseBody.endOfStream(this.session.conn, transport.scratch, trailers, trailersLength)
     if (this.responseBody.done) this.complete(false)
     else this.cut('TARGET_CUT')
   }
@@ -82,7 +84,7 @@ export abstract class ResponseReceiving extends RequestRetries {
     const chunked = endless && this.info.versionMinor === 1
     this.answered()
     route.countResponse(this.info.responseMs)
-    this.keepUpstream = parser.keepAlive && framing !== FRAMING_UNTIL_CLOSE
+    this.keepUpstream = parser.keepAlive && (framing !== FRAMING_UNTIL_CLOSE || this.upstream.isStream)
     // An answer to a request that is still being sent ends the connection: what follows could not be told apart.
     this.keepClient = this.info.keepAlive && this.requestBody.done && !listener.draining && (!endless || chunked)
     this.phase = STREAMING

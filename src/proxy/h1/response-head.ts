@@ -1,6 +1,7 @@
 // Hot path: every response's head is read here.
 import type { Clock } from '../../core/clock.js'
-import { PARSE_COMPLETE, PARSE_INCOMPLETE } from '../../http/head-layout.js'
+import type { HeadLines } from '../../http/h2/head-lines.js'
+import { PARSE_COMPLETE, PARSE_INCOMPLETE, type ParseOutcome } from '../../http/head-layout.js'
 import type { ResponseParser } from '../../http/response-parser.js'
 import { KeptBytes } from './kept-bytes.js'
 
@@ -56,9 +57,13 @@ export class ResponseHead {
     return this.start + this.parser.headLength
   }
 
-  /** Takes bytes as they came; borrowed. */
-  feed(buffer: Uint8Array, length: number): number {
+  /** Takes bytes as they came; borrowed. With `lines` they are one whole head, whose lines lie where those say. */
+  feed(buffer: Uint8Array, length: number, lines?: HeadLines): number {
     this.begun = true
+    if (lines !== undefined) {
+      const { words, count } = lines
+      return this.#outcome(buffer, 0, length, this.parser.adopt(buffer, 0, length, words, count))
+    }
     if (this.#kept.empty) return this.#read(buffer, 0, length)
     this.#kept.append(buffer, 0, length)
     return this.#read(this.#kept.buffer, 0, this.#kept.length)
@@ -74,10 +79,13 @@ export class ResponseHead {
   }
 
   #read(buffer: Uint8Array, start: number, end: number): number {
+    return this.#outcome(buffer, start, end, this.parser.parse(buffer, start, end))
+  }
+
+  #outcome(buffer: Uint8Array, start: number, end: number, outcome: ParseOutcome): number {
     this.buffer = buffer
     this.start = start
     this.end = end
-    const outcome = this.parser.parse(buffer, start, end)
     if (outcome === PARSE_INCOMPLETE) {
       if (this.#kept.empty || start > 0) this.#kept.replace(buffer, start, end)
       return HEAD_INCOMPLETE

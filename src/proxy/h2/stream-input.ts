@@ -5,11 +5,15 @@ import { LAST_CHUNK, LAST_CHUNK_BEFORE_TRAILERS } from '../../http/chunked-write
 import { DataToBody, MOST_FRAMED_BYTES } from '../../http/h2/data-to-body.js'
 import { H2_ERROR, type H2Stream } from '../../http/h2/engine.js'
 import type { FieldList } from '../../http/h2/field-list.js'
+import type { HeadBuffer } from '../../http/h2/head-buffer.js'
 import { trailersToLines } from '../../http/h2/trailer-lines.js'
 import { giveBackReleased, KeptBytes } from '../h1/kept-bytes.js'
 import { SHARE_BYTES } from './ahead.js'
 import type { Http2Context } from './h2-context.js'
 import type { Stepping } from './step-queue.js'
+
+const NOTHING = new Uint8Array(0)
+const BLANK_LINE_BYTES = 2
 
 /**
  * What comes on an HTTP/2 stream, given on as the HTTP/1.1 message that says the same. Bytes that a paused handler does not
@@ -37,6 +41,8 @@ export abstract class StreamInput implements Conn, Stepping {
   protected stream: H2Stream | undefined
   /** DATA is to be passed on as it comes. */
   protected rawIn = false
+  /** The same for a body whose end is that of the stream, and is still to come. */
+  protected untilEnd = false
   protected readonly toBody = new DataToBody()
   /** What comes is kept until `step`: the handler does not have yet what came before it. */
   protected waits = false
@@ -84,6 +90,7 @@ export abstract class StreamInput implements Conn, Stepping {
   protected open(): void {
     this.closed = false
     this.rawIn = false
+    this.untilEnd = false
     this.waits = false
     this.#paused = false
     this.#inbox.clear()
@@ -129,7 +136,7 @@ export abstract class StreamInput implements Conn, Stepping {
     }
     if (this.rawIn || !this.toBody.chunked) {
       // Trailers may follow, or more than was promised: the body's end is passed on when the stream's end has come.
-      if (!this.rawIn && this.toBody.whole && !stream.remoteEnding) this.#held = true
+      if (!this.rawIn && !this.untilEnd && this.toBody.whole && !stream.remoteEnding) this.#held = true
       this.deliver(buffer, start, end)
     } else {
       for (let at = start; at < end && !this.closed; at += MOST_FRAMED_BYTES) {
@@ -145,14 +152,15 @@ export abstract class StreamInput implements Conn, Stepping {
   onEnd(stream: H2Stream): void {
     if (stream !== this.stream) return
     if (this.rawIn) {
-      this.#endReceived = true
-      if (this.#paused || this.waits || !this.#inbox.empty) return
-      this.#endDelivered = true
-      this.handler.onEnd(this)
+      this.#passEnd(NOTHING, 0)
       return
     }
     if (!this.toBody.whole) {
       this.malformed('8.1.1: less DATA than Content-Length')
+      return
+    }
+    if (this.untilEnd) {
+      this.#passEnd(NOTHING, 0)
       return
     }
     if (this.#held) {
@@ -190,18 +198,36 @@ export abstract class StreamInput implements Conn, Stepping {
       }
     }
     this.#consume()
-    if (this.#lostBehind !== undefined) {
-      this.finish(this.#lostBehind)
-      return
+    if (this.#endReceived && !this.#endDelivered) {
+      const lines = this.trailerLines ?? NOTHING
+      this.#tellEnd(lines, lines.length)
     }
-    if (!this.#endReceived || this.#endDelivered) return
+    if (this.#lostBehind !== undefined && !this.closed) this.finish(this.#lostBehind)
+  }
+
+  /** All that the peer has to say is here, with trailers in [0, length) of `lines`, which are borrowed. */
+  #passEnd(lines: Uint8Array, length: number): void {
+    this.untilEnd = false
+    this.#endReceived = true
+    if (!this.#paused && !this.waits && this.#inbox.empty) this.#tellEnd(lines, length)
+    else if (length > 0) this.trailerLines = lines.slice(0, length)
+  }
+
+  #tellEnd(lines: Uint8Array, length: number): void {
+    const { http1 } = this.shared
     this.#endDelivered = true
-    this.handler.onEnd(this)
+    http1.trailers = lines
+    http1.trailersLength = length
+    try {
+      this.handler.onEnd(this)
+    } finally {
+      http1.trailersLength = 0
+    }
   }
 
   /** All that the peer has to say was received, be it that the frame that ends its side is still to come. */
   protected get inputWhole(): boolean {
-    return !this.rawIn && !this.awaitsHead && !this.toBody.chunked && this.toBody.whole
+    return !this.rawIn && !this.untilEnd && !this.awaitsHead && !this.toBody.chunked && this.toBody.whole
   }
 
   /** Gives HTTP/1.1 bytes to the handler, or keeps them for it. */
@@ -236,9 +262,13 @@ export abstract class StreamInput implements Conn, Stepping {
   #readTrailers(fields: FieldList): void {
     const { trailerLines } = this.shared
     trailerLines.clear()
-    trailerLines.put(LAST_CHUNK_BEFORE_TRAILERS)
+    if (!this.untilEnd) trailerLines.put(LAST_CHUNK_BEFORE_TRAILERS)
     if (this.rawIn || !this.toBody.whole || !trailersToLines(fields, trailerLines)) {
       this.malformed('8.1: malformed trailers')
+      return
+    }
+    if (this.untilEnd) {
+      this.#passTrailers(trailerLines, fields.count)
       return
     }
     if (!this.toBody.chunked) {
@@ -250,6 +280,13 @@ export abstract class StreamInput implements Conn, Stepping {
     this.toBody.chunked = false
     trailerLines.endLine()
     this.deliver(trailerLines.bytes, 0, trailerLines.length)
+  }
+
+  /** They are bounded as those of a chunked body are. */
+  #passTrailers({ bytes, length }: HeadBuffer, count: number): void {
+    const { maxHeaderBytes, maxHeaders } = this.shared.http1.limits
+    if (length + BLANK_LINE_BYTES > maxHeaderBytes || count > maxHeaders) this.malformed('10.5.1: trailers too large')
+    else this.#passEnd(bytes, length)
   }
 
   #consume(): void {

@@ -168,9 +168,16 @@ export class TargetStream extends StreamConn {
         this.rawIn = head.status < 300
         if (!this.rawIn) this.end()
       }
-      this.toBody.begin(head.bodyLength, head.chunked)
+      this.toBody.begin(head.bodyLength, false)
+      this.untilEnd = head.untilEnd
     }
-    this.deliver(head.head.bytes, 0, head.head.length)
+    const { http1 } = this.shared
+    http1.answerLines = head.lines.count === 0 ? undefined : head.lines
+    try {
+      this.deliver(head.head.bytes, 0, head.head.length)
+    } finally {
+      http1.answerLines = undefined
+    }
   }
 
   onFieldsTooLarge(): void {

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import type { Conn } from '../../../src/core/conn.js'
 import { ChunkedDecoder } from '../../../src/http/chunked-decoder.js'
+import { NameSet } from '../../../src/http/name-set.js'
 import {
   FRAMING_CHUNKED,
   FRAMING_LENGTH,
@@ -122,6 +123,45 @@ t.test('the end of the connection is the end of a body that lasts until then, an
     t.same([sink.ended, body.done, body.malformed], [whole, whole, !whole])
   }
 })
+
+t.test(
+  'trailers that come with the end of a stream follow its body, in chunks where the client reads those',
+  async (t) => {
+    const lines = Buffer.from('grpc-status: 0\r\nx-a: 1\r\n')
+    const removed = new NameSet(['x-a'])
+    const cases = [
+      [undefined, 'grpc-status: 0\r\nx-a: 1\r\n'],
+      [removed, 'grpc-status: 0\r\n'],
+      [new NameSet(['x-a', 'grpc-status']), ''],
+    ] as const
+    for (const [without, left] of cases) {
+      const sink = new Recorder()
+      const body = relay()
+      body.beginInto(sink, FRAMING_UNTIL_CLOSE, -1, 0)
+      if (without !== undefined) body.removeTrailers(without)
+      pass(body, Buffer.from('ab'), [])
+      body.endOfStream(nobody, scratch, Buffer.concat([lines, Buffer.from('more')]), lines.length)
+      t.same([sink.whole.toString(), sink.lines, sink.ended, body.done], ['ab', left, true, true])
+
+      let written = ''
+      const client = {
+        write(buffer: Uint8Array, start: number, end: number): boolean {
+          written += Buffer.from(buffer.subarray(start, end)).toString()
+          return true
+        },
+      } as Conn
+      for (const chunked of [true, false]) {
+        written = ''
+        body.begin(FRAMING_UNTIL_CLOSE, -1, chunked)
+        if (without !== undefined) body.removeTrailers(without)
+        body.relay(client, scratch, 0, Buffer.from('ab'), 0, 2)
+        body.endOfStream(client, scratch, lines, lines.length)
+        t.equal(written, chunked ? `2\r\nab\r\n0\r\n${left}\r\n` : 'ab')
+        t.equal(body.written, written.length)
+      }
+    }
+  },
+)
 
 t.test('broken framing is no end', async (t) => {
   const sink = new Recorder()

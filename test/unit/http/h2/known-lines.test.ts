@@ -2,8 +2,10 @@ import { deepStrictEqual as deepEqual } from 'node:assert'
 import fc from 'fast-check'
 import t from 'tap'
 import { REQUEST_READY, RequestToHttp1 } from '../../../../src/http/h2/request-to-http1.js'
+import { ResponseToHttp1 } from '../../../../src/http/h2/response-to-http1.js'
 import { HEADER_STRIDE, type HeadLimits } from '../../../../src/http/head-layout.js'
 import { RequestParser } from '../../../../src/http/request-parser.js'
+import { ResponseParser } from '../../../../src/http/response-parser.js'
 import { SEED } from '../../../random.js'
 import { type Field, fieldList as listOf } from './rig.js'
 
@@ -66,7 +68,7 @@ const limits = fc.record({
 })
 
 /** All that a parser says of a head. */
-function said(parser: RequestParser): Record<string, unknown> {
+function said(parser: RequestParser | ResponseParser): Record<string, unknown> {
   const { headers, headerCount, errorStatus } = parser
   const all = Object.fromEntries(Object.entries(parser).filter(([, value]) => typeof value !== 'object'))
   // What has been read of a head that is refused is of no meaning.
@@ -140,4 +142,57 @@ t.test('more lines than there was room for are all known', async (t) => {
   const both = bothWays(fields, true, { maxHeaderBytes: 8192, maxHeaders: 200, maxTargetBytes: 400 })!
   t.same(both[0], both[1])
   t.equal((both[0] as { headerCount: number }).headerCount, 102)
+})
+
+const answers = new ResponseToHttp1()
+const ANSWER_FIELDS = [
+  ...['server', 'x-a', 'x_a', 'set-cookie', 'set-cookie', 'content-type', 'content-length', 'content_length'],
+  ...['www-authenticate', 'proxy-authenticate', 'trailer', 'upgrade-x', 'keep_alive', 'strict-transport-security'],
+]
+const answer = fc.record({
+  status: fc.constantFrom('200', '204', '304', '103', '199', '404', '426', '599'),
+  more: fc.array(fc.tuple(fc.constantFrom(...ANSWER_FIELDS), fc.constantFrom(...VALUES, 'application/grpc')), {
+    maxLength: 9,
+  }),
+  endStream: fc.boolean(),
+  noBody: fc.boolean(),
+})
+
+t.test('an answer’s head whose lines are known is what it is when it is read, and refused for the same', async (t) => {
+  const outcomes = new Map<string, number>()
+  const run = fc.property(answer, limits, fc.boolean(), ({ status, more, endStream, noBody }, small, bounded) => {
+    const fields: Field[] = [[':status', status], ...more]
+    if (!answers.write(listOf(fields), endStream, noBody, '')) return
+    const { head, lines } = answers
+    const bounds = bounded ? small : { maxHeaderBytes: 8192, maxHeaders: 64, maxTargetBytes: 400 }
+    const [read, adopted] = [new ResponseParser(bounds), new ResponseParser(bounds)]
+    const outcome = read.parse(head.bytes, 0, head.length)
+    deepEqual(adopted.adopt(head.bytes, 0, head.length, lines.words, lines.count), outcome)
+    deepEqual(said(adopted), said(read))
+    const text = Buffer.from(head.bytes.subarray(0, head.length)).toString('latin1')
+    const framed = /^content-length: /m.test(text)
+    if (adopted.errorStatus === 0)
+      deepEqual(answers.untilEnd && framed, false, 'what ends with its stream has no length')
+    const seen = adopted.errorDetail || 'taken'
+    outcomes.set(seen, (outcomes.get(seen) ?? 0) + 1)
+  })
+  fc.assert(run, { seed: SEED, numRuns: 4000 })
+  t.comment(JSON.stringify([...outcomes]))
+  for (const outcome of ['taken', 'head too large', 'too many headers'])
+    t.ok((outcomes.get(outcome) ?? 0) > 20, `${outcome} was among them`)
+})
+
+t.test('of an answered WebSocket handshake no lines are known', async (t) => {
+  t.ok(
+    answers.write(
+      listOf([
+        [':status', '200'],
+        ['server', 'x'],
+      ]),
+      false,
+      false,
+      'dGhlIHNhbXBsZSBub25jZQ==',
+    ),
+  )
+  t.equal(answers.lines.count, 0)
 })

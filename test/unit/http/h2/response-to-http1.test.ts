@@ -21,7 +21,7 @@ const written = (): string => Buffer.from(writer.head.bytes.subarray(0, writer.h
 
 t.test('what the fields say is said in HTTP/1.1', async (t) => {
   const CASES: readonly (readonly [what: string, fields: readonly Field[], options: Options, head: string])[] = [
-    ['unknown length', [OK], {}, 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n'],
+    ['unknown length', [OK], {}, 'HTTP/1.1 200 OK\r\n\r\n'],
     ['a length', [OK, ['content-length', '5']], {}, 'HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n'],
     ['no content', [OK], { endStream: true }, 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n'],
     [
@@ -59,7 +59,7 @@ t.test('what the fields say is said in HTTP/1.1', async (t) => {
       'gRPC has trailers to come, whatever the length',
       [OK, ['content-type', 'application/grpc'], ['content-length', '5']],
       {},
-      'HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\ntransfer-encoding: chunked\r\n\r\n',
+      'HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\n\r\n',
     ],
     [
       'a handshake that succeeded',
