@@ -1,6 +1,6 @@
 import { z } from 'zod'
+import type { Explanation } from '../core/explanation.js'
 import { sendError, sendJson } from './answer.js'
-import type { Explanation } from './explanation.js'
 import { route } from './route.js'
 
 const once = (what: string) => z.string().describe(what)
@@ -14,6 +14,8 @@ const question = z.strictObject({
   listener: once('Name of the listener; the one that the URL leads to where it is left out.').optional(),
   header: z.array(z.string()).prefault([]).describe('`name: value`; may come several times.'),
 })
+
+const headers = z.strictObject({ removed: z.array(z.string()), written: z.array(z.string()) }).nullable()
 
 const explanation: z.ZodType<Explanation> = z.strictObject({
   version: z.int(),
@@ -39,6 +41,10 @@ const explanation: z.ZodType<Explanation> = z.strictObject({
       algorithm: z.string(),
       stickiness: z.string(),
       maxConnectionsPerTarget: z.int().nullable(),
+      queueSize: z.int(),
+      connectTimeoutMs: z.number(),
+      responseTimeoutMs: z.number(),
+      retries: z.int(),
       targets: z.array(
         z.strictObject({
           id: z.string(),
@@ -54,6 +60,24 @@ const explanation: z.ZodType<Explanation> = z.strictObject({
       why: z.string(),
     }),
   ),
+  split: z.strictObject({ cookie: z.string(), group: z.string().nullable() }).nullable(),
+  edits: z
+    .strictObject({
+      refused: z.int().nullable(),
+      rewritten: z.strictObject({ target: z.string().nullable(), host: z.string().nullable() }).nullable(),
+      request: headers,
+      response: headers,
+    })
+    .nullable(),
+  mirror: z.strictObject({ targetGroup: z.string(), percent: z.number(), maxBodyBytes: z.int() }).nullable(),
+  limits: z.strictObject({
+    maxHeaderBytes: z.int(),
+    maxHeaders: z.int(),
+    headerTimeoutMs: z.number(),
+    bodyMinRateBytesPerSecond: z.number(),
+    idleTimeoutMs: z.number(),
+    responseTimeoutMs: z.number().nullable(),
+  }),
 })
 
 /** What would become of a request. */

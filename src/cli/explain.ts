@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
 import { z } from 'zod'
-import type { ExplainQuestion, Explanation, Unexplained } from '../admin/explanation.js'
 import { loadConfig } from '../config/load.js'
 import { compareExplanations, explain, worldOfFile } from '../control/explain.js'
+import type { ExplainQuestion, Explanation, Unexplained } from '../core/explanation.js'
 import { type AdminClientOptions, adminDoor, askAdmin, DEFAULT_ADMIN } from './admin-client.js'
 import { envFileOption, environmentOf } from './env-file.js'
 import { EXIT } from './exit-code.js'
@@ -95,10 +95,36 @@ async function askRunning(
   return answer as unknown as Explanation
 }
 
+/** What the rule does beside choosing where the request goes, and what limits it. */
+function detailsOf({ split, edits, mirror }: Explanation): readonly string[] {
+  const lines: string[] = []
+  if (split !== null)
+    lines.push(
+      `split     by cookie ${split.cookie}, which ${split.group === null ? 'names no group' : `names ${split.group}`}`,
+    )
+  if (edits !== null) {
+    if (edits.refused !== null) lines.push(`refused   ${edits.refused}, for what its variables make`)
+    if (edits.rewritten?.target) lines.push(`rewritten ${edits.rewritten.target}`)
+    if (edits.rewritten?.host) lines.push(`host      ${edits.rewritten.host}`)
+    for (const [side, headers] of [
+      ['request', edits.request],
+      ['response', edits.response],
+    ] as const) {
+      if (headers === null) continue
+      for (const name of headers.removed) lines.push(`${side.padEnd(10)}- ${name}`)
+      for (const line of headers.written) lines.push(`${side.padEnd(10)}+ ${line}`)
+    }
+  }
+  if (mirror !== null) {
+    lines.push(`mirror    ${mirror.targetGroup}, ${mirror.percent} %, bodies up to ${mirror.maxBodyBytes} B`)
+  }
+  return lines
+}
+
 /** For a person, from the listener down to the target. */
 export function textOf(explained: Explanation, differences: readonly string[] | undefined): string {
   const palette = paletteFor(process.stdout)
-  const { listener, from, considered, rule, outcome, status, location, groups } = explained
+  const { listener, from, considered, rule, outcome, status, location, groups, limits } = explained
   const lines = [`listener  ${listener}`, `from      ${from}`]
   const rows = considered.flatMap(({ host, path, addsSlash, rules, more }) => [
     ...rules.map(({ name, failed }) => [
@@ -124,13 +150,20 @@ export function textOf(explained: Explanation, differences: readonly string[] | 
   }
   lines.push(`rule      ${rule ?? 'none'}`)
   if (outcome !== 'forward') lines.push(`answer    ${status}${location === null ? '' : ` to ${location}`}`)
+  lines.push(...detailsOf(explained))
   for (const group of groups) {
     const limit = group.maxConnectionsPerTarget === null ? '' : `, at most ${group.maxConnectionsPerTarget} a target`
     lines.push(
       `group     ${group.name}${group.weight === null ? '' : `, weight ${group.weight}`} (${group.algorithm}${limit})`,
     )
     lines.push(`sticky    ${group.stickiness}`)
-    lines.push(`target    ${group.picked.join(', ') || 'none'} (${group.why})`, '')
+    lines.push(`target    ${group.picked.join(', ') || 'none'} (${group.why})`)
+    const responseMs = limits.responseTimeoutMs ?? group.responseTimeoutMs
+    const queue = group.queueSize > 0 ? `, ${group.queueSize} may wait` : ''
+    lines.push(
+      `within    ${group.connectTimeoutMs} ms to connect, ${responseMs} ms to answer, ${group.retries} more attempts${queue}`,
+      '',
+    )
     const targets = group.targets.map((each) => [
       each.id,
       String(each.weight),
@@ -142,6 +175,10 @@ export function textOf(explained: Explanation, differences: readonly string[] | 
     const columns = ['TARGET', 'WEIGHT', 'STATE', 'HEALTH', 'IN FLIGHT', 'WHY NOT'].map((title) => ({ title }))
     lines.push(table(columns, targets, palette), '')
   }
+  const rate = limits.bodyMinRateBytesPerSecond
+  lines.push(
+    `limits    head ${limits.maxHeaderBytes} B and ${limits.maxHeaders} fields within ${limits.headerTimeoutMs} ms, body at least ${rate} B/s`,
+  )
   if (differences !== undefined)
     lines.push('', ...(differences.length === 0 ? ['nothing changes for this request'] : differences))
   return lines.join('\n').trimEnd()

@@ -123,7 +123,7 @@ function carriesBytes(protocol: unknown): boolean | undefined {
 }
 
 const MOST_HTTP_IDLE_MS = 24 * 3_600_000
-const HTTP_LISTENER_KEYS = ['upgrades', 'halfClose', 'websocketIdleTimeout', 'trustForwardedFrom']
+const HTTP_LISTENER_KEYS = ['upgrades', 'halfClose', 'websocketIdleTimeout', 'trustForwardedFrom', 'explainFrom']
 
 /** A key that could have no effect is refused: whoever wrote it counts on it. */
 function checkListenerKeys(listener: Entry, report: Report): void {

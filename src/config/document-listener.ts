@@ -32,7 +32,9 @@ export function listenerDocument(listener: ListenerConfig, file: ShownFile): Fie
         }
       : {}),
     acceptProxyProtocol: [...listener.acceptProxyProtocol],
-    ...(speaksHttp ? { trustForwardedFrom: [...listener.trustForwardedFrom] } : {}),
+    ...(speaksHttp
+      ? { trustForwardedFrom: [...listener.trustForwardedFrom], explainFrom: [...listener.explainFrom] }
+      : {}),
   }
 }
 

@@ -43,6 +43,7 @@ export const RELOAD_RULES: Readonly<Record<string, ReloadRule>> = {
   'listeners.*.websocketIdleTimeout': 'reload',
   'listeners.*.acceptProxyProtocol': 'reload',
   'listeners.*.trustForwardedFrom': 'reload',
+  'listeners.*.explainFrom': 'reload',
   'listeners.*.limits': 'reload',
   ruleSets: 'reload',
   'targetGroups.*.name': 'reload',

@@ -150,6 +150,7 @@ function resolveListener(listener: ListenerFile, sets: ConfigFile['ruleSets'], p
     websocketIdleTimeoutMs: listener.websocketIdleTimeout ?? idleTimeoutMs,
     acceptProxyProtocol: listener.acceptProxyProtocol,
     trustForwardedFrom: listener.trustForwardedFrom,
+    explainFrom: listener.explainFrom,
     ...(listener.tls === undefined ? {} : { tls: resolveListenerTls(listener.tls, listener.protocol, http2, path) }),
     ...(http2 === undefined ? {} : { http2 }),
     ...(redirectToHttps === undefined ? {} : { redirectToHttps }),

@@ -119,6 +119,12 @@ const listener = z
       .describe(
         'CIDRs whose X-Forwarded-For is kept and appended to, and says who the client is, on an http or https listener; from anyone else it is replaced. Default none. Too wide lets clients forge their address; too narrow hides clients behind the proxy in front.',
       ),
+    explainFrom: z
+      .array(cidr())
+      .prefault([])
+      .describe(
+        'CIDRs whose requests with the field x-castor-explain: 1 are told in their answers, in the field of the same name, how they were routed, on an http or https listener. Default none. Too wide: names and addresses of targets become known.',
+      ),
     limits: z
       .strictObject({ connections: unlimited(), requestsPerSecond: unlimited() })
       .optional()

@@ -8,12 +8,14 @@ import type { WholeAddon } from '../native/addon.js'
 import type { AccessWriter } from '../observe/access-writer.js'
 import type { LogDestination, Logger } from '../observe/log.js'
 import { SourceLog } from '../proxy/source-log.js'
+import type { StickyServices } from '../proxy/stickiness.js'
 import { Columns, createSharedCounters } from '../shm/columns.js'
 import { Heartbeats } from '../shm/heartbeats.js'
-import { keySeed } from '../shm/key-hash.js'
+import { KeyHash, keySeed } from '../shm/key-hash.js'
 import { SessionTable } from '../shm/sessions.js'
 import { SessionCensus } from '../shm/sessions-census.js'
 import { SessionMemory } from '../shm/sessions-layout.js'
+import { SharedHybridClock } from '../shm/shared-hybrid-clock.js'
 import { SourceTable } from '../shm/source-table.js'
 import { TargetTable } from '../shm/targets.js'
 import { takeMessage } from './access-log.js'
@@ -64,8 +66,8 @@ export class Parts {
   readonly clock = new SystemClock()
   /** Undefined on Node's own sockets. */
   readonly addon: WholeAddon | undefined
-  /** Keys Castor's own cookies. */
-  readonly cookieSecret: string
+  /** What explain looks clients up with; it remembers none. */
+  readonly sticky: StickyServices
   readonly columns: Columns
   readonly table: TargetTable
   readonly sessions: SessionTable
@@ -114,7 +116,6 @@ export class Parts {
     this.descriptors = planDescriptors(openFileLimit(), config.workers, config.protection.maxConnections)
     const sessionSeed = keySeed(config.cluster?.secret, options.handed?.sessionSeed)
     const secret = cookieSecret(config, log, options.handed?.cookieSecret)
-    this.cookieSecret = secret
     const counters = createSharedCounters(capacityFor(config, inForce.snapshot), config.cluster !== undefined)
     this.columns = new Columns(counters)
     this.table = new TargetTable(counters.segments)
@@ -123,6 +124,9 @@ export class Parts {
     this.addresses = new TargetAddresses(() => this.registry, log)
     this.registry = this.#makeRegistry()
     this.sessions = new SessionTable(counters.sessions, 0, this.clock)
+    const { sessions, table, clock } = this
+    const stamps = new SharedHybridClock(counters.hybridClock, config.node, () => clock.wallMs)
+    this.sticky = { store: sessions, table, clock, stamps, keys: new KeyHash(sessionSeed), secret }
     this.census = new SessionCensus(new SessionMemory(counters.sessions), this.table, this.clock, this.columns)
     this.sources = new SourceTable(counters.sources, 0)
     this.sourceGate = new SourceGate({

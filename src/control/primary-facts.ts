@@ -1,17 +1,17 @@
-import type { ExplainQuestion, Explanation, Unexplained } from '../admin/explanation.js'
 import type { AdminFacts, ClusterFacts, ProcessState, WorkerFacts } from '../admin/facts.js'
 import type { Clock } from '../core/clock.js'
 import type { Config, TargetConfig } from '../core/config.js'
 import type { Directory, ListedTarget } from '../core/directory.js'
+import type { ExplainQuestion, Explanation, Unexplained } from '../core/explanation.js'
 import type { SessionStore, SessionTotals } from '../core/session-store.js'
 import type { AdminState } from '../core/target-state.js'
 import type { CertificateFacts } from '../core/tls.js'
 import type { Logger } from '../observe/log.js'
+import { explainGroup } from '../proxy/explain/explain-group.js'
 import type { Columns } from '../shm/columns.js'
 import type { TargetTable } from '../shm/targets.js'
 import { type OpenListener, openListeners } from './bind.js'
 import { explain } from './explain.js'
-import { explainGroup } from './explain-group.js'
 import { heldVips } from './handover.js'
 import type { Parts } from './parts.js'
 import type { Reloader } from './reloader.js'
@@ -92,10 +92,12 @@ export class PrimaryFacts implements AdminFacts {
   explain(question: ExplainQuestion): Explanation | Unexplained {
     const { columns, table, clock, targets, config } = this
     const { snapshot } = this.#parts.inForce
-    const { cookieSecret } = this.#parts
+    const { sticky } = this.#parts
     return explain(question, {
       version: snapshot.version,
       config,
+      protection: config.protection,
+      secret: sticky.secret,
       addresses: (name) =>
         snapshot.binds
           .filter((bind) => bind !== undefined && snapshot.listeners[bind.listener]?.config.name === name)
@@ -104,7 +106,7 @@ export class PrimaryFacts implements AdminFacts {
         const entry = snapshot.groups.find((each) => each?.config.name === name)!
         const own = targets.filter((target) => target.group === entry.slot)
         return {
-          ...explainGroup(entry.config, entry.slot, own, request, { columns, table, clock, cookieSecret }),
+          ...explainGroup(entry.config, entry.slot, own, request, { columns, table, clock, sticky }),
           weight,
         }
       },

@@ -182,6 +182,8 @@ export interface ListenerConfig {
   /** CIDRs, as written. */
   readonly acceptProxyProtocol: readonly string[]
   readonly trustForwardedFrom: readonly string[]
+  /** Clients that may ask how their requests are routed; CIDRs, as written. */
+  readonly explainFrom: readonly string[]
   /** Of tls and https listeners, and of no others. */
   readonly tls?: ListenerTlsConfig
   /** Where HTTP/2 is spoken: by ALPN on https listeners, by prior knowledge on http ones. */

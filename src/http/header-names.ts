@@ -36,8 +36,10 @@ export const HEADER_AUTHORIZATION = 29
 export const HEADER_X_CLIENT_CERT_VERIFIED = 30
 export const HEADER_X_CLIENT_CERT_SUBJECT = 31
 export const HEADER_X_CLIENT_CERT_FINGERPRINT = 32
+/** By which a trusted client asks how its request was routed. */
+export const HEADER_X_CASTOR_EXPLAIN = 33
 /** The first of the end-to-end fields that are known only so that nobody can have them removed or sent as trailers. */
-const FIRST_PLAIN = 33
+const FIRST_PLAIN = 34
 
 /** Added to the id of a name that is known only when "_", "." and the like are read as "-": never forwarded. */
 export const HEADER_LOOK_ALIKE_FLAG = 0x100
@@ -79,6 +81,7 @@ const NAMES = [
   'x-client-cert-verified',
   'x-client-cert-subject',
   'x-client-cert-fingerprint',
+  'x-castor-explain',
   'accept',
   'accept-charset',
   'accept-encoding',

@@ -26,6 +26,7 @@ import {
   HEADER_TRANSFER_ENCODING,
   HEADER_UPGRADE,
   HEADER_USER_AGENT,
+  HEADER_X_CASTOR_EXPLAIN,
   HEADER_X_REQUEST_ID,
 } from './header-names.js'
 import { hostEnd } from './host.js'
@@ -61,6 +62,8 @@ export {
 const WEBSOCKET = latin1('websocket')
 const CONTINUE = latin1('100-continue')
 const TRAILERS = latin1('trailers')
+
+const ONE = 0x31
 
 const UPGRADE_WEBSOCKET = 1
 const UPGRADE_OTHER = 2
@@ -105,6 +108,8 @@ export class RequestParser extends RequestLineParser {
   /** The client's X-Request-Id, −1 when there is none that may be kept. */
   requestIdStart = -1
   requestIdEnd = -1
+  /** The client asks how its request is routed: `x-castor-explain: 1`. */
+  explain = false
   userAgentStart = -1
   userAgentEnd = -1
 
@@ -126,6 +131,7 @@ export class RequestParser extends RequestLineParser {
     this.wantsTrailers = false
     this.requestIdStart = -1
     this.requestIdEnd = -1
+    this.explain = false
     this.userAgentStart = -1
     this.userAgentEnd = -1
     this.#upgrade = 0
@@ -192,6 +198,9 @@ export class RequestParser extends RequestLineParser {
         return
       case HEADER_TE:
         if (listHas(buffer, from, to, TRAILERS)) this.wantsTrailers = true
+        return
+      case HEADER_X_CASTOR_EXPLAIN:
+        this.explain = to - from === 1 && buffer[from] === ONE
         return
       case HEADER_X_REQUEST_ID:
         this.#takeRequestId(buffer, start, from, to)

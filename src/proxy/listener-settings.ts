@@ -10,6 +10,8 @@ export class ListenerSettings {
   readonly trusted: CidrSet
   /** Peers that must send a PROXY header. */
   readonly proxied: CidrSet
+  /** Clients that are told how their requests are routed. */
+  readonly explained: CidrSet
   readonly upgrades: Upgrades
   /** Goes with every response. */
   readonly hstsLine: Uint8Array | undefined
@@ -20,6 +22,7 @@ export class ListenerSettings {
     this.config = config
     this.trusted = new CidrSet(config.trustForwardedFrom)
     this.proxied = new CidrSet(config.acceptProxyProtocol)
+    this.explained = new CidrSet(config.explainFrom)
     this.upgrades = new Upgrades(config.upgrades)
     this.hstsLine = hstsLine(config.tls?.hsts)
     this.asksForCertificates = config.tls !== undefined && config.tls.clientCertificates.mode !== 'none'

@@ -30,6 +30,11 @@ export class RouteTable {
     return this.#rules !== undefined
   }
 
+  /** What compares requests with rules; undefined without any. */
+  get matcher(): RuleMatcher | undefined {
+    return this.#rules?.matcher
+  }
+
   /** The route of a request, which is the fallback where no rule matches. */
   choose(request: RoutedRequest): Route {
     const rules = this.#rules

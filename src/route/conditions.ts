@@ -26,6 +26,11 @@ export interface Condition {
   holds(request: RoutedRequest): boolean
 }
 
+/** How many conditions `conditionsOf` has. */
+export function asksOf({ methods, sourceIp, headers, cookies, query }: MatchConfig): number {
+  return Math.min(methods.length, 1) + Math.min(sourceIp.length, 1) + headers.length + cookies.length + query.length
+}
+
 /** What a rule asks for beside host and path, in the order in which it is asked: the cheapest first. */
 export function conditionsOf(match: MatchConfig): readonly Condition[] {
   return [

@@ -1,8 +1,8 @@
 // Hot path: once per request of a listener with rules.
 import { RE2JS } from 're2js'
-import type { RuleConfig } from '../core/config-rules.js'
+import type { MatchConfig, RuleConfig } from '../core/config-rules.js'
 import { SLASH } from '../http/characters.js'
-import { type Condition, conditionsOf, type RoutedRequest } from './conditions.js'
+import { asksOf, type Condition, conditionsOf, type RoutedRequest } from './conditions.js'
 import { ANY_HOST, HostTable } from './host-table.js'
 import { type PathKey, PathTable } from './path-table.js'
 import { RequestPath } from './request-path.js'
@@ -20,8 +20,39 @@ const ANY_PATH = -3
 interface CompiledRule {
   /** Its place in the list. */
   readonly index: number
+  /** How many conditions there are beside host and path. */
+  readonly asks: number
   readonly conditions: readonly Condition[]
   readonly regex: RE2JS | undefined
+}
+
+/** The same for those who ask seldom: what nobody asks for is never compiled. */
+class LateRule implements CompiledRule {
+  readonly index: number
+  readonly asks: number
+  readonly #match: MatchConfig
+  #conditions: readonly Condition[] | undefined
+  #regex: RE2JS | undefined
+
+  constructor(index: number, match: MatchConfig) {
+    this.index = index
+    this.asks = asksOf(match)
+    this.#match = match
+  }
+
+  get conditions(): readonly Condition[] {
+    return (this.#conditions ??= conditionsOf(this.#match))
+  }
+
+  get regex(): RE2JS | undefined {
+    if (this.#match.pathRegex === '') return undefined
+    return (this.#regex ??= RE2JS.compile(this.#match.pathRegex))
+  }
+}
+
+function compile(index: number, match: MatchConfig): CompiledRule {
+  const regex = match.pathRegex === '' ? undefined : RE2JS.compile(match.pathRegex)
+  return { index, asks: asksOf(match), conditions: conditionsOf(match), regex }
 }
 
 /** Rules that the same host and path patterns lead to, the most particular first. */
@@ -35,7 +66,10 @@ export interface Candidate {
   readonly path: string
   /** What matches here is sent to the path with a slash at its end. */
   readonly addsSlash: boolean
+  /** The first of them, in order. */
   readonly rules: readonly { readonly index: number; readonly failed: string | undefined }[]
+  /** How many follow them. */
+  readonly more: number
 }
 
 /**
@@ -64,7 +98,8 @@ export class RuleMatcher {
   readonly #pathOf: number[] = []
   #count = 0
 
-  constructor(rules: readonly RuleConfig[]) {
+  /** `late`: expressions and conditions are compiled when they are first asked for. */
+  constructor(rules: readonly RuleConfig[], late = false) {
     const hosts = [...new Set(rules.flatMap(({ match }) => match.hosts))]
     const numberOf = new Map(hosts.map((host, index) => [host, index + 1]))
     const paths = new Map<string, { readonly key: PathKey; readonly bucket: CompiledRule[] }>()
@@ -72,8 +107,7 @@ export class RuleMatcher {
     const byRegex = lists()
     const anyPath = lists()
     for (const [index, { match }] of rules.entries()) {
-      const regex = match.pathRegex === '' ? undefined : RE2JS.compile(match.pathRegex)
-      const rule: CompiledRule = { index, conditions: conditionsOf(match), regex }
+      const rule = late ? new LateRule(index, match) : compile(index, match)
       for (const host of match.hosts.length === 0 ? [ANY_HOST] : match.hosts.map((name) => numberOf.get(name)!)) {
         for (const pattern of match.paths) {
           const id = `${host} ${pattern}`
@@ -81,7 +115,7 @@ export class RuleMatcher {
           if (known === undefined) paths.set(id, { key: { host, pattern }, bucket: [rule] })
           else known.bucket.push(rule)
         }
-        if (regex !== undefined) byRegex[host]!.push(rule)
+        if (match.pathRegex !== '') byRegex[host]!.push(rule)
         else if (match.paths.length === 0) anyPath[host]!.push(rule)
       }
     }
@@ -105,17 +139,19 @@ export class RuleMatcher {
     return NO_RULE
   }
 
-  /** What the request leads to, in order, and which condition of each rule there fails. */
-  candidates(request: RoutedRequest): readonly Candidate[] {
+  /** What the request leads to, in order, and which condition of each of the first `most` rules there fails. */
+  candidates(request: RoutedRequest, most = Number.POSITIVE_INFINITY): readonly Candidate[] {
     this.#collect(request)
     const found: Candidate[] = []
     for (let place = 0; place < this.#count; place++) {
       const path = this.#pathOf[place]!
+      const bucket = this.#buckets[place]!
       found.push({
         host: this.#hosts.pattern(this.#hostOf[place]!),
         path: path >= 0 ? this.#patterns[path]! : path === BELOW ? `${this.path.text}/*` : '',
         addsSlash: path === BELOW,
-        rules: this.#buckets[place]!.map((rule) => ({ index: rule.index, failed: this.#failed(rule, request) })),
+        rules: bucket.slice(0, most).map((rule) => ({ index: rule.index, failed: this.#failed(rule, request) })),
+        more: Math.max(0, bucket.length - most),
       })
     }
     return found
@@ -167,5 +203,5 @@ export class RuleMatcher {
 
 /** A stable sort: of rules that ask for as much the first stays the first. */
 function sorted(bucket: Bucket): Bucket {
-  return [...bucket].sort((a, b) => b.conditions.length - a.conditions.length)
+  return [...bucket].sort((a, b) => b.asks - a.asks)
 }

@@ -20,11 +20,13 @@ export interface SplitCookieOptions {
  * hash of the rule's and the group's names, so that every host with the same secret understands it, now and after a restart.
  */
 export class SplitCookie {
+  readonly name: string
   readonly sides: readonly SplitSide[]
   readonly #finder: CookieFinder
 
   constructor({ secret, rule, maxAgeMs }: SplitCookieOptions, groups: readonly string[]) {
     const name = `CASTOR-SPLIT-${rule}`
+    this.name = name
     const attributes = `; Path=/; HttpOnly; SameSite=Lax; Max-Age=${Math.ceil(maxAgeMs / 1_000)}`
     this.#finder = new CookieFinder(name)
     this.sides = groups.map((group) => {

@@ -1,6 +1,7 @@
 import t from 'tap'
-import type { Explanation } from '../../src/admin/explanation.js'
 import { compareExplanations, explain, worldOfFile } from '../../src/control/explain.js'
+import type { RuleConfig } from '../../src/core/config-rules.js'
+import type { Explanation } from '../../src/core/explanation.js'
 import { leastCpuMs } from '../cpu-time.js'
 import { parse, SMALL } from '../unit/config/support.js'
 import { startBalancer } from './support/balancer.js'
@@ -161,19 +162,24 @@ t.test('a file that is not running is explained, and what it changes', async (t)
   t.match(explain({ ...asked, url: 'a.example/x' }, worldOfFile(parse(SMALL))), { code: 'BAD_URL' })
 })
 
-t.test('with 10,000 rules an explanation takes less than 20 ms', async (t) => {
+t.test('with 10,000 rules an explanation takes less than 20 ms, also where all are of one host and path', async (t) => {
   const [rule] = parse(ruled('[{ name: x, match: { path: /x/0/* }, respond: {} }]')).listeners[0]!.rules
   const config = parse(SMALL)
-  const rules = Array.from({ length: 10_000 }, (_, index) => ({
-    ...rule!,
-    name: String(index),
-    match: { ...rule!.match, paths: [`/x/${index}/*`] },
-  }))
-  const world = worldOfFile({ ...config, listeners: [{ ...config.listeners[0]!, rules }] })
-  let said: unknown
-  const cpuMs = leastCpuMs(5, () => {
-    said = explain(asked, world)
-  })
-  t.match(said, { rule: '9999' })
-  t.ok(cpuMs < 20, `${cpuMs} ms`)
+  const time = (what: string, matchOf: (index: number) => Partial<RuleConfig['match']>): void => {
+    const rules = Array.from({ length: 10_000 }, (_, index) => ({
+      ...rule!,
+      name: String(index),
+      match: { ...rule!.match, ...matchOf(index) },
+    }))
+    const world = worldOfFile({ ...config, listeners: [{ ...config.listeners[0]!, rules }] })
+    let said: unknown
+    const cpuMs = leastCpuMs(5, () => {
+      said = explain({ ...asked, headers: ['x-number: 9999'] }, world)
+    })
+    t.match(said, { rule: '9999' })
+    t.ok(cpuMs < 20, `${what}: ${cpuMs} ms`)
+  }
+  time('paths', (index) => ({ paths: [`/x/${index}/*`] }))
+  const value = (index: number) => ({ name: 'x-number', value: String(index) })
+  time('headers', (index) => ({ paths: ['/x/*'], headers: [{ ...value(index), is: 'equal' }] }))
 })

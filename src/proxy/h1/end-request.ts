@@ -2,6 +2,7 @@
 import type { CastorError } from '../../core/errors.js'
 import type { ReasonCode } from '../../core/reasons.js'
 import type { ResponseParser } from '../../http/response-parser.js'
+import { type AnswerExplanation, explanationLine } from '../explain/explain-answer.js'
 import { RequestInfo } from '../request-info.js'
 import { Affinity } from '../stickiness.js'
 import type { BodyRelay } from './body-relay.js'
@@ -25,6 +26,8 @@ export abstract class RequestEnding implements UpstreamUser {
   protected readonly responseBody: BodyRelay
   protected readonly info = new RequestInfo()
   protected readonly affinity = new Affinity()
+  /** What its answer says of how it was routed; undefined where nothing. */
+  protected explained: AnswerExplanation | undefined
   /** Made for the first request whose rule edits heads. */
   protected edits: HeadEdits | undefined
   protected session!: Requester
@@ -150,7 +153,8 @@ export abstract class RequestEnding implements UpstreamUser {
     const requestDone = this.requestBody.done
     const keep = this.info.keepAlive && requestDone && !session.listener.draining
     const { scratch } = this.context.transport
-    const end = writeFailure(scratch, session, status, reason, this.info, !keep)
+    const explained = this.explained && explanationLine(this.explained, this.info.target?.id)
+    const end = writeFailure(scratch, session, status, reason, this.info, !keep, explained)
     this.answerInstead(end, undefined, status, reason, keep)
   }
 

@@ -3,6 +3,7 @@ import type { ReasonCode } from '../../core/reasons.js'
 import type { RequestParser } from '../../http/request-parser.js'
 import { type RequestHeadOptions, writeRequestHead } from '../../http/request-writer.js'
 import type { ResponseParser } from '../../http/response-parser.js'
+import { explainAnswer } from '../explain/explain-answer.js'
 import { logRequest } from '../log-request.js'
 import { type BodyRelay, requestFraming } from './body-relay.js'
 import { FINISHING, OVER, STREAMING } from './exchange-phase.js'
@@ -59,6 +60,7 @@ export class Exchange extends RequestTiming {
     const { hash, group, settings } = session.route
     group.stickiness?.bindRequest(this.affinity, parser, buffer, start, session.clientAddress)
     info.capture(parser, buffer, start, session.protocol, this.nextId(), context.accessLog !== undefined)
+    if (parser.explain) this.explained = explainAnswer(context, session, info, parser, buffer, start)
     info.upgrade = settings.upgrades.offered(parser, buffer, start)
     this.requestBody.begin(requestFraming(parser), parser.contentLength, parser.chunked)
     const once = !this.requestBody.none || !info.idempotent

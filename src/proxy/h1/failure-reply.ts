@@ -6,6 +6,8 @@ import type { Requester } from './requester.js'
 
 export const RETRY_AFTER_SECONDS = 1
 
+const NOTHING = new Uint8Array(0)
+
 /** What a client is told of an attempt that came to nothing: the target could not be reached, or was lost. */
 export function attemptStatus(reason: ReasonCode): number {
   if (reason === 'LOCAL_SHORTAGE') return 503
@@ -31,14 +33,16 @@ export function writeFailure(
   reason: ReasonCode,
   info: RequestInfo,
   close: boolean,
+  explained: Uint8Array | undefined,
 ): number {
+  const { hstsLine } = session.route.settings
   const reply: Reply = {
     status,
     requestId: info.requestIdBytes,
     close,
     head: info.isHead,
     versionMinor: info.versionMinor,
-    lines: session.route.settings.hstsLine,
+    lines: explained === undefined ? hstsLine : Buffer.concat([hstsLine ?? NOTHING, explained]),
     ...(status === 503 ? { retryAfterSeconds: RETRY_AFTER_SECONDS } : {}),
   }
   return writeAnswer(scratch, session, reply, reason)

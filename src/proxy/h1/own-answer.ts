@@ -5,8 +5,10 @@ import { METHOD_GET, METHOD_HEAD } from '../../http/methods.js'
 import { httpDate, type Reply } from '../../http/reply.js'
 import type { RequestParser } from '../../http/request-parser.js'
 import { RequestPath } from '../../route/request-path.js'
-import { ByteText, portOf, type TemplateFacts } from '../../route/template.js'
+import { ByteText } from '../../route/template.js'
+import { explainAnswer, explanationLine } from '../explain/explain-answer.js'
 import type { OwnAnswer, RedirectAnswer, RespondAnswer } from '../own-answer.js'
+import { putLocation } from '../put-location.js'
 import type { RequestInfo } from '../request-info.js'
 import type { AnswerDelivery } from './answer-delivery.js'
 import { RETRY_AFTER_SECONDS, writeAnswer } from './failure-reply.js'
@@ -16,7 +18,6 @@ import { factsOf } from './template-facts.js'
 
 /** Answers that routes give without asking a target. */
 
-const HTTP_PORT = 80
 const HTTPS_PORT = 443
 const LOCATION = latin1('location: ')
 const LINE_END = latin1('\r\n')
@@ -76,6 +77,7 @@ function reply(answered: Answered, status: number, reason: ReasonCode, hasLines 
   const { info } = delivery
   const { scratch } = context.transport
   if (!hasLines) text.clear()
+  putExplanation(context, session, info, answered.parser, answered.buffer, answered.start)
   putHsts(session)
   const answer: Reply = {
     status,
@@ -151,33 +153,6 @@ function redirect(answered: Answered, own: RedirectAnswer): AnswerDelivery | und
   return reply(answered, own.status, 'NONE', true)
 }
 
-/** Where the rule sends the client, as an absolute URL. */
-export function putLocation(
-  out: ByteText,
-  { scheme, host, port, keepsPort, path, query }: RedirectAnswer,
-  facts: TemplateFacts,
-): void {
-  const to = scheme ?? facts.scheme
-  out.putText(to)
-  out.putText('://')
-  host.write(out, facts)
-  if (port !== undefined) {
-    out.putText(':')
-    port.write(out, facts)
-  } else if (keepsPort) {
-    const own = portOf(facts)
-    if (own > 0 && own !== (to === 'https' ? HTTPS_PORT : HTTP_PORT)) out.putText(`:${own}`)
-  }
-  const before = out.length
-  path.write(out, facts)
-  // `OPTIONS *` has no path to keep.
-  if (out.bytes[before] === STAR) out.bytes[before] = SLASH
-  const queryAt = out.length
-  out.putText('?')
-  query.write(out, facts)
-  if (out.length === queryAt + 1) out.length = queryAt
-}
-
 /** Status codes whose responses have no content (RFC 9110 15.3.5, 15.4.5). */
 const isWithoutContent = (status: number): boolean => status === 204 || status === 304
 
@@ -212,6 +187,7 @@ export function writeRespond(
   text.put(lines, 0, lines.length)
   const edits = session.route.edits?.response
   if (edits?.write(text, factsOf(session, info, parser, buffer, start, '')) === false) return -1
+  putExplanation(context, session, info, parser, buffer, start)
   putHsts(session)
   if (!isWithoutContent(status)) text.putText(`content-length: ${body.length}\r\n`)
   if (close) text.putText('connection: close\r\n')
@@ -219,6 +195,22 @@ export function writeRespond(
   text.put(LINE_END, 0, LINE_END.length)
   // A rule’s lines are a few, and scratch holds the largest head.
   return copyAll(scratch, 0, text.bytes.subarray(0, text.length))
+}
+
+/** Says how the request was routed, where a client asks that may. */
+function putExplanation(
+  context: Http1Context,
+  session: Requester,
+  info: RequestInfo,
+  parser: RequestParser,
+  buffer: Uint8Array,
+  start: number,
+): void {
+  if (!parser.explain) return
+  const explained = explainAnswer(context, session, info, parser, buffer, start)
+  if (explained === undefined) return
+  const line = explanationLine(explained, undefined)
+  text.put(line, 0, line.length)
 }
 
 const answeredFacts = ({ session, delivery, parser, buffer, start }: Answered) =>

@@ -3,6 +3,7 @@ import type { NameSet } from '../../http/name-set.js'
 import { FRAMING_CHUNKED, FRAMING_UNTIL_CLOSE } from '../../http/response-parser.js'
 import { type ResponseHeadOptions, writeResponseHead } from '../../http/response-writer.js'
 import { switchesTo } from '../../http/upgrade.js'
+import { explanationLine } from '../explain/explain-answer.js'
 import { FINISHING, OVER, STREAMING } from './exchange-phase.js'
 import { HEAD_FINAL, HEAD_INTERIM, HEAD_REFUSED, HEAD_SWITCHING } from './response-head.js'
 import { RequestRetries } from './retry-request.js'
@@ -10,6 +11,12 @@ import { UpgradedTunnel } from './upgraded.js'
 
 /** Shorter responses have no use for more than the first read or window. */
 const WIDEN_FROM_BYTES = 8 * 1024
+
+/** What a rule adds is in memory that is used again, and full perhaps. */
+function addLine(options: ResponseHeadOptions, line: Uint8Array): void {
+  options.added = Buffer.concat([options.added.subarray(0, options.addedLength), line])
+  options.addedLength = options.added.length
+}
 
 /** Receive and relay: the answer goes from the target to the client. */
 export abstract class ResponseReceiving extends RequestRetries {
@@ -165,6 +172,7 @@ export abstract class ResponseReceiving extends RequestRetries {
       const { parser, buffer, start } = this.head
       this.edits!.answer(route.edits, this.upstream.target!.id, parser, buffer, start, options)
     }
+    if (final && this.explained !== undefined) addLine(options, explanationLine(this.explained, this.info.target?.id))
     return options
   }
 

@@ -17,6 +17,7 @@ export abstract class RequestSending extends RequestEnding {
   protected open(session: Requester, parser: RequestParser): void {
     this.session = session
     this.affinity.reset()
+    this.explained = undefined
     this.clientEndedMs = 0
     this.head.reset()
     this.head.parser.tolerate(session.route.group.config.tolerate)

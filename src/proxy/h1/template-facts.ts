@@ -3,6 +3,7 @@ import type { RequestParser } from '../../http/request-parser.js'
 import { RequestPath } from '../../route/request-path.js'
 import type { TemplateFacts } from '../../route/template.js'
 import type { RequestInfo } from '../request-info.js'
+import type { RuleEdits } from '../rule-edits.js'
 import type { Requester } from './requester.js'
 
 const NO_CAPTURES: readonly string[] = []
@@ -35,7 +36,7 @@ export function factsOf(
   facts.target = target
   facts.tlsVersion = tls?.version ?? ''
   facts.tlsServerName = tls?.serverName ?? ''
-  facts.captures = capturesOf(route, parser, buffer, start)
+  facts.captures = capturesOf(route.edits, parser, buffer, start)
   return facts
 }
 
@@ -59,8 +60,8 @@ function emptyFacts(parser: RequestParser, client: TemplateFacts['client']): Tem
 }
 
 /** What the rule's expression finds in the path, by group. */
-function capturesOf(
-  { edits }: Requester['route'],
+export function capturesOf(
+  edits: RuleEdits | undefined,
   parser: RequestParser,
   buffer: Uint8Array,
   start: number,

@@ -48,6 +48,7 @@ const listener = (name: string, protocol: 'http' | 'tcp', port: number, targetGr
   websocketIdleTimeoutMs: 60_000,
   acceptProxyProtocol: [],
   trustForwardedFrom: [],
+  explainFrom: [],
   rules: [],
 })
 

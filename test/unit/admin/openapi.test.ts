@@ -1,12 +1,12 @@
 import { Validator } from '@seriousme/openapi-schema-validator'
 import fc from 'fast-check'
 import t from 'tap'
-import type { Explanation } from '../../../src/admin/explanation.js'
 import { errorAnswer, errorsOf, openApiDocument } from '../../../src/admin/openapi.js'
 import type { Route } from '../../../src/admin/route.js'
 import { ROUTES } from '../../../src/admin/routes.js'
 import { startAdmin } from '../../../src/admin/server.js'
 import { diffConfigs } from '../../../src/config/diff.js'
+import type { Explanation } from '../../../src/core/explanation.js'
 import { ask } from '../../integration/support/operator.js'
 import { SEED } from '../../random.js'
 import { CLUSTER, FakeFacts, SECRET } from './fake-facts.js'
@@ -90,6 +90,18 @@ function offences(route: Route, code: number, text: string): string {
 const EXPLAINED: Explanation = {
   ...{ version: 1, listener: 'web', from: '127.0.0.1', considered: [], rule: null, outcome: 'no-rule' },
   ...{ status: 404, location: null, groups: [] },
+  split: { cookie: 'CASTOR-SPLIT-1', group: null },
+  edits: {
+    refused: null,
+    rewritten: { target: '/', host: null },
+    request: { removed: ['x-a'], written: ['x-a: b'] },
+    response: null,
+  },
+  mirror: { targetGroup: 'shadow', percent: 10, maxBodyBytes: 65_536 },
+  limits: {
+    ...{ maxHeaderBytes: 32_768, maxHeaders: 128, headerTimeoutMs: 10_000, bodyMinRateBytesPerSecond: 500 },
+    ...{ idleTimeoutMs: 60_000, responseTimeoutMs: null },
+  },
 }
 
 /** A process of which everything can be asked. */

@@ -32,6 +32,7 @@ t.test('the smallest file gets every documented default', (t) => {
         websocketIdleTimeoutMs: 60_000,
         acceptProxyProtocol: [],
         trustForwardedFrom: [],
+        explainFrom: [],
         rules: [],
       },
     ],

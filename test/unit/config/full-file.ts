@@ -49,6 +49,7 @@ listeners:
     websocketIdleTimeout: 2h
     acceptProxyProtocol: [10.0.0.0/8]
     trustForwardedFrom: [10.1.0.0/16, "2001:db8::/32"]
+    explainFrom: [10.2.0.0/16]
   - name: plain
     protocol: http
     listen: 0.0.0.0:8080

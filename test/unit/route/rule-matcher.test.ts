@@ -1,11 +1,14 @@
 import fc from 'fast-check'
 import t from 'tap'
 import type { MatchConfig, RuleConfig, ValueMatch } from '../../../src/core/config-rules.js'
+import type { ExplainedGroup } from '../../../src/core/explanation.js'
 import { normalizePath } from '../../../src/core/normal-path.js'
 import { PARSE_COMPLETE, RequestParser } from '../../../src/http/request-parser.js'
+import { explainRequest } from '../../../src/proxy/explain/explain-rules.js'
 import type { RoutedRequest } from '../../../src/route/conditions.js'
 import { ADD_SLASH, NO_RULE, RuleMatcher } from '../../../src/route/rule-matcher.js'
 import { SEED } from '../../random.js'
+import { parse, SMALL } from '../config/support.js'
 
 t.comment(`seed ${SEED}`)
 
@@ -160,6 +163,36 @@ t.test('the compiled rules choose as one rule after the other would', async () =
   )
 })
 
+t.test('explain, which compiles only the rules that may fit, tells the rule that is taken', async () => {
+  const parsed = parse(SMALL)
+  const [listener] = parsed.listeners
+  fc.assert(
+    fc.property(fc.array(match, { maxLength: 12 }), fc.array(asked, { minLength: 1, maxLength: 8 }), (matches, all) => {
+      const list = rules(...matches)
+      const matcher = new RuleMatcher(list)
+      const groups = {
+        group: (name: string) => ({ name }) as ExplainedGroup,
+        protection: parsed.protection,
+        secret: '',
+      }
+      for (const each of all) {
+        const request = read(each)
+        const chosen = matcher.match(request)
+        const explained = explainRequest({ ...listener!, rules: list }, request, groups)
+        if (explained.rule !== (list[chosen]?.name ?? null))
+          throw new Error(`${JSON.stringify(each)}: ${chosen}, ${explained.rule}`)
+        if ((explained.outcome === 'slash') !== (chosen === ADD_SLASH))
+          throw new Error(`${JSON.stringify(each)}: the slash`)
+        const told = explained.considered.flatMap((bucket) => (bucket.addsSlash ? [] : bucket.rules))
+        const taken = told.find(({ failed }) => failed === null)?.name ?? null
+        if (chosen !== ADD_SLASH && taken !== explained.rule)
+          throw new Error(`${JSON.stringify(each)}: ${taken} comes first`)
+      }
+    }),
+    { seed: SEED, numRuns: 1_000 },
+  )
+})
+
 t.test('a host of many labels, and a path of many slashes, are looked up no further than patterns go', async (t) => {
   const matcher = new RuleMatcher(rules({ hosts: ['*.a.b'], paths: ['/a/b/*'] }, { hosts: ['a.*'] }))
   const long = { method: 'GET', beta: '', host: `${'a.'.repeat(120)}b`, path: `/a/b${'/c'.repeat(2_000)}` }
@@ -173,9 +206,9 @@ t.test('what a request leads to is told with the conditions that fail', async (t
     rules({ paths: ['/a'], methods: ['POST'] }, { hosts: ['*.b'], paths: ['/a/*'] }, { pathRegex: 'x' }, {}),
   )
   t.same(matcher.candidates(read({ method: 'GET', host: 'a.b', path: '/a', beta: '' })), [
-    { host: '', path: '/a', addsSlash: false, rules: [{ index: 0, failed: 'method' }] },
-    { host: '', path: '', addsSlash: false, rules: [{ index: 2, failed: 'pathRegex' }] },
-    { host: '', path: '', addsSlash: false, rules: [{ index: 3, failed: undefined }] },
+    { host: '', path: '/a', addsSlash: false, rules: [{ index: 0, failed: 'method' }], more: 0 },
+    { host: '', path: '', addsSlash: false, rules: [{ index: 2, failed: 'pathRegex' }], more: 0 },
+    { host: '', path: '', addsSlash: false, rules: [{ index: 3, failed: undefined }], more: 0 },
   ])
 })
 

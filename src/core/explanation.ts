@@ -26,6 +26,51 @@ export interface Explanation {
   readonly status: number | null
   readonly location: string | null
   readonly groups: readonly ExplainedGroup[]
+  /** How the rule keeps clients on one of its groups; null where it does not. */
+  readonly split: ExplainedSplit | null
+  /** What is changed of the request and of its answer; null where nothing is. */
+  readonly edits: ExplainedEdits | null
+  readonly mirror: ExplainedMirror | null
+  /** Those of the listener and of the rule; those of a group stand with it. Milliseconds and bytes. */
+  readonly limits: ExplainedLimits
+}
+
+export interface ExplainedSplit {
+  readonly cookie: string
+  /** The group that the request's cookie names; null where it has none that does. */
+  readonly group: string | null
+}
+
+export interface ExplainedEdits {
+  /** With what status the request is refused, since its variables make no target, or more than a head may hold; else null. */
+  readonly refused: number | null
+  /** Target and host as the target gets them; null where they stay. */
+  readonly rewritten: { readonly target: string | null; readonly host: string | null } | null
+  readonly request: ExplainedHeaders | null
+  readonly response: ExplainedHeaders | null
+}
+
+export interface ExplainedHeaders {
+  /** Names of fields that are taken out where they are there. */
+  readonly removed: readonly string[]
+  /** Lines that are written; `${target}` stands for the target's id. */
+  readonly written: readonly string[]
+}
+
+export interface ExplainedMirror {
+  readonly targetGroup: string
+  readonly percent: number
+  readonly maxBodyBytes: number
+}
+
+export interface ExplainedLimits {
+  readonly maxHeaderBytes: number
+  readonly maxHeaders: number
+  readonly headerTimeoutMs: number
+  readonly bodyMinRateBytesPerSecond: number
+  readonly idleTimeoutMs: number
+  /** In place of the group's; null for that. */
+  readonly responseTimeoutMs: number | null
 }
 
 export interface ConsideredBucket {
@@ -45,6 +90,12 @@ export interface ExplainedGroup {
   readonly algorithm: string
   readonly stickiness: string
   readonly maxConnectionsPerTarget: number | null
+  /** Who may wait for a place where every target is full. */
+  readonly queueSize: number
+  readonly connectTimeoutMs: number
+  readonly responseTimeoutMs: number
+  /** Attempts beyond the first. */
+  readonly retries: number
   readonly targets: readonly ExplainedTarget[]
   /** Ids of the targets of which one would get the request; one alone where that is certain. */
   readonly picked: readonly string[]

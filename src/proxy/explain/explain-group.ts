@@ -1,38 +1,55 @@
-import type { ExplainedGroup, ExplainedTarget } from '../admin/explanation.js'
-import { ALGORITHMS } from '../balance/algorithms.js'
-import { formatAddress } from '../config/addresses.js'
-import type { GroupView } from '../core/balancer.js'
-import type { Clock } from '../core/clock.js'
-import type { TargetGroupConfig } from '../core/config.js'
-import type { ListedTarget } from '../core/directory.js'
-import { ADMIN_ACTIVE, ADMIN_STATES, CHECK_STATES, HEALTH_REASONS } from '../core/target-state.js'
-import { isAvailable, isEjected, keepsClients } from '../health/availability.js'
-import { ignoresEjections } from '../health/panic.js'
-import { CookieFinder } from '../http/cookie.js'
-import { RequestHash } from '../proxy/request-hash.js'
-import type { RoutedRequest } from '../route/conditions.js'
-import type { Columns } from '../shm/columns.js'
-import type { TargetTable } from '../shm/targets.js'
-import { cookieValue } from '../sticky/inserted-cookie.js'
+import { ALGORITHMS } from '../../balance/algorithms.js'
+import { formatAddress } from '../../config/addresses.js'
+import type { GroupView } from '../../core/balancer.js'
+import type { Clock } from '../../core/clock.js'
+import type { TargetGroupConfig } from '../../core/config.js'
+import type { ListedTarget } from '../../core/directory.js'
+import type { ExplainedGroup, ExplainedTarget } from '../../core/explanation.js'
+import type { SessionKey, SessionStore } from '../../core/session-store.js'
+import { ADMIN_ACTIVE, ADMIN_STATES, CHECK_STATES, HEALTH_REASONS } from '../../core/target-state.js'
+import { isAvailable, isEjected, keepsClients } from '../../health/availability.js'
+import { ignoresEjections } from '../../health/panic.js'
+import type { RoutedRequest } from '../../route/conditions.js'
+import type { Columns } from '../../shm/columns.js'
+import type { TargetTable } from '../../shm/targets.js'
+import { RequestHash } from '../request-hash.js'
+import { Affinity, Stickiness, type StickyServices } from '../stickiness.js'
 
-/** As many cookies of one name as the threads look at. */
-const MOST_COOKIES = 8
+/** Why a client goes to the target that it is bound to. */
+const BOUND = {
+  off: '',
+  cookie: 'its cookie binds the client to it',
+  'app-cookie': 'the session that was learned from its cookie binds the client to it',
+  'source-ip': 'the session of its address binds the client to it',
+} as const
+
+/** What a group itself limits. */
+export function limitsOf({ maxConnectionsPerTarget, queue, timeouts, retries }: TargetGroupConfig) {
+  return {
+    maxConnectionsPerTarget: maxConnectionsPerTarget || null,
+    queueSize: queue.size,
+    connectTimeoutMs: timeouts.connectMs,
+    responseTimeoutMs: timeouts.responseMs,
+    retries: retries.attempts,
+  }
+}
+
+type ExplainableTarget = Pick<ListedTarget, 'slot' | 'id' | 'host' | 'port' | 'address'>
 
 export interface GroupFacts {
   readonly columns: Columns
   readonly table: TargetTable
   readonly clock: Pick<Clock, 'steadyMs'>
-  /** Keys Castor's own cookies. */
-  readonly cookieSecret: string
+  readonly sticky: StickyServices
 }
 
 /** The group as it is now: each target with what speaks against it, and which of them would get the request. */
 export function explainGroup(
   config: TargetGroupConfig,
   slot: number,
-  targets: readonly ListedTarget[],
+  targets: readonly ExplainableTarget[],
   request: RoutedRequest,
-  { columns, table, clock, cookieSecret }: GroupFacts,
+  { columns, table, clock, sticky }: GroupFacts,
 ): Omit<ExplainedGroup, 'weight'> {
   const nowMs = clock.steadyMs
   const ignoreEjections = ignoresEjections(table, targets, config.panicPercent, nowMs)
@@ -62,7 +79,7 @@ export function explainGroup(
     }
   })
   const open = targets.filter((_, index) => shown[index]!.whyNot === null)
-  const bound = boundBy(config, targets, request, cookieSecret)
+  const bound = boundBy(config, slot, targets, request, sticky)
   const keeps = bound !== undefined && bound.address !== '' && keepsClients(table, bound.slot, nowMs, ignoreEjections)
   const failOpen = open.length === 0 && config.failOpen
   const chosen = failOpen
@@ -85,8 +102,8 @@ export function explainGroup(
       : chosen.map(({ id }) => id)
   return {
     ...{ name: config.name, algorithm: config.algorithm, stickiness: stickinessOf(config) },
-    ...{ maxConnectionsPerTarget: limit || null, targets: shown, picked },
-    why: keeps ? 'its cookie binds the client to it' : whyPicked(config, picked.length, shown, failOpen, one >= 0),
+    ...{ ...limitsOf(config), targets: shown, picked },
+    why: keeps ? BOUND[config.stickiness.type] : whyPicked(config, picked.length, shown, failOpen, one >= 0),
   }
 }
 
@@ -122,20 +139,29 @@ function pick(config: TargetGroupConfig, view: GroupView, { parser, buffer, star
   return balancer.pick(view, { client: source, hash: new RequestHash(config.hashOn).of(parser, buffer, start) }, [])
 }
 
-/** The target that Castor's own cookie names. */
+/** The target that the client's cookie, or what was learned of the client, names. Nothing is kept alive by being asked for. */
 function boundBy(
   { name, stickiness }: TargetGroupConfig,
-  targets: readonly ListedTarget[],
-  { parser, buffer, start }: RoutedRequest,
-  secret: string,
-): ListedTarget | undefined {
-  if (stickiness.type !== 'cookie') return undefined
-  const finder = new CookieFinder(stickiness.name)
-  for (let from = 0, seen = 0; seen < MOST_COOKIES && finder.inRequest(parser, buffer, start, from); seen++) {
-    from = finder.valueEnd
-    const value = Buffer.from(buffer.subarray(finder.valueStart, finder.valueEnd)).toString('latin1')
-    const named = targets.find(({ id }) => cookieValue(secret, name, id) === value)
-    if (named !== undefined) return named
-  }
-  return undefined
+  slot: number,
+  targets: readonly ExplainableTarget[],
+  { parser, buffer, start, source }: RoutedRequest,
+  services: StickyServices,
+): ExplainableTarget | undefined {
+  if (stickiness.type === 'off') return undefined
+  const sticky = new Stickiness(stickiness, { slot, name }, { ...services, store: unmoved(services.store) })
+  sticky.setTargets(targets)
+  const affinity = new Affinity()
+  sticky.bindRequest(affinity, parser, buffer, start, {
+    ...{ source, vip: '', vport: 0, tls: undefined, place: -1, sessionKey: undefined },
+  })
+  return affinity.slot < 0 ? undefined : targets.find((each) => each.slot === affinity.slot)
+}
+
+/** The same sessions, whose times stay as they are. */
+function unmoved(store: SessionStore): SessionStore {
+  return Object.create(store, {
+    find: { value: (key: SessionKey) => store.find(key) },
+    found: { get: () => store.found },
+    touch: { value: () => 'done' },
+  })
 }
