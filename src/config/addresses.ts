@@ -117,7 +117,8 @@ export function parseTargetAddress(text: string): Parsed<TargetAddress> {
   const { host, port, bracketed } = parts.value
   if (port === 0) return { ok: false, problem: `${JSON.stringify(text)} has port 0; a target needs its real port` }
   if (!bracketed && isIP(host) === 0) {
-    const looksNumeric = /^[\d.]+$/.test(host)
+    // The system's resolver takes one to four numbers, hexadecimal ones too, for an IPv4 address.
+    const looksNumeric = /^[\d.]+$/.test(host) || host.split('.').every((label) => /^(\d+|0x[\da-f]*)$/i.test(label))
     const isName = host.length <= 253 && host.split('.').every((label) => HOST_LABEL.test(label))
     if (looksNumeric || !isName) {
       return { ok: false, problem: `${JSON.stringify(host)} is neither an IP address nor a host name` }

@@ -35,6 +35,32 @@ export function warnOfStickyCookies(tree: unknown, warn: (path: Path, message: s
   const groups = entries(root, 'targetGroups').filter(({ fields }) => listeners.has(text(fields.name) ?? ''))
   for (const group of groups) warnOfPlainListener(group, listeners, warn)
   warnOfSharedNames(groups, listeners, warn)
+  warnOfSharedSplits(root, warn)
+}
+
+/** Rules of one name whose splits differ: each gives clients anew that the other has just given a cookie. */
+function warnOfSharedSplits(root: Fields, warn: Warn): void {
+  const byName = new Map<string, { readonly listener: Entry; readonly groups: string }>()
+  for (const listener of entries(root, 'listeners')) {
+    for (const rule of rulesOf(listener, root)) {
+      const name = text(rule.fields.name)
+      // Of one that is called by a number the listener's name is part of the cookie's.
+      if (name === undefined || /^\d+$/.test(name) || rule.fields.stickySplit === undefined) continue
+      const groups = answeringGroupsOf(rule)
+        .map((group) => group.name)
+        .sort()
+        .join(' ')
+      const other = byName.get(name)
+      if (other === undefined) byName.set(name, { listener, groups })
+      else if (other.groups !== groups && other.listener !== listener && doListenersMeet(other.listener, listener)) {
+        const whose = `a rule "${name}" of listener "${text(other.listener.fields.name) ?? ''}" keeps its clients with other groups`
+        warn(
+          [...rule.path, 'name'],
+          `${whose} by a cookie "CASTOR-SPLIT-${name}" too: a browser keeps one of a name for all ports of a host; give each its own name`,
+        )
+      }
+    }
+  }
 }
 
 /** What browsers take only together with Secure: a name with a prefix (RFC 6265bis 4.1.3), or SameSite=None. */
@@ -105,8 +131,13 @@ function placeOf({ path, fields }: Entry): Path {
 /** Whether one browser may get both cookies for one host. */
 function doMeet(a: NamedCookie, b: NamedCookie): boolean {
   if (a.domain !== '' && b.domain !== '') return isWithin(a.domain, b.domain) || isWithin(b.domain, a.domain)
-  return a.addresses.some((one) => b.addresses.some((other) => maySameHost(one.address, other.address)))
+  return areMet(a.addresses, b.addresses)
 }
+
+const areMet = (ones: readonly ListenAddress[], others: readonly ListenAddress[]): boolean =>
+  ones.some((one) => others.some((other) => maySameHost(one.address, other.address)))
+
+const doListenersMeet = (a: Entry, b: Entry): boolean => areMet(addressesOf(a), addressesOf(b))
 
 const isWithin = (domain: string, other: string): boolean => domain === other || domain.endsWith(`.${other}`)
 

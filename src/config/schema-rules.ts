@@ -300,7 +300,7 @@ const keys = {
   stickySplit: duration(1_000, YEAR_MS)
     .optional()
     .describe(
-      'Keeps a client with the group that forward gave it to, for so long after its last answer, by a cookie CASTOR-SPLIT-NAME with the rule’s name. 1s to 8760h. Default: each request is given anew.',
+      'Keeps a client with the group that forward gave it to, for so long after its last answer, by a cookie CASTOR-SPLIT-NAME with the rule’s name, or its listener’s and its position. 1s to 8760h. Default: each request is given anew.',
     ),
   mirror: z
     .union(

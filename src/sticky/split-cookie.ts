@@ -10,6 +10,8 @@ const MOST_COOKIES = 8
 export interface SplitCookieOptions {
   /** Hosts with the same secret issue the same cookies. */
   readonly secret: string
+  readonly listener: string
+  /** The rule's name, or its position. */
   readonly rule: string
   /** How long clients keep it after an answer. */
   readonly maxAgeMs: number
@@ -17,21 +19,23 @@ export interface SplitCookieOptions {
 
 /**
  * The cookie by which a client stays with one of the groups that a rule splits its traffic between: nothing except a keyed
- * hash of the rule's and the group's names, so that every host with the same secret understands it, now and after a restart.
+ * hash of its own and the group's names, so that every host with the same secret understands it, now and after a restart.
  */
 export class SplitCookie {
   readonly name: string
   readonly sides: readonly SplitSide[]
   readonly #finder: CookieFinder
 
-  constructor({ secret, rule, maxAgeMs }: SplitCookieOptions, groups: readonly string[]) {
-    const name = `CASTOR-SPLIT-${rule}`
+  constructor({ secret, listener, rule, maxAgeMs }: SplitCookieOptions, groups: readonly string[]) {
+    // Browsers keep one cookie of a name for all ports of a host: a position alone would be that of other listeners, too.
+    const own = /^\d+$/.test(rule) ? `${listener}-${rule}` : rule
+    const name = `CASTOR-SPLIT-${own}`
     this.name = name
     const attributes = `; Path=/; HttpOnly; SameSite=Lax; Max-Age=${Math.ceil(maxAgeMs / 1_000)}`
     this.#finder = new CookieFinder(name)
     this.sides = groups.map((group) => {
       const hmac = createHmac('sha256', `castor split cookie ${secret}`)
-      const value = hmac.update(`${rule}\u0000${group}`).digest('hex').slice(0, VALUE_BYTES)
+      const value = hmac.update(`${own}\u0000${group}`).digest('hex').slice(0, VALUE_BYTES)
       return new SplitSide(value, `Set-Cookie: ${name}=${value}${attributes}`)
     })
   }

@@ -60,6 +60,7 @@ export function buildRoutes(
   const fallback = route(0, { answer: fallbackAnswer(entry) })
   if (config.rules.length === 0) return new RouteTable(fallback, undefined, asked)
   const own = entry.routes.findIndex(({ group }) => group < 0)
+  const listener = config.name
   const routesOf = (config: RuleConfig, index: number): WeightedRoutes => {
     const place = { counters: columns.rule(entry.rules[index]!), column }
     const rule = { name: config.name }
@@ -82,7 +83,7 @@ export function buildRoutes(
       })
     const names = to.map(({ targetGroup }) => targetGroup)
     const { stickySplitMs: maxAgeMs } = action
-    const split = maxAgeMs === 0 ? undefined : new SplitCookie({ secret, rule: rule.name, maxAgeMs }, names)
+    const split = maxAgeMs === 0 ? undefined : new SplitCookie({ secret, listener, rule: rule.name, maxAgeMs }, names)
     return new WeightedRoutes(
       to.map(({ targetGroup, weight }, at) => ({
         route: route(indexOf.get(targetGroup)!, {

@@ -83,7 +83,7 @@ function explainAction(
       const groups = to.map(({ targetGroup, weight }) =>
         world.group(targetGroup, request, to.length > 1 ? weight : null),
       )
-      const split = explainSplit(config, action, request, world.secret)
+      const split = explainSplit(listener, config, action, request, world.secret)
       return { ...base, rule, outcome: 'forward', status: null, groups, split, mirror: action.mirror ?? null }
     }
     case 'redirect':

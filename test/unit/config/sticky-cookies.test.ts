@@ -180,3 +180,37 @@ t.test('groups of one name by the thousand are told of in time', async (t) => {
   const tookMs = leastCpuMs(1, () => warnOfStickyCookies(tree, () => t.fail('a warning')))
   t.ok(tookMs < 2_000, `${tookMs} ms`)
 })
+
+t.test('rules of one name that split differently, on one host, are warned of', async (t) => {
+  const warningsFor = (second: object): string[] => {
+    const rule = { name: 'lab', match: { path: '/*' }, stickySplit: '1h' }
+    const warnings: string[] = []
+    parse(
+      JSON.stringify({
+        listeners: [
+          { rules: [{ ...rule, forward: [{ targetGroup: 'a' }, { targetGroup: 'b' }] }] },
+          { rules: [{ ...rule, forward: [{ targetGroup: 'a' }, { targetGroup: 'c' }], ...second }] },
+        ].map(({ rules }, i) => ({
+          name: `l${i}`,
+          protocol: 'http',
+          listen: `127.0.0.1:${8000 + i}`,
+          targetGroup: 'a',
+          rules,
+        })),
+        targetGroups: ['a', 'b', 'c'].map((name, i) => ({
+          name,
+          protocol: 'http',
+          targets: [{ address: `127.0.0.1:${9000 + i}` }],
+        })),
+      }),
+      { onWarning: (warning) => warnings.push(formatProblem(warning)) },
+    )
+    return warnings.filter((warning) => warning.includes('CASTOR-SPLIT'))
+  }
+  const [warning, ...more] = warningsFor({})
+  t.match(warning, /listeners\.1\.rules\.0\.name: a rule "lab" of listener "l0" keeps its clients with other groups/)
+  t.same(more, [])
+  t.same(warningsFor({ name: 'other' }), [])
+  t.same(warningsFor({ forward: [{ targetGroup: 'b' }, { targetGroup: 'a' }] }), [], 'who splits alike shares clients')
+  t.same(warningsFor({ stickySplit: undefined }), [])
+})
