@@ -30,6 +30,9 @@ const explanation: z.ZodType<Explanation> = z.strictObject({
       more: z.int(),
     }),
   ),
+  plugins: z
+    .array(z.string())
+    .describe('The plug-ins that would be asked, in their order. What they would do is not known.'),
   rule: z.string().nullable(),
   outcome: z.enum(['forward', 'redirect', 'respond', 'slash', 'no-rule']),
   status: z.int().nullable(),

@@ -2,6 +2,8 @@ import type { Command } from 'commander'
 import type { Environment } from '../config/interpolate.js'
 import { loadConfig } from '../config/load.js'
 import { ConfigError, formatProblem, type Problem } from '../config/problems.js'
+import type { Config } from '../core/config.js'
+import type { PluginConfig } from '../core/config-plugins.js'
 import { configFile, DEFAULT_CONFIG_FILE } from './config-file.js'
 import { type EnvFileOptions, envFileOption, environmentOf } from './env-file.js'
 import { EXIT, type ExitCode } from './exit-code.js'
@@ -49,7 +51,11 @@ function check(file: string, set: readonly string[], env: Environment): ExitCode
       plural(config.targetGroups.length, 'target group'),
       plural(targets, 'target'),
     ]
+    const { plugins } = config
+    if (plugins.length > 0) parts.push(plural(plugins.length, 'plug-in'))
     process.stdout.write(`${file} is valid: ${parts.join(', ')}\n`)
+    for (const plugin of plugins)
+      process.stdout.write(`plug-in ${plugin.name} is asked for ${askedFor(plugin, config)}\n`)
     return EXIT.ok
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
@@ -57,6 +63,19 @@ function check(file: string, set: readonly string[], env: Environment): ExitCode
     return EXIT.invalid
   }
 }
+
+/** For which requests. */
+function askedFor({ name, isEverywhere }: PluginConfig, { listeners }: Config): string {
+  if (isEverywhere) return 'every request'
+  const rules = listeners.flatMap((listener) =>
+    listener.rules.flatMap((rule) => (rule.plugins?.includes(name) ? [`${listener.name}/${rule.name}`] : [])),
+  )
+  const more = rules.length > MOST_NAMED ? `, and ${rules.length - MOST_NAMED} more` : ''
+  return `the requests of ${rules.slice(0, MOST_NAMED).join(', ')}${more}`
+}
+
+/** Rules that are named for one plug-in. */
+const MOST_NAMED = 20
 
 function plural(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`

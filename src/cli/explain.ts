@@ -124,7 +124,7 @@ function detailsOf({ split, edits, mirror }: Explanation): readonly string[] {
 /** For a person, from the listener down to the target. */
 export function textOf(explained: Explanation, differences: readonly string[] | undefined): string {
   const palette = paletteFor(process.stdout)
-  const { listener, from, considered, rule, outcome, status, location, groups, limits } = explained
+  const { listener, from, considered, rule, plugins, outcome, status, location, groups, limits } = explained
   const lines = [`listener  ${listener}`, `from      ${from}`]
   const rows = considered.flatMap(({ host, path, addsSlash, rules, more }) => [
     ...rules.map(({ name, failed }) => [
@@ -149,6 +149,8 @@ export function textOf(explained: Explanation, differences: readonly string[] | 
     )
   }
   lines.push(`rule      ${rule ?? 'none'}`)
+  if (plugins.length > 0)
+    lines.push(`plug-ins  ${plugins.join(', ')} (asked in this order; any may answer or choose another group)`)
   if (outcome !== 'forward') lines.push(`answer    ${status}${location === null ? '' : ` to ${location}`}`)
   lines.push(...detailsOf(explained))
   for (const group of groups) {

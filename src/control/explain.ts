@@ -107,9 +107,10 @@ function parse(
 
 /** What differs between two explanations of the same request, for people. */
 export function compareExplanations(before: Explanation, after: Explanation): readonly string[] {
-  const of = ({ listener, rule, outcome, status, location, groups }: Explanation) => ({
+  const of = ({ listener, rule, plugins, outcome, status, location, groups }: Explanation) => ({
     listener,
     rule: rule ?? '(none)',
+    plugins: plugins.join(', ') || '(none)',
     outcome: outcome + (status === null ? '' : ` ${status}`),
     location: location ?? '(none)',
     groups:
@@ -126,6 +127,7 @@ export function worldOfFile(config: Config): ExplainedConfiguration {
   return {
     version: 0,
     config,
+    plugins: config.plugins,
     protection: config.protection,
     secret: config.secret || undefined,
     addresses: (name) => config.listeners.find((each) => each.name === name)!.listen,

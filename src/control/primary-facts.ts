@@ -96,6 +96,7 @@ export class PrimaryFacts implements AdminFacts {
     return explain(question, {
       version: snapshot.version,
       config,
+      plugins: config.plugins,
       protection: config.protection,
       secret: sticky.secret,
       addresses: (name) =>

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type {
   ConfigurationState,
   PersistOutcome,
@@ -56,6 +57,7 @@ export class Reloader implements ReloadControl {
   /** A reload whose turn has not come: it will read whatever the file holds then, so one is enough for all. */
   #waiting: Promise<ReloadOutcome> | undefined
   #watch: FileWatch | undefined
+  #watched: readonly string[] = []
   readonly #reader = new ConfigReader()
   #isStopped = true
   #hasEnded = false
@@ -223,14 +225,17 @@ export class Reloader implements ReloadControl {
     this.#follow()
   }
 
-  /** Whether the file is watched may itself have been changed by a reload. */
+  /** Whether files are watched, and which, may itself have been changed by a reload. */
   #follow(): void {
     const { source, log, watchTimes } = this.#parts
-    const isWanted = source !== undefined && !this.#isStopped && this.#inForce.reload === 'onChange'
-    if (isWanted === (this.#watch !== undefined)) return
+    const { reload, plugins } = this.#inForce
+    const isWanted = source !== undefined && !this.#isStopped && reload === 'onChange'
+    const files = isWanted ? [source.file, ...plugins.map(({ module }) => module)] : []
+    if (isDeepStrictEqual(files, this.#watched)) return
+    this.#watched = files
     this.#watch?.stop()
     this.#watch = isWanted
-      ? new FileWatch([source.file], log, () => void this.reload('watch').catch(() => {}), watchTimes)
+      ? new FileWatch(files, log, () => void this.reload('watch').catch(() => {}), watchTimes)
       : undefined
     this.#watch?.start()
   }

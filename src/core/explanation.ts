@@ -20,6 +20,8 @@ export interface Explanation {
   readonly considered: readonly ConsideredBucket[]
   /** Null where none matches. */
   readonly rule: string | null
+  /** Names of the plug-ins that would be asked, in their order; what they would do is not known. */
+  readonly plugins: readonly string[]
   /** `forward` to one of `groups`, or what Castor answers itself. */
   readonly outcome: 'forward' | 'redirect' | 'respond' | 'slash' | 'no-rule'
   /** Of Castor's own answer; null where a target answers. */

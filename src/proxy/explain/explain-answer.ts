@@ -43,6 +43,7 @@ export function explainAnswer(
       protection: context.protection,
       secret: group.set.services.sticky.secret,
       matcher: isOfRoute ? routes.matcher : undefined,
+      plugins: routes.plugins?.set.plugins.map(({ config }) => config) ?? [],
     },
     client: {
       port: vport,

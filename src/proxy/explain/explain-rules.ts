@@ -1,4 +1,5 @@
 import type { ListenerConfig, ProtectionConfig } from '../../core/config.js'
+import { type PluginConfig, pluginsOn } from '../../core/config-plugins.js'
 import type { RuleConfig } from '../../core/config-rules.js'
 import type { ConsideredBucket, ExplainedGroup, Explanation } from '../../core/explanation.js'
 import type { RoutedRequest } from '../../route/conditions.js'
@@ -25,6 +26,8 @@ export interface ExplainedWorld {
   /** What compares the listener's requests with its rules, where there is one. */
   readonly matcher?: RuleMatcher | undefined
   readonly client?: ExplainedClient
+  /** Of the configuration, those of other listeners too. */
+  readonly plugins: readonly PluginConfig[]
 }
 
 export type ExplainedRequest = Omit<Explanation, 'version'>
@@ -51,7 +54,8 @@ export function explainRequest(
   )
   const rule = found < 0 ? undefined : ruleAt(found)
   const limits = limitsOf(listener, rule, world.protection)
-  const base = { listener: listener.name, from, considered, ...NOTHING_MORE, limits }
+  const plugins = askedFor(listener, rule, world.plugins)
+  const base = { listener: listener.name, from, considered, plugins, ...NOTHING_MORE, limits }
   if (found === ADD_SLASH) {
     return { ...base, rule: null, outcome: 'slash', status: 301, location: `${matcher.path.text}/${queryOf(request)}` }
   }
@@ -63,6 +67,16 @@ export function explainRequest(
     request,
     world,
   )
+}
+
+/** Names of the plug-ins that would be asked, in their order. */
+function askedFor(
+  listener: ListenerConfig,
+  rule: RuleConfig | undefined,
+  plugins: readonly PluginConfig[],
+): readonly string[] {
+  const everywhere = pluginsOn(listener, plugins).filter(({ isEverywhere }) => isEverywhere)
+  return [...everywhere.map(({ name }) => name), ...(rule?.plugins ?? [])]
 }
 
 const NOTHING_MORE = { groups: [], location: null, split: null, edits: null, mirror: null } as const

@@ -88,7 +88,7 @@ function offences(route: Route, code: number, text: string): string {
 }
 
 const EXPLAINED: Explanation = {
-  ...{ version: 1, listener: 'web', from: '127.0.0.1', considered: [], rule: null, outcome: 'no-rule' },
+  ...{ version: 1, listener: 'web', from: '127.0.0.1', considered: [], plugins: [], rule: null, outcome: 'no-rule' },
   ...{ status: 404, location: null, groups: [] },
   split: { cookie: 'CASTOR-SPLIT-1', group: null },
   edits: {

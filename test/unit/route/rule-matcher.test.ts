@@ -174,6 +174,7 @@ t.test('explain, which compiles only the rules that may fit, tells the rule that
         group: (name: string) => ({ name }) as ExplainedGroup,
         protection: parsed.protection,
         secret: '',
+        plugins: [],
       }
       for (const each of all) {
         const request = read(each)
