@@ -9,6 +9,9 @@ const SECOND_MS = 1_500
 /** The same where the primary thread does not even hear of the signal. */
 const DEAF_MS = 3_000
 
+/** Not `--inspect-port`, which says where it would be. */
+const OPENS_INSPECTOR = /(^|\s)--inspect(-brk|-wait)?(=|\s|$)/
+
 const PARENT_POLL_MS = 250
 
 /** Each stops in order, and the second at once. */
@@ -78,7 +81,7 @@ function closeInspector(say: (line: string) => void): void {
   const url = inspector.url()
   if (url === undefined) return
   const flags = [...process.execArgv, process.env.NODE_OPTIONS ?? '']
-  if (flags.some((flag) => flag.includes('--inspect'))) say(`the inspector is open on ${url}; the watchdog is off`)
+  if (flags.some((flag) => OPENS_INSPECTOR.test(flag))) say(`the inspector is open on ${url}; the watchdog is off`)
   else inspector.close()
 }
 

@@ -73,11 +73,13 @@ t.test('an inspector that a signal opened before signals were watched for is clo
   const early = join(folder, 'early.cjs')
   // As Node does it for SIGUSR1, though not on its one port for all.
   writeFileSync(early, `if (require('worker_threads').isMainThread) require('inspector').open(0, '127.0.0.1')\n`)
-  const castor = await start(t, { access: 'off' }, ['--require', early])
-  const port = Number(/Debugger listening on ws:\/\/127\.0\.0\.1:(\d+)/.exec(castor.stderr)?.[1])
-  t.ok(port > 0, castor.stderr)
-  t.ok(await refused(port))
-  t.notMatch(castor.stderr, /the watchdog is off/)
+  for (const flags of [[], ['--inspect-port=127.0.0.1:0']]) {
+    const castor = await start(t, { access: 'off' }, ['--require', early, ...flags])
+    const port = Number(/Debugger listening on ws:\/\/127\.0\.0\.1:(\d+)/.exec(castor.stderr)?.[1])
+    t.ok(port > 0, castor.stderr)
+    t.ok(await refused(port), `${flags}`)
+    t.notMatch(castor.stderr, /the watchdog is off/)
+  }
 })
 
 t.test('with the inspector open by a flag the watchdog is off', async (t) => {
