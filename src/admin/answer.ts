@@ -77,6 +77,13 @@ export async function sendJsonInTurns(
   sendBody(request, response, status, 'application/json; charset=utf-8', `{${parts.join(',')}}\n`)
 }
 
+const refusals = new WeakMap<ServerResponse, string>()
+
+/** Code and message of what an answer refuses, for the audit log. */
+export function refusalOf(response: ServerResponse): string | null {
+  return refusals.get(response) ?? null
+}
+
 /** What is wrong with a part of a request. */
 export interface InputProblem {
   /** `body`, `query` or `path`, and from there on as in `body.weight`. */
@@ -92,6 +99,7 @@ export function sendError(
   message: string,
   problems?: readonly InputProblem[],
 ): void {
+  refusals.set(response, `${code}: ${message}`)
   const error = problems === undefined ? { code, message } : { code, message, problems }
   sendJson(request, response, ADMIN_ERRORS[code][0], { error })
 }

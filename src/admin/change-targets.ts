@@ -45,7 +45,7 @@ export const changeTarget = route({
   body: { schema: change, code: 'BAD_CHANGE' },
   answers: { 200: { says: 'It holds, on every thread.', schema: z.strictObject({ id: z.string(), weight, state }) } },
   errors: ['UNKNOWN_TARGET_GROUP', 'UNKNOWN_TARGET', 'NOT_PERSISTED', 'NOT_WRITTEN'],
-  async handle({ facts, request, response, params, body }) {
+  async handle({ facts, request, response, params, body, note }) {
     const { group, id } = params
     const target = findTarget(facts, request, response, params)
     if (target === undefined) return
@@ -53,9 +53,11 @@ export const changeTarget = route({
     const { weight, state } = body
     const apply = async (): Promise<true | undefined> => {
       if (!isThere(facts, target)) return undefined
+      const before = { weight: facts.table.weight(slot), state: stateOf(facts, slot) }
       if (weight !== undefined) facts.setTargetWeight(slot, weight)
       if (state !== undefined) facts.setTargetState(slot, state)
       facts.log.info({ targetGroup: group, target: id, ...body }, 'the operator changed a target')
+      Object.assign(note, changed(before, { weight: facts.table.weight(slot), state: stateOf(facts, slot) }))
       return true
     }
     const isForFile = body.persist === true && weight !== undefined
@@ -86,7 +88,8 @@ export const addTarget = route({
     },
   },
   errors: ['UNKNOWN_TARGET_GROUP', 'TARGET_EXISTS', 'NOT_PERSISTED', 'NOT_WRITTEN'],
-  async handle({ facts, request, response, params: { group }, body: { persist: isForFile = false, ...written } }) {
+  async handle({ facts, request, response, params: { group }, body, note }) {
+    const { persist: isForFile = false, ...written } = body
     const target = resolveTarget(written)
     let groupSlot = -1
     let refused: 'exists' | 'no-group' | undefined
@@ -94,7 +97,11 @@ export const addTarget = route({
       // As of now: a reload may have changed the groups since the request began.
       groupSlot = facts.directory.groups.indexOf(group)
       const outcome = groupSlot < 0 ? 'no-group' : await facts.addTarget(groupSlot, target)
-      if (outcome === 'added') return true
+      if (outcome === 'added') {
+        const { id, host, port, weight } = target
+        note.after = { id, address: formatAddress(host, port), weight }
+        return true
+      }
       refused = outcome
       return undefined
     }
@@ -142,13 +149,23 @@ export const removeTarget = route({
     },
   },
   errors: ['UNKNOWN_TARGET_GROUP', 'UNKNOWN_TARGET', 'NOT_PERSISTED', 'NOT_WRITTEN'],
-  async handle({ facts, request, response, params, query }) {
+  async handle({ facts, request, response, params, query, note }) {
     const { group, id } = params
     const target = findTarget(facts, request, response, params)
     if (target === undefined) return
     const now = query.now === 'true'
-    const apply = async (): Promise<number | undefined> =>
-      isThere(facts, target) ? facts.removeTarget(target.slot, now) : undefined
+    const apply = async (): Promise<number | undefined> => {
+      if (!isThere(facts, target)) return undefined
+      const { slot, host, port } = target
+      note.before = {
+        address: formatAddress(host, port),
+        weight: facts.table.weight(slot),
+        state: stateOf(facts, slot),
+      }
+      const leavesMs = facts.removeTarget(slot, now)
+      note.after = now ? null : { state: 'draining', leaves: new Date(wallTime(leavesMs, facts.clock)).toISOString() }
+      return leavesMs
+    }
     const edit = query.persist === 'true' ? ({ type: 'remove', group, id } as const) : undefined
     const done = await carryOut(facts, request, response, edit, apply)
     if (done === 'answered') return
@@ -186,6 +203,13 @@ async function carryOut<T>(
       sendError(request, response, 'NOT_WRITTEN', outcome.message)
       return 'answered'
   }
+}
+
+/** The values that are others now. */
+function changed<T extends object>(before: T, after: T): { before: Partial<T>; after: Partial<T> } {
+  const keys = (Object.keys(before) as (keyof T)[]).filter((key) => before[key] !== after[key])
+  const only = (values: T): Partial<T> => Object.fromEntries(keys.map((key) => [key, values[key]])) as Partial<T>
+  return { before: only(before), after: only(after) }
 }
 
 function isThere(facts: AdminFacts, { slot, generation }: ListedTarget): boolean {

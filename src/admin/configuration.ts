@@ -9,6 +9,7 @@ import { formatProblem, type Problem } from '../config/problems.js'
 import { ADMIN_STATES } from '../core/target-state.js'
 import { ADMIN_ERRORS, type AdminErrorCode } from './admin-errors.js'
 import { sendJson, sendJsonInTurns } from './answer.js'
+import { auditReload } from './audit-reload.js'
 import { inForce, outcome, refusal } from './configuration-schema.js'
 import type { AdminFacts } from './facts.js'
 import type { ReloadOutcome } from './reload-control.js'
@@ -72,8 +73,10 @@ export const reload = route({
   answers: { 200: { says: 'The file holds on every thread.', schema: outcome } },
   refusal,
   errors: ['CONFIG_INVALID', 'RESTART_REQUIRED', 'RELOAD_FAILED'],
-  async handle({ facts, request, response, body: { dryRun = false } }) {
+  async handle({ facts, request, response, body: { dryRun = false }, note }) {
     const came = dryRun ? await facts.reloading.preview() : await facts.reloading.reload('api')
+    if (dryRun) note.isQuestion = true
+    else Object.assign(note, auditReload(came))
     await sendOutcome(facts, request, response, came, dryRun)
   },
 })

@@ -15,9 +15,11 @@ export const drainHost = route({
       schema: z.strictObject({ node: z.string(), state: z.literal('draining'), vips: z.array(z.string()) }),
     },
   },
-  handle({ facts, request, response }) {
+  handle({ facts, request, response, note }) {
     facts.log.info('the operator drains this host')
+    note.before = { state: facts.state }
     const vips = facts.drainHost()
+    note.after = { state: 'draining', vips }
     sendJson(request, response, 202, { node: facts.config.node, state: 'draining', vips })
   },
 })

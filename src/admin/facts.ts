@@ -10,6 +10,7 @@ import type { Logger } from '../observe/log.js'
 import type { Columns } from '../shm/columns.js'
 import type { TargetTable } from '../shm/targets.js'
 import type { AdminErrorCode } from './admin-errors.js'
+import type { AuditLog } from './audit.js'
 import type { ReloadControl } from './reload-control.js'
 
 export type ProcessState = 'starting' | 'running' | 'draining'
@@ -84,6 +85,10 @@ export interface AdminFacts {
   readonly listeners: readonly ListenerFacts[]
   readonly log: Logger
   readonly reloading: ReloadControl
+  /** What was changed, by whom. */
+  readonly audit: AuditLog
+  /** The user id of whoever connected to a Unix socket; negative where nobody can tell. */
+  peerUser(fd: number): number
   /** What would become of a request now. Nothing is sent to anybody. */
   explain(question: ExplainQuestion): Explanation | Unexplained
   /** Those that the listener with this index serves now; none where it speaks no TLS. */

@@ -2,8 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AdminConfig, AdminListen } from '../core/config.js'
 import { bearerCheck, type Caller, hostCheck, isCrossOrigin, isJson, isNavigation } from './access-check.js'
 import { sendBody, sendError, setSecurityHeaders } from './answer.js'
+import { Auditor } from './auditor.js'
 import { type Refusal, readBody, readParams, readQuery } from './input.js'
-import type { AdminContext, Method } from './route.js'
+import type { AdminContext, ChangeNote, Method } from './route.js'
 import { type AdminRouter, allowed, type Found } from './router.js'
 
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void
@@ -20,6 +21,7 @@ export function requestHandler(
   let knowsHost = hostCheck(config, listen)
   const { facts } = context
   const { log, reloading } = facts
+  const auditor = new Auditor(facts, listen)
   return (request, response) => {
     const { admin } = reloading.inForce
     // A reload has brought another token, or other hosts.
@@ -42,6 +44,7 @@ export function requestHandler(
     }
     const caller = isOpen(found) ? ANYONE : enter(request)
     if ('code' in caller) {
+      auditor.refuse(request, found, path, caller)
       if (caller.code === 'UNAUTHORIZED') response.setHeader('WWW-Authenticate', 'Bearer realm="castor"')
       sendError(request, response, caller.code, caller.message)
     } else if (found === undefined) {
@@ -84,7 +87,6 @@ export function requestHandler(
     response: ServerResponse,
   ): Promise<void> {
     const { method = '', headers } = request
-    const refuse = ({ code, message, problems }: Refusal): void => sendError(request, response, code, message, problems)
     if (method === 'OPTIONS') {
       response.setHeader('Allow', allowed(found.resource))
       response.writeHead(204).end()
@@ -92,7 +94,13 @@ export function requestHandler(
     }
     const route = found.resource.get((method === 'HEAD' ? 'GET' : method) as Method)
     if (route === undefined) return refuseMethod(request, response, allowed(found.resource))
-    if (route.method !== 'GET') {
+    const isChange = route.method !== 'GET'
+    if (isChange) auditor.begin(response)
+    const refuse = (refusal: Refusal): void => {
+      if (isChange) auditor.refuse(request, found, route.path, refusal, caller, response)
+      sendError(request, response, refusal.code, refusal.message, refusal.problems)
+    }
+    if (isChange) {
       if (!isJson(headers['content-type'])) {
         const message = 'send Content-Type: application/json with every change, also with one that has no body'
         return refuse({ code: 'NOT_JSON', message })
@@ -116,7 +124,19 @@ export function requestHandler(
     if (body === undefined) return
     if ('refusal' in body) return refuse(body.refusal)
     const parts = { params: params.value, query: query.value, body: body.value }
-    await route.handle({ context, facts, request, response, ...parts })
+    const note: ChangeNote = { before: null, after: null }
+    const call = { context, facts, request, response, note, ...parts }
+    if (!isChange) {
+      await route.handle(call)
+      return
+    }
+    try {
+      await route.handle(call)
+    } catch (error) {
+      auditor.record(route, call, caller, { result: 'failed', reason: 'INTERNAL: the log says why', status: 500 })
+      throw error
+    }
+    auditor.record(route, call, caller)
   }
 }
 

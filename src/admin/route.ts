@@ -31,6 +31,17 @@ export interface AdminContext extends ProcessContext {
 /** GET answers HEAD as well. */
 export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE'
 
+/** What the handler of a change tells the audit log: values that changed, as they were and as they are. */
+export interface ChangeNote {
+  before: Readonly<Record<string, unknown>> | null
+  after: Readonly<Record<string, unknown>> | null
+  /** Where the answer's status does not tell. */
+  result?: 'done' | 'refused' | 'failed'
+  reason?: string | null
+  /** Nothing was to be changed. */
+  isQuestion?: true
+}
+
 /** A request whose parts have been held to the route's schemas. */
 export interface Call<Params, Query, Body> {
   readonly context: AdminContext
@@ -40,6 +51,7 @@ export interface Call<Params, Query, Body> {
   readonly params: Params
   readonly query: Query
   readonly body: Body
+  readonly note: ChangeNote
 }
 
 export interface BodyRule<Body> {

@@ -1,3 +1,4 @@
+import { audit } from './audit-routes.js'
 import { addTarget, changeTarget, removeTarget } from './change-targets.js'
 import { reload, showConfig, showDiff } from './configuration.js'
 import { drainHost } from './drain-host.js'
@@ -27,6 +28,7 @@ export const ROUTES: readonly Route[] = [
   showConfig,
   showDiff,
   reload,
+  audit,
   cluster,
   events,
   drainHost,

@@ -4,6 +4,7 @@ import { wallTime } from '../core/clock.js'
 import type { SessionRow } from '../core/session-store.js'
 import { sendError, sendJson } from './answer.js'
 import type { AdminFacts } from './facts.js'
+import { wholeNumber } from './parameters.js'
 import { route } from './route.js'
 import { count, time } from './status-schema.js'
 import { sendUnknownGroup } from './unknown-target.js'
@@ -105,15 +106,6 @@ export const listSessions = route({
     })
   },
 })
-
-/** A parameter that is one; `type` is what the OpenAPI document says of the text. */
-function wholeNumber(min: number, max: number, mustBe: string) {
-  return z
-    .string()
-    .meta({ type: 'integer', minimum: min, maximum: max })
-    .refine((text) => /^\d{1,9}$/.test(text) && Number(text) >= min && Number(text) <= max, mustBe)
-    .transform(Number)
-}
 
 async function readPage(
   facts: AdminFacts,

@@ -2,7 +2,7 @@ import { isAbsolute } from 'node:path'
 import { z } from 'zod'
 import { sendError } from './answer.js'
 import type { UpgradeStep } from './facts.js'
-import { route } from './route.js'
+import { type ChangeNote, route } from './route.js'
 
 const asked = z.strictObject({
   program: z.string().max(4_096).refine(isAbsolute, { error: 'must be an absolute path' }).optional(),
@@ -30,7 +30,7 @@ export const upgrade = route({
     'NOT_A_PROCESS',
     'FIRST_PROCESS',
   ],
-  async handle({ context, facts, request, response, body: { program } }) {
+  async handle({ context, facts, request, response, body: { program }, note }) {
     // Whoever may open the Unix socket may run programs as this user anyway; whoever reaches a TCP port may not.
     if (program !== undefined && !('path' in context.listen)) {
       const message =
@@ -48,10 +48,32 @@ export const upgrade = route({
     response.setHeader('Content-Type', LINES)
     const life = setInterval(() => response.write('{"step":"waiting"}\n'), SIGN_OF_LIFE_MS)
     try {
-      await upgrades.run(program, (step: UpgradeStep) => response.write(`${JSON.stringify(step)}\n`))
+      note.before = { pid: process.pid, version: facts.version }
+      await upgrades.run(program, (step: UpgradeStep) => {
+        response.write(`${JSON.stringify(step)}\n`)
+        noteStep(note, step, program)
+      })
     } finally {
       clearInterval(life)
       response.end()
     }
   },
 })
+
+/** The last step is what came of it; the new process's version comes before. */
+function noteStep(note: ChangeNote, step: UpgradeStep, program: string | undefined): void {
+  switch (step.step) {
+    case 'started':
+      note.after = { version: step.version, ...(program === undefined ? {} : { program }) }
+      return
+    case 'done':
+      note.after = { ...note.after, pid: step.pid }
+      return
+    case 'failed':
+      Object.assign(note, { after: null, result: 'failed', reason: `${step.code}: ${step.message}` })
+      return
+    case 'starting':
+    case 'prepared':
+      return
+  }
+}

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { version } from '../control/version.js'
 import { CastorError, ERROR_KINDS } from '../core/errors.js'
 import { endProcess } from '../native/end-process.js'
+import { addAudit } from './audit.js'
 import { addBench } from './bench.js'
 import { addCheck } from './check.js'
 import { addDoctor } from './doctor.js'
@@ -48,6 +49,7 @@ Exit codes: 0 done, 1 failed (status: degraded; diff: something differs),
   addExplain(castor)
   addTargetCommands(castor)
   addReload(castor)
+  addAudit(castor)
   addKeepalived(castor)
   addImport(castor)
   addDrainHost(castor)

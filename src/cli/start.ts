@@ -48,7 +48,7 @@ export function addStart(program: Command): void {
 SIGTERM, SIGQUIT or SIGINT (Ctrl-C) stop accepting and let what is in flight
 finish, at most shutdownTimeout long; a second one stops at once. SIGHUP reads
 the configuration file anew and applies it, as castor reload does. SIGUSR1 and
-SIGUSR2 open the access log anew, as after a rotation. Exits 0 after a clean
+SIGUSR2 open the log files anew, as after a rotation. Exits 0 after a clean
 stop, 1 after a failure, 2 for wrong configuration or usage.
 
 Examples:

@@ -14,6 +14,7 @@ export const RELOAD_RULES: Readonly<Record<string, ReloadRule>> = {
   // What has been opened and is being written to stays.
   'log.format': 'restart',
   'log.access': 'restart',
+  'log.audit': 'restart',
   'admin.listen': 'restart',
   'admin.token': 'reload',
   'admin.tokens': 'reload',

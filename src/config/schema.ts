@@ -52,6 +52,13 @@ const log = z
       .describe(
         'How log lines look. Default json, for log collectors; pretty is for people and costs more CPU a line.',
       ),
+    audit: z
+      .string()
+      .min(1, mustBe('off, stderr, stdout or a file’s path'))
+      .prefault('stderr')
+      .describe(
+        'Where the audit log goes, a JSON line for each change of the running process and each refusal: stderr, with the rest of the log and whatever log.level says, stdout, the path of a file, or off. Default stderr. GET /api/v1/audit has the last ones in any case.',
+      ),
     access: z
       .string()
       .min(1, mustBe('off, stdout or a file’s path'))

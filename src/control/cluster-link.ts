@@ -1,3 +1,4 @@
+import type { AuditLog } from '../admin/audit.js'
 import type { ClusterFacts } from '../admin/facts.js'
 import { type Clock, steadyTime, wallTime } from '../core/clock.js'
 import type { ClusterConfig } from '../core/config.js'
@@ -36,6 +37,7 @@ export interface ClusterLinkParts {
   readonly ticketKeys: TicketKeyStore
   readonly clock: () => Clock
   readonly log: Logger
+  readonly audit?: Pick<AuditLog, 'record'>
   /** The host's own, shared with all its threads. */
   readonly stamps: HybridClock
   /** This process takes over from another one, which speaks for the host until then. */
@@ -68,7 +70,7 @@ export class ClusterLink {
     this.#mesh = parts.mesh({
       isMuted: () => this.#isMuted,
       onMuted: () => this.#onMuted(),
-      onOperator: (entry) => this.#onOperator(entry),
+      onOperator: (entry, from) => this.#onOperator(entry, from),
       onTickets: (entry) => this.#onTickets(entry),
       known: () => this.#known,
     })
@@ -180,7 +182,7 @@ export class ClusterLink {
     }
   }
 
-  #onOperator(entry: OperatorEntry): void {
+  #onOperator(entry: OperatorEntry, from?: string): void {
     const { group, target } = entry
     const { snapshot, registry, clock, log } = this.#parts
     if (!isOperatorEntry(entry)) {
@@ -195,7 +197,7 @@ export class ClusterLink {
     }
     const groupSlot = groupNamed(snapshot(), group)?.slot
     const found = registry.all.findLast((listed) => listed.group === groupSlot && listed.id === target)
-    if (found !== undefined) this.#adopt(found.slot, entry)
+    if (found !== undefined) this.#adopt(found.slot, entry, from)
   }
 
   /** What operators have said of targets that this host did not have, or was about to lose, holds when they are back. */
@@ -220,12 +222,21 @@ export class ClusterLink {
     }
   }
 
-  #adopt(slot: number, { group, target, state, weight, drainUntilMs }: OperatorEntry): void {
+  #adopt(slot: number, { group, target, state, weight, drainUntilMs }: OperatorEntry, from?: string): void {
     const { registry, clock, log } = this.#parts
     const now = clock()
     // 0 is no time: translated, it would be one, and after a step of the clock none that other hosts take.
     const untilMs = drainUntilMs === 0 ? 0 : steadyTime(drainUntilMs, now)
+    const before = registry.wishFor(slot)
     registry.adopt(slot, state, weight, untilMs, now.steadyMs)
     log.info({ targetGroup: group, target, state, weight }, 'an operator changed a target')
+    // Other hosts say again from time to time what holds.
+    if (before.state === state && before.weight === weight) return
+    this.#parts.audit?.record({
+      by: { kind: 'host', name: from ?? null },
+      ...{ from: null, action: 'changeTarget', request: null, result: 'done', status: null, reason: null },
+      before: { targetGroup: group, target, state: before.state, weight: before.weight },
+      after: { targetGroup: group, target, state, weight },
+    })
   }
 }

@@ -2,6 +2,7 @@ import type { Admin } from '../admin/server.js'
 import { CastorError } from '../core/errors.js'
 import type { AccessWriter } from '../observe/access-writer.js'
 import type { LogDestination, Logger } from '../observe/log.js'
+import type { AuditFile } from './audit-log.js'
 import type { Watchdog } from './watchdog.js'
 import { within } from './within.js'
 
@@ -33,6 +34,7 @@ export interface Ending {
   readonly watchdog: Watchdog
   readonly admin: Admin | undefined
   readonly access: AccessWriter | undefined
+  readonly audit: AuditFile | undefined
   readonly destination: LogDestination
   readonly log: Logger
   /** Nothing is said of the end of what never ran: why it did not is for the caller to tell. */
@@ -46,6 +48,7 @@ export async function endAll(parts: Ending, flushMs: number): Promise<string[]> 
   parts.watchdog.stop()
   if (!(await within(ADMIN_END_MS, Promise.resolve(parts.admin?.close())))) leftovers.push('the admin API')
   if ((await parts.access?.close(flushMs)) === false) leftovers.push('the access log')
+  if ((await parts.audit?.close(flushMs)) === false) leftovers.push('the audit log')
   if (parts.hadStarted) parts.log.info('stopped')
   if (!(await parts.destination.close(flushMs))) leftovers.push('the log')
   return leftovers
@@ -54,9 +57,9 @@ export async function endAll(parts: Ending, flushMs: number): Promise<string[]> 
 /** A thread is stuck where nothing can end it: says so, and gives the reason for which the process ends. */
 export async function giveUp(
   thread: string,
-  { access, destination, log }: Pick<Ending, 'access' | 'destination' | 'log'>,
+  { access, audit, destination, log }: Pick<Ending, 'access' | 'audit' | 'destination' | 'log'>,
 ): Promise<CastorError> {
   log.fatal({ thread }, 'a thread is stuck and cannot be ended; the process ends, to be started anew')
-  await Promise.all([access?.close(FLUSH_NOW_MS), destination.close(FLUSH_NOW_MS)])
+  await Promise.all([access?.close(FLUSH_NOW_MS), audit?.close(FLUSH_NOW_MS), destination.close(FLUSH_NOW_MS)])
   return new CastorError('THREAD_STUCK', `the thread ${thread} is stuck in a system call or a loop in C`)
 }

@@ -16,7 +16,7 @@ export interface MeshKeeperParts {
   readonly row: number
   readonly log: Logger
   readonly onLine: (line: string) => void
-  readonly onOperator: (entry: OperatorEntry) => void
+  readonly onOperator: (entry: OperatorEntry, from?: string) => void
   readonly onTickets: (entry: TicketsEntry) => void
   /** The thread died; what it held in shared memory is to be let go. */
   readonly onDeath: () => void
@@ -75,7 +75,7 @@ export class MeshKeeper {
         this.status = message.status
         return
       case 'operator':
-        this.#parts.onOperator(message.entry)
+        this.#parts.onOperator(message.entry, ...(message.from === undefined ? [] : [message.from]))
         return
       case 'tickets':
         this.#parts.onTickets(message.entry)

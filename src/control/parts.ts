@@ -1,4 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
+import { AuditLog } from '../admin/audit.js'
+import { auditOwnReload } from '../admin/audit-reload.js'
+import { newAuditId } from '../admin/auditor.js'
 import type { Admin } from '../admin/server.js'
 import { type Clock, SystemClock } from '../core/clock.js'
 import type { Config } from '../core/config.js'
@@ -83,6 +86,7 @@ export class Parts {
   readonly watchdog: Watchdog
   readonly apply: Apply
   readonly reloading: Reloader
+  readonly audit: AuditLog
   /** What outlives the process in an upgrade. */
   readonly transfer: StateTransfer
   readonly upgrades: Upgrade
@@ -104,9 +108,14 @@ export class Parts {
       await this.apply.apply(next)
       log.level = next.log.level
     }
+    this.audit = new AuditLog(Date.now, newAuditId)
     this.reloading = new Reloader(config, {
       ...{ source: options.source, log, apply, serviceManager: options.sdNotify },
       onAsked: () => this.upgrades.reloadAsked(),
+      onReloaded: (by, outcome) => {
+        const audited = auditOwnReload(by, outcome)
+        if (audited !== undefined) this.audit.record(audited)
+      },
     })
     const addon = chooseAddon(config, log)
     this.addon = addon
@@ -162,6 +171,7 @@ export class Parts {
       ticketKeys,
       descriptors: this.descriptors,
       clock: () => this.now,
+      audit: this.audit,
       onLine: (line) => destination.write(line),
       onMessage: (message, reply) => takeMessage(message, reply, destination, events.access()),
       discard: (records, at) => this.discard(records, at),

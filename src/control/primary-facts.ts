@@ -1,3 +1,4 @@
+import type { AuditLog } from '../admin/audit.js'
 import type { AdminFacts, ClusterFacts, ProcessState, WorkerFacts } from '../admin/facts.js'
 import type { Clock } from '../core/clock.js'
 import type { Config, TargetConfig } from '../core/config.js'
@@ -32,6 +33,7 @@ export class PrimaryFacts implements AdminFacts {
   readonly table: TargetTable
   readonly log: Logger
   readonly reloading: Reloader
+  readonly audit: AuditLog
   readonly upgrades: Upgrade
   readonly #parts: Parts
   readonly #process: ProcessFacts
@@ -45,6 +47,7 @@ export class PrimaryFacts implements AdminFacts {
     this.table = parts.table
     this.log = parts.log
     this.reloading = parts.reloading
+    this.audit = parts.audit
     this.upgrades = parts.upgrades
   }
 
@@ -116,6 +119,10 @@ export class PrimaryFacts implements AdminFacts {
 
   certificates(listener: number): readonly CertificateFacts[] {
     return this.#parts.certificates.facts(this.directory.listeners[listener] ?? '')
+  }
+
+  peerUser(fd: number): number {
+    return this.#parts.addon?.peerUser(fd) ?? -1
   }
 
   drainHost(): readonly string[] {

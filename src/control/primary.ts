@@ -5,6 +5,7 @@ import type { AccessWriter } from '../observe/access-writer.js'
 import { guard } from '../observe/guard.js'
 import type { LogDestination, Logger } from '../observe/log.js'
 import { openAccessLog, reopenAccessLog } from './access-log.js'
+import { type AuditFile, openAuditLog, reopenAuditLog } from './audit-log.js'
 import type { OpenListener } from './bind.js'
 import type { Certificates } from './certificates.js'
 import { ConnectionLimit } from './connection-limit.js'
@@ -37,6 +38,7 @@ export class Primary implements RunningCastor {
   #care: NodeJS.Timeout | undefined
   #limit: ConnectionLimit | undefined
   #access: AccessWriter | undefined
+  #audit: AuditFile | undefined
   #admin: Admin | undefined
   #stopping: Promise<void> | undefined
   #stoppingNow: Promise<void> | undefined
@@ -97,6 +99,7 @@ export class Primary implements RunningCastor {
   async start(): Promise<void> {
     const { config, log } = this.#parts
     this.#access = await openAccessLog(config.log.access, log, this.#parts.columns)
+    this.#audit = await openAuditLog(config, this.#parts.audit, log, this.#destination)
     this.#parts.certificates.load()
     this.#parts.ticketKeys.onChange = (ticketKeys) => this.#parts.threads.tellTicketKeys(ticketKeys)
     this.#parts.ticketKeys.start()
@@ -137,7 +140,10 @@ export class Primary implements RunningCastor {
     log.info({ workers: config.workers, maxConnections: max, native: this.#parts.addon !== undefined }, 'started')
   }
 
-  readonly reopenLogs = (): Promise<void> => reopenAccessLog(this.#access, this.#parts.log)
+  readonly reopenLogs = async (): Promise<void> => {
+    await reopenAuditLog(this.#audit, this.#parts.log)
+    await reopenAccessLog(this.#access, this.#parts.log)
+  }
 
   stop(): Promise<void> {
     this.#parts.upgrades.abort()
@@ -191,7 +197,14 @@ export class Primary implements RunningCastor {
   async #endAll(flushMs: number): Promise<void> {
     const threads = (): Promise<void> => this.#parts.threads.stop()
     const hadStarted = this.state !== 'starting'
-    const parts = { hadStarted, threads, watchdog: this.#parts.watchdog, admin: this.#admin, access: this.#access }
+    const parts = {
+      hadStarted,
+      threads,
+      watchdog: this.#parts.watchdog,
+      admin: this.#admin,
+      access: this.#access,
+      audit: this.#audit,
+    }
     this.#closeBinds()
     this.leftovers.push(...(await endAll({ ...parts, destination: this.#destination, log: this.#parts.log }, flushMs)))
     this.#end.reached()
@@ -201,7 +214,7 @@ export class Primary implements RunningCastor {
   #fail(thread: string): void {
     this.#closeBinds()
     this.leftovers.push(thread)
-    const logs = { access: this.#access, destination: this.#destination, log: this.#parts.log }
+    const logs = { access: this.#access, audit: this.#audit, destination: this.#destination, log: this.#parts.log }
     void giveUp(thread, logs).then((cause) => this.#end.failed(cause))
   }
 

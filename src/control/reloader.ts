@@ -25,6 +25,8 @@ export interface ReloaderParts {
   readonly log: Logger
   /** Is told of each reload that somebody asks for. */
   onAsked?(): void
+  /** Is told what came of it. */
+  onReloaded?(by: ReloadTrigger, outcome: ReloadOutcome): void
   /** Makes `next` the configuration in force, whole or, where it rejects, not at all. */
   apply(next: Config): Promise<unknown>
   /** Replaced in tests. */
@@ -135,6 +137,7 @@ export class Reloader implements ReloadControl {
     const read = await this.#read()
     const outcome = read.type === 'read' ? await this.#apply(read) : failure(read)
     this.#remember(by, outcome)
+    this.#parts.onReloaded?.(by, outcome)
     serviceManager?.ready(`serving by configuration ${this.#state.version}; the last reload: ${outcome.result}`)
     return outcome
   }

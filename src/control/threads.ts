@@ -1,3 +1,4 @@
+import type { AuditLog } from '../admin/audit.js'
 import type { ClusterConfig } from '../core/config.js'
 import type { FromProxy, SegmentMessage, TargetsMessage, ToProxy } from '../core/messages.js'
 import { packSnapshot } from '../core/packed-snapshot.js'
@@ -49,6 +50,7 @@ export interface ThreadParts {
   readonly ticketKeys: TicketKeyStore
   readonly descriptors: DescriptorPlan
   readonly clock: ConstructorParameters<typeof ClusterLink>[0]['clock']
+  readonly audit: Pick<AuditLog, 'record'>
   onLine(line: string): void
   onMessage(message: FromProxy, reply: (message: ToProxy) => void): void
   /** Resets a connection that nobody will serve. */
@@ -154,8 +156,20 @@ export class Threads {
   }
 
   #makeCluster(cluster: ClusterConfig): ClusterLink {
-    const { inForce, registry, ticketKeys, clock, log, onLine, watchdog, sessions, version, columns, takesOver } =
-      this.#parts
+    const {
+      inForce,
+      registry,
+      ticketKeys,
+      clock,
+      log,
+      audit,
+      onLine,
+      watchdog,
+      sessions,
+      version,
+      columns,
+      takesOver,
+    } = this.#parts
     const { workers, node } = inForce.snapshot.config
     return new ClusterLink({
       cluster,
@@ -165,6 +179,7 @@ export class Threads {
       ticketKeys,
       clock,
       log,
+      audit,
       stamps: new SharedHybridClock(columns.shared.hybridClock, node, () => clock().wallMs),
       mesh: (listeners) =>
         new MeshKeeper({

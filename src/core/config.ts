@@ -124,6 +124,8 @@ export interface LogConfig {
   readonly format: 'json' | 'pretty'
   /** `off`, `stdout`, or a file's path. */
   readonly access: string
+  /** `off`, `stderr` (with the rest of the log), `stdout`, or a file's path. */
+  readonly audit: string
 }
 
 export interface AdminConfig {

@@ -71,7 +71,7 @@ export type MergeOutcome = 'news' | 'known' | 'older' | 'unknown-target'
 /** What this host knows, as the mesh reads and writes it. */
 export interface MeshState {
   /** Takes an entry from elsewhere in, if it is newer; `sentMs`: when somebody said it. Commutative and idempotent. */
-  merge(entry: MeshEntry, sentMs: number): MergeOutcome
+  merge(entry: MeshEntry, sentMs: number, from: string): MergeOutcome
   /** What this host has for the same thing, if anything. */
   current(entry: MeshEntry): MeshEntry | undefined
   /**

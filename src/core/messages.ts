@@ -134,8 +134,8 @@ export type FromMesh =
   | { readonly type: 'muted' }
   | { readonly type: 'log'; readonly line: string }
   | { readonly type: 'status'; readonly status: MeshStatus }
-  /** An operator of another host wants something of a target; also what was wanted before this host started. */
-  | { readonly type: 'operator'; readonly entry: OperatorEntry }
+  /** An operator of another host wants something of a target; also what was wanted before this host started. `from`: who said so. */
+  | { readonly type: 'operator'; readonly entry: OperatorEntry; readonly from?: string | undefined }
   | { readonly type: 'tickets'; readonly entry: TicketsEntry }
 
 export type ToProxy =

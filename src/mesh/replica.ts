@@ -189,11 +189,11 @@ export class Replica implements MeshTransportEvents {
       this.counts.newer += faults.newer
       this.#parts.onSkipped(batch.node, { faults, firstFault })
     }
-    for (const entry of batch.entries) this.#merge(entry, batch.sentMs, isKept)
+    for (const entry of batch.entries) this.#merge(entry, batch, isKept)
     if (change !== 'stale') for (const health of batch.health) this.#parts.state.onHealth(health)
   }
 
-  #merge(entry: MeshEntry, sentMs: number, isKept: boolean): void {
+  #merge(entry: MeshEntry, { sentMs, node }: Pick<ReadBatch, 'sentMs' | 'node'>, isKept: boolean): void {
     const { state, clock, time } = this.#parts
     this.counts.entriesIn++
     if (writtenMs(entry) > time.wallMs + MAX_AHEAD_MS) {
@@ -209,7 +209,7 @@ export class Replica implements MeshTransportEvents {
       return
     }
     clock.witness(entry.high, entry.low)
-    const outcome = state.merge(entry, sentMs)
+    const outcome = state.merge(entry, sentMs, node)
     if (outcome === 'unknown-target') this.counts.unknown++
     else if (outcome === 'news' && isKept && entry.kind !== 'session') {
       // Whoever saved it may have died before it was told, and the others would go without. Sessions tell of themselves

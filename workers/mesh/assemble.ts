@@ -87,7 +87,7 @@ export class MeshThread {
       names: this.names,
       table,
       clock,
-      onOperator: (entry) => post({ type: 'operator', entry }),
+      onOperator: (entry, from) => post({ type: 'operator', entry, from }),
       onTickets: (entry) => post({ type: 'tickets', entry }),
     })
     const transport = surroundings.transport(cluster, (policy) => {

@@ -22,7 +22,7 @@ export interface LocalStateParts {
   readonly table: TargetTable
   readonly clock: Clock
   /** News for the primary, which alone writes operator state and hands out ticket keys. */
-  readonly onOperator: (entry: OperatorEntry) => void
+  readonly onOperator: (entry: OperatorEntry, from?: string) => void
   readonly onTickets: (entry: TicketsEntry) => void
 }
 
@@ -76,14 +76,14 @@ export class LocalState implements MeshState {
     return [...operators, this.#tickets]
   }
 
-  merge(entry: MeshEntry, sentMs: number): MergeOutcome {
+  merge(entry: MeshEntry, sentMs: number, from?: string): MergeOutcome {
     const { sessions, ledger, clock, onOperator, onTickets } = this.#parts
     switch (entry.kind) {
       case 'session':
         return sessions.merge(entry)
       case 'operator': {
         const outcome = ledger.merge(entry, sentMs, clock.wallMs)
-        if (outcome === 'news') onOperator(entry)
+        if (outcome === 'news') onOperator(entry, from)
         return outcome
       }
       case 'tickets': {

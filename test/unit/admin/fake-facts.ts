@@ -1,3 +1,5 @@
+import { AuditLog } from '../../../src/admin/audit.js'
+import { newAuditId } from '../../../src/admin/auditor.js'
 import type {
   AdminFacts,
   ClusterFacts,
@@ -111,7 +113,7 @@ function config(admin: AdminConfig): Config {
   return {
     node: 'lb-a',
     workers: 2,
-    log: { level: 'silent', format: 'json', access: 'off' },
+    log: { level: 'silent', format: 'json', access: 'off', audit: 'off' },
     admin,
     plugins: [],
     watchdogMs: 0,
@@ -217,12 +219,16 @@ export class FakeFacts implements AdminFacts {
     { name: 'db', addresses: ['0.0.0.0:5432'] },
   ]
   readonly log = createLogger(
-    { level: 'silent', format: 'json', access: 'off' },
+    { level: 'silent', format: 'json', access: 'off', audit: 'off' },
     { write() {}, flushSync() {}, close: async () => true },
     { node: 'lb-a', thread: 'primary' },
   )
 
   readonly reloading: FakeReloading
+  readonly audit = new AuditLog(Date.now, newAuditId)
+  peerUser(_fd: number): number {
+    return 1234
+  }
 
   /** By index of the listener. */
   served: CertificateFacts[][] = []

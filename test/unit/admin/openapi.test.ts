@@ -159,6 +159,8 @@ t.test('what is answered has the form that the document says, to the last field'
     ['DELETE', target, 202],
     ['DELETE', `${target}?now=true`, 200],
     ['DELETE', target, 404],
+    ['GET', '/api/v1/audit', 200],
+    ['GET', '/api/v1/audit?limit=0', 400],
     ['POST', '/api/v1/drain-host', 202],
     ['POST', '/api/v1/upgrade', 403, { program: '/bin/true' }],
     ['POST', '/api/v1/upgrade', 200, {}],

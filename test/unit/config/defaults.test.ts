@@ -9,7 +9,7 @@ t.test('the smallest file gets every documented default', (t) => {
     node: 'test-host',
     workers: 4,
     plugins: [],
-    log: { level: 'info', format: 'json', access: 'stdout' },
+    log: { level: 'info', format: 'json', access: 'stdout', audit: 'stderr' },
     admin: { listen: [{ address: '127.0.0.1', port: 9900 }], token: '', tokens: [], hosts: [] },
     shutdownTimeoutMs: 30_000,
     upgradeTimeoutMs: 60_000,
@@ -146,7 +146,7 @@ protection: { headerTimeout: 3s, bodyMinRate: 1KiB/s, maxHeaderBytes: 64KiB, max
 `)
   t.equal(config.node, 'lb-a')
   t.equal(config.workers, 2)
-  t.same(config.log, { level: 'debug', format: 'pretty', access: '/var/log/castor/access.log' })
+  t.same(config.log, { level: 'debug', format: 'pretty', access: '/var/log/castor/access.log', audit: 'stderr' })
   t.same(config.admin, { listen: [{ address: '::', port: 9901 }], token: 's3cret', tokens: [], hosts: [] })
   t.equal(config.shutdownTimeoutMs, 120_000)
   t.equal(config.drainDelayMs, 3_000)

@@ -2,7 +2,7 @@
 export const FULL: readonly string[] = [
   `node: lb-x
 workers: 3
-log: { level: debug, format: pretty, access: /var/log/castor/access.log }
+log: { level: debug, format: pretty, access: /var/log/castor/access.log, audit: /var/log/castor/audit.log }
 admin: { listen: [127.0.0.1:9911, "unix:/run/castor/admin.sock"], token: token-of-the-admin, tokens: [{ name: prometheus, token: token-of-prometheus, role: read }], hosts: [lb.example] }
 drainDelay: 3s
 shutdownTimeout: 90s

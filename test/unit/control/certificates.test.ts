@@ -38,7 +38,10 @@ targetGroups:
     flushSync() {},
     close: async () => true,
   }
-  const log = createLogger({ level: 'info', format: 'json', access: 'off' }, destination, { node: 'n', thread: 't' })
+  const log = createLogger({ level: 'info', format: 'json', access: 'off', audit: 'off' }, destination, {
+    node: 'n',
+    thread: 't',
+  })
   const certificates = new Certificates(config, log, new Set(), { settleMs: 20, pollMs })
   let changes = 0
   certificates.onChange = () => changes++
@@ -190,7 +193,10 @@ targetGroups:
   )
   rmSync(key)
   const destination = { write() {}, flushSync() {}, close: async () => true }
-  const log = createLogger({ level: 'info', format: 'json', access: 'off' }, destination, { node: 'n', thread: 't' })
+  const log = createLogger({ level: 'info', format: 'json', access: 'off', audit: 'off' }, destination, {
+    node: 'n',
+    thread: 't',
+  })
   t.throws(() => new Certificates(config, log).load(), { code: 'CONFIG_INVALID', message: /there is no such file/ })
   t.end()
 })

@@ -1,5 +1,6 @@
 import pino from 'pino'
 import t from 'tap'
+import type { Audited } from '../../../src/admin/audit.js'
 import { ClusterLink, type MeshListeners } from '../../../src/control/cluster-link.js'
 import type { TargetRegistry } from '../../../src/control/target-registry.js'
 import { LocalTicketKeys } from '../../../src/control/ticket-keys.js'
@@ -18,6 +19,7 @@ class Rig {
   readonly clock = new ManualClock()
   readonly sent: ToMesh[] = []
   readonly link: ClusterLink
+  readonly audited: Audited[] = []
   listeners!: MeshListeners
   readonly ticketKeys = new LocalTicketKeys()
   group = 'app'
@@ -45,6 +47,7 @@ class Rig {
       ticketKeys: this.ticketKeys,
       clock: () => this.clock,
       log: pino({ level: 'silent' }),
+      audit: { record: (audited) => this.audited.push(audited) },
       stamps: this.#stamps,
       mesh: (listeners) => {
         this.listeners = listeners
@@ -89,6 +92,23 @@ t.test('what an operator says here stands against what another host said before 
   rig.clock.advance(5)
   rig.listeners.onOperator(rig.entry('active'))
   t.equal(rig.wish.state, 'active', 'a later one holds')
+})
+
+t.test('what an operator of another host changes here is audited once, with the name of that host', async (t) => {
+  const rig = new Rig()
+  rig.listeners.onOperator(rig.entry('draining'), 'lb-b')
+  t.match(rig.audited, [
+    {
+      by: { kind: 'host', name: 'lb-b' },
+      action: 'changeTarget',
+      before: { targetGroup: 'app', target: 't', state: 'active' },
+      after: { targetGroup: 'app', target: 't', state: 'draining' },
+      result: 'done',
+    },
+  ])
+  rig.clock.advance(5)
+  rig.listeners.onOperator(rig.entry('draining'), 'lb-c')
+  t.equal(rig.audited.length, 1, 'said again, it changes nothing')
 })
 
 t.test('hearing of the same that was wanted before changes nothing of when it was said last', async (t) => {

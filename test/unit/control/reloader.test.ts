@@ -46,7 +46,7 @@ async function rig(
   const applied: Rig['applied'] = []
   const log: Rig['log'] = []
   const logger = createLogger(
-    { level: 'debug', format: 'json', access: 'off' },
+    { level: 'debug', format: 'json', access: 'off', audit: 'off' },
     { write: (line) => log.push(JSON.parse(line)), flushSync() {}, close: async () => true },
     { node: 'n', thread: 'primary' },
   )

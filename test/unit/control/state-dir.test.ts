@@ -29,7 +29,7 @@ function rig(t: { teardown(handler: () => void): unknown }) {
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   const lines: string[] = []
   const destination = { write: (line: string) => lines.push(line), flushSync() {}, close: async () => true }
-  const log = createLogger({ level: 'info', format: 'json', access: 'off' }, destination, {
+  const log = createLogger({ level: 'info', format: 'json', access: 'off', audit: 'off' }, destination, {
     node: 'test',
     thread: 'primary',
   })

@@ -4,7 +4,7 @@ import t from 'tap'
 import type { LogConfig } from '../../../src/core/config.js'
 import { createLogger, createWorkerLogger, type Logger, openLogDestination } from '../../../src/observe/log.js'
 
-const config: LogConfig = { level: 'info', format: 'json', access: 'off' }
+const config: LogConfig = { level: 'info', format: 'json', access: 'off', audit: 'off' }
 
 /** Runs `use` with a logger over a file, and gives what the file holds in the end. */
 async function logged(
