@@ -48,6 +48,7 @@ function fill(task: ProxyTask, sessions: number): void {
       vport: 0,
       tls: undefined,
       place: -1,
+      isForwarded: false,
       sessionKey: undefined,
     })
     stickiness.onTarget(binding, 0)

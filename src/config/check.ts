@@ -132,12 +132,23 @@ function checkListenerKeys(listener: Entry, report: Report): void {
     report([...listener.path, 'idleTimeout'], `must be from 1s to 24h, not ${String(idleTimeout)}`, 'value')
   }
   if (!carriesBytes(protocol)) return
+  const limits = isFields(listener.fields.limits) ? listener.fields.limits : {}
+  for (const key of REQUEST_LIMITS) {
+    if (limits[key] === undefined) continue
+    report(
+      [...listener.path, 'limits', key],
+      `${key} has no effect on a ${String(protocol)} listener; leave it out`,
+      'key',
+    )
+  }
   for (const key of HTTP_LISTENER_KEYS) {
     const value = listener.fields[key]
     if (value === undefined || (Array.isArray(value) && value.length === 0)) continue
     report([...listener.path, key], `${key} has no effect on a ${String(protocol)} listener; leave it out`, 'key')
   }
 }
+
+const REQUEST_LIMITS = ['requestsPerSecond', 'bodyBytes']
 
 /** For requests: connections that carry bytes may be silent for as long as their peers like. */
 function isTooLong(idleTimeout: unknown): boolean {

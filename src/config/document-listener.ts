@@ -1,4 +1,4 @@
-import type { ListenerConfig } from '../core/config.js'
+import type { ListenerConfig, ListenerLimits } from '../core/config.js'
 import type { Http2Config, ListenerTlsConfig } from '../core/config-tls.js'
 import { formatAddress } from './addresses.js'
 import { rulesDocument } from './document-rules.js'
@@ -32,11 +32,27 @@ export function listenerDocument(listener: ListenerConfig, file: ShownFile): Fie
         }
       : {}),
     acceptProxyProtocol: [...listener.acceptProxyProtocol],
+    limits: limitsDocument(listener.limits, speaksHttp),
     ...(speaksHttp
       ? { trustForwardedFrom: [...listener.trustForwardedFrom], explainFrom: [...listener.explainFrom] }
       : {}),
   }
 }
+
+function limitsDocument({ connections, requestsPerSecond, bodyBytes }: ListenerLimits, speaksHttp: boolean): Fields {
+  return {
+    connections: orUnlimited(connections),
+    ...(speaksHttp
+      ? {
+          requestsPerSecond: orUnlimited(requestsPerSecond),
+          bodyBytes: bodyBytes === Number.POSITIVE_INFINITY ? 'unlimited' : formatSize(bodyBytes),
+        }
+      : {}),
+  }
+}
+
+export const orUnlimited = (limit: number): number | string =>
+  limit === Number.POSITIVE_INFINITY ? 'unlimited' : limit
 
 /** One value where there is one, as most files have it. */
 export function list<T>(values: readonly T[]): T | readonly T[] {

@@ -1,7 +1,7 @@
 import type { AdminListen, Config, RedisConfig, RedisNode, SourceListConfig, VipConfig } from '../core/config.js'
 import { formatAddress, formatAdminListen } from './addresses.js'
 import { groupDocument } from './document-group.js'
-import { list, listenerDocument } from './document-listener.js'
+import { list, listenerDocument, orUnlimited } from './document-listener.js'
 import { pluginDocument } from './document-plugins.js'
 import { byPath, type ShownFile } from './shown-file.js'
 import { fileItem, fileOfItem } from './source-list.js'
@@ -42,6 +42,7 @@ export function toDocument(config: Config, file: ShownFile = byPath): Fields {
       connectionsPerSource: orUnlimited(protection.connectionsPerSource),
       newConnectionsPerSource: rateOrUnlimited(protection.newConnectionsPerSource),
       handshakesPerSource: rateOrUnlimited(protection.handshakesPerSource),
+      requestsPerSource: rateOrUnlimited(protection.requestsPerSource),
     },
     ...(cluster === undefined
       ? {}
@@ -68,8 +69,6 @@ function sourcesDocument({ items, ranges }: SourceListConfig, file: ShownFile): 
     return path === undefined ? item : fileItem(file(path, content))
   })
 }
-
-const orUnlimited = (limit: number): number | string => (limit === Number.POSITIVE_INFINITY ? 'unlimited' : limit)
 
 const rateOrUnlimited = (rate: number): string => (rate === Number.POSITIVE_INFINITY ? 'unlimited' : `${rate}/s`)
 

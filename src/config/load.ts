@@ -75,9 +75,9 @@ export function parseConfig(text: string, fileName: string, options: LoadOptions
     : locator(fileName, yaml, overridden.overrides)
   options.onPlaces?.((path) => formatPlace(locate({ path, message: '', at: 'value' })))
   const later = new Set<string>()
-  findLater(tree, (path, message, at) => {
+  findLater(tree, (path, message) => {
     later.add(pathKey(path))
-    problems.push(locate({ path, message, at }))
+    problems.push(locate({ path, message, at: 'key' }))
   })
 
   const fromEnvironment = new Set([...yaml.fromEnvironment, ...overridden.fromEnvironment])

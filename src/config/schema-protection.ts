@@ -7,8 +7,28 @@ const HOUR = 3_600_000
 const KIB = 1_024
 const MIB = 1_024 * KIB
 
-export const unlimited = () =>
-  z.literal('unlimited').optional().describe('Only "unlimited" in this version, which is what leaving it out means.')
+/** Of one listener. */
+export const listenerLimits = z
+  .strictObject({
+    connections: limit(1, 10_000_000)
+      .prefault('unlimited')
+      .describe(
+        'Connections that the listener may have open at once; more are reset. 1 to 10000000, or unlimited, the default. Higher leaves less room for other listeners; lower refuses clients.',
+      ),
+    requestsPerSecond: limit(1, 1_000_000)
+      .prefault('unlimited')
+      .describe(
+        'Requests that the listener takes each second, as many at once; more get 429. 1 to 1000000, or unlimited, the default. Higher lets more through to the targets; lower refuses clients.',
+      ),
+    bodyBytes: z
+      .union([z.literal('unlimited').transform(() => Number.POSITIVE_INFINITY), size(0, 1_024 ** 4)])
+      .prefault('unlimited')
+      .describe(
+        'Largest body of a request; a larger one gets 413, or, where that shows only on the way, is cut. 0B to 1024GiB, or unlimited, the default. Higher lets clients send more to the targets; lower refuses uploads.',
+      ),
+  })
+  .prefault({})
+  .describe('Limits of the listener.')
 
 export const protection = z
   .strictObject({
@@ -70,7 +90,11 @@ export const protection = z
       .describe(
         'TLS handshakes that one source may begin each second, as many at once; beyond that its connections are reset before any cryptography. 1/s to 100000/s, or unlimited; default 100/s. Higher lets one source take more CPU; lower refuses many clients behind one address.',
       ),
-    requestsPerSource: unlimited(),
+    requestsPerSource: eventRate(1, 100_000)
+      .prefault('unlimited')
+      .describe(
+        'Requests that one source may send each second, as many at once, over all listeners; more get 429. Behind a proxy in trustForwardedFrom, the client that it names counts. 1/s to 100000/s, or unlimited, the default. Higher lets one source take more of the targets; lower refuses many clients behind one address.',
+      ),
   })
   .prefault({})
   .describe('Limits that keep one client from spoiling it for the others.')

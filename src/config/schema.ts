@@ -18,7 +18,7 @@ import { healthCheck, outlierDetection, panicPercent } from './schema-health.js'
 import { groupHttp2, http2, redirectToHttps } from './schema-http2.js'
 import { keepAlive } from './schema-keep-alive.js'
 import { plugins } from './schema-plugins.js'
-import { protection, unlimited } from './schema-protection.js'
+import { listenerLimits, protection } from './schema-protection.js'
 import { maxConnectionsPerTarget, queue } from './schema-queue.js'
 import { ruleSets, rules } from './schema-rules.js'
 import { stickiness } from './schema-stickiness.js'
@@ -132,10 +132,7 @@ const listener = z
       .describe(
         'CIDRs whose requests with the field x-castor-explain: 1 are told in their answers, in the field of the same name, how they were routed, on an http or https listener. Default none. Too wide: names and addresses of targets become known.',
       ),
-    limits: z
-      .strictObject({ connections: unlimited(), requestsPerSecond: unlimited() })
-      .optional()
-      .describe('Limits of the listener. Only "unlimited" in this version.'),
+    limits: listenerLimits,
   })
   .describe('One place where clients connect.')
 

@@ -144,7 +144,7 @@ export class Parts {
       log: new SourceLog(log, this.clock),
       snapshot: () => inForce.snapshot,
       clock: () => this.now,
-      discard: (records, at) => this.discard(records, at),
+      reset: (records, at) => this.addon?.closeFd(records[at + RECORD_FD]!, 1),
     })
     this.binds = new Binds(
       addon === undefined ? sharedSockets() : nativeSockets(addon, log, events.accepted),
@@ -224,6 +224,7 @@ export class Parts {
 
   /** Resets a connection that nobody will serve. */
   discard(records: Int32Array, at: number): void {
+    this.sourceGate.lost(records, at)
     this.addon?.closeFd(records[at + RECORD_FD]!, 1)
     const place = recordPlace(records, at)
     if (place >= 0) this.sources.leave(place)

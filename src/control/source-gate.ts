@@ -11,12 +11,13 @@ import {
   recordPeer,
   setRecordPlace,
 } from '../core/connection-record.js'
+import { REASON } from '../core/reasons.js'
 import type { Snapshot } from '../core/snapshot.js'
 import { SourceAdmission } from '../limits/source-admission.js'
 import { isInRanges } from '../net/in-ranges.js'
 import type { SourceLog } from '../proxy/source-log.js'
 import type { Columns } from '../shm/columns.js'
-import { LISTENER_REASONS } from '../shm/layout.js'
+import { LISTENER_CONNECTIONS_ACTIVE, LISTENER_CONNECTIONS_TOTAL, LISTENER_REASONS } from '../shm/layout.js'
 import type { SourceTable } from '../shm/source-table.js'
 
 const PRIMARY_COLUMN = 0
@@ -29,7 +30,16 @@ export interface SourceGateParts {
   snapshot(): Snapshot
   clock(): Clock
   /** Resets the connection of the record at that word. */
-  discard(records: Int32Array, at: number): void
+  reset(records: Int32Array, at: number): void
+}
+
+/** Connections of one listener, as the gate knows them. */
+interface ListenerLoad {
+  /** A listener that has the slot later is another one. */
+  readonly generation: number
+  readonly limit: number
+  /** Let in so far, since its beginning. */
+  admitted: number
 }
 
 /**
@@ -42,12 +52,15 @@ export class SourceGate {
   #known: Snapshot
   /** By slot of the bind: proxies in front of it. */
   #proxies: readonly AddressRanges[]
+  /** By slot of the listener; only of those that have a limit. */
+  #loads: readonly (ListenerLoad | undefined)[] = []
 
   constructor(parts: SourceGateParts) {
     this.#parts = parts
     this.#known = parts.snapshot()
     this.#admission = new SourceAdmission(parts.table, this.#known.config.protection)
     this.#proxies = proxiesOf(this.#known)
+    this.#loads = this.#loadsOf(this.#known)
   }
 
   /** Moves those of `count` records that may come in to the front, and returns their number. */
@@ -66,9 +79,28 @@ export class SourceGate {
   }
 
   #admits(records: Int32Array, at: number, steadyMs: number): boolean {
-    const admission = this.#admission
     const family = recordFamily(records, at)
     const bind = records[at + RECORD_LISTENER]!
+    const slot = this.#known.binds[bind]?.listener
+    const load = slot === undefined ? undefined : this.#loads[slot]
+    if (load !== undefined && this.#open(slot!, load) >= load.limit) {
+      this.#refuse(records, at, bind, REASON.LISTENER_CONNECTIONS)
+      return false
+    }
+    if (!this.#admitsSource(records, at, family, bind, steadyMs)) return false
+    if (load !== undefined) load.admitted++
+    return true
+  }
+
+  /** What workers have counted in, and what is on its way to them. Ever counted in is read first: nothing is left out. */
+  #open(slot: number, load: ListenerLoad): number {
+    const counters = this.#parts.columns.listener(slot)
+    const onTheirWay = load.admitted - counters.sum(LISTENER_CONNECTIONS_TOTAL)
+    return onTheirWay + counters.sum(LISTENER_CONNECTIONS_ACTIVE)
+  }
+
+  #admitsSource(records: Int32Array, at: number, family: 4 | 6, bind: number, steadyMs: number): boolean {
+    const admission = this.#admission
     if (isInRanges(this.#proxies[bind] ?? NOBODY, family, records, at + RECORD_ADDRESS)) return true
     const reason = admission.admit(family, records, at + RECORD_ADDRESS, steadyMs)
     if (reason === 0) {
@@ -80,7 +112,7 @@ export class SourceGate {
   }
 
   #refuse(records: Int32Array, at: number, bind: number, reason: number): void {
-    const { columns, log, discard } = this.#parts
+    const { columns, log, reset } = this.#parts
     const { binds, listeners } = this.#known
     const slot = binds[bind]?.listener
     if (slot !== undefined) {
@@ -88,17 +120,39 @@ export class SourceGate {
       counters.words[counters.at(PRIMARY_COLUMN) + LISTENER_REASONS + reason]!++
     }
     const { toTell, limits } = this.#admission
-    if (toTell !== undefined) {
+    if (reason !== REASON.LISTENER_CONNECTIONS && toTell !== undefined) {
       const name = slot === undefined ? '' : (listeners[slot]?.config.name ?? '')
       log.refused(recordPeer(records, at).address, name, toTell, limits[toTell])
     }
-    discard(records, at)
+    reset(records, at)
   }
 
   #take(snapshot: Snapshot): void {
     this.#known = snapshot
     this.#admission.limits = snapshot.config.protection
     this.#proxies = proxiesOf(snapshot)
+    this.#loads = this.#loadsOf(snapshot)
+  }
+
+  #loadsOf({ listeners }: Snapshot): readonly (ListenerLoad | undefined)[] {
+    return Array.from(listeners, (entry) => {
+      const limit = entry?.config.limits.connections ?? Number.POSITIVE_INFINITY
+      if (entry === undefined || limit === Number.POSITIVE_INFINITY) return undefined
+      const { slot, generation } = entry
+      const known = this.#loads[slot]
+      const admitted =
+        known?.generation === generation
+          ? known.admitted
+          : this.#parts.columns.listener(slot).sum(LISTENER_CONNECTIONS_TOTAL)
+      return { generation, limit, admitted }
+    })
+  }
+
+  /** One that was let in will never be counted in: nobody had room for it. */
+  lost(records: Int32Array, at: number): void {
+    const slot = this.#known.binds[records[at + RECORD_LISTENER]!]?.listener
+    const load = slot === undefined ? undefined : this.#loads[slot]
+    if (load !== undefined) load.admitted--
   }
 }
 

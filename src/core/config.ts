@@ -184,6 +184,7 @@ export interface ListenerConfig {
   /** CIDRs, as written. */
   readonly acceptProxyProtocol: readonly string[]
   readonly trustForwardedFrom: readonly string[]
+  readonly limits: ListenerLimits
   /** Clients that may ask how their requests are routed; CIDRs, as written. */
   readonly explainFrom: readonly string[]
   /** Of tls and https listeners, and of no others. */
@@ -340,6 +341,17 @@ export interface ProtectionConfig {
   readonly connectionsPerSource: number
   readonly newConnectionsPerSource: number
   readonly handshakesPerSource: number
+  readonly requestsPerSource: number
+}
+
+/** Infinite where there is no limit. */
+export interface ListenerLimits {
+  /** Open at once. */
+  readonly connections: number
+  /** As many at once. */
+  readonly requestsPerSecond: number
+  /** Of one request. */
+  readonly bodyBytes: number
 }
 
 export interface SourceListConfig {

@@ -45,6 +45,10 @@ export const REASONS = [
   { code: 'SOURCE_CONNECTION_RATE', fault: 'client' },
   { code: 'SOURCE_HANDSHAKE_RATE', fault: 'client' },
   { code: 'PLUGIN_FAILED', fault: 'us' },
+  { code: 'SOURCE_REQUEST_RATE', fault: 'client' },
+  { code: 'LISTENER_REQUEST_RATE', fault: 'us' },
+  { code: 'LISTENER_CONNECTIONS', fault: 'us' },
+  { code: 'BODY_TOO_LARGE', fault: 'client' },
 ] as const satisfies readonly { code: string; fault: 'none' | Fault }[]
 
 export type ReasonCode = (typeof REASONS)[number]['code']

@@ -12,11 +12,15 @@ const TELL_EVERY_S = 600
 
 export type SourceLimits = Pick<
   ProtectionConfig,
-  'allow' | 'deny' | 'connectionsPerSource' | 'newConnectionsPerSource' | 'handshakesPerSource'
+  'allow' | 'deny' | 'connectionsPerSource' | 'newConnectionsPerSource' | 'handshakesPerSource' | 'requestsPerSource'
 >
 
 /** The key of `protection` that a source is refused by. */
-export type RefusingKey = 'connectionsPerSource' | 'newConnectionsPerSource' | 'handshakesPerSource'
+export type RefusingKey =
+  | 'connectionsPerSource'
+  | 'newConnectionsPerSource'
+  | 'handshakesPerSource'
+  | 'requestsPerSource'
 
 /** Decides whether a connection may come in, by what its source has open and has done of late. */
 export class SourceAdmission {
@@ -45,9 +49,9 @@ export class SourceAdmission {
     if (isInRanges(limits.deny.ranges, family, words, at)) return REASON.SOURCE_DENIED
     if (this.isAllowed(family, words, at)) return 0
     const table = this.#table
-    const high = family === 4 ? V4_KEY : words[at]!
-    const low = family === 4 ? words[at]! : words[at + 1]!
-    const nowS = Math.floor(steadyMs / 1000) | 0
+    const high = highOf(family, words, at)
+    const low = lowOf(family, words, at)
+    const nowS = seconds(steadyMs)
     const place = table.place(high, low, nowS)
     if (place === NO_SOURCE) return 0
     if (table.open(place) >= limits.connectionsPerSource) {
@@ -67,8 +71,20 @@ export class SourceAdmission {
     this.toTell = undefined
     if (place === NO_SOURCE) return true
     if (this.#take(place, RATE_HANDSHAKES, this.limits.handshakesPerSource, steadyMs)) return true
-    this.#tell(place, Math.floor(steadyMs / 1000) | 0, 'handshakesPerSource')
+    this.#tell(place, seconds(steadyMs), 'handshakesPerSource')
     return false
+  }
+
+  /** Where a source is counted that has no connection of its own; `NO_SOURCE` where no limit holds for it. */
+  placeOf(family: number, words: Int32Array, at: number, steadyMs: number): number {
+    if (this.isAllowed(family, words, at)) return NO_SOURCE
+    return this.#table.place(highOf(family, words, at), lowOf(family, words, at), seconds(steadyMs))
+  }
+
+  /** A request of the source was refused: `toTell` says whether the log is to tell of it. */
+  refusedRequest(place: number, steadyMs: number): void {
+    this.toTell = undefined
+    this.#tell(place, seconds(steadyMs), 'requestsPerSource')
   }
 
   #take(place: number, rate: SourceRate, perSecond: number, steadyMs: number): boolean {
@@ -81,3 +97,9 @@ export class SourceAdmission {
     if (this.#table.tell(place, TELL_EVERY_S, nowS)) this.toTell = key
   }
 }
+
+const highOf = (family: number, words: Int32Array, at: number): number => (family === 4 ? V4_KEY : words[at]!)
+
+const lowOf = (family: number, words: Int32Array, at: number): number => (family === 4 ? words[at]! : words[at + 1]!)
+
+const seconds = (steadyMs: number): number => Math.floor(steadyMs / 1000) | 0

@@ -15,6 +15,8 @@ export interface ClientAddress {
   readonly tls: TlsInfo | undefined
   /** Where connections of its source are counted (`shm/source-table.ts`); −1 where they are not. */
   readonly place: number
+  /** It is named by a field of the request, and the connection is another's. */
+  readonly isForwarded: boolean
   /** The client's session key in the group that asked last: it is the same for all requests of a connection. */
   sessionKey: KeyOfClient | undefined
 }
@@ -34,6 +36,7 @@ export class DirectAddress implements ClientAddress {
   readonly vport: number
   readonly tls = undefined
   readonly place: number
+  readonly isForwarded = false
   sessionKey: KeyOfClient | undefined = undefined
   readonly #conn: Conn
   readonly #bindAddress: string
@@ -59,6 +62,7 @@ export class SecuredAddress implements ClientAddress {
   readonly vport: number
   readonly tls: TlsInfo | undefined
   readonly place: number
+  readonly isForwarded = false
   sessionKey: KeyOfClient | undefined = undefined
   readonly #plain: ClientAddress
 

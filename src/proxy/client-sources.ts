@@ -7,7 +7,8 @@ import { REASON } from '../core/reasons.js'
 import type { SharedSources } from '../core/shared-counters.js'
 import { SourceAdmission, type SourceLimits } from '../limits/source-admission.js'
 import { ipToBytes } from '../net/ip-bytes.js'
-import { SourceTable } from '../shm/source-table.js'
+import { NO_SOURCE, SourceTable } from '../shm/source-table.js'
+import type { ClientAddress } from './client-address.js'
 import { SourceLog } from './source-log.js'
 
 const bytes = new Uint8Array(16)
@@ -22,30 +23,43 @@ interface RefusingListener {
 /** What a thread does for the limits per source: it admits whom the primary could not tell, and counts what it has open. */
 export class ClientSources {
   readonly admission: SourceAdmission
-  readonly #table: SourceTable
+  readonly table: SourceTable
   readonly #clock: Clock
   readonly #log: SourceLog
 
   constructor(shared: SharedSources, column: number, limits: SourceLimits, clock: Clock, log: Logger) {
-    this.#table = new SourceTable(shared, column)
-    this.admission = new SourceAdmission(this.#table, limits)
+    this.table = new SourceTable(shared, column)
+    this.admission = new SourceAdmission(this.table, limits)
     this.#clock = clock
     this.#log = new SourceLog(log, clock)
   }
 
   /** A connection is this thread's from here on. */
   own(place: number): void {
-    if (place >= 0) this.#table.own(place)
+    if (place >= 0) this.table.own(place)
   }
 
   /** It is closed. */
   disown(place: number): void {
-    if (place >= 0) this.#table.disown(place)
+    if (place >= 0) this.table.disown(place)
+  }
+
+  /** Where requests from there are counted; −1 where no limit holds for them. */
+  placeOfRequest({ place, isForwarded, source }: ClientAddress): number {
+    if (!isForwarded) return place
+    const length = ipToBytes(source.address, bytes, 0)
+    return length === 0 ? NO_SOURCE : this.admission.placeOf(length === 4 ? 4 : 6, words, 0, this.#clock.steadyMs)
+  }
+
+  /** A request of that client was refused. */
+  tellOfRequests(place: number, source: Endpoint, listener: RefusingListener): void {
+    this.admission.refusedRequest(place, this.#clock.steadyMs)
+    this.#tell(listener, source)
   }
 
   /** One that came in is closed before it was this thread's. */
   giveUp(place: number): void {
-    if (place >= 0) this.#table.leave(place)
+    if (place >= 0) this.table.leave(place)
   }
 
   /** One that this thread has accepted itself; as `SourceAdmission.admit`. */
@@ -76,6 +90,10 @@ export class ClientSources {
 
   #refused(reason: number, listener: RefusingListener, peer: Endpoint): void {
     listener.countReason(reason)
+    this.#tell(listener, peer)
+  }
+
+  #tell(listener: RefusingListener, peer: Endpoint): void {
     const { toTell, limits } = this.admission
     if (toTell !== undefined) this.#log.refused(peer.address, listener.name, toTell, limits[toTell])
   }

@@ -13,6 +13,7 @@ const bytes = new Uint8Array(16)
 /** Whom a trusted proxy in front names as the client of one request, in X-Forwarded-For. */
 class ForwardedOrigin implements ClientAddress {
   readonly source: Endpoint
+  readonly isForwarded = true
   sessionKey: KeyOfClient | undefined = undefined
   readonly #proxy: ClientAddress
 

@@ -29,6 +29,8 @@ export class Listener {
   tls: ServerTls | undefined
   /** No connection may begin another request after the one that is under way: the listener is gone, or the thread ends. */
   draining = false
+  /** Its slot, by which all threads know it. */
+  readonly slot: number
   readonly #words: Float64Array
   readonly #workerWords: Float64Array
   readonly #workerAt: number
@@ -45,6 +47,7 @@ export class Listener {
     },
   ) {
     this.routes = routes
+    this.slot = place.listener
     const { columns, column, sources } = place
     this.#sources = sources
     this.#workerWords = columns.workerWords

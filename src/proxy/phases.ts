@@ -164,6 +164,9 @@ export class RequestPhases implements RequestServer, PluggedServer {
   onHead(session: RequestSource, parser: RequestParser, buffer: Uint8Array, start: number, end: number): number {
     session.takeRoute()
     session.nameClient(parser, buffer, start)
+    const { requestLimits } = this.#context
+    const refusal = requestLimits.isAny ? requestLimits.refusal(session, parser) : undefined
+    if (refusal !== undefined) return session.answer(parser, buffer, start, refusal)
     const { plugins } = session
     if (plugins !== undefined)
       return new PluggedRequest(this.#context, this, session, plugins, parser, buffer, start).begin(buffer, start, end)

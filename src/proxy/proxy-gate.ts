@@ -83,6 +83,7 @@ export class ProxyGate extends Gate {
       vip: destination?.address ?? this.#direct.vip,
       vport: destination?.port ?? this.#direct.vport,
       place: this.#place,
+      isForwarded: false,
       sessionKey: undefined,
       tls: undefined,
     }

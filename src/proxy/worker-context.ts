@@ -7,6 +7,7 @@ import type { Columns } from '../shm/columns.js'
 import type { ClientSources } from './client-sources.js'
 import type { Drainables } from './drainables.js'
 import type { RequestIds } from './request-ids.js'
+import type { RequestLimits } from './request-limits.js'
 import type { SilentClients } from './silent-clients.js'
 import type { TlsLog } from './tls-log.js'
 
@@ -29,5 +30,6 @@ export interface WorkerContext {
   readonly drainables: Drainables
   readonly silent: SilentClients
   readonly sources: ClientSources
+  readonly requestLimits: RequestLimits
   readonly tlsLog: TlsLog
 }

@@ -49,7 +49,7 @@ export const LISTENER_RECEIVED_BYTES = 2
 export const LISTENER_SENT_BYTES = 3
 /** One word a reason of `core/reasons.ts`. */
 export const LISTENER_REASONS = 4
-export const REASON_CAPACITY = 44
+export const REASON_CAPACITY = 60
 /** Two words a TLS version: handshakes in full, then those that went on with an earlier session. */
 export const LISTENER_HANDSHAKES = LISTENER_REASONS + REASON_CAPACITY
 /** One word a fault of `core/tls.ts`. */

@@ -19,6 +19,7 @@ import { Listener } from '../../src/proxy/listener.js'
 import { ListenerSettings } from '../../src/proxy/listener-settings.js'
 import { accept, RequestPhases } from '../../src/proxy/phases.js'
 import { RequestIds } from '../../src/proxy/request-ids.js'
+import { RequestLimits } from '../../src/proxy/request-limits.js'
 import { SilentClients } from '../../src/proxy/silent-clients.js'
 import { TargetGroup } from '../../src/proxy/target-group.js'
 import { TargetSet } from '../../src/proxy/target-set.js'
@@ -181,6 +182,7 @@ export class MemoryCastor {
     group.rule()
     this.#set.setTargets(list)
     this.transport = new MemoryTransport(clock, { blind, ...(capacityBytes === undefined ? {} : { capacityBytes }) })
+    const sources = new ClientSources(columns.shared.sources, 1, config.protection, clock, pino({ level: 'silent' }))
     this.#context = {
       transport: this.transport,
       clock,
@@ -194,7 +196,8 @@ export class MemoryCastor {
       drainables: new Drainables(),
       silent: new SilentClients(clock, config.protection.firstByteTimeoutMs, columns.workerWords, columns.workerAt(1)),
       tlsLog: new TlsLog(pino({ level: 'silent' }), clock),
-      sources: new ClientSources(columns.shared.sources, 1, config.protection, clock, pino({ level: 'silent' })),
+      sources,
+      requestLimits: new RequestLimits(sources, clock),
     }
     const log = pino({ level: 'silent' })
     const context = new Http1Context(this.#context, log)

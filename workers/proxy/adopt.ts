@@ -16,7 +16,7 @@ import { SharedListenAcceptor } from '../../src/net/shared-listen-acceptor.js'
 import { DISCARD } from '../../src/proxy/discard.js'
 import { accept } from '../../src/proxy/phases.js'
 import { ConnectionRing } from '../../src/shm/connection-ring.js'
-import { WORKER_CONNECTIONS_ACTIVE } from '../../src/shm/layout.js'
+import { LISTENER_CONNECTIONS_ACTIVE, WORKER_CONNECTIONS_ACTIVE } from '../../src/shm/layout.js'
 import type { ProxyThread } from './proxy-thread.js'
 
 /** Where a thread's connections come from; `stop` takes what was given already, then ends that. */
@@ -129,6 +129,11 @@ function adoptBatch(thread: ProxyThread, batch: AcceptedBatch, bind: number): vo
 function isAdmitted({ context, live }: ProxyThread, records: Int32Array, at: number, bindIndex: number): boolean {
   const listener = live.bind(bindIndex)?.listener
   if (listener === undefined) return true
+  const counters = context.columns.listener(listener.slot)
+  if (counters.sum(LISTENER_CONNECTIONS_ACTIVE) >= listener.route.settings.config.limits.connections) {
+    listener.countReason(REASON.LISTENER_CONNECTIONS)
+    return false
+  }
   const peer = recordPeer(records, at)
   const { proxied, trusted } = listener.route.settings
   if (proxied.has(peer) || trusted.has(peer)) return true

@@ -10,6 +10,7 @@ import { AccessEntry, AccessLog } from '../../src/observe/access-log.js'
 import { ClientSources } from '../../src/proxy/client-sources.js'
 import { Drainables } from '../../src/proxy/drainables.js'
 import { RequestIds } from '../../src/proxy/request-ids.js'
+import { RequestLimits } from '../../src/proxy/request-limits.js'
 import { ShortageLog } from '../../src/proxy/shortage-log.js'
 import { SilentClients } from '../../src/proxy/silent-clients.js'
 import type { TargetServices } from '../../src/proxy/target.js'
@@ -72,6 +73,7 @@ export function assemble(
     room.tick()
   }
   const { config } = task.snapshot
+  const sources = new ClientSources(task.counters.sources, task.column, config.protection, clock, log)
   const context = {
     transport: carrier,
     clock,
@@ -88,7 +90,8 @@ export function assemble(
       columns.workerAt(task.column),
     ),
     tlsLog: new TlsLog(log, clock),
-    sources: new ClientSources(task.counters.sources, task.column, config.protection, clock, log),
+    sources,
+    requestLimits: new RequestLimits(sources, clock),
   }
   const { ticketKeys, maxConnections } = task
   const parts = {

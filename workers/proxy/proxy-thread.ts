@@ -88,7 +88,7 @@ export class ProxyThread {
   /** The same in steps: with thousands of targets requests would wait for it. */
   *applying({ snapshot, targets, targetsVersion, tls }: ThreadOrders): Generator<void> {
     if (snapshot.version <= this.#version) return
-    const { clock, columns, column, silent, sources } = this.context
+    const { clock, columns, column, silent, sources, requestLimits } = this.context
     clock.refresh()
     const before = this.#tlsMaterial
     this.#tlsMaterial = tls
@@ -108,6 +108,7 @@ export class ProxyThread {
     const { config } = snapshot
     silent.timeoutMs = config.protection.firstByteTimeoutMs
     sources.admission.limits = config.protection
+    requestLimits.take(config)
     this.log.level = config.log.level
     this.#renewContext(config.protection, this.#accessLogOf(config))
     this.#version = snapshot.version

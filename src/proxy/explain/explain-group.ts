@@ -152,7 +152,7 @@ function boundBy(
   sticky.setTargets(targets)
   const affinity = new Affinity()
   sticky.bindRequest(affinity, parser, buffer, start, {
-    ...{ source, vip: '', vport: 0, tls: undefined, place: -1, sessionKey: undefined },
+    ...{ source, vip: '', vport: 0, tls: undefined, place: -1, isForwarded: false, sessionKey: undefined },
   })
   return affinity.slot < 0 ? undefined : targets.find((each) => each.slot === affinity.slot)
 }

@@ -29,6 +29,7 @@ export class Http1Context {
   readonly accessLog: WorkerContext['accessLog']
   readonly entry: WorkerContext['entry']
   readonly requestIds: WorkerContext['requestIds']
+  readonly requestLimits: WorkerContext['requestLimits']
   readonly sessions: WorkerContext['drainables']
   readonly tlsLog: WorkerContext['tlsLog']
   readonly log: Logger
@@ -85,6 +86,7 @@ export class Http1Context {
     this.accessLog = context.accessLog
     this.entry = context.entry
     this.requestIds = context.requestIds
+    this.requestLimits = context.requestLimits
     this.sessions = context.drainables
     this.tlsLog = context.tlsLog
     this.limits = {

@@ -86,7 +86,7 @@ function reply(answered: Answered, status: number, reason: ReasonCode, hasLines 
     head: info.isHead,
     versionMinor: info.versionMinor,
     lines: text.length === 0 ? undefined : text.bytes.subarray(0, text.length),
-    ...(status === 503 ? { retryAfterSeconds: RETRY_AFTER_SECONDS } : {}),
+    ...(status === 503 || status === 429 ? { retryAfterSeconds: RETRY_AFTER_SECONDS } : {}),
   }
   return send(answered, status, reason, writeAnswer(scratch, session, answer, reason), undefined)
 }

@@ -52,10 +52,12 @@ export abstract class RequestSending extends RequestEnding {
     const next = this.requestBody.relay(this.upstream.conn!, scratch, at, buffer, start, end)
     if (this.holds && next > start) this.hold(buffer, start, next)
     if (this.copy !== undefined && !this.copy.follow(scratch, buffer, start, next)) this.copy = undefined
-    if (this.requestBody.malformed) {
-      if (this.phase === FINISHING) this.conclude(true, 'BAD_BODY')
-      else if (this.info.isAnswered) this.cut('BAD_BODY')
-      else this.fail(400, 'BAD_BODY')
+    const { malformed, bytes } = this.requestBody
+    if (malformed || bytes > this.session.route.settings.config.limits.bodyBytes) {
+      const reason = malformed ? 'BAD_BODY' : 'BODY_TOO_LARGE'
+      if (this.phase === FINISHING) this.conclude(true, reason)
+      else if (this.info.isAnswered) this.cut(reason)
+      else this.fail(malformed ? 400 : 413, reason)
       return end
     }
     if (!wasDone) this.followPace()

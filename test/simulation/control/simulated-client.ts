@@ -128,7 +128,7 @@ export class SimulatedClient implements Drainable {
     this.fd = fd
     this.#closed = closed
     const source = { family: 4, address: clientAddress(fd), port: fd } as const
-    this.#address = { source, vip: '', vport: 0, tls: undefined, place: -1, sessionKey: undefined }
+    this.#address = { source, vip: '', vport: 0, tls: undefined, place: -1, isForwarded: false, sessionKey: undefined }
     listener.connectionOpened(-1)
   }
 

@@ -12,6 +12,7 @@ import { ClientSources } from '../../../src/proxy/client-sources.js'
 import { Drainables } from '../../../src/proxy/drainables.js'
 import type { Listener } from '../../../src/proxy/listener.js'
 import { RequestIds } from '../../../src/proxy/request-ids.js'
+import { RequestLimits } from '../../../src/proxy/request-limits.js'
 import { SilentClients } from '../../../src/proxy/silent-clients.js'
 import { TlsLog } from '../../../src/proxy/tls-log.js'
 import { Columns } from '../../../src/shm/columns.js'
@@ -176,6 +177,13 @@ export class SimulatedProxy implements Worker {
     const outbox = new Outbox(counters.outboxes[this.column - 1]!)
     const store = new ReplicatingSessions(sessions, outbox, stamps)
     const sticky = { store, keys: SESSION_KEYS, table, clock, stamps, secret: CLUSTER_SECRET }
+    const sources = new ClientSources(
+      columns.shared.sources,
+      this.column,
+      task.snapshot.config.protection,
+      clock,
+      SILENT,
+    )
     const context = {
       transport: new MemoryTransport(clock),
       clock,
@@ -187,7 +195,8 @@ export class SimulatedProxy implements Worker {
       drainables: new Drainables(),
       silent: new SilentClients(clock, 0, columns.workerWords, columns.workerAt(this.column)),
       tlsLog: new TlsLog(SILENT, clock),
-      sources: new ClientSources(columns.shared.sources, this.column, task.snapshot.config.protection, clock, SILENT),
+      sources,
+      requestLimits: new RequestLimits(sources, clock),
     }
     this.#wheel = wheel
     this.thread = new ProxyThread(

@@ -50,6 +50,11 @@ const listener = (name: string, protocol: 'http' | 'tcp', port: number, targetGr
   websocketIdleTimeoutMs: 60_000,
   acceptProxyProtocol: [],
   trustForwardedFrom: [],
+  limits: {
+    connections: Number.POSITIVE_INFINITY,
+    requestsPerSecond: Number.POSITIVE_INFINITY,
+    bodyBytes: Number.POSITIVE_INFINITY,
+  },
   explainFrom: [],
   rules: [],
 })
@@ -138,6 +143,7 @@ function config(admin: AdminConfig): Config {
       connectionsPerSource: 10_000,
       newConnectionsPerSource: 1_000,
       handshakesPerSource: 100,
+      requestsPerSource: Number.POSITIVE_INFINITY,
     },
     vips: [],
     sessions: { capacity: 64 },

@@ -49,6 +49,7 @@ listeners:
     websocketIdleTimeout: 2h
     acceptProxyProtocol: [10.0.0.0/8]
     trustForwardedFrom: [10.1.0.0/16, "2001:db8::/32"]
+    limits: { connections: 4000, requestsPerSecond: 900, bodyBytes: 5MiB }
     explainFrom: [10.2.0.0/16]
   - name: plain
     protocol: http
@@ -135,6 +136,7 @@ protection:
   connectionsPerSource: 300
   newConnectionsPerSource: 50/s
   handshakesPerSource: 20/s
+  requestsPerSource: 30/s
 cluster:
   name: shop
   redis: { address: redis.internal:6379, database: 3, username: castor, password: password-of-redis, tls: true, ca: redis.pem }

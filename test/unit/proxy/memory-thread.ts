@@ -19,6 +19,7 @@ import { DISCARD } from '../../../src/proxy/discard.js'
 import { Drainables } from '../../../src/proxy/drainables.js'
 import { accept } from '../../../src/proxy/phases.js'
 import { RequestIds } from '../../../src/proxy/request-ids.js'
+import { RequestLimits } from '../../../src/proxy/request-limits.js'
 import { SilentClients } from '../../../src/proxy/silent-clients.js'
 import { TlsLog } from '../../../src/proxy/tls-log.js'
 import { Columns, createSharedCounters } from '../../../src/shm/columns.js'
@@ -103,6 +104,13 @@ export class MemoryThread {
       stamps: new LocalHybridClock('a', () => clock.wallMs),
       secret: 'test',
     }
+    const sources = new ClientSources(
+      columns.shared.sources,
+      COLUMN,
+      config.protection,
+      clock,
+      pino({ level: 'silent' }),
+    )
     const context = {
       transport: this.transport,
       clock,
@@ -114,7 +122,8 @@ export class MemoryThread {
       drainables: new Drainables(),
       silent: new SilentClients(clock, 0, columns.workerWords, columns.workerAt(COLUMN)),
       tlsLog: new TlsLog(pino({ level: 'silent' }), clock),
-      sources: new ClientSources(columns.shared.sources, COLUMN, config.protection, clock, pino({ level: 'silent' })),
+      sources,
+      requestLimits: new RequestLimits(sources, clock),
     }
     const parts = {
       context,

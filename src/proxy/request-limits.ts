@@ -1,0 +1,51 @@
+// Hot path: once per request where any request is limited.
+import type { Clock } from '../core/clock.js'
+import type { Config } from '../core/config.js'
+import type { RequestParser } from '../http/request-parser.js'
+import { RequestRates } from '../limits/request-limits.js'
+import type { ClientSources } from './client-sources.js'
+import type { OwnAnswer } from './own-answer.js'
+import type { RequestOrigin } from './request-info.js'
+
+const UNLIMITED = Number.POSITIVE_INFINITY
+const OVER_SOURCE: OwnAnswer = { type: 'failure', status: 429, reason: 'SOURCE_REQUEST_RATE' }
+const OVER_LISTENER: OwnAnswer = { type: 'failure', status: 429, reason: 'LISTENER_REQUEST_RATE' }
+const TOO_LARGE: OwnAnswer = { type: 'failure', status: 413, reason: 'BODY_TOO_LARGE' }
+
+/** Refuses requests that are too many, or too large. */
+export class RequestLimits {
+  /** Whether any request is limited by anything. */
+  isAny = false
+  readonly #sources: ClientSources
+  readonly #rates: RequestRates
+  readonly #clock: Clock
+
+  constructor(sources: ClientSources, clock: Clock) {
+    this.#sources = sources
+    this.#rates = new RequestRates(sources.table)
+    this.#clock = clock
+  }
+
+  /** By what limits it goes from here on. */
+  take({ protection, listeners }: Pick<Config, 'protection' | 'listeners'>): void {
+    this.isAny =
+      protection.requestsPerSource !== UNLIMITED ||
+      listeners.some(({ limits }) => limits.requestsPerSecond !== UNLIMITED || limits.bodyBytes !== UNLIMITED)
+  }
+
+  /** What a request is answered with that may not go on; undefined for one that may. */
+  refusal({ listener, route, clientAddress }: RequestOrigin, parser: RequestParser): OwnAnswer | undefined {
+    const { bodyBytes, requestsPerSecond } = route.settings.config.limits
+    const { requestsPerSource } = this.#sources.admission.limits
+    const { steadyMs } = this.#clock
+    if (requestsPerSource !== UNLIMITED) {
+      const place = this.#sources.placeOfRequest(clientAddress)
+      if (!this.#rates.takeOfSource(place, requestsPerSource, steadyMs)) {
+        this.#sources.tellOfRequests(place, clientAddress.source, listener)
+        return OVER_SOURCE
+      }
+    }
+    if (!this.#rates.takeOfListener(listener.slot, requestsPerSecond, steadyMs)) return OVER_LISTENER
+    return parser.contentLength > bodyBytes ? TOO_LARGE : undefined
+  }
+}
