@@ -38,7 +38,7 @@ export class CaddyGroups {
     for (const { words, line, block: inner = [] } of block) {
       const [name = '', value = '', more] = words
       const text = words.join(' ')
-      if (name === 'to') continue
+      if (name === 'to' || name === 'header_up' || name === 'header_down') continue
       if (name === 'lb_policy') this.#findings.attempt(line, text, () => Object.assign(fields, policyOf(value, more)))
       else if (name === 'health_uri') check.path = value
       else if (name === 'health_interval') check.interval = value

@@ -1,8 +1,10 @@
+import { caddyEdit } from './caddy-edits.js'
 import { matcherOf, type Named } from './caddy-matcher.js'
 import { type CaddyLine, readCaddy } from './caddy-reader.js'
 import { CaddyGroups } from './caddy-upstream.js'
 import { alternativesOf, type Condition } from './condition.js'
 import { type Draft, type DraftListener, type Fields, literal, Names, portNumber } from './draft.js'
+import { Edits } from './edits.js'
 import { type Findings, Untranslatable } from './findings.js'
 import { hostOf, matching } from './match.js'
 import type { Action, ListedRule } from './order.js'
@@ -116,6 +118,8 @@ function certificatesOf(body: readonly CaddyLine[], line: number, findings: Find
 }
 
 /** Caddy sorts directives by this, then by the length of their path; of those that answer the first one counts. */
+/** What changes a request or its answer, in Caddy's order; without a matcher it holds for the whole block. */
+const EDITS = ['header', 'request_header', 'rewrite', 'uri']
 const ORDER = ['redir', 'handle', 'handle_path', 'route', 'respond', 'reverse_proxy']
 
 function rulesOf(
@@ -125,6 +129,7 @@ function rulesOf(
   groups: CaddyGroups,
   findings: Findings,
   inOrder = false,
+  before = new Edits(),
 ): readonly ListedRule[] {
   const named = new Map([
     ...outer,
@@ -132,16 +137,25 @@ function rulesOf(
   ])
   const known = body.filter((each) => {
     const [name = ''] = each.words
-    if (ORDER.includes(name) || name.startsWith('@') || name === 'tls') return true
+    if (ORDER.includes(name) || EDITS.includes(name) || name.startsWith('@') || name === 'tls') return true
     if (name === 'log') findings.note(each.line, 'log', 'Castor has an access log of its own')
     else findings.untranslated(each.line, each.words.join(' '), 'Castor has nothing like it')
     return false
   })
+  let edits = before
+  for (const name of EDITS) {
+    for (const each of known.filter(({ words }) => words[0] === name)) {
+      const text = each.words.join(' ')
+      edits = findings.attempt(each.line, text, () => caddyEdit(each, edits)) ?? edits
+    }
+  }
   const answering = known.filter(({ words }) => ORDER.includes(words[0]!))
   const sorted = inOrder ? answering : inCaddysOrder(answering)
   return sorted.flatMap(
     (line) =>
-      findings.attempt(line.line, line.words.join(' '), () => rulesOfLine(line, within, named, groups, findings)) ?? [],
+      findings.attempt(line.line, line.words.join(' '), () =>
+        rulesOfLine(line, within, named, groups, findings, edits),
+      ) ?? [],
   )
 }
 
@@ -178,26 +192,34 @@ function rulesOfLine(
   named: Named,
   groups: CaddyGroups,
   findings: Findings,
+  edits: Edits,
 ): readonly ListedRule[] {
   const [name, ...words] = line.words
   const [first] = words
   const hasMatcher = first !== undefined && (first.startsWith('/') || first.startsWith('@') || first === '*')
   const args = hasMatcher ? words.slice(1) : words
   const condition: Condition = { is: 'all', of: [within, matcherOf(hasMatcher ? first : undefined, named)] }
+  let own = edits
   const listed = (action: Action): readonly ListedRule[] =>
-    alternativesOf(condition).map(({ match, except }) => ({ match, except, action, line: line.line }))
+    alternativesOf(condition).flatMap(({ match, except }) => own.of({ match, except, action, line: line.line }))
   switch (name) {
     case 'redir':
       return listed(redirectOf(args))
     case 'respond':
       return listed(answerOf(args, line))
     case 'reverse_proxy':
+      for (const each of line.block ?? []) {
+        if (each.words[0] !== 'header_up' && each.words[0] !== 'header_down') continue
+        own = findings.attempt(each.line, each.words.join(' '), () => caddyEdit(each, own)) ?? own
+      }
       return listed({ forward: groups.group(args, line) })
     default: {
-      if (name === 'handle_path')
-        findings.untranslated(line.line, line.words.join(' '), 'the path is passed on as it came, with its prefix')
-      const own = rulesOf(line.block ?? [], condition, named, groups, findings, name === 'route')
-      return name === 'route' ? own : [...own, ...listed(EMPTY)]
+      if (name === 'handle_path') {
+        if (!first?.startsWith('/')) throw new Untranslatable('handle_path needs the path that it takes off')
+        own = own.prefix({ from: first.replace(/\/?\*$/, ''), to: '' })
+      }
+      const rules = rulesOf(line.block ?? [], condition, named, groups, findings, name === 'route', own)
+      return name === 'route' ? rules : [...rules, ...listed(EMPTY)]
     }
   }
 }

@@ -99,7 +99,8 @@ function listenerFields(
   const end = ordered.at(-1)
   const toGroup = plainGroup && end !== undefined && JSON.stringify(end.match) === JSON.stringify(ANYTHING)
   const isFallback = toGroup && end.action.forward === group && Object.keys(end.action).length === 1
-  const written = writtenRules(isFallback ? ordered.slice(0, -1) : ordered)
+  const listed = isFallback ? ordered.slice(0, -1) : ordered
+  const written = findings.attempt(line, `the rules of ${name}`, () => writtenRules(listed)) ?? []
   return {
     fields: {
       name,

@@ -3,6 +3,7 @@ import { boundedDuration, type Fields, literal, portNumber } from './draft.js'
 import { type Findings, Untranslatable } from './findings.js'
 import { type Acls, type Bound, conditionOf } from './haproxy-acl.js'
 import { type Handler, haproxyTime } from './haproxy-backend.js'
+import { haproxyEdits, isEdit } from './haproxy-edits.js'
 import type { HaproxyLine } from './haproxy-reader.js'
 import { exactPath, matching } from './match.js'
 import type { Action, ListedRule } from './order.js'
@@ -30,7 +31,7 @@ const SECOND = 1000
 const HOUR = 3_600_000
 
 /** Rules, which are read once per listener: their meaning depends on it. */
-const RULES = new Set(['acl', 'http-request', 'redirect', 'use_backend'])
+const RULES = new Set(['acl', 'http-request', 'http-response', 'redirect', 'use_backend'])
 
 const nothing = (): void => {}
 
@@ -154,13 +155,14 @@ export interface RuleContext {
   readonly fallback: string | undefined
 }
 
+const answers = (line: HaproxyLine): boolean =>
+  (line.words[0] === 'http-request' || line.words[0] === 'redirect') && !isEdit(line)
+
 /** First all of http-request and redirect, then use_backend, whatever their order in the file, as HAProxy goes. */
 export function rulesOf(context: RuleContext): readonly ListedRule[] {
   const { lines } = context
   return [
-    ...lines
-      .filter(({ words }) => words[0] === 'http-request' || words[0] === 'redirect')
-      .flatMap((line) => answerRules(line, context)),
+    ...lines.filter(answers).flatMap((line) => answerRules(line, context)),
     ...lines.filter(({ words }) => words[0] === 'use_backend').flatMap((line) => backendRules(line, context)),
     ...(context.fallback === undefined ? [] : ownRules(context.fallback, context, { words: [], line: 0, text: '' })),
   ]
@@ -176,7 +178,8 @@ function backendRules(line: HaproxyLine, context: RuleContext): readonly ListedR
       const found = context.backend(name)
       if (found === undefined) throw new Untranslatable(`there is no backend "${name}"`)
       const own = ownRules(name, context, line)
-      const rules = listed(line, words.slice(2), context, { forward: found.group })
+      const edits = haproxyEdits([context.lines, found.lines], context.findings)
+      const rules = listed(line, words.slice(2), context, { forward: found.group }).flatMap((rule) => edits.of(rule))
       return [...own, ...rules]
     }) ?? []
   )
@@ -188,9 +191,7 @@ function ownRules(name: string, context: RuleContext, { words, line }: HaproxyLi
   if (found === undefined) return []
   const acls = new Map([...context.acls, ...aclsIn(found.lines)])
   const outer = conditionOf(words.slice(2), context.acls, context.bound)
-  return found.lines
-    .filter(({ words: own }) => own[0] === 'http-request' || own[0] === 'redirect')
-    .flatMap((own) => answerRules(own, { ...context, acls }, { outer, line }))
+  return found.lines.filter(answers).flatMap((own) => answerRules(own, { ...context, acls }, { outer, line }))
 }
 
 function aclsIn(lines: readonly HaproxyLine[]): Acls {

@@ -2,8 +2,11 @@ import { type Draft, type DraftGroup, type DraftListener, type Fields, Names } f
 import type { Findings } from './findings.js'
 import { aclsOf } from './haproxy-acl.js'
 import { BACKEND, type BackendState, groupOf, type Handler } from './haproxy-backend.js'
+import { haproxyEdits } from './haproxy-edits.js'
 import { type Bind, FRONTEND, type FrontendState, monitorRule, rulesOf } from './haproxy-frontend.js'
 import { type HaproxyLine, type HaproxySection, readHaproxy } from './haproxy-reader.js'
+import { ANYTHING } from './match.js'
+import type { ListedRule } from './order.js'
 
 /** A haproxy.cfg as a draft. @throws ImportError for what is no haproxy.cfg */
 export function draftOfHaproxy(text: string, findings: Findings): Draft {
@@ -156,7 +159,7 @@ function readBackend(section: HaproxySection, name: string, findings: Findings):
     healthCheck: {},
     timeouts: {},
   }
-  const rules = { acl: () => {}, 'http-request': () => {}, redirect: () => {} }
+  const rules = { acl: () => {}, 'http-request': () => {}, 'http-response': () => {}, redirect: () => {} }
   const handlers: Readonly<Record<string, Handler<BackendState>>> =
     section.kind === 'backend' && state.mode === 'http' ? { ...BACKEND, ...rules } : BACKEND
   readLines(section, handlers, FRONTEND, state, findings)
@@ -202,11 +205,19 @@ function readFrontend(section: HaproxySection, { top, findings, names, groups }:
       },
       fallback: state.fallback,
     })
+    const edits = haproxyEdits(
+      [section.lines, group === undefined || section.kind === 'listen' ? [] : group.lines],
+      findings,
+    )
+    const plain: ListedRule = { match: ANYTHING, except: [], action: fallback, line: section.line }
+    const edited = group === undefined ? [plain] : edits.of(plain)
+    // The fallback has no keys of a rule; where nothing is changed there needs to be none.
+    const last = JSON.stringify(edited) === JSON.stringify([plain]) ? [] : edited
     return {
       name: names.fresh(bind.tls ? `${section.name}-tls` : section.name),
       line: section.line,
       fields: { protocol: bind.tls ? 'https' : 'http', ...listen(binds), ...bind.fields, ...state.fields },
-      rules: state.monitor === undefined ? rules : [monitorRule(state.monitor), ...rules],
+      rules: [...(state.monitor === undefined ? [] : [monitorRule(state.monitor)]), ...rules, ...last],
       fallback,
     }
   })
@@ -220,7 +231,13 @@ function tcpListeners(
   findings: Findings,
 ): readonly DraftListener[] {
   for (const { words, line, text } of section.lines) {
-    if (words[0] !== 'use_backend' && words[0] !== 'http-request' && words[0] !== 'redirect') continue
+    if (
+      words[0] !== 'use_backend' &&
+      words[0] !== 'http-request' &&
+      words[0] !== 'redirect' &&
+      words[0] !== 'http-response'
+    )
+      continue
     findings.untranslated(line, text, 'a tcp listener sees no requests, and has one group')
   }
   if (group === undefined) {

@@ -1,7 +1,9 @@
 import { alternativesOf } from './condition.js'
+import type { Edits } from './edits.js'
 import { type Findings, Untranslatable } from './findings.js'
 import { exactPath, expressionPath, intersect, type Match, matching, outside, pathsBeginning } from './match.js'
 import { answerOf, ifCondition, refusedSources } from './nginx-answers.js'
+import { nginxEdits } from './nginx-edits.js'
 import type { NginxDirective } from './nginx-reader.js'
 import { proxyFields, type Upstreams } from './nginx-upstream.js'
 import type { Action, ListedRule } from './order.js'
@@ -38,7 +40,9 @@ export function rulesOfServer(context: ServerContext): {
   const answer = body.find(({ name }) => name === 'return')
   if (answer !== undefined) {
     const action = findings.attempt(answer.line, textOf(answer), () => answerOf(answer, context.serverName))
-    return { rules: before, last: action ?? { respond: { status: 403 } } }
+    const edits = nginxEdits([body, context.outer], findings)
+    const last = { match: matching({}), except: [], action: action ?? { respond: { status: 403 } }, line: answer.line }
+    return { rules: before, last: edits.of(last)[0]!.action }
   }
   const locations = body.filter(({ name }) => name === 'location').flatMap((each) => locationOf(each, findings))
   const of = (kind: Location['kind']): Location[] => locations.filter((each) => each.kind === kind)
@@ -60,7 +64,7 @@ export function rulesOfServer(context: ServerContext): {
     rules: [
       ...before,
       ...of('exact').flatMap((each) => rulesOfLocation(each, context)),
-      ...prefixes.flatMap((each) => slashRule(each, locations)),
+      ...prefixes.flatMap((each) => slashRule(each, locations, context)),
       ...(hasExpressions ? first : []),
       ...of('expression').flatMap((each) => rulesOfLocation(each, context)),
       ...prefixes.flatMap((each) => rulesOfLocation(each, context)),
@@ -70,13 +74,18 @@ export function rulesOfServer(context: ServerContext): {
 }
 
 /** Where requests below a prefix are passed on, nginx sends those for it without its slash there. */
-function slashRule({ text, directive }: Location, locations: readonly Location[]): readonly ListedRule[] {
+function slashRule(
+  { text, directive }: Location,
+  locations: readonly Location[],
+  { server, outer, findings }: ServerContext,
+): readonly ListedRule[] {
   const named = text.slice(0, -1)
   const passes = directive.block?.some(({ name }) => name === 'proxy_pass' || name === 'grpc_pass')
   const isNamed = locations.some((each) => each.kind !== 'expression' && each.text === named)
   if (!passes || !text.endsWith('/') || text === '/' || isNamed || exactPath(text).is !== 'exact') return []
   const action: Action = { redirect: { status: 301, path: text } }
-  return [{ match: matching({ path: exactPath(named) }), except: [], action, line: directive.line }]
+  const edits = nginxEdits([directive.block ?? [], server.block ?? [], outer], findings)
+  return edits.of({ match: matching({ path: exactPath(named) }), except: [], action, line: directive.line })
 }
 
 const textOf = ({ name, args }: NginxDirective): string => [name, ...args].join(' ')
@@ -108,10 +117,10 @@ function rulesOfLocation(
   except: readonly Match[] = [],
 ): readonly ListedRule[] {
   const body = directive.block ?? []
-  const action = actionOf(directive, text, kind, context)
+  const { action, edits } = actionOf(directive, text, kind, context)
   return paths.flatMap((match) => [
     ...guards(body, context, match).map((rule) => ({ ...rule, except: [...rule.except, ...except] })),
-    { match, except, action, line: directive.line },
+    ...edits.of({ match, except, action, line: directive.line }),
   ])
 }
 
@@ -144,14 +153,19 @@ function guards(body: readonly NginxDirective[], context: ServerContext, within:
   return rules
 }
 
-function actionOf(directive: NginxDirective, text: string, kind: Location['kind'], context: ServerContext): Action {
+interface Edited {
+  readonly action: Action
+  readonly edits: Edits
+}
+
+function actionOf(directive: NginxDirective, text: string, kind: Location['kind'], context: ServerContext): Edited {
   const { findings, upstreams, server, outer, serverName } = context
   const body = directive.block ?? []
+  let edits = nginxEdits([body, server.block ?? [], outer], findings)
   const answer = body.find(({ name }) => name === 'return')
   if (answer !== undefined) {
-    return (
-      findings.attempt(answer.line, textOf(answer), () => answerOf(answer, serverName)) ?? { respond: { status: 403 } }
-    )
+    const made = findings.attempt(answer.line, textOf(answer), () => answerOf(answer, serverName))
+    return { action: made ?? { respond: { status: 403 } }, edits }
   }
   const pass = body.find(({ name }) => name === 'proxy_pass' || name === 'grpc_pass')
   if (pass === undefined) {
@@ -160,7 +174,7 @@ function actionOf(directive: NginxDirective, text: string, kind: Location['kind'
       textOf(directive),
       'Castor serves no files and asks no FastCGI; it answers 404',
     )
-    return NO_FILES
+    return { action: NO_FILES, edits }
   }
   const find = (name: string): NginxDirective | undefined =>
     [...body].reverse().find((each) => each.name === name) ??
@@ -169,14 +183,12 @@ function actionOf(directive: NginxDirective, text: string, kind: Location['kind'
   const made = findings.attempt(pass.line, textOf(pass), (): Action => {
     const [, scheme, host = '', uri = ''] = /^(https?|grpcs?):\/\/([^/]+)(\/.*)?$/.exec(pass.args[0] ?? '') ?? []
     if (scheme === undefined || host.includes('$')) throw new Untranslatable('Castor’s rules name their groups')
-    if (uri !== '' && !(uri === text && kind !== 'expression')) {
-      findings.untranslated(
-        pass.line,
-        textOf(pass),
-        `the path is passed on as it came, not with ${uri} in place of ${text}`,
-      )
+    if (uri.includes('$')) throw new Untranslatable('Castor’s rules know no path that variables make')
+    if (uri !== '' && kind === 'expression') {
+      throw new Untranslatable('a path in proxy_pass has no meaning in a location by expression')
     }
+    if (uri !== '' && uri !== text) edits = edits.prefix({ from: text, to: uri })
     return { forward: upstreams.group(host, scheme, proxyFields(find, findings), pass.line) }
   })
-  return made ?? { respond: { status: 503 } }
+  return { action: made ?? { respond: { status: 503 } }, edits }
 }

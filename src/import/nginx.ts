@@ -68,7 +68,7 @@ const UNNEEDED =
   /^(events|user|pid|worker_\w+|error_log|access_log|log_format|sendfile|tcp_nopush|tcp_nodelay|types|types_hash_\w+|default_type|server_tokens|server_names_hash_\w+|ssl_session_\w+|ssl_prefer_server_ciphers|ssl_dhparam|ssl_ecdh_curve|proxy_http_version|proxy_buffer\w*|proxy_buffers|proxy_busy_buffers_size|proxy_redirect|proxy_request_buffering|keepalive_requests|charset|log_not_found|reset_timedout_connection|send_timeout|proxy_send_timeout|port_in_redirect|absolute_redirect|server_name_in_redirect|daemon|master_process|\w+_temp_path|grpc_set_header|http2|merge_slashes|underscores_in_headers|proxy_ssl_server_name|proxy_ssl_protocols|mime\.types|default_server)$/
 
 const HANDLED =
-  /^(server|upstream|listen|server_name|location|return|if|allow|deny|ssl_certificate|ssl_certificate_key|ssl_protocols|ssl_client_certificate|ssl_verify_client|keepalive_timeout|client_header_timeout|proxy_pass|grpc_pass|proxy_connect_timeout|proxy_read_timeout|proxy_next_upstream)$/
+  /^(server|upstream|listen|server_name|location|return|if|allow|deny|ssl_certificate|ssl_certificate_key|ssl_protocols|ssl_client_certificate|ssl_verify_client|keepalive_timeout|client_header_timeout|proxy_pass|grpc_pass|proxy_connect_timeout|proxy_read_timeout|proxy_next_upstream|add_header|proxy_hide_header)$/
 
 /** Header fields that Castor writes itself, or passes on as nginx does here. */
 const OWN_HEADERS: Readonly<Record<string, string>> = {
@@ -104,7 +104,6 @@ function tellHeader(line: number, text: string, [name = '', value = '']: readonl
   const own = OWN_HEADERS[name.toLowerCase()]
   const asIs = name.toLowerCase() !== 'host' || value === '$host' || value === '$http_host'
   if (own !== undefined && asIs) findings.note(line, text, own)
-  else findings.untranslated(line, text, 'write requestHeaders into the rule')
 }
 
 function readSettings(outer: readonly NginxDirective[], fields: Fields, file: Fields, findings: Findings): void {

@@ -2,10 +2,12 @@ import { type Document, isMap, isScalar, isSeq, LineCounter, type Pair } from 'y
 import { parseBounded } from '../config/parse-bounded.js'
 import { alternativesOf } from './condition.js'
 import { type Draft, type DraftGroup, type DraftListener, type Fields, Names, scaledWeights } from './draft.js'
+import { Edits } from './edits.js'
 import { type Findings, ImportError, Untranslatable } from './findings.js'
 
 import type { Action, ListedRule } from './order.js'
 import { redirectTo } from './redirect.js'
+import { type PlainOption, TRAEFIK_EDITS, traefikEdit } from './traefik-edits.js'
 import { parseTraefikRule } from './traefik-rule.js'
 
 /** A dynamic file of Traefik as a draft: routers, services, middlewares that answer, certificates. */
@@ -147,17 +149,30 @@ class TraefikFile {
     return (
       this.#findings.attempt(line, `router ${name}: ${rule}`, () => {
         const alternatives = alternativesOf(parseTraefikRule(rule))
-        const action = this.#action(router, middlewares, services)
-        return alternatives.flatMap(({ match, except }) => {
-          return [{ match, except, action, line, name: this.#names.of(`router ${name}`).replace(/^router-/, '') }]
-        })
+        const { action, edits } = this.#action(router, middlewares, services)
+        const own = this.#names.of(`router ${name}`).replace(/^router-/, '')
+        return alternatives.flatMap(({ match, except }) => edits.of({ match, except, action, line, name: own }))
       }) ?? []
     )
   }
 
-  #action({ service, middlewares: used, line, name }: Router, middlewares: Entries, services: Entries): Action {
+  /** Chains taken apart. */
+  #flat(used: readonly string[], middlewares: Entries, depth = 0): readonly string[] {
+    return used.flatMap((each) => {
+      const chain = this.#entries(middlewares.get(each.replace(/@file$/, ''))?.value).get('chain')
+      if (chain === undefined || depth > 8) return [each]
+      return this.#flat(texts(this.#entries(chain.value).get('middlewares')?.value), middlewares, depth + 1)
+    })
+  }
+
+  #action(
+    { service, middlewares: used, line, name }: Router,
+    middlewares: Entries,
+    services: Entries,
+  ): { readonly action: Action; readonly edits: Edits } {
     let answer: Action | undefined
-    for (const each of used) {
+    let edits = new Edits()
+    for (const each of this.#flat(used, middlewares)) {
       const found = middlewares.get(each.replace(/@file$/, ''))
       const [kind, entry] = [...this.#entries(found?.value)][0] ?? []
       const options = this.#entries(entry?.value)
@@ -167,6 +182,12 @@ class TraefikFile {
         const port = options.get('port')?.value
         const scheme = String(options.get('scheme')?.value ?? 'https')
         answer ??= redirectTo(`${scheme}://\${host}${port === undefined ? '' : `:${port}`}\${uri}`, status)
+      } else if (kind !== undefined && TRAEFIK_EDITS.includes(kind)) {
+        const said = new Map([...options].map(([key, { value }]) => [key, this.#plain(value)]))
+        const at = found?.line ?? line
+        if (kind === 'stripPrefix')
+          this.#findings.note(at, what, 'targets are not told the prefix by X-Forwarded-Prefix')
+        edits = this.#findings.attempt(at, what, () => traefikEdit(kind, said, edits)) ?? edits
       } else
         this.#findings.untranslated(
           found?.line ?? line,
@@ -174,13 +195,21 @@ class TraefikFile {
           `Castor’s rules have nothing for ${kind ?? 'what is not there'}`,
         )
     }
-    if (answer !== undefined) return answer
+    if (answer !== undefined) return { action: answer, edits: new Edits() }
     const plain = service.replace(/@file$/, '')
     const weighted = this.#weighted(services.get(plain))
-    if (weighted !== undefined) return { forward: weighted }
+    if (weighted !== undefined) return { action: { forward: weighted }, edits }
     const group = this.#groups.get(plain)
     if (group === undefined) throw new Untranslatable(`there is no service "${service}" that Castor has`)
-    return { forward: group.name }
+    return { action: { forward: group.name }, edits }
+  }
+
+  /** A list as its texts, a map as its keys with texts, else the text. */
+  #plain(value: unknown): PlainOption {
+    if (isSeq(value)) return texts(value)
+    const entries = this.#entries(value)
+    if (isMap(value)) return new Map([...entries].map(([key, entry]) => [key, String(entry.value ?? '')]))
+    return String(value ?? '')
   }
 
   #weighted(service: Entry | undefined): readonly Fields[] | undefined {

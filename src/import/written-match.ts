@@ -1,3 +1,4 @@
+import { settlePrefix } from './edits.js'
 import { type Match, type PathMatch, quoted } from './match.js'
 import type { OrderedRule } from './order.js'
 
@@ -26,7 +27,11 @@ interface Gathered {
 
 export function writtenRules(rules: readonly OrderedRule[]): readonly WrittenRule[] {
   const names = new Set<string>()
-  return join(rules).map(({ rule, hosts, paths, lines }) => {
+  const settled = rules.map((rule): OrderedRule => {
+    const { path, action } = settlePrefix(rule.match.path, rule.action)
+    return { ...rule, match: { ...rule.match, path }, action }
+  })
+  return join(settled).map(({ rule, hosts, paths, lines }) => {
     const match = matchFields(rule.match, hosts, paths)
     const name = rule.name === undefined || names.has(rule.name) ? undefined : rule.name
     if (name !== undefined) names.add(name)

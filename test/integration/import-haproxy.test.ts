@@ -76,7 +76,7 @@ t.test('an edge with TLS, redirects and tcp answers as HAProxy does', async (t) 
   const { balancer, translation } = await startImported(t, text, 'haproxy')
   t.match(
     translation.findings.filter(({ kind }) => kind === 'untranslated').map(({ line }) => line),
-    [17, 18, 20],
+    [18, 20],
   )
   await startOther(t, [program, '-db', '-f', writeScratch(folder, 'edge.cfg', text)], port)
   const hosts = ['edge.example', 'blog.example', 'edge.example:8080']
