@@ -2,7 +2,7 @@
 // no source is newer than the last build.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { bundleTap } from './bundle-tap.mjs'
 
@@ -46,7 +46,7 @@ function prune(folder) {
 }
 
 /** Packages of plain JavaScript that the command line loads: a hundred files between them. */
-const BUNDLED_PACKAGES = ['commander', 'ipaddr.js', 'yaml', 'zod']
+const BUNDLED_PACKAGES = ['commander', 'hono', 'ipaddr.js', 'yaml', 'zod']
 const external = (id) => /^[^./]/.test(id) && !BUNDLED_PACKAGES.includes(id.split('/')[0])
 
 /**
@@ -70,11 +70,19 @@ async function bundleProgram() {
   const bundle = await rolldown({ input: join(root, 'dist/src/cli/program.js'), platform: 'node', external })
   await bundle.write({ dir: PROGRAM, format: 'esm', sourcemap: true, entryFileNames: 'program.js' })
   const licences = BUNDLED_PACKAGES.map((name) => {
-    const folder = join(root, 'node_modules', name)
+    const folder = folderOf(name)
     const file = readdirSync(folder).find((candidate) => /^licen[cs]e/i.test(candidate))
     return `${name}\n\n${readFileSync(join(folder, file), 'utf8').trim()}\n`
   })
   writeFileSync(join(PROGRAM, 'LICENSES.txt'), licences.join('\n\n'))
+}
+
+/** As Node looks for packages: here, or in a folder above, where several checkouts share what they have installed. */
+function folderOf(name) {
+  for (let at = root; ; at = dirname(at)) {
+    const folder = join(at, 'node_modules', name)
+    if (existsSync(folder) || at === dirname(at)) return folder
+  }
 }
 
 const PROGRAM = join(root, 'dist/src/bundled')
