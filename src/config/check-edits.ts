@@ -50,7 +50,9 @@ interface TemplatePlace {
 }
 
 function templatesOf(fields: Fields, path: Path): readonly TemplatePlace[] {
-  const { rewrite } = fields
+  const { rewrite, redirect } = fields
+  const sentTo = isFields(redirect) ? text(redirect.path) : undefined
+  const redirected = sentTo === undefined ? [] : [{ value: sentTo, at: [...path, 'redirect', 'path'] }]
   const rewritten = ['path', 'host', 'query'].flatMap((key) => {
     const value = isFields(rewrite) ? text(rewrite[key]) : undefined
     return value === undefined ? [] : [{ value, at: [...path, 'rewrite', key] }]
@@ -65,7 +67,7 @@ function templatesOf(fields: Fields, path: Path): readonly TemplatePlace[] {
       )
     })
   })
-  return [...rewritten, ...ofHeaders]
+  return [...rewritten, ...redirected, ...ofHeaders]
 }
 
 /** What can be carried over, and written back, hangs on what the rule matches. */

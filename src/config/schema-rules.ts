@@ -204,6 +204,9 @@ function redirectPart(
 const urlVariable = ({ of }: Variable): boolean =>
   of === 'host' || of === 'path' || of === 'query' || of === 'query.' || of === 'request_id'
 
+/** What an expression captures of a path is in normal form, and ends no line and no path. */
+const pathVariable = (variable: Variable): boolean => variable.of === 'capture' || urlVariable(variable)
+
 const redirect = z
   .strictObject({
     status: z
@@ -228,12 +231,12 @@ const redirect = z
       .describe(
         'Port, or ${port} for the request’s own. Default: the protocol’s own where protocol is given, else ${port}.',
       ),
-    path: redirectPart(urlVariable, (text, written) => {
+    path: redirectPart(pathVariable, (text, written) => {
       if (!written.startsWith('/') && !written.startsWith('${path}')) return 'must begin with "/" or ${path}'
       return /^[!$&-;=@-Z_a-z~%[\]^|]+$/.test(text) ? undefined : `${show(text)} is no path`
     })
       .optional()
-      .describe('Path, with ${path} for the request’s own. Default: ${path}.'),
+      .describe('Path, with ${path} for the request’s own and ${1} for what pathRegex captures. Default: ${path}.'),
     query: redirectPart(urlVariable, (text) =>
       /^[!$&-;=?@-Z_a-z~%[\]^|]*$/.test(text) ? undefined : `${show(text)} is no query`,
     )

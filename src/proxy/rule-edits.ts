@@ -26,11 +26,11 @@ export class RuleEdits {
     this.captured = usesCaptures(rule) ? RE2JS.compile(rule.match.pathRegex) : undefined
   }
 
-  /** Undefined where the rule changes nothing. */
+  /** Undefined where the rule changes nothing, and nothing refers to what it captures. */
   static of(rule: RuleConfig, settings: ListenerSettings): RuleEdits | undefined {
     const { requestHeaders, responseHeaders, rewrite } = rule
     const changes = requestHeaders !== undefined || responseHeaders !== undefined || rewrite !== undefined
-    return changes ? new RuleEdits(rule, settings) : undefined
+    return changes || usesCaptures(rule) ? new RuleEdits(rule, settings) : undefined
   }
 }
 
@@ -41,11 +41,12 @@ function backPrefixOf(path: string | undefined): string {
   return path?.endsWith('/*') && !path.includes('${') ? path.slice(0, -1) : ''
 }
 
-function usesCaptures({ match, requestHeaders, responseHeaders, rewrite }: RuleConfig): boolean {
+function usesCaptures({ match, action, requestHeaders, responseHeaders, rewrite }: RuleConfig): boolean {
   if (match.pathRegex === '') return false
   const ofHeaders = [requestHeaders, responseHeaders].flatMap((edits) =>
     edits === undefined ? [] : [...edits.set, ...edits.add].map(({ value }) => value),
   )
-  const values = [...ofHeaders, rewrite?.path ?? '', rewrite?.host ?? '', rewrite?.query ?? '']
+  const sentTo = action.type === 'redirect' ? action.path : ''
+  const values = [...ofHeaders, sentTo, rewrite?.path ?? '', rewrite?.host ?? '', rewrite?.query ?? '']
   return values.some((value) => variablesOf(parseTemplate(value)).some(({ of }) => of === 'capture'))
 }

@@ -242,6 +242,27 @@ t.test('traffic is split by weight', async (t) => {
   )
 })
 
+t.test('a redirect names what its expression captures, on one line and on the host that it names', async (t) => {
+  const { port } = await startRouting(
+    t,
+    ['a'],
+    [
+      { match: { pathRegex: '^/u/([^/]*)/(.*)$' }, redirect: { path: '/users/${1}/${2}' } },
+      { match: { pathRegex: '^(/?.*)\\.htm$' }, redirect: { path: '/${1}.html', query: '' } },
+    ],
+  )
+  for (const [asked, location] of [
+    ['/u/ann/a/b?q=1', 'http://shop.example/users/ann/a/b?q=1'],
+    ['/u/%0d%0aSet-Cookie:%20a=b/%3Fx%23y', 'http://shop.example/users/%0D%0ASet-Cookie:%20a=b/%3Fx%23y'],
+    ['/u//evil.example/x', 'http://shop.example/users/evil.example/x'],
+    ['//evil.example.htm?x', 'http://shop.example//evil.example.html'],
+  ] as const) {
+    const response = await request(port, head(asked))
+    t.equal(response.header('location'), location, asked)
+    t.equal(response.header('set-cookie'), undefined)
+  }
+})
+
 t.test('redirects say where to, by what the request was', async (t) => {
   const cases: readonly [string, Record<string, unknown>, string, number, string][] = [
     ['the protocol', { protocol: 'https' }, '/a?b=c', 302, 'https://h0.test/a?b=c'],
