@@ -10,7 +10,7 @@ import { ResponseView } from '../../plugin/response-view.js'
 import { dropFields } from '../../route/header-edits.js'
 import { logRequest } from '../log-request.js'
 import { Exchange } from './exchange.js'
-import { AWAITING, STREAMING } from './exchange-phase.js'
+import { AWAITING, FINISHING, STREAMING } from './exchange-phase.js'
 import { writeRespond } from './own-answer.js'
 import { ownAnswer, type PluggedRequest } from './plugged-request.js'
 import type { Requester } from './requester.js'
@@ -118,6 +118,11 @@ export class PluggedExchange extends Exchange {
     else super.onUpstreamEnd()
   }
 
+  /** A connection whose end came while its answer was held carries no other request. */
+  protected override conclude(extra: boolean, reason?: ReasonCode): void {
+    super.conclude(extra || this.#hasUpstreamEnded, reason)
+  }
+
   override onUpstreamLost(cause: CastorError | undefined): void {
     this.#letGo()
     super.onUpstreamLost(cause)
@@ -205,13 +210,15 @@ export class PluggedExchange extends Exchange {
     this.#isHeld = false
     if (this.#isSwitching) {
       super.upgrade()
-      if (wasHeld && !this.serves(run)) return
-      if (wasHeld) conn?.resume()
+      if (!wasHeld || !this.serves(run)) return
+      // By now the tunnel's, which has not been told.
+      if (this.#hasUpstreamEnded) conn?.handler.onEnd(conn)
+      else conn?.resume()
       return
     }
     super.beginResponse()
     if (!wasHeld || !this.serves(run)) return
-    if (this.#hasUpstreamEnded && this.phase === STREAMING) super.onUpstreamEnd()
+    if (this.#hasUpstreamEnded && (this.phase === STREAMING || this.phase === FINISHING)) super.onUpstreamEnd()
     else if (!this.responseBody.blocked) conn?.resume()
   }
 
