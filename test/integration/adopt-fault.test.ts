@@ -5,6 +5,7 @@ import { SharedListeningSockets } from '../../src/control/shared-listening.js'
 import { SystemClock } from '../../src/core/clock.js'
 import type { ProxyTask } from '../../src/core/messages.js'
 import { SocketTransport } from '../../src/net/socket-transport.js'
+import { ClientSources } from '../../src/proxy/client-sources.js'
 import { Columns, createSharedCounters } from '../../src/shm/columns.js'
 import { openIntake } from '../../workers/proxy/adopt.js'
 import type { ProxyThread } from '../../workers/proxy/proxy-thread.js'
@@ -28,10 +29,21 @@ async function intake(t: Test, listener: unknown) {
   const columns = new Columns(
     createSharedCounters({ workers: 1, listeners: 1, series: 1, rules: 1, groups: 1, targets: 1, sessions: 1 }),
   )
+  const log = pino({ level: 'silent' })
+  const none = { items: [], ranges: { v4: new Uint32Array(0), v6: new Uint32Array(0) } }
+  const limits = {
+    allow: none,
+    deny: none,
+    connectionsPerSource: 5,
+    newConnectionsPerSource: Number.POSITIVE_INFINITY,
+    handshakesPerSource: Number.POSITIVE_INFINITY,
+    requestsPerSource: Number.POSITIVE_INFINITY,
+  }
+  const sources = new ClientSources(columns.shared.sources, 1, limits, new SystemClock(), log)
   const said: string[] = []
   const { address, port } = listening
   const thread = {
-    context: { transport, columns },
+    context: { transport, columns, sources },
     live: { bind: () => listener && { address, port, listener } },
     maxConnections: 10,
     log: pino({}, { write: (line: string) => said.push(line) }),
@@ -53,22 +65,41 @@ async function intake(t: Test, listener: unknown) {
 
 t.test('a fault while a connection is taken in costs that connection: it is closed, and counted out', async (t) => {
   let open = 0
-  const listener = {
+  const nobody = { has: () => false }
+  const limits = { connections: 10 }
+  const listener = (proxied: object, config: object = { limits }) => ({
+    slot: 0,
+    name: 'web',
     connectionOpened: () => open++,
     connectionClosed: () => open--,
     route: {
       settings: {
-        proxied: {
-          has() {
-            throw new Error('a fault made for a test')
-          },
-        },
+        trusted: nobody,
+        proxied,
+        config,
       },
     },
+  })
+  const fault = (): never => {
+    throw new Error('a fault made for a test')
   }
-  const said = await intake(t, listener)
-  t.equal(open, 0)
-  t.match(said, /a fault made for a test.*a connection could not be taken in/)
+  const faults = [
+    ['who may come in', listener({ has: fault })],
+    [
+      'what it is served by',
+      listener(nobody, {
+        limits,
+        get tls() {
+          return fault()
+        },
+      }),
+    ],
+  ] as const
+  for (const [what, each] of faults) {
+    const said = await intake(t, each)
+    t.equal(open, 0, what)
+    t.match(said, /a fault made for a test.*a connection could not be taken in/, what)
+  }
 })
 
 t.test('a connection to an address that was gone before its thread began is closed', async (t) => {

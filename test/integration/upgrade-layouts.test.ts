@@ -22,7 +22,7 @@ const OTHER_VERSION = '99.0.0'
 const OTHERWISE: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
   'layout.js': [
     ['export const WORKER_WORDS = padded(14)', 'export const WORKER_WORDS = padded(40)'],
-    ['export const REASON_CAPACITY = 44', 'export const REASON_CAPACITY = 63'],
+    ['export const REASON_CAPACITY = 60', 'export const REASON_CAPACITY = 79'],
     ['export const TICKET_STRIDE = 32', 'export const TICKET_STRIDE = 64'],
     ['export const SERIES_CODES = 0', 'export const SERIES_CODES = 32'],
   ],

@@ -19,6 +19,8 @@ import { ConnectionRing } from '../../src/shm/connection-ring.js'
 import { LISTENER_CONNECTIONS_ACTIVE, WORKER_CONNECTIONS_ACTIVE } from '../../src/shm/layout.js'
 import type { ProxyThread } from './proxy-thread.js'
 
+const NOT_TAKEN_IN = 'a connection could not be taken in'
+
 /** Where a thread's connections come from; `stop` takes what was given already, then ends that. */
 export interface Intake {
   /** Opens binds that are new, and closes those that are gone. */
@@ -125,8 +127,17 @@ function adoptBatch(thread: ProxyThread, batch: AcceptedBatch, bind: number): vo
   }
 }
 
-/** As the primary's gate does where it accepts. */
-function isAdmitted({ context, live }: ProxyThread, records: Int32Array, at: number, bindIndex: number): boolean {
+/** As the primary's gate does where it accepts. A fault costs the connection. */
+function isAdmitted(thread: ProxyThread, records: Int32Array, at: number, bindIndex: number): boolean {
+  try {
+    return mayComeIn(thread, records, at, bindIndex)
+  } catch (fault) {
+    thread.log.error({ err: fault }, NOT_TAKEN_IN)
+    return false
+  }
+}
+
+function mayComeIn({ context, live }: ProxyThread, records: Int32Array, at: number, bindIndex: number): boolean {
   const listener = live.bind(bindIndex)?.listener
   if (listener === undefined) return true
   const counters = context.columns.listener(listener.slot)
@@ -158,8 +169,11 @@ function adopt(thread: ProxyThread, records: Int32Array, at: number, socket: unk
     bind.listener.connectionOpened(place)
     accept(context, http1, bind.listener, bind, conn, place)
   } catch (fault) {
-    thread.log.error({ err: fault }, 'a connection could not be taken in')
-    if (conn === undefined) return
+    thread.log.error({ err: fault }, NOT_TAKEN_IN)
+    if (conn === undefined) {
+      context.sources.giveUp(place)
+      return
+    }
     // Whoever handles it counts it out when it closes; nobody does yet where it was still to be handed over.
     if (conn.handler === DISCARD) bind?.listener.connectionClosed(place)
     conn.abort()

@@ -31,7 +31,10 @@ function boundOf(key: string, values: string): Bound | undefined {
   const found = RANGE.exec(values)
   if (found === null) return undefined
   const [, from = '', fromUnit, , to = '', toUnit, rate] = found
-  if (toUnit === undefined) return { key, min: Number(from), max: Number(to), write: (value) => value }
+  if (toUnit === undefined) {
+    const write = rate === undefined ? (value: number) => value : (value: number) => `${value}${rate}`
+    return { key, min: Number(from), max: Number(to), write }
+  }
   const base = toUnit.includes('B') ? 'B' : 'ms'
   const unit = `${base}${rate ?? ''}`
   const min = Number(from) * UNITS[fromUnit ?? toUnit]!

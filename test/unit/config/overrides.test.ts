@@ -44,7 +44,7 @@ t.test('a problem with a value of the command line names it', (t) => {
   const cases: [string, string][] = [
     ['log.level=loud', 'log.level: must be one of trace, debug, info, warn, error, fatal, silent, not "loud"'],
     ['logg.level=info', 'logg: unknown key "logg" (did you mean "log"?)'],
-    ['log.lvl=info', 'log.lvl: unknown key "lvl"; known here: level, format, access'],
+    ['log.lvl=info', 'log.lvl: unknown key "lvl"; known here: level, format, audit, access'],
     ['workers=0', 'workers: must be at least 1, not 0'],
     ['listeners.0.listen=80', 'listeners.0.listen: must be an address, like 0.0.0.0:8080, or a list of them, not 80'],
     [

@@ -94,7 +94,7 @@ table('unknown keys are named with what was meant', [
   {
     title: 'nothing near',
     text: `log: { colour: red }\n${SMALL}`,
-    says: ['1:8: log.colour: unknown key "colour"; known here: level, format, access'],
+    says: ['1:8: log.colour: unknown key "colour"; known here: level, format, audit, access'],
   },
   {
     title: 'inside of what may also be off',

@@ -31,6 +31,7 @@ function configOf({ listeners, groups, rules = {} }: Wanted): Config {
       rules: (rules[name] ?? []).map(rule),
     })),
     targetGroups: groups.map(([name, protocol]) => ({ name, protocol, targets: [] })),
+    plugins: [],
   } as unknown as Config
 }
 
@@ -75,6 +76,7 @@ targetGroups:
       { listener: 'db', group: 'data' },
     ],
     rules: [],
+    plugins: [],
   })
   const { workers, listeners, series, groups, targets, sessions } = capacityFor(config, snapshot)
   t.same([workers, listeners, series, groups, targets, sessions], [3, 3, 3, 3, 11, 1_000])
