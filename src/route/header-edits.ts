@@ -7,15 +7,12 @@ import { HEADER_ID, HEADER_STRIDE, MAX_ADDED_BYTES, NAME_END, NAME_START } from 
 import type { HeadParser } from '../http/head-parser.js'
 import { HEADER_DROPPED } from '../http/header-names.js'
 import { NameSet } from '../http/name-set.js'
+import { LONGEST_TARGET_ID, shownTarget, TargetLines } from './target-lines.js'
 import { type ByteText, Template, type TemplateFacts } from './template.js'
 
 /** Stands for the target's id in lines that are written before there is a target. No value can hold it. */
 const TARGET_MARK = 0
 export const TARGET_LATER = String.fromCharCode(TARGET_MARK)
-/** Ids are an address with its port, or a name. */
-const LONGEST_TARGET_ID = 320
-
-const UNSEEN = /[^\x21-\x7e]/g
 
 const LINE_END = latin1('\r\n')
 
@@ -35,6 +32,8 @@ type EditLine =
 export class HeaderEdits {
   /** Those that are taken out. */
   readonly removed: NameSet
+  /** All the lines, where they tell of nothing but the target; undefined where they have to be written for each request. */
+  readonly ofTarget: TargetLines | undefined
   readonly #lines: readonly EditLine[]
   readonly #targets: number
 
@@ -43,6 +42,7 @@ export class HeaderEdits {
     const isEdited = ({ name }: { readonly name: string }): boolean => !kept.includes(name)
     const written = [...set, ...add].filter(isEdited)
     this.removed = new NameSet([...set.map(({ name }) => name), ...remove].filter((name) => !kept.includes(name)))
+    this.ofTarget = TargetLines.of(written, MAX_ADDED_BYTES)
     this.#lines = compile(written)
     this.#targets = written
       .flatMap(({ value }) => variablesOf(parseTemplate(value)))
@@ -134,7 +134,7 @@ let lastName = ''
 export function nameTarget(out: ByteText, lines: ByteText, id: string): void {
   const { bytes, length } = lines
   if (id !== lastId) {
-    lastName = id.slice(0, LONGEST_TARGET_ID).replace(UNSEEN, '?')
+    lastName = shownTarget(id)
     lastId = id
   }
   const name = lastName

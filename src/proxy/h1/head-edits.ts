@@ -45,7 +45,8 @@ export class HeadEdits {
     const facts = factsOf(session, info, parser, buffer, start, TARGET_LATER)
     this.#answer.clear()
     lines.clear()
-    if (edits.response !== undefined && !edits.response.write(this.#answer, facts)) return 431
+    const { response } = edits
+    if (response !== undefined && response.ofTarget === undefined && !response.write(this.#answer, facts)) return 431
     if (edits.rewrite !== undefined) {
       const status = this.#rewrite(edits, edits.rewrite, facts, options)
       if (status !== 0) return status
@@ -93,10 +94,17 @@ export class HeadEdits {
   ): void {
     edits.response?.drop(parser, buffer, start)
     const back = edits.backPrefix === undefined ? undefined : this.#back
+    const ready = edits.response?.ofTarget?.of(target)
+    if (ready !== undefined && back === undefined) {
+      options.added = ready
+      options.addedLength = ready.length
+      return
+    }
     let added = this.#answer
     if (back !== undefined || edits.response?.namesTarget) {
       lines.clear()
-      nameTarget(lines, added, target)
+      if (ready !== undefined) lines.put(ready, 0, ready.length)
+      else nameTarget(lines, added, target)
       if (back !== undefined) writeBack(back, parser, buffer, start)
       added = lines
     }

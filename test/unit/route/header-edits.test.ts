@@ -158,3 +158,38 @@ t.test('what is added is bounded, however often a large value is repeated', asyn
   const many = new HeaderEdits({ ...NONE, set: [{ name: 'b', value: '${target}'.repeat(400) }] })
   t.equal(many.write(new ByteText(), facts), false, 'targets count as they may become')
 })
+
+t.test(
+  'lines that tell of nothing but the target are what they are when they are written for each request',
+  async (t) => {
+    const part = fc.constantFrom('gold', ' ', '${target}', 'a b', '\u00e9')
+    const value = fc.array(part, { maxLength: 5 }).map((parts) => parts.join(''))
+    const facts = factsOf('GET / HTTP/1.1\r\nHost: h\r\n\r\n', { target: TARGET_LATER })!
+    fc.assert(
+      fc.property(
+        fc.array(value, { maxLength: 5 }),
+        fc.array(fc.string({ unit: 'binary', minLength: 1 }), { minLength: 1, maxLength: 3 }),
+        (values, ids) => {
+          const edits = new HeaderEdits({
+            ...NONE,
+            add: values.map((each, index) => ({ name: `x-${index}`, value: each })),
+          })
+          const out = new ByteText()
+          if (!edits.write(out, facts)) return false
+          return [...ids, ...ids].every((id) => {
+            const named = new ByteText()
+            nameTarget(named, out, id)
+            return Buffer.from(edits.ofTarget!.of(id)).toString('latin1') === textOf(named)
+          })
+        },
+      ),
+      { seed: SEED, numRuns: 500 },
+    )
+    t.equal(new HeaderEdits({ ...NONE, set: [{ name: 'a', value: '${host}' }] }).ofTarget, undefined)
+    t.equal(
+      new HeaderEdits({ ...NONE, set: [{ name: 'a', value: '${target}'.repeat(400) }] }).ofTarget,
+      undefined,
+      'too long',
+    )
+  },
+)
