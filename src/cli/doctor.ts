@@ -2,11 +2,11 @@ import type { Command } from 'commander'
 import { loadConfig } from '../config/load.js'
 import type { Problem } from '../config/problems.js'
 import { stateDirectory } from '../config/state-directory.js'
-import type { Config } from '../core/config.js'
+import type { Config, RedisConfig } from '../core/config.js'
 import { examine } from '../doctor/examine.js'
 import type { Finding, Grade } from '../doctor/finding.js'
 import { THIS_HOST } from '../doctor/this-host.js'
-import { askRedis } from '../mesh/redis-facts.js'
+import type { ServerFacts } from '../mesh/redis-facts.js'
 import { nativeAddon } from '../native/addon.js'
 import { DEFAULT_CONFIG_FILE } from './config-file.js'
 import { type EnvFileOptions, envFileOption, environmentOf } from './env-file.js'
@@ -48,7 +48,7 @@ Exits 0 when nothing is wrong, 1 when something keeps Castor from its work
 async function doctor(options: DoctorOptions): Promise<ExitCode> {
   const warnings: Problem[] = []
   const config = configOf(options, (warning) => warnings.push(warning))
-  const redis = config?.cluster && (await askRedis(config.cluster.redis).catch(reasonOf))
+  const redis = config?.cluster && (await ask(config.cluster.redis))
   const findings = examine(THIS_HOST, {
     config,
     warnings,
@@ -59,6 +59,12 @@ async function doctor(options: DoctorOptions): Promise<ExitCode> {
   if (options.json === true) process.stdout.write(`${JSON.stringify(findings, null, 2)}\n`)
   else process.stdout.write(`${report(findings, paletteFor(process.stdout))}\n`)
   return findings.some(({ grade }) => grade === 'fail') ? EXIT.failed : EXIT.ok
+}
+
+/** Its client takes longer to load than all else of a command. */
+async function ask(redis: RedisConfig): Promise<ServerFacts | string> {
+  const { askRedis } = await import('../mesh/redis-facts.js')
+  return askRedis(redis).catch(reasonOf)
 }
 
 const reasonOf = (fault: unknown): string => (fault instanceof Error ? fault.message : String(fault))
