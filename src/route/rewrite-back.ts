@@ -10,13 +10,17 @@ export interface Rewritten {
   readonly scheme: string
 }
 
+const HOST_NAME = /^[a-z0-9._-]+$/
+const ADDRESS = /^[0-9.]*$/
+/** What clients read as the beginning of an authority; tabs are nothing to browsers, and a backslash is a slash. */
+const LIKE_AUTHORITY = /^\/\t*[/\\]/
 const ABSOLUTE = /^(?:(https?):)?\/\/([^/?#]*)(.*)$/is
 
 /** A Location of the target as it is for the client. What leads elsewhere stays as it is. */
 export function locationBack(value: string, rewritten: Rewritten): string {
   const { clientHost, targetHost, scheme } = rewritten
   const absolute = ABSOLUTE.exec(value)
-  if (absolute === null) return value.startsWith('/') ? pathBack(value, rewritten) : value
+  if (absolute === null) return value.startsWith('/') ? onOneHost(value, pathBack(value, rewritten)) : value
   const [, saidScheme = scheme, authority = '', rest = ''] = absolute
   if (clientHost === '' || nameOf(authority, saidScheme) !== nameOf(targetHost, saidScheme)) return value
   const path = rest.startsWith('/') ? pathBack(rest, rewritten) : rest
@@ -28,7 +32,10 @@ export function locationBack(value: string, rewritten: Rewritten): string {
 export function cookieBack(value: string, rewritten: Rewritten): string {
   const [pair = '', ...attributes] = value.split(';')
   const kept = attributes.flatMap((attribute) => {
-    const [, name = '', said = ''] = /^\s*([^=\s]*)\s*=\s*"?(.*?)"?\s*$/s.exec(attribute) ?? []
+    const equals = attribute.indexOf('=')
+    if (equals < 0) return [attribute]
+    const name = attribute.slice(0, equals).trim()
+    const said = unquoted(attribute.slice(equals + 1).trim())
     switch (name.toLowerCase()) {
       case 'path':
         return said.startsWith('/') ? [` ${name}=${pathBack(said, rewritten)}`] : [attribute]
@@ -41,13 +48,23 @@ export function cookieBack(value: string, rewritten: Rewritten): string {
   return [pair, ...kept].join(';')
 }
 
-/** An address has no domain: the cookie is then its host's alone, as it would be without the attribute. */
+/** By hand: an expression would try each run of white space again and again, and a target may send long ones. */
+function unquoted(value: string): string {
+  const from = value.startsWith('"') ? 1 : 0
+  const to = value.length > from && value.endsWith('"') ? value.length - 1 : value.length
+  return value.slice(from, to)
+}
+
+/**
+ * An address has no domain: the cookie is then its host's alone, as it would be without the attribute. The same goes for
+ * a host with characters that no name has: a ";" would begin another attribute.
+ */
 function domainBack(attribute: string, name: string, said: string, { clientHost, targetHost }: Rewritten): string[] {
   const bare = (host: string): string => host.replace(/:\d*$/, '').toLowerCase()
   const target = bare(targetHost)
   const client = bare(clientHost)
   if (said.replace(/^\./, '').toLowerCase() !== target || target === client) return [attribute]
-  return /^\[|^[0-9.]*$/.test(client) ? [] : [` ${name}=${client}`]
+  return HOST_NAME.test(client) && !ADDRESS.test(client) ? [` ${name}=${client}`] : []
 }
 
 function pathBack(value: string, { clientPrefix, targetPrefix }: Rewritten): string {
@@ -57,6 +74,11 @@ function pathBack(value: string, { clientPrefix, targetPrefix }: Rewritten): str
   if (path.startsWith(targetPrefix)) return clientPrefix + value.slice(targetPrefix.length)
   // `/app` of `/app/`: the prefix itself.
   return `${path}/` === targetPrefix ? (clientPrefix.slice(0, -1) || '/') + value.slice(end) : value
+}
+
+/** A path stays one: `/v2//a.example`, rewritten back to `//a.example`, would lead to another host (RFC 3986 4.2). */
+function onOneHost(value: string, path: string): string {
+  return path !== value && LIKE_AUTHORITY.test(path) ? `/.${path}` : path
 }
 
 /** Without the port where it is the scheme's own. */

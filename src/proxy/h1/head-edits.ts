@@ -21,6 +21,9 @@ const lines = new ByteText()
 const path = new RequestPath()
 const rewritten: RewrittenTarget = { bytes: new Uint8Array(0), targetEnd: 0, hostEnd: 0 }
 
+/** Fields that are written back may come to so much: the head has to fit into scratch, with everything else. */
+const MAX_BACK_BYTES = 48 * 1024
+
 const LOCATION_ID = lineHeaderId(latin1('location:'), 0)
 
 /** What the rule of one request changes of its head and of its answer's, which is written when the request is gone. */
@@ -113,15 +116,19 @@ export class HeadEdits {
   }
 }
 
-/** Puts the fields that say where the client is to go, or to send cookies, as it knows itself, in place of the target's. */
+/**
+ * Puts the fields that say where the client is to go, or to send cookies, as it knows itself, in place of the target's. What
+ * would be too much stays as the target wrote it: each of its bytes may become thirty.
+ */
 function writeBack(back: Rewritten, parser: ResponseParser, buffer: Uint8Array, start: number): void {
   const { headers } = parser
+  const most = lines.length + MAX_BACK_BYTES
   for (let entry = 0, last = parser.headerCount * HEADER_STRIDE; entry < last; entry += HEADER_STRIDE) {
     const id = headers[entry + HEADER_ID]!
     if (id !== LOCATION_ID && id !== HEADER_SET_COOKIE) continue
     const value = parser.text(buffer, start, headers[entry + VALUE_START]!, headers[entry + VALUE_END]!)
     const changed = id === LOCATION_ID ? locationBack(value, back) : cookieBack(value, back)
-    if (changed === value) continue
+    if (changed === value || lines.length + changed.length > most) continue
     headers[entry + HEADER_ID] = HEADER_DROPPED
     lines.putText(id === LOCATION_ID ? 'location: ' : 'set-cookie: ')
     lines.putText(changed)
