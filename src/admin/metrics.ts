@@ -39,6 +39,7 @@ import { codeCounts, histogramSample, reasonCounts } from './column-sums.js'
 import { configMetrics } from './config-metrics.js'
 import { pluginMetrics } from './plugin-metrics.js'
 import type { ProcessFacts } from './process-facts.js'
+import { sourceMetrics } from './source-metrics.js'
 import { tlsMetrics } from './tls-metrics.js'
 
 /** Reasons that mean Castor turned a connection or request away for its own sake, before any target was asked. */
@@ -48,6 +49,15 @@ const REJECTIONS: readonly ReasonCode[] = [
   'SHUTTING_DOWN',
   'QUEUE_FULL',
   'QUEUE_TIMEOUT',
+  'SHED_SILENT',
+  'SOURCE_DENIED',
+  'SOURCE_CONNECTIONS',
+  'SOURCE_CONNECTION_RATE',
+  'SOURCE_HANDSHAKE_RATE',
+  'SOURCE_REQUEST_RATE',
+  'LISTENER_CONNECTIONS',
+  'LISTENER_REQUEST_RATE',
+  'BODY_TOO_LARGE',
 ]
 
 /** What is measured in shared memory, and what its numbers stand for. */
@@ -69,6 +79,7 @@ export function renderMetrics(measured: Measured, facts: ProcessFacts): string {
   requests(out, columns, directory)
   rules(out, columns, directory)
   pluginMetrics(out, columns.shared.plugins, directory)
+  sourceMetrics(out, columns.shared.sources)
   mirrored(out, columns, directory)
   listeners(out, columns, directory)
   failures(out, columns, directory)
