@@ -32,6 +32,16 @@ export function mustBe(what: string) {
   }
 }
 
+/** For maps that are switched off by one of their keys: what to write instead of the word that other keys take. */
+export function switchedOffBy(written: string) {
+  return {
+    error: ({ code, input }: { readonly code?: string; readonly input?: unknown }) =>
+      code === 'invalid_type' && (input === 'off' || input === false)
+        ? `must be a map of keys and values, not ${show(input)}; write ${written}`
+        : undefined,
+  }
+}
+
 /** A string field read by one of the parsers, whose complaint becomes the issue's message. */
 function parsed<T>(
   parse: (text: string) => Parsed<T>,

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { duration, mustBe, wholeNumber } from './fields.js'
+import { duration, mustBe, switchedOffBy, wholeNumber } from './fields.js'
 
 /** How much a target is given at once, and who waits when that is all it can take. */
 
@@ -14,17 +14,20 @@ export const maxConnectionsPerTarget = z
   )
 
 export const queue = z
-  .strictObject({
-    size: wholeNumber(0, MOST)
-      .prefault(0)
-      .describe(
-        'Requests (in tcp groups connections) of the group that may wait in this host, over all threads, while every target is at maxConnectionsPerTarget. 0 to 1000000, default 0: nobody waits, and who comes then gets 503. Higher smooths bursts, and costs memory and the patience of clients; lower turns them away sooner.',
-      ),
-    timeout: duration(10, HOUR)
-      .prefault('1s')
-      .describe(
-        'How long one waits before it gets 503. Duration, 10ms to 1h, default 1s. Higher waits out longer bursts and serves clients that may be gone; lower answers sooner that there is no room.',
-      ),
-  })
+  .strictObject(
+    {
+      size: wholeNumber(0, MOST)
+        .prefault(0)
+        .describe(
+          'Requests (in tcp groups connections) of the group that may wait in this host, over all threads, while every target is at maxConnectionsPerTarget. 0 to 1000000, default 0: nobody waits, and who comes then gets 503. Higher smooths bursts, and costs memory and the patience of clients; lower turns them away sooner.',
+        ),
+      timeout: duration(10, HOUR)
+        .prefault('1s')
+        .describe(
+          'How long one waits before it gets 503. Duration, 10ms to 1h, default 1s. Higher waits out longer bursts and serves clients that may be gone; lower answers sooner that there is no room.',
+        ),
+    },
+    switchedOffBy('{ size: 0 }'),
+  )
   .prefault({})
   .describe('Who waits, first come first served, while every target is at maxConnectionsPerTarget.')

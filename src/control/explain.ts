@@ -58,12 +58,15 @@ function findListener(
   const [first, ...others] = own.length > 0 ? own : there
   if (first === undefined) {
     const ports = listeners.flatMap((each) => addresses(each.name).map((one) => `${each.name} ${one.port}`)).join(', ')
-    const message = `no listener listens on port ${port}; there are: ${ports}. Name one with --listener`
+    const message = `no listener listens on port ${port}; there are: ${ports}. Name one as the listener (--listener NAME)`
     return { code: 'NO_LISTENER', message }
   }
   if (others.length > 0) {
     const names = [first, ...others].map((each) => each.name).join(', ')
-    return { code: 'NO_LISTENER', message: `several listeners have port ${port}: ${names}. Name one with --listener` }
+    return {
+      code: 'NO_LISTENER',
+      message: `several listeners have port ${port}: ${names}. Name one as the listener (--listener NAME)`,
+    }
   }
   if (!carriesRequests(first)) return notHttp(first)
   if (first.protocol === scheme) return first

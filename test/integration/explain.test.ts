@@ -126,7 +126,7 @@ t.test(
     t.match(against.stdout, /\nrule: \(none\) → all\noutcome: forward → respond 200\ngroups: app → \(none\)\n$/)
     t.match(await command('GET', 'http://a.example:1/', '--admin', admin), {
       code: 1,
-      stderr: /^no listener listens on port 1; there are: web \d+\. Name one with --listener\n$/,
+      stderr: /^no listener listens on port 1; there are: web \d+\. Name one as the listener \(--listener NAME\)\n$/,
     })
     t.match(await command('GET', 'a.example', '--admin', admin), { code: 1, stderr: /is no URL of a request/ })
   },
