@@ -54,5 +54,19 @@ const edits: Scenario = {
   run: (bench) => measureCpu(bench, httpLoad(bench.settings, request), ONE_RULE),
 }
 
+/** What a request costs more where a copy of it goes to a mirror, here the same origin once more. */
+const mirror: Scenario = {
+  name: 'mirror',
+  title: 'Every request mirrored, × none',
+  unit: 'request',
+  needs: ['http'],
+  mode: 'http',
+  origin: 'http',
+  limit: { kind: 'ratio', most: 1.6, against: ONE_RULE },
+  lanes: [edited(SUBJECT, { mirror: 'target' }), edited(ONE_RULE, {})],
+  load: (settings) => httpLoadLabel(settings, request),
+  run: (bench) => measureCpu(bench, httpLoad(bench.settings, request), ONE_RULE),
+}
+
 /** What a request costs more where its listener has many rules, or its rule much to do. */
-export const rulesScenarios: readonly Scenario[] = [scenario(1_000, 1.1), scenario(10_000, 1.2), edits]
+export const rulesScenarios: readonly Scenario[] = [scenario(1_000, 1.1), scenario(10_000, 1.2), edits, mirror]
