@@ -83,7 +83,7 @@ export async function cutOff(port: number, frames: readonly Buffer[]): Promise<{
 }
 
 /** So many at once. */
-const AT_ONCE = 24
+const AT_ONCE = 64
 
 export async function inTurns<T>(all: readonly T[], act: (each: T, index: number) => Promise<void>): Promise<void> {
   for (let from = 0; from < all.length; from += AT_ONCE) {
