@@ -82,7 +82,7 @@ const unixDoor = (socketPath: string, token: string): AdminClient => ({
   token,
 })
 
-/** Throws ADMIN_UNREACHABLE where nobody answers, or asks for another token. */
+/** Throws ADMIN_UNREACHABLE where nobody answers, or asks for a token that it was not given. */
 export async function askAdmin(
   door: AdminClient,
   method: string,
@@ -115,7 +115,8 @@ export async function askAdmin(
     throw new CastorError('ADMIN_UNREACHABLE', `castor does not answer at ${door.name}: ${reason}${hint}`, { cause })
   }
   if (code === 401) {
-    throw new CastorError('ADMIN_UNREACHABLE', `${door.name} wants another token; give it with --token or CASTOR_TOKEN`)
+    const wanted = door.token === '' ? 'a token' : 'another token'
+    throw new CastorError('ADMIN_UNREACHABLE', `${door.name} wants ${wanted}; give it with --token or CASTOR_TOKEN`)
   }
   if (code === 403) {
     const why = /"message":"([^"]*)"/.exec(text)?.[1] ?? 'it says not why'
