@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Config } from '../core/config.js'
 import { toDocument } from './document.js'
-import { maskSecrets } from './mask-secrets.js'
+import { maskSecrets, OPTIONS_KEY } from './mask-secrets.js'
 import { reloadRule } from './reload-rules.js'
 import { byContent } from './shown-file.js'
 import { type Fields, isFields } from './tree.js'
@@ -154,15 +154,36 @@ function refOf(targetGroup: string, id: string, { address, weight }: Fields): Ta
   return { targetGroup, id, address: String(address), weight: Number(weight) }
 }
 
-/** Goes down where both are maps; anything else is one value. */
+/** Goes down where both are maps, or lists of maps; anything else is one value. */
 function changes(before: Fields, after: Fields, above: readonly string[]): ValueChange[] {
   const keys = new Set([...Object.keys(before), ...Object.keys(after)])
-  return [...keys].flatMap((key) => {
-    const from = before[key]
-    const to = after[key]
-    const path = [...above, key]
-    if (isFields(from) && isFields(to)) return changes(from, to, path)
-    if (isDeepStrictEqual(from, to)) return []
-    return [{ path: path.join('.'), from: maskSecrets(from ?? null, key), to: maskSecrets(to ?? null, key) }]
-  })
+  return [...keys].flatMap((key) => valueChanges(before[key], after[key], [...above, key], key))
 }
+
+/** `key` is where the value stands, or the list that it is in. */
+function valueChanges(from: unknown, to: unknown, path: readonly string[], key: string): ValueChange[] {
+  if (isDeepStrictEqual(from, to)) return []
+  // What is a secret within options cannot be told any more from further down.
+  if (key !== OPTIONS_KEY) {
+    if (isFields(from) && isFields(to)) return changes(from, to, path)
+    if (isListOfMaps(from) && isListOfMaps(to)) return itemChanges(from, to, path, key)
+  }
+  return [{ path: path.join('.'), from: maskSecrets(from ?? null, key), to: maskSecrets(to ?? null, key) }]
+}
+
+/** Of rules, plug-ins and the like only those that differ, by their place: a thousand others say nothing. */
+function itemChanges(from: readonly Fields[], to: readonly Fields[], path: readonly string[], key: string) {
+  const shorter = Math.min(from.length, to.length)
+  let first = 0
+  while (first < shorter && isDeepStrictEqual(from[first], to[first])) first += 1
+  let alike = 0
+  while (alike < shorter - first && isDeepStrictEqual(from.at(-1 - alike), to.at(-1 - alike))) alike += 1
+  const before = from.slice(first, from.length - alike)
+  const after = to.slice(first, to.length - alike)
+  return Array.from({ length: Math.max(before.length, after.length) }, (_, index) =>
+    valueChanges(before[index], after[index], [...path, String(first + index)], key),
+  ).flat()
+}
+
+const isListOfMaps = (value: unknown): value is Fields[] =>
+  Array.isArray(value) && value.length > 0 && value.every(isFields)

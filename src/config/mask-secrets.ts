@@ -13,7 +13,7 @@ export function isSecretKey(key: string): boolean {
 }
 
 /** Of plug-ins: which of theirs are secrets only they know, so that all text and numbers are. */
-const OPTIONS_KEY = 'options'
+export const OPTIONS_KEY = 'options'
 
 /** A copy without secrets: empty ones stay empty, so that their absence shows. `key` is where the value stands. */
 export function maskSecrets(value: unknown, key = ''): unknown {

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import t from 'tap'
-import { type ConfigDiff, diffConfigs, isSame } from '../../../src/config/diff.js'
+import { type ConfigDiff, diffConfigs, diffDocuments, isSame } from '../../../src/config/diff.js'
 import { formatDiff } from '../../../src/config/format-diff.js'
 import { FULL, SECRETS_IN_FULL } from './full-file.js'
 import { parse, SMALL } from './support.js'
@@ -48,6 +48,41 @@ t.test('what changed is said with its key and both values, in the words of the f
       '~ target 127.0.0.1:9001 of app: weight: 10 → 20',
     ],
   )
+})
+
+t.test('of a list of rules only those that differ are told, by their place', async (t) => {
+  const ruled = (...paths: string[]): string =>
+    SMALL.replace(
+      '    targetGroup: app\n',
+      `    targetGroup: app\n    rules: [${paths.map((path) => `{ match: { path: ${path} }, respond: {} }`).join(', ')}]\n`,
+    )
+  const told = (before: string[], after: string[]) => lines(diffConfigs(read(ruled(...before)), read(ruled(...after))))
+  t.match(told(['/a', '/b', '/c'], ['/a', '/x', '/c']), [/^~ listener web: rules\.1\.match\.path: .*\/b.* → .*\/x/])
+  for (const [before, after, line] of [
+    [['/a', '/c'], ['/a', '/b', '/c'], /rules\.1: \(not set\) → \{.*\/b/],
+    [['/a', '/b', '/c'], ['/b', '/c'], /rules\.0: \{.*\/a.* → \(not set\)$/],
+    [['/a', '/a'], ['/a'], /rules\.1: \{.*\/a.* → \(not set\)$/],
+  ] as const) {
+    const all = told([...before], [...after])
+    t.equal(all.length, 1, all.join(' | '))
+    t.match(all, [line])
+  }
+})
+
+t.test('a secret in a list that differs stays one', async (t) => {
+  const document = (secret: string) => ({
+    plugins: [
+      { module: '/a.mjs', name: 'a' },
+      { module: '/b.mjs', name: 'b', options: { realm: secret, all: [{ key: secret }] } },
+    ],
+    admin: { tokens: [{ name: 'deploy', token: secret }] },
+  })
+  const told = lines(diffDocuments(document('first-one'), document('other-one')))
+  t.match(told, [/^~ plugins\.1\.options: /, /^~ admin\.tokens\.0\.token: \*+ \(another one\)$/])
+  t.notMatch(told.join(), /first-one|other-one/)
+  const come = lines(diffDocuments({ ...document('first-one'), plugins: [{ name: 'z' }] }, document('first-one')))
+  t.match(come, [/^~ plugins\.0/])
+  t.notMatch(come.join(), /first-one/)
 })
 
 t.test('listeners, groups and targets that come and go are named', async (t) => {
