@@ -95,8 +95,10 @@ export class SourceGate {
   /** What workers have counted in, and what is on its way to them. Ever counted in is read first: nothing is left out. */
   #open(slot: number, load: ListenerLoad): number {
     const counters = this.#parts.columns.listener(slot)
-    const onTheirWay = load.admitted - counters.sum(LISTENER_CONNECTIONS_TOTAL)
-    return onTheirWay + counters.sum(LISTENER_CONNECTIONS_ACTIVE)
+    const counted = counters.sum(LISTENER_CONNECTIONS_TOTAL)
+    // More than this gate has let in: they were on their way when the limit came.
+    if (counted > load.admitted) load.admitted = counted
+    return load.admitted - counted + counters.sum(LISTENER_CONNECTIONS_ACTIVE)
   }
 
   #admitsSource(records: Int32Array, at: number, family: 4 | 6, bind: number, steadyMs: number): boolean {
