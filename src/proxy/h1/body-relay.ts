@@ -44,6 +44,10 @@ export class BodyRelay {
   none = true
   /** The sender's framing is broken: nothing more may be relayed. */
   malformed = false
+  /** It may have so many bytes. To be set behind `begin`. */
+  most = Number.POSITIVE_INFINITY
+  /** It has more: neither what is beyond nor its end is relayed. */
+  tooLong = false
   /** The last `relay` left bytes the receiver's kernel would not take: the sender is to be paused. */
   blocked = false
   /** Body bytes relayed, without framing. */
@@ -73,6 +77,8 @@ export class BodyRelay {
     this.#sink = undefined
     this.#removed = undefined
     this.malformed = false
+    this.most = Number.POSITIVE_INFINITY
+    this.tooLong = false
     this.blocked = false
     this.bytes = 0
     this.written = 0
@@ -227,6 +233,7 @@ export class BodyRelay {
       switch (event) {
         case CHUNK_DATA:
           this.#data(buffer, decoder.dataStart, decoder.dataEnd)
+          if (this.tooLong) return at
           break
         case CHUNK_END:
           this.done = true
@@ -245,6 +252,10 @@ export class BodyRelay {
     const length = end - start
     if (length === 0) return
     this.bytes += length
+    if (this.bytes > this.most) {
+      this.tooLong = true
+      return
+    }
     if (this.#chunkedOut) {
       if (this.#at + length + CHUNK_OVERHEAD > this.#scratch.length) this.#flush()
       this.#at = writeChunkHeader(this.#scratch, this.#at, length)

@@ -63,6 +63,7 @@ export class Exchange extends RequestTiming {
     if (parser.explain) this.explained = explainAnswer(context, session, info, parser, buffer, start)
     info.upgrade = settings.upgrades.offered(parser, buffer, start)
     this.requestBody.begin(requestFraming(parser), parser.contentLength, parser.chunked)
+    this.requestBody.most = settings.config.limits.bodyBytes
     const once = !this.requestBody.none || !info.idempotent
     this.upstream.begin(session, hash.of(parser, buffer, start), this.affinity, parser.connectionAuth, once)
   }

@@ -52,8 +52,8 @@ export abstract class RequestSending extends RequestEnding {
     const next = this.requestBody.relay(this.upstream.conn!, scratch, at, buffer, start, end)
     if (this.holds && next > start) this.hold(buffer, start, next)
     if (this.copy !== undefined && !this.copy.follow(scratch, buffer, start, next)) this.copy = undefined
-    const { malformed, bytes } = this.requestBody
-    if (malformed || bytes > this.session.route.settings.config.limits.bodyBytes) {
+    const { malformed, tooLong } = this.requestBody
+    if (malformed || tooLong) {
       const reason = malformed ? 'BAD_BODY' : 'BODY_TOO_LARGE'
       if (this.phase === FINISHING) this.conclude(true, reason)
       else if (this.info.isAnswered) this.cut(reason)
