@@ -72,6 +72,8 @@ export class ProxyGate extends Gate {
     }
     this.#place = sources.admission.place
     sources.own(this.#place)
+    // The primary may have gone by another configuration, and have counted the proxy.
+    sources.disown(this.#direct.place)
     return true
   }
 
