@@ -2,7 +2,14 @@
 import type { ProtectionConfig } from '../core/config.js'
 import { REASON } from '../core/reasons.js'
 import { isInRanges } from '../net/in-ranges.js'
-import { NO_SOURCE, RATE_CONNECTIONS, RATE_HANDSHAKES, type SourceRate, type SourceTable } from '../shm/source-table.js'
+import {
+  NO_SOURCE,
+  RATE_CONNECTIONS,
+  RATE_HANDSHAKES,
+  RATE_REQUESTS,
+  type SourceRate,
+  type SourceTable,
+} from '../shm/source-table.js'
 
 const SECOND_US = 1_000_000
 /** In place of the first half of an IPv6 address: no network begins like this. */
@@ -81,10 +88,13 @@ export class SourceAdmission {
     return this.#table.place(highOf(family, words, at), lowOf(family, words, at), seconds(steadyMs))
   }
 
-  /** A request of the source was refused: `toTell` says whether the log is to tell of it. */
-  refusedRequest(place: number, steadyMs: number): void {
+  /** Whether the source may send another request. */
+  mayAsk(place: number, steadyMs: number): boolean {
     this.toTell = undefined
+    if (place === NO_SOURCE) return true
+    if (this.#take(place, RATE_REQUESTS, this.limits.requestsPerSource, steadyMs)) return true
     this.#tell(place, seconds(steadyMs), 'requestsPerSource')
+    return false
   }
 
   #take(place: number, rate: SourceRate, perSecond: number, steadyMs: number): boolean {

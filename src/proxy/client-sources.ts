@@ -45,16 +45,17 @@ export class ClientSources {
   }
 
   /** Where requests from there are counted; −1 where no limit holds for them. */
-  placeOfRequest({ place, isForwarded, source }: ClientAddress): number {
+  #placeOf({ place, isForwarded, source }: ClientAddress): number {
     if (!isForwarded) return place
     const length = ipToBytes(source.address, bytes, 0)
     return length === 0 ? NO_SOURCE : this.admission.placeOf(length === 4 ? 4 : 6, words, 0, this.#clock.steadyMs)
   }
 
-  /** A request of that client was refused. */
-  tellOfRequests(place: number, source: Endpoint, listener: RefusingListener): void {
-    this.admission.refusedRequest(place, this.#clock.steadyMs)
-    this.#tell(listener, source)
+  /** Whether the client may send another request. */
+  mayAsk(client: ClientAddress, listener: RefusingListener): boolean {
+    if (this.admission.mayAsk(this.#placeOf(client), this.#clock.steadyMs)) return true
+    this.#tell(listener, client.source)
+    return false
   }
 
   /** One that came in is closed before it was this thread's. */

@@ -2,7 +2,7 @@
 import type { Clock } from '../core/clock.js'
 import type { Config } from '../core/config.js'
 import type { RequestParser } from '../http/request-parser.js'
-import { RequestRates } from '../limits/request-limits.js'
+import { ListenerRates } from '../limits/listener-rates.js'
 import type { ClientSources } from './client-sources.js'
 import type { OwnAnswer } from './own-answer.js'
 import type { RequestOrigin } from './request-info.js'
@@ -17,12 +17,12 @@ export class RequestLimits {
   /** Whether any request is limited by anything. */
   isAny = false
   readonly #sources: ClientSources
-  readonly #rates: RequestRates
+  readonly #rates: ListenerRates
   readonly #clock: Clock
 
   constructor(sources: ClientSources, clock: Clock) {
     this.#sources = sources
-    this.#rates = new RequestRates(sources.table)
+    this.#rates = new ListenerRates(sources.table)
     this.#clock = clock
   }
 
@@ -36,16 +36,9 @@ export class RequestLimits {
   /** What a request is answered with that may not go on; undefined for one that may. */
   refusal({ listener, route, clientAddress }: RequestOrigin, parser: RequestParser): OwnAnswer | undefined {
     const { bodyBytes, requestsPerSecond } = route.settings.config.limits
-    const { requestsPerSource } = this.#sources.admission.limits
-    const { steadyMs } = this.#clock
-    if (requestsPerSource !== UNLIMITED) {
-      const place = this.#sources.placeOfRequest(clientAddress)
-      if (!this.#rates.takeOfSource(place, requestsPerSource, steadyMs)) {
-        this.#sources.tellOfRequests(place, clientAddress.source, listener)
-        return OVER_SOURCE
-      }
-    }
-    if (!this.#rates.takeOfListener(listener.slot, requestsPerSecond, steadyMs)) return OVER_LISTENER
+    const isLimited = this.#sources.admission.limits.requestsPerSource !== UNLIMITED
+    if (isLimited && !this.#sources.mayAsk(clientAddress, listener)) return OVER_SOURCE
+    if (!this.#rates.take(listener.slot, requestsPerSecond, this.#clock.steadyMs)) return OVER_LISTENER
     return parser.contentLength > bodyBytes ? TOO_LARGE : undefined
   }
 }

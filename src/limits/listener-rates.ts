@@ -1,4 +1,4 @@
-// Hot path: once per request where any request is limited, else one test of a field.
+// Hot path: once per request where any request is limited.
 import type { SourceTable } from '../shm/source-table.js'
 import { NO_SOURCE, RATE_REQUESTS } from '../shm/source-table.js'
 
@@ -7,26 +7,17 @@ const LISTENER_KEY = 0xfffe
 /** A second, in units that leave a rate of a million as it is; the table counts them modulo 2^32. */
 const SECOND = 16_000_000
 const TICKS_PER_MS = SECOND / 1_000
-/** Of sources, whose rates are lower: so few wraps that one who comes back after long is not taken for somebody in debt. */
-const SOURCE_SECOND = 1_000_000
 
-/** Takes from what a source and a listener may ask for each second. All threads take from the same. */
-export class RequestRates {
+/** Takes from what a listener may be asked for each second. All threads take from the same. */
+export class ListenerRates {
   readonly #table: SourceTable
 
   constructor(table: SourceTable) {
     this.#table = table
   }
 
-  /** Whether the source counted at `place` may send another request. */
-  takeOfSource(place: number, perSecond: number, steadyMs: number): boolean {
-    if (place === NO_SOURCE || perSecond === Number.POSITIVE_INFINITY) return true
-    const interval = Math.max(1, Math.round(SOURCE_SECOND / perSecond))
-    return this.#table.take(place, RATE_REQUESTS, interval, SOURCE_SECOND, (steadyMs * 1_000) | 0) === 0
-  }
-
   /** Whether the listener in that slot may take another request. */
-  takeOfListener(slot: number, perSecond: number, steadyMs: number): boolean {
+  take(slot: number, perSecond: number, steadyMs: number): boolean {
     if (perSecond === Number.POSITIVE_INFINITY) return true
     const place = this.#table.place(LISTENER_KEY, slot, Math.floor(steadyMs / 1_000) | 0)
     if (place === NO_SOURCE) return true
